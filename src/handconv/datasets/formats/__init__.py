@@ -1,0 +1,12 @@
+"""The file formats in which people keep images and labels: IDX, CSV and folders of image files.
+
+What comes out is always pixels as uint8 (N, 1, H, W) and class numbers as int64 (N,); what cannot be read is a
+`DataError` of one sentence, or the ``OSError`` of the operating system if the file cannot be opened.
+"""
+
+from handconv.datasets.formats.csv import load_csv as load_csv
+from handconv.datasets.formats.csv import read_csv as read_csv
+from handconv.datasets.formats.idx import encode_idx as encode_idx
+from handconv.datasets.formats.idx import load_idx as load_idx
+from handconv.datasets.formats.idx import read_idx as read_idx
+from handconv.datasets.formats.idx import write_idx as write_idx
