@@ -1,0 +1,73 @@
+# handconv. Everything works on a machine with nothing but Python 3.11 or later and make.
+
+VENV ?= .venv
+ARGS ?=
+TESTS ?=
+PYTEST ?= pytest
+PYTEST_ARGS ?= -n auto --maxprocesses 4
+
+# The first Python that is new enough; the environment's own comes first, so that later runs need no other.
+PYTHON ?= $(shell for python in '$(VENV)/bin/python' python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
+FOUND = $(or $(PYTHON),$(error handconv needs Python 3.11 or later, and none was found. Name one: make PYTHON=/path/to/python3))
+READY = $(FOUND) tools/environment.py '$(VENV)'
+RUN = $(VENV)/bin/python
+
+# The sources are on the path even where the project could not be installed, or the folder was moved.
+export PYTHONPATH := $(CURDIR)/src$(if $(PYTHONPATH),:$(PYTHONPATH))
+
+# What must be proved in every branch.
+PROVED = src/handconv/kernels/*,src/handconv/layers/*,src/handconv/losses*,src/handconv/optimizers*,src/handconv/network*,src/handconv/model*
+
+.PHONY: help run test check format lint types contracts coverage proved python parity clean
+.NOTPARALLEL:
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run:  ## The main job: data, training, then the quiz (ARGS="train --epochs 3" passes arguments)
+	@$(READY) --extra cli
+	@$(RUN) -m handconv $(ARGS)
+
+test:  ## All tests and doctests (TESTS="tests/test_house.py" picks some)
+	@$(READY) --extra cli --group test
+	@$(RUN) -m $(PYTEST) $(PYTEST_ARGS) $(TESTS)
+
+check: format lint types contracts coverage  ## Format, lint, strict types, import contracts, tests with coverage
+
+format:  ## Is everything formatted? (.venv/bin/ruff format makes it so)
+	@$(READY) --extra cli --group dev
+	$(RUN) -m ruff format --check .
+
+lint:  ## ruff
+	@$(READY) --extra cli --group dev
+	$(RUN) -m ruff check .
+
+types:  ## mypy, strict
+	@$(READY) --extra cli --group dev
+	$(RUN) -m mypy
+
+contracts:  ## Who may import whom
+	@$(READY) --extra cli --group dev
+	$(VENV)/bin/lint-imports
+
+coverage:  ## The tests, measured, and then "proved"
+	@$(READY) --extra cli --group dev
+	@rm -f .coverage .coverage.*
+	@$(MAKE) --no-print-directory test PYTEST='coverage run -m pytest'
+	@$(MAKE) --no-print-directory proved
+
+proved:  ## Did the measured tests run every branch of what computes?
+	@$(RUN) -m coverage combine --quiet
+	@$(RUN) -m coverage report
+	@$(RUN) -m coverage report --include='$(PROVED)' --fail-under=100
+
+python:
+	@echo $(FOUND)
+
+parity:  ## The tests that compare with PyTorch (installs it)
+	@$(READY) --extra cli --group test --group parity
+	@$(RUN) -m pytest $(PYTEST_ARGS) -k parity
+
+clean:  ## Remove the environment and everything made
+	rm -rf $(VENV) build dist .coverage .coverage.* .*_cache htmlcov
