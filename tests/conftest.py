@@ -1,0 +1,44 @@
+"""What all tests share: one BLAS thread, a Hypothesis profile, caches of their own, a seeded generator, the data."""
+# ruff: noqa: E402 (the environment must be set before NumPy is imported)
+
+import os
+
+for _library in ("OPENBLAS", "OMP", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.load_profile("ci")  # --hypothesis-profile=thorough overrides it
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's real caches out of the tests, and the tests out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("HANDCONV_CACHE", "KAGGLEHUB_CACHE"):
+            patch.setenv(variable, str(tmp_path_factory.mktemp(variable.lower())))
+        yield
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator that starts from the same seed in every test."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with the official MNIST and Fashion-MNIST files; the test skips where there is none."""
+    folder = Path(os.environ.get("HANDCONV_DATA_DIR") or REPOSITORY.parent / "shared" / "data")
+    if not (folder / "mnist").is_dir():
+        pytest.skip(f"the real data sets are not in {folder}; set HANDCONV_DATA_DIR to the folder that has them")
+    return folder
