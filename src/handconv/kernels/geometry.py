@@ -1,0 +1,91 @@
+"""Where a window slides: sizes, strides, padding, and which outputs see which inputs.
+
+An ``Axis`` describes one direction of a convolution or a pooling; a ``Geometry`` two of them. Both are frozen and
+hashable; all arithmetic on indices lives here.
+
+    outputs along an axis = (size + before + after - window) // stride + 1
+    output o looks at the inputs o·stride + u - before, for u in 0 … window - 1
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Pair = tuple[int, int]
+Padding = int | Pair | str
+
+
+class Overlap(NamedTuple):
+    """The outputs ``first … last - 1`` of one window position that fall on the input, and the inputs they see."""
+
+    outputs: slice
+    inputs: slice
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One direction in which a window slides."""
+
+    size: int
+    window: int
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+
+    @property
+    def outputs(self) -> int:
+        """How many windows fit."""
+        return (self.size + self.before + self.after - self.window) // self.stride + 1
+
+    @property
+    def padded(self) -> int:
+        """The size with its padding."""
+        return self.size + self.before + self.after
+
+    def overlap(self, u: int, count: int, *, phase: int = 0, phases: int = 1) -> Overlap:
+        """Pair the outputs phase, phase + phases, … (``count`` of them) with the inputs that offset ``u`` sees.
+
+        Outputs whose input lies in the padding are left out.
+        """
+        step = phases * self.stride
+        start = phase * self.stride + u - self.before
+        first = max(0, -(start // step))
+        last = max(first, min(count, (self.size - 1 - start) // step + 1))
+        begin = first * step + start
+        return Overlap(slice(first, last), slice(begin, max(begin, begin + (last - first - 1) * step + 1), step))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The two directions of a convolution or pooling."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def outputs(self) -> Pair:
+        """(OH, OW)."""
+        return self.rows.outputs, self.columns.outputs
+
+    @property
+    def has_padding(self) -> bool:
+        """Whether any window reaches beyond the input."""
+        return any((self.rows.before, self.rows.after, self.columns.before, self.columns.after))
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether one input may belong to several windows."""
+        return self.rows.window > self.rows.stride or self.columns.window > self.columns.stride
+
+
+def geometry(height: int, width: int, window: Pair, stride: Pair, padding: Pair | str) -> Geometry:
+    """Work out the padding on all four sides: "same" gives ceil(size / stride) outputs, the odd one after."""
+
+    def axis(size: int, window: int, stride: int, padding: int | str) -> Axis:
+        if padding == "same":
+            total = max(0, (-(-size // stride) - 1) * stride + window - size)
+            return Axis(size, window, stride, total // 2, total - total // 2)
+        amount = 0 if padding == "valid" else int(padding)
+        return Axis(size, window, stride, amount, amount)
+
+    vertical, horizontal = (padding, padding) if isinstance(padding, str) else padding
+    return Geometry(axis(height, window[0], stride[0], vertical), axis(width, window[1], stride[1], horizontal))

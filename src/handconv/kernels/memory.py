@@ -1,0 +1,110 @@
+"""The order of the memory, and the arrays that are kept between calls.
+
+Arrays have the public shape (N, C, H, W) or (N, D); in memory the batch is the *innermost* axis, (H, C, W, N) or
+(D, N). A NumPy array carries its strides, so this costs nothing to whoever reads the array, and it makes pooling,
+activations and the shifts of a convolution long contiguous runs. ``laid_out`` brings any array into this order (a view
+if it already is, a copy otherwise); ``memory_view`` shows the memory as it lies.
+
+A ``Workspace`` hands out the arrays that a computation fills. ``FreshMemory`` allocates each anew: what a layer that is
+used alone returns belongs to the caller. ``ReusedMemory`` hands out the same memory at each step: fresh large arrays
+would page-fault at each use, which costs more than the arithmetic on them.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+_MEMORY_AXES: dict[int, tuple[int, ...]] = {2: (1, 0), 4: (2, 1, 3, 0)}
+_PUBLIC_AXES: dict[int, tuple[int, ...]] = {2: (1, 0), 4: (3, 1, 0, 2)}
+
+
+def _memory_axes(dimensions: int) -> tuple[int, ...]:
+    return _MEMORY_AXES.get(dimensions) or (*range(1, dimensions), 0)
+
+
+def _public_axes(dimensions: int) -> tuple[int, ...]:
+    return _PUBLIC_AXES.get(dimensions) or (dimensions - 1, *range(dimensions - 1))
+
+
+def memory_view(x: NDArray[Any]) -> NDArray[Any]:
+    """Show an array of public shape as it lies in memory: (N, C, H, W) -> (H, C, W, N), (N, D) -> (D, N)."""
+    return x.transpose(_memory_axes(x.ndim))
+
+
+def public_view(memory: NDArray[Any]) -> NDArray[Any]:
+    """Show memory under its public shape: (H, C, W, N) -> (N, C, H, W), (D, N) -> (N, D)."""
+    return memory.transpose(_public_axes(memory.ndim))
+
+
+def memory_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape in memory of an array of public ``shape``."""
+    return tuple(shape[axis] for axis in _memory_axes(len(shape)))
+
+
+def laid_out(x: NDArray[Any]) -> NDArray[Any]:
+    """Return ``x`` with the batch innermost in memory: ``x`` itself if it lies so, else a copy."""
+    memory = memory_view(x)
+    return x if memory.flags.c_contiguous else public_view(np.ascontiguousarray(memory))
+
+
+class Workspace(Protocol):
+    """Where the arrays come from that a computation fills; shapes are shapes in memory."""
+
+    def keep(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An array that stays as it is until the same owner asks for ``name`` again."""
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An array that anybody may overwrite as soon as the present call returns."""
+
+
+class FreshMemory:
+    """A workspace that allocates every array anew."""
+
+    def keep(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        return np.empty(shape, dtype)
+
+    scratch = keep
+
+
+class ReusedMemory:
+    """A workspace that hands out the same memory again and again.
+
+    Sections share the scratch arrays and keep the others apart, so that each layer of a network has a section.
+    """
+
+    def __init__(self) -> None:
+        self._kept: _Buffers = _Buffers()
+        self._shared: _Buffers = _Buffers()
+        self.keep: Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]] = self._kept.take
+        self.scratch: Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]] = self._shared.take
+
+    def section(self) -> "ReusedMemory":
+        """A workspace with kept arrays of its own and the same scratch arrays."""
+        section = ReusedMemory()
+        section._shared = self._shared
+        section.scratch = self._shared.take
+        return section
+
+
+class _Buffers:
+    """Named arrays, each one grown to the largest shape that was asked for under its name."""
+
+    def __init__(self) -> None:
+        self._memory: dict[str, NDArray[Any]] = {}
+        self._views: dict[tuple[str, tuple[int, ...], DTypeLike], NDArray[Any]] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        key = (name, shape, dtype)
+        view = self._views.get(key)
+        if view is None:
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            memory = self._memory.get(name)
+            if memory is None or memory.nbytes < size:
+                memory = self._memory[name] = np.empty(size, np.uint8)
+                self._views = {key: view for key, view in self._views.items() if key[0] != name}
+            view = self._views[key] = memory[:size].view(dtype).reshape(shape)
+        return view

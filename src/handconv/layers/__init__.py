@@ -1,0 +1,37 @@
+"""The layers, one family a file: what each one computes, forward and backward side by side."""
+
+from handconv.layers.activations import LeakyReLU as LeakyReLU
+from handconv.layers.activations import ReLU as ReLU
+from handconv.layers.activations import Sigmoid as Sigmoid
+from handconv.layers.activations import Softmax as Softmax
+from handconv.layers.activations import Tanh as Tanh
+from handconv.layers.base import Layer as Layer
+from handconv.layers.base import Parameter as Parameter
+from handconv.layers.base import Weighted as Weighted
+from handconv.layers.convolution import Conv2D as Conv2D
+from handconv.layers.dense import Dense as Dense
+from handconv.layers.dropout import Dropout as Dropout
+from handconv.layers.pooling import AveragePool2D as AveragePool2D
+from handconv.layers.pooling import GlobalAveragePool2D as GlobalAveragePool2D
+from handconv.layers.pooling import MaxPool2D as MaxPool2D
+from handconv.layers.shape import Flatten as Flatten
+from handconv.layers.shape import Reshape as Reshape
+
+__all__ = [
+    "AveragePool2D",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePool2D",
+    "Layer",
+    "LeakyReLU",
+    "MaxPool2D",
+    "Parameter",
+    "ReLU",
+    "Reshape",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "Weighted",
+]

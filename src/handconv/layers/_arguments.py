@@ -1,0 +1,45 @@
+"""Checks that several layers' constructors share."""
+
+from collections.abc import Sequence
+
+from handconv.kernels.geometry import Pair
+
+
+def positive(owner: str, name: str, value: int) -> int:
+    """Check a whole number of at least 1."""
+    if not _is_whole(value) or value < 1:
+        raise ValueError(f"{owner}: {name} must be a whole number of at least 1, got {value!r}.")
+    return int(value)
+
+
+def pair(owner: str, name: str, value: int | Sequence[int], *, least: int = 1) -> Pair:
+    """Read 3 as (3, 3), and check that both numbers are whole and at least ``least``."""
+    both = (value, value) if _is_whole(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
+    if len(both) != 2 or not all(_is_whole(number) and number >= least for number in both):
+        raise ValueError(
+            f"{owner}: {name} must be a whole number of at least {least} or a pair of them (rows, columns), got {value!r}."
+        )
+    return int(both[0]), int(both[1])
+
+
+def padding_of(owner: str, value: int | Sequence[int] | str) -> Pair | str:
+    """Read a padding: a number, a pair, "same" or "valid"."""
+    if isinstance(value, str):
+        if value not in ("same", "valid"):
+            raise ValueError(f'{owner}: padding must be a number, a pair, "same" or "valid", got {value!r}.')
+        return value
+    return pair(owner, "padding", value, least=0)
+
+
+def image_shape(owner: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Check that one sample is an image (C, H, W)."""
+    if len(shape) != 3:
+        raise ValueError(
+            f"{owner} expects images (N, C, H, W), got samples of shape {shape}. "
+            "Give grey images a channel axis, x[:, None], or put a Reshape before."
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,314 @@
+"""What a layer is: a shape in, a shape out, a forward pass, and the backward pass that mirrors it.
+
+A layer is written as two hooks. ``_forward`` gets the inputs with the batch innermost in memory, returns the outputs,
+and remembers what ``_backward`` needs when it is asked to; ``_backward`` turns the gradient of the loss by the outputs into
+the gradient by the inputs. The public ``forward`` and ``backward`` check shapes and build the layer at first use.
+
+A layer with parameters (``Weighted``) declares them; their values are views into two flat vectors, one of values and one of
+gradients, which belong to the model, or to the layer itself where it is used alone.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from handconv.initializers import initialize
+from handconv.kernels.memory import FloatArray, FreshMemory, Workspace, laid_out
+
+Shape = tuple[int, ...]
+Initializer = str | Callable[..., NDArray[Any]]
+
+_FRESH = FreshMemory()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """The declaration of one array of parameters: how it looks, starts and is penalised."""
+
+    name: str
+    shape: Shape
+    initializer: Initializer
+    fan_in: int
+    fan_out: int
+    l1: float = 0.0
+    l2: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+
+class Layer:
+    """One step of a network, usable alone and in ``Sequential``.
+
+    Shapes are without the batch axis: ``input_shape`` and ``output_shape`` are known once the layer is built, which
+    happens at the first ``forward``.
+    """
+
+    #: Whether it treats every number alike, whatever the shape; then it takes any shape at any time.
+    elementwise: ClassVar[bool] = False
+    #: Whether it is elementwise and a greater input never gives a smaller output (so that it commutes with a maximum).
+    increasing: ClassVar[bool] = False
+
+    def __init__(self, *, name: str | None = None) -> None:
+        self.name = name
+        self.input_shape: Shape | None = None
+        self.output_shape: Shape | None = None
+        self.dtype: np.dtype[Any] = np.dtype(np.float32)
+        self.output: FloatArray | None = None
+        self.dinputs: FloatArray | None = None
+        self.generator: np.random.Generator | None = None
+        self.workspace: Workspace = _FRESH
+
+    def infer_shape(self, input_shape: Shape) -> Shape:
+        """Return the output shape for an input shape, or raise ``ValueError`` if the layer cannot take it."""
+        return input_shape
+
+    def declare(self, input_shape: Shape) -> tuple[Parameter, ...]:
+        """List the layer's parameters for an input shape, in the order in which they lie in the vector."""
+        return ()
+
+    def build(
+        self,
+        input_shape: Shape,
+        *,
+        dtype: DTypeLike = np.float32,
+        generator: np.random.Generator | int | None = None,
+        values: FloatArray | None = None,
+        gradients: FloatArray | None = None,
+    ) -> Shape:
+        """Fix the shapes, claim the parameters and initialise them.
+
+        Args:
+            input_shape: the shape of one sample.
+            dtype: float32, or float64 for proofs.
+            generator: where random initial values come from; a number is a seed.
+            values: the piece of the model's parameter vector that is this layer's; a new one if not given.
+            gradients: the same of the gradient vector.
+
+        Returns:
+            The shape of one output.
+        """
+        self.output_shape = self.infer_shape(tuple(input_shape))
+        self.input_shape, self.dtype = tuple(input_shape), np.dtype(dtype)
+        parameters = self.declare(self.input_shape)
+        if parameters:
+            size = sum(parameter.size for parameter in parameters)
+            values = np.empty(size, dtype) if values is None else values
+            self.bind(values, np.zeros(size, dtype) if gradients is None else gradients)
+            random = np.random.default_rng(generator)
+            for parameter, value in zip(parameters, _pieces(values, parameters), strict=True):
+                value[...] = initialize(
+                    parameter.initializer, parameter.shape, parameter.fan_in, parameter.fan_out, random, self.dtype
+                )
+        return self.output_shape
+
+    def bind(self, values: FloatArray, gradients: FloatArray) -> None:
+        """Let the layer's parameters and gradients be views into these vectors; only for layers that declare any."""
+        raise TypeError(f"{type(self).__name__} declares parameters but is no subclass of Weighted; derive it from that.")
+
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Compute the outputs, and remember what ``backward`` needs.
+
+        Args:
+            inputs: (N, …input_shape); any memory order; not changed.
+            training: whether layers that act differently in training (``Dropout``) do so.
+
+        Raises:
+            ValueError: if the shape of a sample is not the one that the layer was built for.
+        """
+        self.output = self._forward(self._received(inputs), training=training, remember=True)
+        return self.output
+
+    def infer(self, inputs: NDArray[Any]) -> FloatArray:
+        """Compute the outputs as ``forward`` does out of training, remembering nothing: quicker, and no backward."""
+        return self._forward(self._received(inputs), training=False, remember=False)
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Turn the gradient by the outputs of the last ``forward`` into the gradient by its inputs.
+
+        Gradients of parameters are overwritten, not added to; ``dvalues`` is not changed.
+
+        Raises:
+            RuntimeError: if there was no ``forward`` before.
+            ValueError: if ``dvalues`` has another shape than the outputs.
+        """
+        self.dinputs = self._backward(self._returned(dvalues))
+        return self.dinputs
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, as plain values, from which ``type(layer)(**config)`` makes the same layer."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def __repr__(self) -> str:
+        signature = inspect.signature(type(self)).parameters.values()
+        shown = [
+            f"{p.name}={getattr(self, p.name)!r}" if p.kind is p.KEYWORD_ONLY else repr(getattr(self, p.name))
+            for p in signature
+            if getattr(self, p.name) != p.default
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
+        raise NotImplementedError(f"{type(self).__name__} must define forward, or the hook _forward.")
+
+    def _backward(self, dvalues: FloatArray) -> FloatArray:
+        raise NotImplementedError(f"{type(self).__name__} must define backward, or the hook _backward.")
+
+    def _received(self, inputs: NDArray[Any]) -> FloatArray:
+        """Check the inputs, build at first use, and lay the inputs out with the batch innermost."""
+        if self.input_shape is None:
+            inputs = np.asarray(inputs)
+            if inputs.ndim < 1:
+                raise ValueError(f"{self._label} expects a batch (N, …), got a single number. Use x[None].")
+            self.build(inputs.shape[1:], dtype=np.float64 if inputs.dtype == np.float64 else np.float32)
+        inputs = np.asarray(inputs, self.dtype)
+        if inputs.shape[1:] != self.input_shape and not self.elementwise:
+            raise ValueError(
+                f"{self._label} was built for inputs of shape (N, {_listed(self.input_shape)}), got {inputs.shape}."
+                + _channels_last_hint(self.input_shape, inputs.shape)
+            )
+        return laid_out(inputs)
+
+    def _returned(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Check the gradient by the outputs, and lay it out with the batch innermost."""
+        if self.output is None:
+            raise RuntimeError(f"{self._label}.backward needs a forward before it: call forward(x) first.")
+        dvalues = np.asarray(dvalues, self.dtype)
+        if dvalues.shape != self.output.shape:
+            raise ValueError(
+                f"{self._label}.backward expects the gradient by its outputs, of their shape {self.output.shape}, "
+                f"got {dvalues.shape}."
+            )
+        return laid_out(dvalues)
+
+    @property
+    def _label(self) -> str:
+        return type(self).__name__ if self.name is None else f"{type(self).__name__} {self.name!r}"
+
+
+class Weighted(Layer):
+    """A layer with ``weights`` and, unless ``use_bias`` is off, ``biases``, and the gradients of both."""
+
+    def __init__(
+        self,
+        *,
+        use_bias: bool,
+        l1: float,
+        l2: float,
+        bias_l1: float,
+        bias_l2: float,
+        weight_init: Initializer,
+        bias_init: Initializer,
+        name: str | None,
+    ) -> None:
+        super().__init__(name=name)
+        for label, value in (("l1", l1), ("l2", l2), ("bias_l1", bias_l1), ("bias_l2", bias_l2)):
+            if not (value >= 0 and math.isfinite(value)):
+                raise ValueError(f"{type(self).__name__}: {label} must be a number of at least 0, got {value!r}.")
+        self.use_bias = use_bias
+        self.l1, self.l2, self.bias_l1, self.bias_l2 = l1, l2, bias_l1, bias_l2
+        self.weight_init, self.bias_init = weight_init, bias_init
+        self._values: dict[str, FloatArray] = {}
+        self._gradients: dict[str, FloatArray] = {}
+
+    def _declaration(self, shape: Shape, fan_in: int, fan_out: int, units: int) -> tuple[Parameter, ...]:
+        weights = Parameter("weights", shape, self.weight_init, fan_in, fan_out, self.l1, self.l2)
+        biases = Parameter("biases", (units,), self.bias_init, fan_in, fan_out, self.bias_l1, self.bias_l2)
+        return (weights, biases) if self.use_bias else (weights,)
+
+    def bind(self, values: FloatArray, gradients: FloatArray) -> None:
+        """Let weights, biases, dweights and dbiases be views into these vectors."""
+        if self.input_shape is None:
+            raise RuntimeError(f"{self._label} must be built before its parameters can be bound: call build(shape).")
+        parameters = self.declare(self.input_shape)
+        names = [parameter.name for parameter in parameters]
+        self._values = dict(zip(names, _pieces(values, parameters), strict=True))
+        self._gradients = dict(zip(names, _pieces(gradients, parameters), strict=True))
+
+    def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
+        """As ``Layer.backward``; fills ``dweights`` and ``dbiases``.
+
+        Args:
+            dvalues: the gradient by the outputs.
+            skip_dinputs: leave out the gradient by the inputs, which the first layer of a network need not compute; an empty
+                array is returned.
+        """
+        dvalues = self._returned(dvalues)
+        self._parameter_gradients(dvalues)
+        self.dinputs = np.empty(0, self.dtype) if skip_dinputs else self._backward(dvalues)
+        return self.dinputs
+
+    def _parameter_gradients(self, dvalues: FloatArray) -> None:
+        raise NotImplementedError(f"{type(self).__name__} must define the hook _parameter_gradients.")
+
+    @property
+    def weights(self) -> FloatArray:
+        """The weights; assigning copies into the model's vector."""
+        return self._named(self._values, "weights")
+
+    @weights.setter
+    def weights(self, value: NDArray[Any]) -> None:
+        self.weights[...] = value
+
+    @property
+    def biases(self) -> FloatArray:
+        """The biases; assigning copies into the model's vector."""
+        return self._named(self._values, "biases")
+
+    @biases.setter
+    def biases(self, value: NDArray[Any]) -> None:
+        self.biases[...] = value
+
+    @property
+    def dweights(self) -> FloatArray:
+        """The gradient of the loss by the weights, of the last ``backward``."""
+        return self._named(self._gradients, "weights")
+
+    @property
+    def dbiases(self) -> FloatArray:
+        """The gradient of the loss by the biases, of the last ``backward``."""
+        return self._named(self._gradients, "biases")
+
+    def _named(self, arrays: dict[str, FloatArray], name: str) -> FloatArray:
+        if self.input_shape is None:
+            raise AttributeError(f"{self._label} has no {name} before it is built: call forward(x) or build(shape).")
+        if name not in arrays:
+            raise AttributeError(f"{self._label} has no {name}: it was made with use_bias=False.")
+        return arrays[name]
+
+    def set_parameters(self, **values: NDArray[Any]) -> Self:
+        """Copy arrays into the parameters by name, checking their shapes."""
+        for name, value in values.items():
+            target = self._named(self._values, name)
+            if np.shape(value) != target.shape:
+                raise ValueError(f"{self._label}: {name} have shape {target.shape}, got {np.shape(value)}.")
+            target[...] = value
+        return self
+
+
+def _pieces(vector: FloatArray, parameters: tuple[Parameter, ...]) -> list[FloatArray]:
+    """Cut a vector into views, one for each parameter."""
+    ends = np.cumsum([parameter.size for parameter in parameters])
+    return [
+        vector[end - parameter.size : end].reshape(parameter.shape)
+        for parameter, end in zip(parameters, ends, strict=True)
+    ]
+
+
+def _listed(shape: Shape) -> str:
+    return ", ".join(map(str, shape))
+
+
+def _channels_last_hint(expected: Shape, received: Shape) -> str:
+    if len(expected) == 3 and len(received) == 4 and received[1:] == (*expected[1:], expected[0]):
+        return " Channels last? Use x.transpose(0, 3, 1, 2)."
+    if len(received) == len(expected):
+        return " A single sample? Use x[None]."
+    return ""

@@ -1,0 +1,132 @@
+"""The convolution layer: the same small filters at every place of the image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from handconv.kernels import convolution as kernel
+from handconv.kernels.geometry import geometry
+from handconv.kernels.memory import FloatArray, memory_view, public_view
+from handconv.layers._arguments import image_shape, padding_of, pair, positive
+from handconv.layers.base import Initializer, Parameter, Shape, Weighted
+
+
+class Conv2D(Weighted):
+    """Slide F filters over the image and answer, at each place, how well each one fits.
+
+    A filter is a small pattern of weights, one plane for each input channel. Because the same filter is used everywhere, a
+    feature is found wherever it lies, and the layer has few parameters. (Like every library of this field it computes the
+    cross-correlation: the filter is not flipped.)
+
+    Maths:
+        z[n, f, i, j]  = b[f] + sum over c, u, v of w[f, c, u, v] · x[n, c, i·s + u - p, j·s + v - p]
+        dw[f, c, u, v] = sum over n, i, j of dz[n, f, i, j] · x[n, c, i·s + u - p, j·s + v - p]
+        db[f]          = sum over n, i, j of dz[n, f, i, j]
+        dx[n, c, i·s + u - p, j·s + v - p] += dz[n, f, i, j] · w[f, c, u, v]
+    Args:
+        filters: number of output channels F, at least 1.
+        kernel_size: KH = KW, or (KH, KW).
+        stride: step between places, one number or (rows, columns).
+        padding: zeros around the image: a number, (rows, columns), "same" (OH = ceil(H / stride)) or "valid" (none).
+        use_bias: whether to add b.
+        l1, l2: penalties l1·sum|w| and l2·sum w² on the weights; the gradient of the second is 2·l2·w.
+        bias_l1, bias_l2: the same on the biases.
+        weight_init, bias_init: names of initialisers, or functions (see ``handconv.initializers``).
+        name: the layer's name in ``summary`` and in files.
+    Shapes:
+        input (N, C, H, W) -> output (N, F, OH, OW) with OH = (H + 2p - KH) // s + 1
+        weights (F, C, KH, KW), biases (F,)
+    Raises:
+        ValueError: if an argument is out of range, or the kernel is larger than the padded image.
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> conv = hc.Conv2D(8, 3)
+        >>> y = conv.forward(np.zeros((2, 1, 28, 28), np.float32))
+        >>> y.shape
+        (2, 8, 26, 26)
+        >>> conv.backward(np.ones_like(y)).shape, conv.dweights.shape, conv.dbiases.tolist()[:2]
+        ((2, 1, 28, 28), (8, 1, 3, 3), [1352.0, 1352.0])
+    References:
+        LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, 1998, section II.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        *,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] | str = 0,
+        use_bias: bool = True,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        bias_l1: float = 0.0,
+        bias_l2: float = 0.0,
+        weight_init: Initializer = "he_normal",
+        bias_init: Initializer = "zeros",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            use_bias=use_bias,
+            l1=l1,
+            l2=l2,
+            bias_l1=bias_l1,
+            bias_l2=bias_l2,
+            weight_init=weight_init,
+            bias_init=bias_init,
+            name=name,
+        )
+        self.filters = positive("Conv2D", "filters", filters)
+        self.kernel_size = pair("Conv2D", "kernel_size", kernel_size)
+        self.stride = pair("Conv2D", "stride", stride)
+        self.padding = padding_of("Conv2D", padding)
+
+    def infer_shape(self, input_shape: Shape) -> Shape:
+        """(C, H, W) -> (F, OH, OW)."""
+        _, height, width = image_shape(self._label, input_shape)
+        outputs = geometry(height, width, self.kernel_size, self.stride, self.padding).outputs
+        if min(outputs) < 1:
+            raise ValueError(
+                f"{self._label}: the kernel {self.kernel_size} does not fit into images of {height}x{width} "
+                f"with padding {self.padding!r}. Use a smaller kernel or more padding."
+            )
+        return self.filters, *outputs
+
+    def declare(self, input_shape: Shape) -> tuple[Parameter, ...]:
+        """Weights (F, C, KH, KW) and biases (F,)."""
+        (height, width), channels = self.kernel_size, input_shape[0]
+        shape = (self.filters, channels, height, width)
+        return self._declaration(shape, channels * height * width, self.filters * height * width, self.filters)
+
+    def form(self, phases: tuple[int, int] = (1, 1)) -> kernel.RowForm:
+        """The sizes of this convolution for the kernels, its outputs split by ``phases``."""
+        _, height, width = image_shape(self._label, self.input_shape or ())
+        return kernel.RowForm(geometry(height, width, self.kernel_size, self.stride, self.padding), phases)
+
+    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
+        form, memory = self.form(), memory_view(x)
+        height, width = form.outputs
+        expanded = kernel.expand(memory, form, self.workspace)
+        z = kernel.convolve(expanded, self.weights, form, self.workspace)
+        z = z.reshape(height, self.filters, width, x.shape[0])  # (OH, F, OW, N)
+        if self.use_bias:
+            z += self.biases[:, None, None]
+        self._expanded = expanded if remember else None
+        return public_view(z)
+
+    def _parameter_gradients(self, dvalues: FloatArray) -> None:
+        form, dz = self.form(), memory_view(dvalues)  # (OH, F, OW, N)
+        assert self._expanded is not None
+        self._padded, rows = kernel.padded_gradient(
+            self.filters, dz.shape[2] * dz.shape[3], self.dtype, form, self.workspace
+        )
+        rows[0, 0] = dz.reshape(rows.shape[2:])
+        kernel.weight_gradient(rows, self._expanded, form, self.dweights, self.workspace)
+        if self.use_bias:
+            np.sum(dz, axis=(0, 2, 3), out=self.dbiases)
+
+    def _backward(self, dvalues: FloatArray) -> FloatArray:
+        assert self.input_shape is not None
+        channels, height, width = self.input_shape
+        shape = (height, channels, width, dvalues.shape[0])
+        return public_view(kernel.input_gradient(self._padded, self.weights, self.form(), shape, self.workspace))

@@ -1,0 +1,94 @@
+"""The fully connected layer."""
+
+import numpy as np
+
+from handconv.kernels.memory import FloatArray, memory_view, public_view
+from handconv.layers._arguments import positive
+from handconv.layers.base import Initializer, Parameter, Shape, Weighted
+
+
+class Dense(Weighted):
+    """Connect every input with every output: each output is a weighted sum of all inputs.
+
+    Maths:
+        y = x w + b
+        dw = xᵀ dy        db = sum over n of dy[n]        dx = dy wᵀ
+    Args:
+        units: number of outputs, at least 1.
+        use_bias: whether to add b.
+        l1, l2: penalties l1·sum|w| and l2·sum w² on the weights; the gradient of the second is 2·l2·w.
+        bias_l1, bias_l2: the same on the biases.
+        weight_init, bias_init: names of initialisers, or functions (see ``handconv.initializers``).
+        name: the layer's name in ``summary`` and in files.
+    Shapes:
+        input (N, D) -> output (N, units); weights (D, units), biases (units,)
+    Raises:
+        ValueError: if an argument is out of range, or the input is not (N, D).
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> dense = hc.Dense(2)
+        >>> dense.build((3,))
+        (2,)
+        >>> dense.weights = [[1, 0], [0, 1], [1, 1]]
+        >>> dense.forward(np.array([[1.0, 2.0, 3.0]])).tolist()
+        [[4.0, 5.0]]
+        >>> dense.backward(np.array([[1.0, 0.0]])).tolist(), dense.dweights[:, 0].tolist()
+        ([[1.0, 0.0, 1.0]], [1.0, 2.0, 3.0])
+    References:
+        Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        use_bias: bool = True,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        bias_l1: float = 0.0,
+        bias_l2: float = 0.0,
+        weight_init: Initializer = "he_normal",
+        bias_init: Initializer = "zeros",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            use_bias=use_bias,
+            l1=l1,
+            l2=l2,
+            bias_l1=bias_l1,
+            bias_l2=bias_l2,
+            weight_init=weight_init,
+            bias_init=bias_init,
+            name=name,
+        )
+        self.units = positive("Dense", "units", units)
+
+    def infer_shape(self, input_shape: Shape) -> Shape:
+        """(D,) -> (units,)."""
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"{self._label} expects vectors (N, D), got samples of shape {input_shape}. Put a Flatten before."
+            )
+        return (self.units,)
+
+    def declare(self, input_shape: Shape) -> tuple[Parameter, ...]:
+        """Weights (D, units) and biases (units,)."""
+        return self._declaration((input_shape[0], self.units), input_shape[0], self.units, self.units)
+
+    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
+        self._inputs = x if remember else None
+        y = self.workspace.keep("output", (self.units, x.shape[0]), self.dtype)
+        np.matmul(self.weights.T, x.T, out=y)  # (units, D) @ (D, N)
+        if self.use_bias:
+            y += self.biases[:, None]
+        return public_view(y)
+
+    def _parameter_gradients(self, dvalues: FloatArray) -> None:
+        assert self._inputs is not None
+        np.matmul(self._inputs.T, dvalues, out=self.dweights)  # (D, N) @ (N, units)
+        if self.use_bias:
+            np.sum(memory_view(dvalues), axis=1, out=self.dbiases)
+
+    def _backward(self, dvalues: FloatArray) -> FloatArray:
+        dx = self.workspace.keep("dinputs", (self.weights.shape[0], dvalues.shape[0]), self.dtype)
+        return public_view(np.matmul(self.weights, dvalues.T, out=dx))  # (D, units) @ (units, N)

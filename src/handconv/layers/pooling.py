@@ -1,0 +1,163 @@
+"""Pooling layers: a smaller image of the strongest, or the average, answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.kernels import pooling as kernel
+from handconv.kernels.geometry import Geometry, geometry
+from handconv.kernels.memory import FloatArray, memory_view, public_view
+from handconv.layers._arguments import image_shape, padding_of, pair
+from handconv.layers.base import Layer, Shape
+
+
+class _Pooling(Layer):
+    """The window that both kinds of pooling slide over the image."""
+
+    def __init__(
+        self,
+        pool_size: int | Sequence[int] = 2,
+        *,
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] | str = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        owner = type(self).__name__
+        self.pool_size = pair(owner, "pool_size", pool_size)
+        self.stride = self.pool_size if stride is None else pair(owner, "stride", stride)
+        self.padding = padding_of(owner, padding)
+        if not isinstance(self.padding, str) and any(
+            2 * padding > window for padding, window in zip(self.padding, self.pool_size, strict=True)
+        ):
+            raise ValueError(
+                f"{owner}: padding must be at most half of the window {self.pool_size}, got {padding!r}, "
+                "so that no window lies in the padding alone."
+            )
+
+    def infer_shape(self, input_shape: Shape) -> Shape:
+        """(C, H, W) -> (C, OH, OW)."""
+        channels, height, width = image_shape(self._label, input_shape)
+        outputs = geometry(height, width, self.pool_size, self.stride, self.padding).outputs
+        if min(outputs) < 1:
+            raise ValueError(
+                f"{self._label}: the window {self.pool_size} does not fit into images of {height}x{width} "
+                f"with padding {self.padding!r}. Use a smaller window."
+            )
+        return channels, *outputs
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the window slides over the image."""
+        _, height, width = image_shape(self._label, self.input_shape or ())
+        return geometry(height, width, self.pool_size, self.stride, self.padding)
+
+
+class MaxPool2D(_Pooling):
+    """Keep the greatest value of each window.
+
+    Where exactly a feature lies in the window stops mattering, and the image shrinks. In the backward pass the gradient is
+    routed to the one cell that gave the maximum; all others get nothing.
+
+    Maths:
+        y[n, c, i, j] = max over u, v of x[n, c, i·s + u - p, j·s + v - p]       (outside of the image: -inf)
+        dx[n, c, i·s + u* - p, j·s + v* - p] += dy[n, c, i, j]                  (u*, v*): the first maximum, row by row
+    Args:
+        pool_size: the window, one number or (rows, columns).
+        stride: step between windows; the window itself if not given. Smaller steps make windows overlap.
+        padding: cells of -inf around the image: a number, (rows, columns), "same" or "valid".
+        name: the layer's name in ``summary`` and in files.
+    Shapes:
+        input (N, C, H, W) -> output (N, C, OH, OW) with OH = (H + 2p - KH) // s + 1: rows that fill no window are dropped
+    Raises:
+        ValueError: if an argument is out of range, or the window is larger than the image.
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> pool = hc.MaxPool2D(2)
+        >>> x = np.array([[1, 3, 0], [2, 3, 9], [9, 9, 9]], np.float32).reshape(1, 1, 3, 3)
+        >>> pool.forward(x).tolist()
+        [[[[3.0]]]]
+        >>> pool.backward(np.ones((1, 1, 1, 1)))[0, 0].tolist()        # the first of the two maxima
+        [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    References:
+        Ranzato, Huang, Boureau and LeCun, Unsupervised learning of invariant feature hierarchies, 2007.
+    """
+
+    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
+        y, self._beaten = kernel.max_pool(memory_view(x), self.geometry, self.workspace, remember=remember)
+        return public_view(y)
+
+    def _backward(self, dvalues: FloatArray) -> FloatArray:
+        assert self._beaten is not None
+        return public_view(
+            kernel.max_pool_gradient(memory_view(dvalues), self._beaten, self.geometry, self.workspace)
+        )
+
+
+class AveragePool2D(_Pooling):
+    """Keep the mean of each window.
+
+    A softer summary than the maximum: every cell of the window has the same say, and the same share of the gradient.
+
+    Maths:
+        y[n, c, i, j] = mean over u, v of x[n, c, i·s + u - p, j·s + v - p]      (outside of the image: 0, and counted)
+        dx[n, c, i·s + u - p, j·s + v - p] += dy[n, c, i, j] / (KH·KW)
+    Args:
+        pool_size, stride, padding, name: as for ``MaxPool2D``; the padding is of zeros.
+    Shapes:
+        input (N, C, H, W) -> output (N, C, OH, OW) with OH = (H + 2p - KH) // s + 1
+    Raises:
+        ValueError: if an argument is out of range, or the window is larger than the image.
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> hc.AveragePool2D(2).forward(np.arange(4.0).reshape(1, 1, 2, 2)).tolist()
+        [[[[1.5]]]]
+    References:
+        LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, 1998, section II.
+    """
+
+    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
+        return public_view(kernel.average_pool(memory_view(x), self.geometry, self.workspace))
+
+    def _backward(self, dvalues: FloatArray) -> FloatArray:
+        return public_view(kernel.average_pool_gradient(memory_view(dvalues), self.geometry, self.workspace))
+
+
+class GlobalAveragePool2D(Layer):
+    """Keep the mean of each channel.
+
+    It turns an image of any size into one number a channel, without parameters; a common end of convolutional networks.
+
+    Maths:
+        y[n, c] = mean over i, j of x[n, c, i, j]
+        dx[n, c, i, j] = dy[n, c] / (H·W)
+    Shapes:
+        input (N, C, H, W) -> output (N, C)
+    Raises:
+        ValueError: if the input is no image.
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> hc.GlobalAveragePool2D().forward(np.ones((2, 3, 5, 5))).shape
+        (2, 3)
+    References:
+        Lin, Chen and Yan, Network in network, 2014, section 3.2.
+    """
+
+    def infer_shape(self, input_shape: Shape) -> Shape:
+        """(C, H, W) -> (C,)."""
+        return image_shape(self._label, input_shape)[:1]
+
+    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
+        memory = memory_view(x)  # (H, C, W, N)
+        y = self.workspace.keep("output", (memory.shape[1], memory.shape[3]), self.dtype)
+        return public_view(np.mean(memory, axis=(0, 2), out=y))
+
+    def _backward(self, dvalues: FloatArray) -> FloatArray:
+        assert self.input_shape is not None
+        channels, height, width = self.input_shape
+        dx = self.workspace.keep("dinputs", (height, channels, width, dvalues.shape[0]), self.dtype)
+        share: NDArray[Any] = memory_view(dvalues) / self.dtype.type(height * width)  # (C, N)
+        dx[...] = share[:, None]
+        return public_view(dx)

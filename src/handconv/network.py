@@ -1,0 +1,225 @@
+"""A network: a chain of layers over one vector of parameters and one of gradients.
+
+Every layer's ``weights`` and ``biases`` are views into ``parameters``, every ``dweights`` and ``dbiases`` into
+``gradients``, in the order of the layers. An optimizer, a checkpoint, a copy between processes or a sum over shards is
+then one operation on one vector. Names are paths, ``"0.weights"``, or begin with the layer's own name.
+
+The penalty on parameters is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradient  l1 · sign(w) + 2 · l2 · w.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from handconv import plan
+from handconv.kernels.memory import FloatArray, ReusedMemory
+from handconv.layers import Layer, Softmax, Weighted
+from handconv.layers.base import Shape
+from handconv.streams import Purpose, Streams
+
+
+@dataclass(frozen=True)
+class ParameterView:
+    """Where one named array of parameters lies in the vectors."""
+
+    name: str
+    place: slice
+    shape: Shape
+    l1: float
+    l2: float
+
+    def of(self, vector: FloatArray) -> FloatArray:
+        """The array as a view into a vector."""
+        return vector[self.place].reshape(self.shape)
+
+
+class Network:
+    """A chain of layers that acts as one.
+
+    Args:
+        layers: the layers, in order.
+        input_shape: the shape of one sample; if it is not given, the first batch tells.
+        seed: of everything random: initial parameters, the order of samples, dropout. None draws one.
+        dtype: "float32", or "float64" for proofs.
+        fuse: whether neighbouring layers may run as one step (see ``handconv.plan``); the results are the same.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        input_shape: Sequence[int] | None = None,
+        seed: int | None = None,
+        dtype: DTypeLike = "float32",
+        fuse: bool = True,
+    ) -> None:
+        self.layers = list(layers)
+        self.streams = Streams(seed)
+        self.dtype = np.dtype(dtype)
+        self.fuse = fuse
+        self.names = _checked_names(self.layers)
+        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise ValueError(f"dtype must be float32 or float64, got {self.dtype}.")
+        self.input_shape: Shape | None = None
+        self.parameters: FloatArray = np.empty(0, self.dtype)
+        self.gradients: FloatArray = np.empty(0, self.dtype)
+        self.views: tuple[ParameterView, ...] = ()
+        self.plan: list[plan.Step] = []
+        if input_shape is not None:
+            self.build(input_shape)
+
+    @property
+    def built(self) -> bool:
+        """Whether shapes and parameters exist."""
+        return self.input_shape is not None
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of one output."""
+        return self.layers[-1].output_shape or ()
+
+    def build(self, input_shape: Sequence[int]) -> None:
+        """Work out all shapes, allocate the vectors, initialise the parameters and draw the plan."""
+        shape = tuple(int(size) for size in input_shape)
+        self.views = self._lay_out(shape)
+        size = self.views[-1].place.stop if self.views else 0
+        self.parameters, self.gradients = np.zeros(size, self.dtype), np.zeros(size, self.dtype)
+        generator = self.streams.generator(Purpose.INITIALIZE)
+        for layer, place in zip(self.layers, self._places, strict=True):
+            values, gradients = self.parameters[place], self.gradients[place]
+            shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
+        self.input_shape = tuple(int(size) for size in input_shape)
+        self.plan = plan.draw(self.layers, fuse=self.fuse)
+
+    def _lay_out(self, shape: Shape) -> tuple[ParameterView, ...]:
+        """Give each parameter its place in the vectors."""
+        views: list[ParameterView] = []
+        self._places: list[slice] = []
+        start = end = 0
+        for name, layer in zip(self.names, self.layers, strict=True):
+            for parameter in layer.declare(shape) if layer.infer_shape(shape) else ():
+                place = slice(end, end + parameter.size)
+                views.append(ParameterView(f"{name}.{parameter.name}", place, parameter.shape, parameter.l1, parameter.l2))
+                end = place.stop
+            self._places.append(slice(start, end))
+            start, shape = end, layer.infer_shape(shape)
+        return tuple(views)
+
+    def bind(self, parameters: FloatArray, gradients: FloatArray) -> None:
+        """Let the layers use these vectors; values are not copied."""
+        self.parameters, self.gradients = parameters, gradients
+        for layer, place in zip(self.layers, self._places, strict=True):
+            if place.stop > place.start:
+                layer.bind(parameters[place], gradients[place])
+
+    def reuse_memory(self) -> None:
+        """Keep all arrays between steps: quick, but what a step returned is overwritten by the next one."""
+        memory = ReusedMemory()
+        for layer in self.layers:
+            layer.workspace = memory.section()
+
+    def named_parameters(self) -> dict[str, FloatArray]:
+        """The parameters by name, as views."""
+        return {view.name: view.of(self.parameters) for view in self.views}
+
+    def set_generator(self, generator: np.random.Generator) -> None:
+        """Let all random layers draw from this stream."""
+        for layer in self.layers:
+            layer.generator = generator
+
+    def steps(self, *, logits: bool = False) -> list[plan.Step]:
+        """The plan; with ``logits``, without a final Softmax, which the combined loss replaces."""
+        return self.plan[:-1] if logits and self.ends_in_softmax else self.plan
+
+    @property
+    def ends_in_softmax(self) -> bool:
+        """Whether the last layer is a Softmax."""
+        return bool(self.layers) and isinstance(self.layers[-1], Softmax)
+
+    def forward(self, x: NDArray[Any], training: bool = False, *, logits: bool = False) -> FloatArray:
+        """Run all layers, remembering what ``backward`` needs."""
+        self._ready(x)
+        for step in self.steps(logits=logits):
+            x = step.forward(x, training)
+        return x
+
+    def infer(self, x: NDArray[Any], *, logits: bool = False) -> FloatArray:
+        """Run all layers as out of training, remembering nothing."""
+        self._ready(x)
+        for step in self.steps(logits=logits):
+            x = step.infer(x)
+        return x
+
+    def backward(self, dvalues: NDArray[Any], *, logits: bool = False, skip_dinputs: bool = False) -> FloatArray:
+        """Run all layers backwards: fills ``gradients`` and returns the gradient by the inputs.
+
+        Args:
+            dvalues: the gradient by the outputs.
+            logits: whether the forward pass left out the final Softmax.
+            skip_dinputs: stop at the first layer that has parameters; an empty array is returned.
+        """
+        steps = self.steps(logits=logits)
+        first = self._first_weighted(steps) if skip_dinputs else -1
+        for index in range(len(steps) - 1, max(first, 0) - 1, -1):
+            step = steps[index]
+            if index == first and isinstance(step, Weighted | plan.ConvolutionPooling):
+                dvalues = step.backward(dvalues, skip_dinputs=True)
+            else:
+                dvalues = step.backward(dvalues)
+        return dvalues
+
+    def _first_weighted(self, steps: Sequence[plan.Step]) -> int:
+        for index, step in enumerate(steps):
+            if isinstance(step, plan.ConvolutionPooling | Weighted):
+                return index
+        return len(steps)
+
+    def penalty(self) -> float:
+        """The sum of the L1 and L2 penalties of all parameters."""
+        total = 0.0
+        for view in self.views:
+            values = self.parameters[view.place]
+            if view.l1:
+                total += view.l1 * float(np.abs(values).sum())
+            if view.l2:
+                total += view.l2 * float(np.dot(values, values))
+        return total
+
+    def add_penalty_gradients(self, gradients: FloatArray, part: slice | None = None) -> None:
+        """Add the gradient of the penalty to a gradient vector, or to the ``part`` of it."""
+        start, stop, _ = (part or slice(None)).indices(self.parameters.size)
+        for view in self.views:
+            place = slice(max(start, view.place.start), min(stop, view.place.stop))
+            if place.stop <= place.start:
+                continue
+            if view.l1:
+                gradients[place] += self.dtype.type(view.l1) * np.sign(self.parameters[place])
+            if view.l2:
+                gradients[place] += self.dtype.type(2 * view.l2) * self.parameters[place]
+
+    def decayed(self) -> list[slice]:
+        """The places of the parameters that decoupled weight decay shrinks: all but biases."""
+        return [view.place for view in self.views if not view.name.endswith(".biases")]
+
+    def _ready(self, x: NDArray[Any]) -> None:
+        if not self.built:
+            self.build(np.shape(x)[1:])
+
+
+def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Name each layer by its own name or its place, and check that they are layers and named apart."""
+    if not layers:
+        raise ValueError("A network needs at least one layer, got an empty list.")
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
+    if len({id(layer) for layer in layers}) < len(layers):
+        raise ValueError("Each layer may stand in a network once; make a new one for each place.")
+    names = tuple(layer.name or str(place) for place, layer in enumerate(layers))
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"Names of layers must differ, got {twice[0]!r} twice.")
+    return names
