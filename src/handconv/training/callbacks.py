@@ -1,0 +1,80 @@
+"""What watches a training run: derive from ``Callback`` and define what you want to hear of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from handconv.training.loop import Run
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an epoch has come, with the means over its samples so far."""
+
+    epoch: int
+    epochs: int
+    samples_done: int
+    samples: int
+    loss: float
+    accuracy: float
+    images_per_second: float
+
+    @property
+    def seconds_left(self) -> float:
+        """The time left in this epoch at the present speed."""
+        return (self.samples - self.samples_done) / max(self.images_per_second, 1e-9)
+
+
+class Callback:
+    """Hooks of the training loop; each does nothing unless a subclass defines it.
+
+    ``on_epoch_end`` may return True to end the training after this epoch.
+
+    Example:
+        >>> class Stop(Callback):
+        ...     def on_epoch_end(self, run, figures):
+        ...         return figures["val_accuracy"] > 0.99
+    """
+
+    def on_train_begin(self, run: "Run") -> None:
+        """Training starts, at the first epoch or where a checkpoint ended."""
+
+    def on_batch_end(self, run: "Run", progress: Progress) -> None:
+        """Some batches are done; called about ten times a second."""
+
+    def on_epoch_end(self, run: "Run", figures: Mapping[str, float]) -> bool | None:
+        """An epoch is done, its validation included."""
+
+    def on_train_end(self, run: "Run") -> None:
+        """Training is over; not called if it was broken off by an error."""
+
+
+class PrintProgress(Callback):
+    """Print one line an epoch."""
+
+    def __init__(self, write: Callable[[str], object] = print) -> None:
+        self.write = write
+
+    def on_epoch_end(self, run: "Run", figures: Mapping[str, float]) -> None:
+        """Print the figures that matter."""
+        self.write(epoch_line(figures, run.epochs))
+
+
+def epoch_line(figures: Mapping[str, float], epochs: int) -> str:
+    """Describe an epoch in one line.
+
+    Example:
+        >>> epoch_line({"epoch": 1, "loss": 0.25, "accuracy": 0.9234, "train_seconds": 2.5, "images_per_second": 24000}, 5)
+        'epoch 1/5  loss 0.2500  accuracy 92.34 %  2.5 s  24,000 images/s'
+    """
+    parts = [
+        f"epoch {figures['epoch']:.0f}/{epochs}",
+        f"loss {figures['loss']:.4f}",
+        f"accuracy {figures['accuracy']:.2%}".replace("%", " %"),
+    ]
+    if "val_loss" in figures:
+        parts.append(f"val loss {figures['val_loss']:.4f}")
+        parts.append(f"val accuracy {figures['val_accuracy']:.2%}".replace("%", " %"))
+    parts += [f"{figures['train_seconds']:.1f} s", f"{figures['images_per_second']:,.0f} images/s"]
+    return "  ".join(parts)
