@@ -22,7 +22,7 @@ PACKAGES = ["handconv"] + [
     for found in pkgutil.walk_packages(handconv.__path__, "handconv.")
     if found.ispkg and not any(part.startswith("_") for part in found.name.split("."))
 ]
-README_BLOCKS = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / "README.md").read_text("utf-8"), re.M | re.S)
+README_BLOCKS = re.findall(r"(?ms)^```python\n(.*?)^```", (REPOSITORY / "README.md").read_text("utf-8"))
 
 
 def name_of(path: Path) -> str:

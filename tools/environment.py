@@ -60,11 +60,11 @@ def _fingerprint(python: Path) -> str:
     """Everything the environment was made from, or "" where it does not work."""
     if not python.exists():
         return ""
-    ask = [python, "-c", "import sys; print(sys.version)"]
+    ask = [str(python), "-c", "import sys; print(sys.version)"]
     answer = subprocess.run(ask, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         return ""
-    version = re.search(r"^__version__.*", (ROOT / "src/handconv/__init__.py").read_text(encoding="utf-8"), re.M)
+    version = re.search("(?m)^__version__.*", (ROOT / "src/handconv/__init__.py").read_text("utf-8"))
     parts = [answer.stdout, str(ROOT), version.group() if version else "", (ROOT / "pyproject.toml").read_text("utf-8")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -87,26 +87,26 @@ def _install(python: Path, wanted: list[str], optional: list[str]) -> bool:
     """Install the project and what is wanted; all of the optional libraries, or as many as can be had."""
     project = ["--editable", str(ROOT)]
     names = ", ".join(re.split(r"[<>=~! ]", line)[0] for line in ["numpy", *optional, *wanted])
-    _say(f"Installing {names} (once, about a minute) ...")
-    if _installed(python, *project, *wanted, *optional):
+    _say(f"Installing {names} (once, less than a minute) ...")
+    if optional and _installed(python, *project, *wanted, *optional, silent=True):
         return True
-    if not optional or not _installed(python, *project, *wanted):
+    if not _installed(python, *project, *wanted):
         return False
-    missing = [line for line in optional if not _installed(python, line)]
+    missing = [line for line in optional if not _installed(python, line, silent=True)]
     if missing:
         _say(f"Not to be had here, going on without: {', '.join(missing)}. What needs them says so when used.")
     return True
 
 
-def _installed(python: Path, *requirements: str) -> bool:
+def _installed(python: Path, *requirements: str, silent: bool = False) -> bool:
+    """Install what is required; say why not where it fails, unless a second try will follow (silent)."""
     if shutil.which("uv"):
-        return _run("uv", "pip", "install", "--quiet", "--python", str(python), *requirements)
+        return _run("uv", "pip", "install", "--quiet", "--python", str(python), *requirements, silent=silent)
     pip = [str(python), "-m", "pip"]
-    if (
-        subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode != 0
-    ):  # an environment that uv made
-        _run(str(python), "-m", "ensurepip")
-    return _run(*pip, "install", "-qq", "--disable-pip-version-check", "--retries", "2", *requirements)
+    if not _run(*pip, "--version", silent=True):  # an environment that uv made has no pip
+        _run(str(python), "-m", "ensurepip", silent=True)
+    options = ["-qq", "--no-compile", "--disable-pip-version-check", "--retries", "1"]
+    return _run(*pip, "install", *options, *requirements, silent=silent)
 
 
 def _group(project: dict[str, Any], name: str) -> list[str]:
@@ -126,8 +126,8 @@ def _extra(project: dict[str, Any], name: str) -> list[str]:
     return lines
 
 
-def _run(*command: str) -> bool:
-    return subprocess.run(command, check=False).returncode == 0
+def _run(*command: str, silent: bool = False) -> bool:
+    return subprocess.run(command, check=False, capture_output=silent).returncode == 0
 
 
 def _say(text: str) -> None:
