@@ -187,8 +187,10 @@ def _faults(known: KnownSet) -> tuple[str, ...]:
         path = _path(known, part)
         try:
             file.check(_map(path, file), str(path))
-        except (DataError, OSError) as error:
+        except DataError as error:
             faults.append(str(error))
+        except OSError as error:
+            faults.append(f"{path}: {error.strerror}")
     return tuple(faults)
 
 

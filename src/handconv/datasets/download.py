@@ -11,7 +11,6 @@ import socket
 import threading
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,7 +70,7 @@ def download(url: str, *, max_bytes: int, patience: Patience, progress: Progress
     Raises:
         SourceError: if the file could not be had whole; the message says why in a few words.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+    if not url.startswith(("http://", "https://")):
         raise SourceError(f"a mirror must be an http or https address, got {url}")
     received = bytearray()
     why = ""
@@ -149,7 +148,7 @@ class _Transfer:
 
     def _receive(self, total: int | None) -> None:
         """Append the pieces until the end."""
-        received, name = self._received, urllib.parse.urlsplit(self._url).path.rpartition("/")[2]
+        received, name = self._received, self._url.rpartition("/")[2]
         deadline, in_time = time.monotonic() + self._patience.stall, 0
         while piece := self._next_piece(deadline):
             received += piece

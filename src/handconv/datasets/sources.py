@@ -76,10 +76,13 @@ class Search:
             raise ValueError(f"source must be one of {', '.join(SOURCES)}, got {source!r}.")
         if data_dir is not None:
             if source not in ("auto", "offline"):
-                raise ValueError(
-                    f"A data_dir is a source of its own, got source={source!r} too. Leave one of them out."
-                )
-            return self._dataset(*self._from_folder(Path(data_dir)))
+                raise ValueError(f"A data_dir is a source of its own, got source={source!r} too. Leave one out.")
+            try:
+                return self._dataset(*self._from_folder(Path(data_dir)))
+            except HandconvError:
+                raise
+            except OSError as error:
+                raise SourceError(f"{error.filename or data_dir} cannot be read: {reason(error)}.") from error
         for name, ask in self._steps(source):
             try:
                 arrays, origin = ask()

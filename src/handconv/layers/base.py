@@ -109,6 +109,11 @@ class Layer:
                 )
         return self.output_shape
 
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications of the forward pass of one sample, each with its addition."""
+        return 0
+
     def bind(self, values: FloatArray, gradients: FloatArray) -> None:
         """Let the layer's parameters and gradients be views into these vectors; only for layers that declare any."""
         raise TypeError(f"{type(self).__name__} declares parameters but is no subclass of Weighted; derive it from that.")

@@ -1,5 +1,6 @@
 """The convolution layer: the same small filters at every place of the image."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -97,6 +98,11 @@ class Conv2D(Weighted):
         (height, width), channels = self.kernel_size, input_shape[0]
         shape = (self.filters, channels, height, width)
         return self._declaration(shape, channels * height * width, self.filters * height * width, self.filters)
+
+    @property
+    def multiply_adds(self) -> int:
+        """One multiplication for each output and weight of its filter."""
+        return math.prod(self.output_shape or ()) * self.weights[0].size
 
     def form(self, phases: tuple[int, int] = (1, 1)) -> kernel.RowForm:
         """The sizes of this convolution for the kernels, its outputs split by ``phases``."""

@@ -75,6 +75,11 @@ class Dense(Weighted):
         """Weights (D, units) and biases (units,)."""
         return self._declaration((input_shape[0], self.units), input_shape[0], self.units, self.units)
 
+    @property
+    def multiply_adds(self) -> int:
+        """One multiplication for each weight."""
+        return self.weights.size
+
     def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
         self._inputs = x if remember else None
         y = self.workspace.keep("output", (self.units, x.shape[0]), self.dtype)

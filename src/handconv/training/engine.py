@@ -38,7 +38,7 @@ class Engine:
         self.shard = shard_size(network)
         self.lanes = lanes
         self._extra = np.empty(lanes.shape[1], lanes.dtype)
-        self._workspace = ReusedMemory()
+        self.workspace = ReusedMemory()
 
     def lane_of(self, shard: int) -> int:
         """The lane that a shard is added to."""
@@ -71,7 +71,7 @@ class Engine:
         network = self.network
         network.bind(network.parameters, gradients)
         network.set_generator(network.streams.generator(Purpose.DROPOUT, *place))
-        x, y, weights = self.samples.take(indices, network.dtype, self._workspace)
+        x, y, weights = self.samples.take(indices, network.dtype, self.workspace)
         outputs = network.forward(x, True, logits=self.logits)
         loss = self.loss.forward(outputs, y, weights, batch_size=batch_size)
         hits = correct(outputs, y)

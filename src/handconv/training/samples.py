@@ -4,6 +4,7 @@ uint8 images are pixels: they stay as they are (60,000 of them need 47 MB instea
 shard is taken. Floats are used as they come.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,27 +34,26 @@ def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = _FRESH) 
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs, targets and, optionally, the weight of each sample in the loss."""
+    """Inputs, targets and, optionally, the weight of each sample in the loss; all of them, or the ``chosen`` ones."""
 
     x: NDArray[Any]
     y: NDArray[Any]
     weights: NDArray[np.float64] | None = None
+    chosen: NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x if self.chosen is None else self.chosen)
 
     def take(
         self, indices: NDArray[np.intp], dtype: DTypeLike, workspace: Workspace
     ) -> tuple[FloatArray, NDArray[Any], NDArray[np.float64] | None]:
         """Gather some samples as (x, y, weights), ready for a network."""
+        if self.chosen is not None:
+            indices = self.chosen[indices]
         rows = workspace.scratch("rows", (len(indices), *self.x.shape[1:]), self.x.dtype)
         np.take(self.x, indices, axis=0, out=rows, mode="clip")  # other modes go through a buffer
         weights = None if self.weights is None else self.weights[indices]
         return as_floats(rows, dtype, workspace), self.y[indices], weights
-
-    def part(self, indices: NDArray[np.intp]) -> "Samples":
-        """A copy of some samples."""
-        return Samples(self.x[indices], self.y[indices], None if self.weights is None else self.weights[indices])
 
 
 def checked_inputs(x: object, input_shape: tuple[int, ...] | None = None, *, name: str = "x") -> NDArray[Any]:
@@ -98,24 +98,24 @@ def checked_weights(
     return weights
 
 
-def split(
-    samples: Samples, share: float, generator: np.random.Generator
-) -> tuple[Samples, Samples]:
-    """Draw a share of each class for validation: (the rest, the share), both in their old order."""
+def split(samples: Samples, share: float, generator: np.random.Generator) -> tuple[Samples, Samples]:
+    """Draw a share of each class for validation: (the rest, the share). Nothing is copied."""
     if not 0 < share < 1:
         raise ValueError(f"validation_split is the share held back, above 0 and below 1; got {share!r}.")
     count = len(samples)
     labels = samples.y if samples.y.ndim == 1 else samples.y.argmax(axis=1)
-    if samples.y.dtype.kind == "f" and samples.y.ndim == 1:
+    if labels.dtype.kind == "f":
         labels = np.zeros(count, np.intp)  # numbers, not classes: nothing to stratify by
     shuffled = generator.permutation(count)
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    # every 1/share-th sample of the list sorted by class: each class gives its share, to within one sample
-    held = np.zeros(count, bool)
-    quota = np.floor(np.arange(1, count + 1) * share + 1e-9)
-    held[by_class[np.diff(quota, prepend=0) > 0]] = True
+    # Every (1 / share)-th sample of this list is held back, so each class gives its share to within one sample.
+    held = np.zeros(count, np.bool_)
+    held[by_class[np.diff(np.floor(np.arange(count + 1) * share + 1e-9)) > 0]] = True
     if not held.any() or held.all():
         raise ValueError(
             f"validation_split={share!r} of {count} samples leaves one of the two parts empty. Give more samples."
         )
-    return samples.part(np.flatnonzero(~held)), samples.part(np.flatnonzero(held))
+    return (
+        dataclasses.replace(samples, chosen=np.flatnonzero(~held)),
+        dataclasses.replace(samples, chosen=np.flatnonzero(held)),
+    )

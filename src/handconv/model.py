@@ -1,0 +1,285 @@
+"""``Sequential``: a network with the verbs that people use: fit, evaluate, predict, summary, save, load."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from handconv import layers as known_layers
+from handconv.errors import ModelFileError
+from handconv.formats import npz
+from handconv.kernels.memory import FloatArray
+from handconv.layers import Layer, Sigmoid
+from handconv.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
+from handconv.network import Network
+from handconv.optimizers import Adam, Optimizer
+from handconv.streams import Purpose
+from handconv.summary import Summary, summarize
+from handconv.training.callbacks import Callback
+from handconv.training.engine import shard_size
+from handconv.training.evaluation import evaluate, predict
+from handconv.training.history import History
+from handconv.training.loop import Run, train
+from handconv.training.samples import Samples, checked_inputs, checked_weights, split
+
+_FORMAT = "handconv model"
+_FORMAT_VERSION = 1
+
+
+class Sequential(Network):
+    """A chain of layers that can be trained.
+
+    Inputs are batches (N, …): uint8 arrays are pixels and divided by 255, floats are used as they come. Labels are class
+    numbers (N,) or one-hot (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined, numerically stable
+    loss; ``predict`` then gives probabilities.
+
+    Args:
+        layers: the layers, in order.
+        input_shape: the shape of one sample; if it is not given, the first batch tells.
+        seed: of everything random: initial parameters, the order of samples, dropout. None draws one.
+        dtype: "float32", or "float64" for proofs.
+        fuse: whether neighbouring layers may run as one step (see ``handconv.plan``); the results are the same.
+
+    Attributes:
+        parameters: all parameters as one vector; ``named_parameters()`` shows them by name.
+        gradients: all gradients as one vector, in the same order.
+        info: plain values that are saved with the model (which data set it knows, for one).
+
+    Raises:
+        ValueError: if layers do not fit together.
+
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> model = hc.Sequential([hc.Dense(8), hc.Tanh(), hc.Dense(2), hc.Softmax()], input_shape=(2,), seed=0)
+        >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+        >>> history = model.fit(x, [0, 1, 1, 0], epochs=200, batch_size=4, optimizer=hc.Adam(0.05))
+        >>> model.predict(x).argmax(axis=1).tolist()
+        [0, 1, 1, 0]
+    """
+
+    info: dict[str, Any]
+
+    def __init__(self, layers: Sequence[Layer], **options: Any) -> None:
+        super().__init__(layers, **options)
+        self.info = {}
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 1,
+        batch_size: int = 128,
+        optimizer: Optimizer | None = None,
+        loss: Loss | None = None,
+        validation_split: float = 0.0,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        sample_weights: ArrayLike | None = None,
+        class_weights: Mapping[int, float] | None = None,
+        shuffle: bool = True,
+        callbacks: Sequence[Callback] = (),
+    ) -> History:
+        """Train on samples.
+
+        Args:
+            x: inputs (N, …).
+            y: class numbers (N,), one-hot (N, K), or whatever the loss expects.
+            epochs: passes over all samples, at least 1.
+            batch_size: samples to each step of the optimizer; the last batch of an epoch may be smaller.
+            optimizer: ``Adam()`` if not given.
+            loss: if not given, the cross-entropy that fits the last layer (see ``default_loss``).
+            validation_split: the share of each class held back to measure val_loss and val_accuracy.
+            validation_data: (x, y) to measure them on instead.
+            sample_weights: one weight a sample, by which its loss is multiplied.
+            class_weights: weights by class number; multiplied with those of the samples.
+            shuffle: whether to take the samples in a new random order each epoch.
+            callbacks: what watches the training, ``PrintProgress()`` for one.
+
+        Returns:
+            The history: loss, data_loss, penalty, accuracy, learning_rate, train_seconds, images_per_second, and
+            val_loss and val_accuracy (without penalties) for each epoch.
+
+        Raises:
+            ValueError, TypeError: if arguments or arrays do not fit.
+            DivergenceError: if the loss becomes infinite or NaN.
+        """
+        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        if validation_split and validation_data is not None:
+            raise ValueError("Give validation_split or validation_data, not both.")
+        loss = self.default_loss() if loss is None else loss
+        samples = self._samples(x, y, loss, sample_weights, class_weights)
+        validation = None
+        if validation_data is not None:
+            validation = self._samples(*validation_data, loss, name="validation data")
+        elif validation_split:
+            samples, validation = split(samples, validation_split, self.streams.generator(Purpose.SPLIT))
+        run = Run(
+            network=self,
+            loss=self._combined(loss),
+            optimizer=Adam() if optimizer is None else optimizer,
+            samples=samples,
+            validation=validation,
+            epochs=int(epochs),
+            batch_size=min(int(batch_size), len(samples)),
+            shuffle=shuffle,
+            logits=self._skips_softmax(loss),
+            callbacks=callbacks,
+        )
+        return train(run)
+
+    def evaluate(self, x: ArrayLike, y: ArrayLike, *, loss: Loss | None = None, batch_size: int | None = None) -> dict[str, float]:
+        """Measure the mean data loss (without penalties) and the accuracy.
+
+        Returns:
+            {"loss": …, "accuracy": …}
+        """
+        loss = self.default_loss() if loss is None else loss
+        samples = self._samples(x, y, loss)
+        return evaluate(
+            self, self._combined(loss), samples, self._inference_batch(batch_size), logits=self._skips_softmax(loss)
+        )
+
+    def predict(self, x: ArrayLike, *, batch_size: int | None = None) -> FloatArray:
+        """Compute the outputs, batch by batch: for a classifier that ends in Softmax, probabilities (N, K)."""
+        inputs = checked_inputs(x, self.input_shape)
+        if not self.built:
+            self.build(inputs.shape[1:])
+        return predict(self, inputs, self._inference_batch(batch_size))
+
+    def default_loss(self) -> Loss:
+        """Binary cross-entropy after a final Sigmoid, else softmax cross-entropy (of probabilities after a Softmax, or of scores)."""
+        return BinaryCrossentropy() if isinstance(self.layers[-1], Sigmoid) else SoftmaxCategoricalCrossentropy()
+
+    def summary(self) -> Summary:
+        """Describe the layers: shapes, parameters, multiply-adds, memory; and the steps that really run.
+
+        Raises:
+            ValueError: if the input shape is not known yet.
+        """
+        if not self.built:
+            raise ValueError("summary needs the input shape: give input_shape=… or call build(shape) first.")
+        return summarize(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write layers and parameters to a .npz file; a file of this name is replaced only by a whole one.
+
+        Raises:
+            ValueError: if the file name does not end in .npz, or the model cannot be described in a file.
+        """
+        if not self.built:
+            raise ValueError("save needs parameters: give input_shape=… or call build(shape) first.")
+        _check_suffix(path)
+        description = {
+            "format": _FORMAT,
+            "version": _FORMAT_VERSION,
+            "layers": [{"class": type(layer).__name__, "config": layer.config()} for layer in self.layers],
+            "input_shape": self.input_shape,
+            "dtype": self.dtype.name,
+            "seed": self.streams.seed,
+            "info": self.info,
+        }
+        try:
+            npz.save(path, self.named_parameters(), description)
+        except TypeError as error:
+            raise ValueError(
+                f"A model is saved by its layers' arguments, which must be plain values ({error}). "
+                "Use initialisers by their names."
+            ) from error
+
+    def _samples(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        loss: Loss,
+        sample_weights: ArrayLike | None = None,
+        class_weights: Mapping[int, float] | None = None,
+        *,
+        name: str = "x",
+    ) -> Samples:
+        """Check inputs and targets against the network and each other."""
+        inputs = checked_inputs(x, self.input_shape, name=name)
+        if not self.built:
+            self.build(inputs.shape[1:])
+        targets = loss.check_targets(np.asarray(y), (len(inputs), *self.output_shape))
+        return Samples(inputs, targets, checked_weights(len(inputs), targets, sample_weights, class_weights))
+
+    def _skips_softmax(self, loss: Loss) -> bool:
+        return self.ends_in_softmax and isinstance(loss, CategoricalCrossentropy | SoftmaxCategoricalCrossentropy)
+
+    def _combined(self, loss: Loss) -> Loss:
+        """The loss that is really run: cross-entropy after a Softmax is computed from the scores."""
+        if self._skips_softmax(loss) and isinstance(loss, CategoricalCrossentropy):
+            return SoftmaxCategoricalCrossentropy(label_smoothing=loss.label_smoothing)
+        return loss
+
+    def _inference_batch(self, batch_size: int | None) -> int:
+        if batch_size is None:
+            return shard_size(self)
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}.")
+        return int(batch_size)
+
+
+def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | None = None) -> Sequential:
+    """Read a model that ``Sequential.save`` wrote.
+
+    Args:
+        path: the file.
+        layers: classes of your own by name, if the model has any.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ModelFileError: if the file is no model, is damaged, or has layers that are not known.
+
+    Example:
+        >>> import tempfile, pathlib, handconv as hc
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0).save(path)
+        >>> hc.load(path).layers
+        [Dense(2)]
+    """
+    _check_suffix(path)
+    arrays, description = npz.load(path)
+    if description.get("format") != _FORMAT:
+        raise ModelFileError(f"{path} is no handconv model. Give a file that save() wrote.")
+    if description.get("version") != _FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has version {description.get('version')!r} of the format, this handconv reads {_FORMAT_VERSION}. "
+            "Update handconv."
+        )
+    known = {name: getattr(known_layers, name) for name in known_layers.__all__} | dict(layers or {})
+    try:
+        unknown = [entry["class"] for entry in description["layers"] if entry["class"] not in known]
+        if unknown:
+            raise ModelFileError(
+                f"{path} has a layer {unknown[0]!r} that is not known here. Give its class: load(path, layers={{{unknown[0]!r}: …}})."
+            )
+        model = Sequential(
+            [known[entry["class"]](**entry["config"]) for entry in description["layers"]],
+            input_shape=description["input_shape"],
+            seed=description["seed"],
+            dtype=description["dtype"],
+        )
+        model.info = dict(description["info"])
+    except (KeyError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path} is damaged: its description of the model makes no sense ({error}).") from error
+    for name, target in model.named_parameters().items():
+        source = arrays.get(name)
+        if source is None or source.shape != target.shape or source.dtype != target.dtype:
+            received = "is missing" if source is None else f"has shape {source.shape} and type {source.dtype}"
+            raise ModelFileError(f"{path} is damaged: {name} {received}, expected {target.shape} and {target.dtype}.")
+        target[...] = source
+    return model
+
+
+def _check_suffix(path: str | os.PathLike[str]) -> None:
+    if Path(path).suffix != ".npz":
+        raise ValueError(f"Models are saved as .npz files, got the name {os.fspath(path)!r}. Let it end in .npz.")
+

@@ -1,0 +1,104 @@
+"""The table of a network: each layer with its output, its parameters and its work."""
+
+import math
+from dataclasses import dataclass
+
+from handconv.network import Network
+from handconv.plan import ConvolutionPooling
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One layer of a summary; numbers are for one sample."""
+
+    name: str
+    layer: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+    output_bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rows of a summary, its totals, and the plan; ``str`` draws the table."""
+
+    input_shape: tuple[int, ...]
+    rows: tuple[SummaryRow, ...]
+    plan: tuple[str, ...]
+
+    @property
+    def parameters(self) -> int:
+        """All parameters."""
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the forward pass of one sample."""
+        return sum(row.multiply_adds for row in self.rows)
+
+    @property
+    def output_bytes(self) -> int:
+        """Memory of the outputs of all layers for one sample."""
+        return sum(row.output_bytes for row in self.rows)
+
+    def __str__(self) -> str:
+        head = ("name", "layer", "output shape", "parameters", "multiply-adds", "memory")
+        body = [
+            (
+                row.name,
+                row.layer,
+                _shape(row.output_shape),
+                f"{row.parameters:,}" if row.parameters else "",
+                f"{row.multiply_adds:,}" if row.multiply_adds else "",
+                _bytes(row.output_bytes),
+            )
+            for row in (SummaryRow("", "input", self.input_shape, 0, 0, 0), *self.rows)
+        ]
+        total = ("", "in all", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", _bytes(self.output_bytes))
+        widths = [max(len(line[column]) for line in (head, *body, total)) for column in range(len(head))]
+        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        lines = [_line(head, widths), rule, *(_line(line, widths) for line in body), rule, _line(total, widths)]
+        return "\n".join([*lines, "", "runs as: " + " -> ".join(self.plan)])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def summarize(network: Network) -> Summary:
+    """Describe a built network."""
+    sizes = {name: 0 for name in network.names}
+    for view in network.views:
+        sizes[view.name.rpartition(".")[0]] += math.prod(view.shape)
+    rows = tuple(
+        SummaryRow(
+            name,
+            repr(layer),
+            layer.output_shape or (),
+            sizes[name],
+            layer.multiply_adds,
+            math.prod(layer.output_shape or ()) * network.dtype.itemsize,
+        )
+        for name, layer in zip(network.names, network.layers, strict=True)
+    )
+    steps = tuple(
+        "[Conv2D + MaxPool2D]" if isinstance(step, ConvolutionPooling) else type(step).__name__ for step in network.plan
+    )
+    return Summary(network.input_shape or (), rows, steps)
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    return "  ".join(
+        cell.rjust(width) if column > 2 else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ).rstrip()
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"(N, {', '.join(map(str, shape))})"
+
+
+def _bytes(count: int) -> str:
+    if count >= 1 << 20:
+        return f"{count / (1 << 20):.1f} MB"
+    return f"{count / 1024:.1f} kB" if count else ""

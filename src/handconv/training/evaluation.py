@@ -1,0 +1,45 @@
+"""Running a network over many samples without training: predictions, loss and accuracy."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.kernels.memory import FloatArray
+from handconv.losses import Loss
+from handconv.metrics import correct
+from handconv.network import Network
+from handconv.training.samples import Samples, as_floats
+
+
+def outputs(network: Network, x: NDArray[Any], batch_size: int, *, logits: bool = False) -> Iterator[FloatArray]:
+    """Yield the outputs of one batch after another."""
+    for start in range(0, len(x), batch_size):
+        yield network.infer(as_floats(x[start : start + batch_size], network.dtype), logits=logits)
+
+
+def predict(network: Network, x: NDArray[Any], batch_size: int) -> FloatArray:
+    """All outputs, in the usual row-major memory."""
+    result: FloatArray | None = None
+    for start, batch in zip(range(0, len(x), batch_size), outputs(network, x, batch_size), strict=True):
+        if result is None:
+            result = np.empty((len(x), *batch.shape[1:]), network.dtype)
+        result[start : start + len(batch)] = batch
+    assert result is not None
+    return result
+
+
+def evaluate(
+    network: Network, loss: Loss, samples: Samples, batch_size: int, *, logits: bool
+) -> dict[str, float]:
+    """The mean data loss (without penalties) and the accuracy."""
+    total, hits, count = 0.0, 0, len(samples)
+    chosen = np.arange(count) if samples.chosen is None else samples.chosen
+    for start in range(0, count, batch_size):
+        part = chosen[start : start + batch_size]
+        answers = network.infer(as_floats(samples.x[part], network.dtype), logits=logits)
+        weights = None if samples.weights is None else samples.weights[part]
+        total += loss.forward(answers, samples.y[part], weights, batch_size=count)
+        hits += correct(answers, samples.y[part])
+    return {"loss": total, "accuracy": hits / count}
