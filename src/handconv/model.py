@@ -60,12 +60,6 @@ class Sequential(Network):
         [0, 1, 1, 0]
     """
 
-    info: dict[str, Any]
-
-    def __init__(self, layers: Sequence[Layer], **options: Any) -> None:
-        super().__init__(layers, **options)
-        self.info = {}
-
     def fit(
         self,
         x: ArrayLike,
@@ -261,10 +255,13 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
             )
         model = Sequential(
             [known[entry["class"]](**entry["config"]) for entry in description["layers"]],
-            input_shape=description["input_shape"],
             seed=description["seed"],
             dtype=description["dtype"],
         )
+        size = model.count_parameters(description["input_shape"])
+        if size != sum(array.size for array in arrays.values()):
+            raise ModelFileError(f"{path} is damaged: its layers have {size} parameters, the file holds others.")
+        model.build(description["input_shape"])
         model.info = dict(description["info"])
     except (KeyError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
         if isinstance(error, ModelFileError):

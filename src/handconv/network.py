@@ -63,6 +63,7 @@ class Network:
         self.names = _checked_names(self.layers)
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype must be float32 or float64, got {self.dtype}.")
+        self.info: dict[str, Any] = {}
         self.input_shape: Shape | None = None
         self.parameters: FloatArray = np.empty(0, self.dtype)
         self.gradients: FloatArray = np.empty(0, self.dtype)
@@ -80,6 +81,15 @@ class Network:
     def output_shape(self) -> Shape:
         """The shape of one output."""
         return self.layers[-1].output_shape or ()
+
+    def count_parameters(self, input_shape: Sequence[int]) -> int:
+        """How many parameters the layers have for this input shape; nothing is allocated."""
+        shape, count = tuple(input_shape), 0
+        for layer in self.layers:
+            output_shape = layer.infer_shape(shape)
+            count += sum(parameter.size for parameter in layer.declare(shape))
+            shape = output_shape
+        return count
 
     def build(self, input_shape: Sequence[int]) -> None:
         """Work out all shapes, allocate the vectors, initialise the parameters and draw the plan."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from handconv.datasets.formats._files import PathLike
 from handconv.datasets.formats._frame import BOX, frame
-from handconv.datasets.formats._ink import find_ink
+from handconv.datasets.formats._ink import find_ink, thicken
 from handconv.errors import DataError
 from handconv.extras import require
 
@@ -58,6 +58,7 @@ def read_digit_image(path: PathLike) -> NDArray[np.uint8]:
     ink = find_ink(grey)
     if ink is None:
         raise DataError(f"{path} shows no digit: nothing stands out from its background. Use more contrast.")
+    ink = thicken(ink, BOX)
     height, width = ink.shape
     scale = BOX / max(height, width)
     size = (max(round(height * scale), 1), max(round(width * scale), 1))

@@ -1,0 +1,102 @@
+"""handconv: convolutional neural networks written out by hand in NumPy.
+
+>>> import handconv as hc
+>>> model = hc.Sequential(
+...     [hc.Conv2D(8, 3), hc.LeakyReLU(), hc.MaxPool2D(2), hc.Flatten(), hc.Dense(10), hc.Softmax()],
+...     input_shape=(1, 28, 28), seed=0,
+... )
+>>> model.parameters.size
+13610
+"""
+
+from handconv import datasets as datasets
+from handconv import initializers as initializers
+from handconv import losses as losses
+from handconv import metrics as metrics
+from handconv import optimizers as optimizers
+from handconv import schedules as schedules
+from handconv.errors import DataError as DataError
+from handconv.errors import DivergenceError as DivergenceError
+from handconv.errors import HandconvError as HandconvError
+from handconv.errors import MissingExtraError as MissingExtraError
+from handconv.errors import ModelFileError as ModelFileError
+from handconv.errors import SourceError as SourceError
+from handconv.errors import WorkerError as WorkerError
+from handconv.layers import AveragePool2D as AveragePool2D
+from handconv.layers import Conv2D as Conv2D
+from handconv.layers import Dense as Dense
+from handconv.layers import Dropout as Dropout
+from handconv.layers import Flatten as Flatten
+from handconv.layers import GlobalAveragePool2D as GlobalAveragePool2D
+from handconv.layers import Layer as Layer
+from handconv.layers import LeakyReLU as LeakyReLU
+from handconv.layers import MaxPool2D as MaxPool2D
+from handconv.layers import Parameter as Parameter
+from handconv.layers import ReLU as ReLU
+from handconv.layers import Reshape as Reshape
+from handconv.layers import Sigmoid as Sigmoid
+from handconv.layers import Softmax as Softmax
+from handconv.layers import Tanh as Tanh
+from handconv.layers import Weighted as Weighted
+from handconv.losses import BinaryCrossentropy as BinaryCrossentropy
+from handconv.losses import CategoricalCrossentropy as CategoricalCrossentropy
+from handconv.losses import Loss as Loss
+from handconv.losses import MeanSquaredError as MeanSquaredError
+from handconv.losses import SoftmaxCategoricalCrossentropy as SoftmaxCategoricalCrossentropy
+from handconv.model import Sequential as Sequential
+from handconv.model import load as load
+from handconv.optimizers import SGD as SGD
+from handconv.optimizers import Adam as Adam
+from handconv.optimizers import AdamW as AdamW
+from handconv.optimizers import Optimizer as Optimizer
+from handconv.training import Callback as Callback
+from handconv.training import History as History
+from handconv.training import PrintProgress as PrintProgress
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "AveragePool2D",
+    "BinaryCrossentropy",
+    "Callback",
+    "CategoricalCrossentropy",
+    "Conv2D",
+    "DataError",
+    "Dense",
+    "DivergenceError",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePool2D",
+    "HandconvError",
+    "History",
+    "Layer",
+    "LeakyReLU",
+    "Loss",
+    "MaxPool2D",
+    "MeanSquaredError",
+    "MissingExtraError",
+    "ModelFileError",
+    "Optimizer",
+    "Parameter",
+    "PrintProgress",
+    "ReLU",
+    "Reshape",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "SoftmaxCategoricalCrossentropy",
+    "SourceError",
+    "Tanh",
+    "Weighted",
+    "WorkerError",
+    "datasets",
+    "initializers",
+    "load",
+    "losses",
+    "metrics",
+    "optimizers",
+    "schedules",
+]
