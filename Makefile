@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n auto --maxprocesses 4
 PYTHON ?= $(shell for python in '$(VENV)/bin/python' python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
 FOUND = $(or $(PYTHON),$(error handconv needs Python 3.11 or later, and none was found. Name one: make PYTHON=/path/to/python3))
-READY = $(FOUND) tools/environment.py '$(VENV)'
+READY = $(FOUND) scripts/environment.py '$(VENV)'
 RUN = $(VENV)/bin/python
 
 # The sources are on the path even where the project could not be installed, or the folder was moved.

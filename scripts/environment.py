@@ -1,6 +1,6 @@
 """Make a virtual environment ready, with nothing but Python and its standard library.
 
-    python tools/environment.py .venv --extra cli --group test
+    python scripts/environment.py .venv --extra cli --group test
 
 Creates the environment when it is absent, installs the project in it (editable) with the extras and dependency groups
 of pyproject.toml, and remembers what it did: a second call with nothing changed returns at once and needs no network.
