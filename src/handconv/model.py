@@ -19,7 +19,6 @@ from handconv.optimizers import Adam, Optimizer
 from handconv.streams import Purpose
 from handconv.summary import Summary, summarize
 from handconv.training.callbacks import Callback
-from handconv.training.engine import shard_size
 from handconv.training.evaluation import evaluate, predict
 from handconv.training.history import History
 from handconv.training.loop import Run, train
@@ -100,9 +99,7 @@ class Sequential(Network):
             ValueError, TypeError: if arguments or arrays do not fit.
             DivergenceError: if the loss becomes infinite or NaN.
         """
-        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        _check_counts(epochs=epochs, batch_size=batch_size)
         if validation_split and validation_data is not None:
             raise ValueError("Give validation_split or validation_data, not both.")
         loss = self.default_loss() if loss is None else loss
@@ -134,16 +131,16 @@ class Sequential(Network):
         """
         loss = self.default_loss() if loss is None else loss
         samples = self._samples(x, y, loss)
-        return evaluate(
-            self, self._combined(loss), samples, self._inference_batch(batch_size), logits=self._skips_softmax(loss)
-        )
+        _check_counts(batch_size=batch_size)
+        return evaluate(self, self._combined(loss), samples, batch_size, logits=self._skips_softmax(loss))
 
     def predict(self, x: ArrayLike, *, batch_size: int | None = None) -> FloatArray:
         """Compute the outputs, batch by batch: for a classifier that ends in Softmax, probabilities (N, K)."""
         inputs = checked_inputs(x, self.input_shape)
         if not self.built:
             self.build(inputs.shape[1:])
-        return predict(self, inputs, self._inference_batch(batch_size))
+        _check_counts(batch_size=batch_size)
+        return predict(self, inputs, batch_size)
 
     def default_loss(self) -> Loss:
         """Binary cross-entropy after a final Sigmoid, else softmax cross-entropy (of probabilities after a Softmax, or of scores)."""
@@ -211,13 +208,6 @@ class Sequential(Network):
             return SoftmaxCategoricalCrossentropy(label_smoothing=loss.label_smoothing)
         return loss
 
-    def _inference_batch(self, batch_size: int | None) -> int:
-        if batch_size is None:
-            return shard_size(self)
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}.")
-        return int(batch_size)
-
 
 def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | None = None) -> Sequential:
     """Read a model that ``Sequential.save`` wrote.
@@ -274,6 +264,12 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
             raise ModelFileError(f"{path} is damaged: {name} {received}, expected {target.shape} and {target.dtype}.")
         target[...] = source
     return model
+
+
+def _check_counts(**counts: int | None) -> None:
+    for name, value in counts.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
+            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
 
 
 def _check_suffix(path: str | os.PathLike[str]) -> None:

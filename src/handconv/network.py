@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv import plan
-from handconv.kernels.memory import FloatArray, ReusedMemory
+from handconv.kernels.memory import FRESH, FloatArray, ReusedMemory
 from handconv.layers import Layer, Softmax, Weighted
 from handconv.layers.base import Shape
 from handconv.streams import Purpose, Streams
@@ -130,6 +130,11 @@ class Network:
         memory = ReusedMemory()
         for layer in self.layers:
             layer.workspace = memory.section()
+
+    def fresh_memory(self) -> None:
+        """Allocate every array anew, as layers do that are used alone: what a step returns belongs to the caller."""
+        for layer in self.layers:
+            layer.workspace = FRESH
 
     def named_parameters(self) -> dict[str, FloatArray]:
         """The parameters by name, as views."""

@@ -35,7 +35,10 @@ def load_digits_arrays() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[
         >>> x_train.shape, x_train.dtype, y_test.shape
         ((1437, 1, 28, 28), dtype('uint8'), (360,))
     """
-    with (resources.files("handconv.datasets") / "digits.npz").open("rb") as file, np.load(file) as arrays:
+    with (
+        (resources.files("handconv.datasets") / "digits.npz").open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
         return (
             _enlarge(arrays["x_train"]),
             arrays["y_train"].astype(np.int64),

@@ -49,12 +49,12 @@ def download_folder(handle: str, *, patience: Patience, progress: Progress | Non
         )
     except OSError as error:
         raise SourceError(f"Kaggle's client cannot be started ({reason(error)})") from error
-    with child:
-        threading.Thread(target=_read_lines, args=(child.stdout, inbox), daemon=True).start()
-        try:
-            return _follow(inbox, handle, patience, progress)
-        finally:
-            child.kill()
+    threading.Thread(target=_read_lines, args=(child.stdout, inbox), daemon=True).start()
+    try:
+        return _follow(inbox, handle, patience, progress)
+    finally:
+        child.kill()
+        child.wait()
 
 
 def _follow(inbox: "SimpleQueue[str | None]", handle: str, patience: Patience, progress: Progress | None) -> Path:
@@ -85,11 +85,12 @@ def _follow(inbox: "SimpleQueue[str | None]", handle: str, patience: Patience, p
 
 def _read_lines(stream: BinaryIO, inbox: "SimpleQueue[str | None]") -> None:
     """Put into the inbox each line that comes, and None at the end (in a thread)."""
-    rest = b""
-    while piece := os.read(stream.fileno(), 1 << 16):
-        *lines, rest = re.split(rb"[\r\n]+", rest + piece)
-        for line in filter(None, lines):
-            inbox.put(line.decode(errors="replace"))
+    with stream:
+        rest = b""
+        while piece := os.read(stream.fileno(), 1 << 16):
+            *lines, rest = re.split(rb"[\r\n]+", rest + piece)
+            for line in filter(None, lines):
+                inbox.put(line.decode(errors="replace"))
     inbox.put(None)
 
 

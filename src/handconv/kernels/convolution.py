@@ -45,9 +45,9 @@ class RowForm:
 
     @property
     def input_rows(self) -> int:
-        """The padded input rows that the outputs look at."""
+        """The padded input rows that the outputs look at, and the padding before the input at the least."""
         rows = self.geometry.rows
-        return (self.outputs[0] * self.phases[0] - 1) * rows.stride + rows.window
+        return max(rows.before, (self.outputs[0] * self.phases[0] - 1) * rows.stride + rows.window)
 
 
 def expand(x: FloatArray, form: RowForm, workspace: Workspace) -> FloatArray:

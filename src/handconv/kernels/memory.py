@@ -70,6 +70,9 @@ class FreshMemory:
     scratch = keep
 
 
+FRESH = FreshMemory()
+
+
 class ReusedMemory:
     """A workspace that hands out the same memory again and again.
 

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from handconv.kernels.geometry import Pair
 
 
 def positive(owner: str, name: str, value: int) -> int:
     """Check a whole number of at least 1."""
-    if not _is_whole(value) or value < 1:
+    if not is_whole(value) or value < 1:
         raise ValueError(f"{owner}: {name} must be a whole number of at least 1, got {value!r}.")
     return int(value)
 
 
 def pair(owner: str, name: str, value: int | Sequence[int], *, least: int = 1) -> Pair:
     """Read 3 as (3, 3), and check that both numbers are whole and at least ``least``."""
-    both = (value, value) if _is_whole(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
-    if len(both) != 2 or not all(_is_whole(number) and number >= least for number in both):
+    both = (value, value) if is_whole(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
+    if len(both) != 2 or not all(is_whole(number) and number >= least for number in both):
         raise ValueError(
             f"{owner}: {name} must be a whole number of at least {least} or a pair of them (rows, columns), got {value!r}."
         )
@@ -41,5 +43,6 @@ def image_shape(owner: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def is_whole(value: object) -> bool:
+    """Whether it is an integer, Python's or NumPy's; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -18,12 +18,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.initializers import initialize
-from handconv.kernels.memory import FloatArray, FreshMemory, Workspace, laid_out
+from handconv.kernels.memory import FRESH, FloatArray, Workspace, laid_out
 
 Shape = tuple[int, ...]
 Initializer = str | Callable[..., NDArray[Any]]
-
-_FRESH = FreshMemory()
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Layer:
         self.output: FloatArray | None = None
         self.dinputs: FloatArray | None = None
         self.generator: np.random.Generator | None = None
-        self.workspace: Workspace = _FRESH
+        self.workspace: Workspace = FRESH
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """Return the output shape for an input shape, or raise ``ValueError`` if the layer cannot take it."""
@@ -133,6 +131,7 @@ class Layer:
 
     def infer(self, inputs: NDArray[Any]) -> FloatArray:
         """Compute the outputs as ``forward`` does out of training, remembering nothing: quicker, and no backward."""
+        self.output = None
         return self._forward(self._received(inputs), training=False, remember=False)
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
@@ -141,7 +140,7 @@ class Layer:
         Gradients of parameters are overwritten, not added to; ``dvalues`` is not changed.
 
         Raises:
-            RuntimeError: if there was no ``forward`` before.
+            RuntimeError: if there was no ``forward`` before, or an ``infer`` since.
             ValueError: if ``dvalues`` has another shape than the outputs.
         """
         self.dinputs = self._backward(self._returned(dvalues))
@@ -168,10 +167,10 @@ class Layer:
 
     def _received(self, inputs: NDArray[Any]) -> FloatArray:
         """Check the inputs, build at first use, and lay the inputs out with the batch innermost."""
+        inputs = np.asarray(inputs)
+        if inputs.ndim < 1:
+            raise ValueError(f"{self._label} expects a batch (N, …), got a single number. Use x[None].")
         if self.input_shape is None:
-            inputs = np.asarray(inputs)
-            if inputs.ndim < 1:
-                raise ValueError(f"{self._label} expects a batch (N, …), got a single number. Use x[None].")
             self.build(inputs.shape[1:], dtype=np.float64 if inputs.dtype == np.float64 else np.float32)
         inputs = np.asarray(inputs, self.dtype)
         if inputs.shape[1:] != self.input_shape and not self.elementwise:

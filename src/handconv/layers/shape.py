@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from handconv.kernels.memory import FloatArray, memory_shape, public_view
+from handconv.layers._arguments import is_whole
 from handconv.layers.base import Layer, Shape
 
 
@@ -20,7 +21,7 @@ class Reshape(Layer):
     Shapes:
         (N, …) -> (N, …shape)
     Raises:
-        ValueError: if the number of values differs.
+        ValueError: if the shape is none, or the number of values differs.
     Example:
         >>> import numpy as np, handconv as hc
         >>> hc.Reshape((1, 28, 28)).forward(np.zeros((5, 784))).shape
@@ -31,8 +32,8 @@ class Reshape(Layer):
 
     def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.shape = tuple(shape)
-        if sum(size == -1 for size in self.shape) > 1 or any(size < 1 and size != -1 for size in self.shape):
+        self.shape = tuple(shape) if isinstance(shape, tuple | list) else (0,)
+        if self.shape.count(-1) > 1 or not all(is_whole(size) and (size >= 1 or size == -1) for size in self.shape):
             raise ValueError(
                 f"{type(self).__name__}: shape must be whole numbers of at least 1, one of them may be -1; got {shape!r}."
             )

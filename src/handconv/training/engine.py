@@ -1,79 +1,206 @@
-"""The gradient of a batch, as a sum over shards.
+"""The steps of an epoch: the gradient of each batch as a sum over shards, then one step of the optimizer.
 
-A batch is cut into shards of a fixed number of samples, so few that their activations stay in the processor's cache. Each shard's
-gradient is computed by itself, with its own random stream; shard k is added to lane k mod ``LANES``, and the lanes are added up
-in order. None of this depends on who computes a shard, so the sum has the same bits however many processes share the
-work.
+A batch is cut into shards of a fixed number of samples, so few that their activations stay in the processor's cache. Each
+shard's gradient is computed by itself, with its own random stream. Shard k is added to lane k mod ``LANES``, the lanes are
+added up in order, and every number of the parameter vector is updated on its own. Nothing of this depends on who computes a
+shard or updates a number: a crew of any size gets the same bits.
+
+    each member, at each step:   its lanes' shards -> lanes        meet
+                                 its part of the vector: sum of the lanes, penalty, optimizer        meet
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from handconv.errors import DivergenceError
 from handconv.kernels.memory import FloatArray, ReusedMemory
 from handconv.losses import Loss
 from handconv.metrics import correct
 from handconv.network import Network
+from handconv.optimizers import Optimizer
 from handconv.streams import Purpose
 from handconv.training.samples import Samples
 
 LANES = 8
 _CACHE = 1_500_000  # bytes that the largest output of a shard may take
 
+Allocate = Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]
 
-def shard_size(network: Network) -> int:
-    """Samples in a shard: as many as keep the largest output in the cache, a power of two from 8 to 64."""
+
+def shard_size(network: Network, batch_size: int) -> int:
+    """Samples in a shard: as many as keep the largest output in the cache, and at least two shards to a batch."""
     largest = max(math.prod(layer.output_shape or (1,)) for layer in network.layers) * network.dtype.itemsize
     fitting = max(1, _CACHE // largest)
-    return min(64, max(8, 1 << (fitting.bit_length() - 1)))
+    return min(64, max(8, 1 << (fitting.bit_length() - 1)), max(8, -(-batch_size // 2)))
+
+
+class Crew(Protocol):
+    """The processes that share the work of each step, seen from one of them."""
+
+    rank: int
+    size: int
+
+    def meet(self) -> None:
+        """Return once all members have come here."""
+
+
+class Alone:
+    """A crew of one."""
+
+    rank = 0
+    size = 1
+
+    def meet(self) -> None:
+        """Nobody to wait for."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """The arrays that a crew works on together, beside the parameters and the optimizer's state.
+
+    Attributes:
+        lanes: gradients by lane (LANES, P).
+        totals: loss and hits of the present batch by lane (LANES, 2).
+        sums: of the epoch so far: data loss, penalty, hits, samples done.
+    """
+
+    lanes: FloatArray
+    totals: NDArray[np.float64]
+    sums: NDArray[np.float64]
+
+    @classmethod
+    def allocate(cls, network: Network, allocate: Allocate) -> "Board":
+        """Make the arrays for a network."""
+        return cls(
+            allocate((LANES, network.parameters.size), network.dtype),
+            allocate((LANES, 2), np.dtype(np.float64)),
+            allocate((4,), np.dtype(np.float64)),
+        )
+
+
+@dataclass
+class Task:
+    """What is trained, on what, and how; all that a member of a crew needs to know."""
+
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
+    samples: Samples
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    logits: bool
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch, the last small one included."""
+        return math.ceil(len(self.samples) / self.batch_size)
+
+    def batches(self, epoch: int) -> list[NDArray[np.intp]]:
+        """The indices of each batch of an epoch; a new order each epoch."""
+        count = len(self.samples)
+        order = np.arange(count)
+        if self.shuffle:
+            order = self.network.streams.generator(Purpose.SHUFFLE, epoch).permutation(count)
+        return [order[start : start + self.batch_size] for start in range(0, count, self.batch_size)]
 
 
 class Engine:
-    """Computes losses and gradients of shards for one process."""
+    """One member of a crew at work on a task."""
 
-    def __init__(self, network: Network, loss: Loss, samples: Samples, *, logits: bool, lanes: FloatArray) -> None:
-        self.network, self.loss, self.samples, self.logits = network, loss, samples, logits
-        self.shard = shard_size(network)
-        self.lanes = lanes
-        self._extra = np.empty(lanes.shape[1], lanes.dtype)
-        self.workspace = ReusedMemory()
+    def __init__(self, task: Task, board: Board, crew: Crew) -> None:
+        self.task, self.board, self.crew = task, board, crew
+        network = task.network
+        network.reuse_memory()
+        task.optimizer.total_steps = task.epochs * task.steps_per_epoch
+        self.shard = shard_size(network, task.batch_size)
+        size = network.parameters.size
+        self._part = slice(size * crew.rank // crew.size, size * (crew.rank + 1) // crew.size)
+        self._workspace = ReusedMemory()
+        self._gradients = network.gradients
+        self._extra = np.empty(size, network.dtype)
 
-    def lane_of(self, shard: int) -> int:
-        """The lane that a shard is added to."""
-        return shard % len(self.lanes)
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[int]:
+        """Train for one epoch, yielding the number of steps done after each.
 
-    def run(self, batch: NDArray[np.intp], shards: Iterable[int], place: tuple[int, int], totals: FloatArray) -> None:
-        """Compute some shards of a batch: their gradients into the lanes, loss and hits into ``totals`` (lanes, 2).
-
-        Args:
-            batch: the indices of all samples of the batch.
-            shards: the numbers of the shards to compute, in order; all shards of a lane, or none.
-            place: epoch and step, which with the number of a shard name its random stream.
-            totals: loss (its share of the mean over the batch) and number of correct answers of each lane.
+        Raises:
+            DivergenceError: if the loss becomes infinite or NaN.
         """
-        filled = [False] * len(self.lanes)
-        for shard in shards:
-            lane = self.lane_of(shard)
-            gradients = self._extra if filled[lane] else self.lanes[lane]
-            loss, hits = self._shard(batch[shard * self.shard : (shard + 1) * self.shard], len(batch), (*place, shard), gradients)
-            if filled[lane]:
-                self.lanes[lane] += gradients
-                totals[lane] += loss, hits
-            else:
-                totals[lane] = loss, hits
-            filled[lane] = True
+        network, sums = self.task.network, self.board.sums
+        batches = self.task.batches(epoch)
+        for step in range(first_step, len(batches)):
+            batch = batches[step]
+            lanes = self._run_shards(batch, epoch, step)
+            penalty = network.penalty() if self.crew.rank == 0 else 0.0  # before anybody moves the parameters
+            self.crew.meet()
+            loss, hits = self.board.totals[:lanes].sum(axis=0)
+            if not math.isfinite(loss + penalty):
+                raise DivergenceError(self._diagnosis(batch, epoch, step))
+            self._update(lanes)
+            if self.crew.rank == 0:
+                sums += len(batch) * loss, len(batch) * penalty, hits, len(batch)
+            self.crew.meet()
+            yield step + 1
 
-    def _shard(
-        self, indices: NDArray[np.intp], batch_size: int, place: tuple[int, ...], gradients: FloatArray
+    def release(self) -> None:
+        """Give the network memory of its own again, and its gradient vector back."""
+        network = self.task.network
+        network.fresh_memory()
+        network.bind(network.parameters, self._gradients)
+
+    def _run_shards(self, batch: NDArray[np.intp], epoch: int, step: int) -> int:
+        """Compute this member's shards of a batch; returns how many lanes the batch has."""
+        shards = -(-len(batch) // self.shard)
+        lanes = min(shards, LANES)
+        for lane in range(self.crew.rank, lanes, self.crew.size):
+            totals = np.zeros(2)
+            for shard in range(lane, shards, LANES):
+                indices = batch[shard * self.shard : (shard + 1) * self.shard]
+                target = self.board.lanes[lane] if shard == lane else self._extra
+                totals += self._run_shard(indices, len(batch), (epoch, step, shard), target)
+                if shard != lane:
+                    self.board.lanes[lane] += self._extra
+            self.board.totals[lane] = totals
+        return lanes
+
+    def _run_shard(
+        self, indices: NDArray[np.intp], batch_size: int, place: tuple[int, int, int], gradients: FloatArray
     ) -> tuple[float, int]:
-        network = self.network
+        """Write the gradient of one shard's share of the mean loss; its loss, and how many answers were right."""
+        network, loss, logits = self.task.network, self.task.loss, self.task.logits
         network.bind(network.parameters, gradients)
         network.set_generator(network.streams.generator(Purpose.DROPOUT, *place))
-        x, y, weights = self.samples.take(indices, network.dtype, self.workspace)
-        outputs = network.forward(x, True, logits=self.logits)
-        loss = self.loss.forward(outputs, y, weights, batch_size=batch_size)
-        hits = correct(outputs, y)
-        network.backward(self.loss.backward(), logits=self.logits, skip_dinputs=True)
-        return loss, hits
+        x, y, weights = self.task.samples.take(indices, network.dtype, self._workspace)
+        outputs = network.forward(x, True, logits=logits)
+        value = loss.forward(outputs, y, weights, batch_size=batch_size, checked=True)
+        network.backward(loss.backward(), logits=logits, skip_dinputs=True)
+        return value, correct(outputs, y)
+
+    def _update(self, lanes: int) -> None:
+        """Move this member's part of the parameters."""
+        network, part = self.task.network, self._part
+        gradients = self._gradients[part]
+        np.add.reduce(self.board.lanes[:lanes, part], axis=0, out=gradients)
+        network.add_penalty_gradients(self._gradients, part)
+        self.task.optimizer.step(network.parameters, self._gradients, part)
+
+    def _diagnosis(self, batch: NDArray[np.intp], epoch: int, step: int) -> str:
+        """Say where training left the finite numbers, and what to do."""
+        network = self.task.network
+        x, _, _ = self.task.samples.take(batch, network.dtype, self._workspace)
+        where = "the loss itself"
+        with np.errstate(all="ignore"):
+            for name, layer in zip(network.names, network.layers, strict=True):
+                x = layer.infer(x)
+                if not np.isfinite(x).all():
+                    where = f"the output of layer {name} ({type(layer).__name__})"
+                    break
+        return (
+            f"Training diverged in epoch {epoch + 1}, step {step + 1}: the loss is not finite; the first number that is "
+            f"not finite is in {where}. Use a smaller learning rate (it is {self.task.optimizer.current_learning_rate:g})."
+        )

@@ -10,6 +10,7 @@ from handconv.kernels.memory import FloatArray
 from handconv.losses import Loss
 from handconv.metrics import correct
 from handconv.network import Network
+from handconv.training.engine import shard_size
 from handconv.training.samples import Samples, as_floats
 
 
@@ -19,8 +20,14 @@ def outputs(network: Network, x: NDArray[Any], batch_size: int, *, logits: bool 
         yield network.infer(as_floats(x[start : start + batch_size], network.dtype), logits=logits)
 
 
-def predict(network: Network, x: NDArray[Any], batch_size: int) -> FloatArray:
+def inference_batch(network: Network) -> int:
+    """How many samples to run at once: as many as keep the largest output in the cache."""
+    return shard_size(network, 128)
+
+
+def predict(network: Network, x: NDArray[Any], batch_size: int | None = None) -> FloatArray:
     """All outputs, in the usual row-major memory."""
+    batch_size = batch_size or inference_batch(network)
     result: FloatArray | None = None
     for start, batch in zip(range(0, len(x), batch_size), outputs(network, x, batch_size), strict=True):
         if result is None:
@@ -31,15 +38,16 @@ def predict(network: Network, x: NDArray[Any], batch_size: int) -> FloatArray:
 
 
 def evaluate(
-    network: Network, loss: Loss, samples: Samples, batch_size: int, *, logits: bool
+    network: Network, loss: Loss, samples: Samples, batch_size: int | None = None, *, logits: bool
 ) -> dict[str, float]:
     """The mean data loss (without penalties) and the accuracy."""
     total, hits, count = 0.0, 0, len(samples)
+    batch_size = batch_size or inference_batch(network)
     chosen = np.arange(count) if samples.chosen is None else samples.chosen
     for start in range(0, count, batch_size):
         part = chosen[start : start + batch_size]
         answers = network.infer(as_floats(samples.x[part], network.dtype), logits=logits)
         weights = None if samples.weights is None else samples.weights[part]
-        total += loss.forward(answers, samples.y[part], weights, batch_size=count)
+        total += loss.forward(answers, samples.y[part], weights, batch_size=count, checked=True)
         hits += correct(answers, samples.y[part])
     return {"loss": total, "accuracy": hits / count}

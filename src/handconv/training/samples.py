@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv.kernels.memory import FloatArray, FreshMemory, Workspace, memory_shape, memory_view, public_view
-
-_FRESH = FreshMemory()
+from handconv.kernels.memory import FRESH, FloatArray, Workspace, memory_shape, memory_view, public_view
 
 
-def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = _FRESH) -> FloatArray:
+def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = FRESH) -> FloatArray:
     """Bring samples to floats, pixels divided by 255, with the batch innermost in memory.
 
     Example:

@@ -10,3 +10,5 @@ from handconv.datasets.formats.idx import encode_idx as encode_idx
 from handconv.datasets.formats.idx import load_idx as load_idx
 from handconv.datasets.formats.idx import read_idx as read_idx
 from handconv.datasets.formats.idx import write_idx as write_idx
+from handconv.datasets.formats.images import load_image_folder as load_image_folder
+from handconv.datasets.formats.images import read_digit_image as read_digit_image

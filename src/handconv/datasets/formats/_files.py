@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from handconv.errors import DataError
@@ -30,7 +31,7 @@ def open_data(path: PathLike) -> Iterator[tuple[BinaryIO, int]]:
         DataError: if the gzip stream is damaged or cut off, also later, while the caller reads it.
         OSError: if the file cannot be opened or read (``FileNotFoundError``, ``IsADirectoryError``, …).
     """
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if file.peek(2)[:2] != GZIP_MAGIC:
             yield file, size

@@ -1,10 +1,10 @@
 """What is ink in a picture of a digit: the light on the paper is estimated, taken off, and the rest cut in two.
 
-    paper (H, W)     a + bx + cy + dx² + exy + fy², fitted to the border first (the border says which brightness is
-                     background), then to everything that is not ink: a photo may be darker on one side
-    ink (H, W)       |picture - paper| on the side where most of the difference is: dark on light, or light on dark
-    threshold        Otsu's: the cut that leaves the least variance within the two parts
-    parts            connected pixels of ink; specks are dropped
+paper (H, W)     a + bx + cy + dx² + exy + fy², fitted to the border first (the border says which brightness is
+background), then to everything that is not ink: a photo may be darker on one side
+ink (H, W)       |picture - paper| on the side where most of the difference is: dark on light, or light on dark
+threshold        Otsu's: the cut that leaves the least variance within the two parts
+parts            connected pixels of ink; specks are dropped
 """
 
 import numpy as np

@@ -31,7 +31,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_csv(path: PathLike, *, label_column: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Load the images and labels of a CSV file, plain or gzip.
+    r"""Load the images and labels of a CSV file, plain or gzip.
 
     Each line is one image: a label and H·H pixels, whole numbers from 0 to 255 with commas between them. A header line,
     blank lines, spaces around numbers, Windows line ends and a byte order mark are accepted; anything else is an error
@@ -49,7 +49,7 @@ def read_csv(path: PathLike, *, label_column: int = 0) -> tuple[NDArray[np.uint8
     Example:
         >>> import tempfile, pathlib
         >>> path = pathlib.Path(tempfile.mkdtemp(), "tiny.csv")
-        >>> _ = path.write_text("label,1x1,1x2,2x1,2x2\\n7,0,255,128,0\\n")
+        >>> _ = path.write_text("label,1x1,1x2,2x1,2x2\n7,0,255,128,0\n")
         >>> images, labels = read_csv(path)
         >>> images, labels
         (array([[[[  0, 255],
@@ -72,15 +72,16 @@ def _read_table(stream: BinaryIO, path: PathLike, label_column: int) -> NDArray[
     columns = values = 0
     line_number = 1  # of the first line of the block
     for block in _blocks(stream, path):
-        lines = block.count(b"\n")
+        images = block
         if not columns and block.strip():
             columns = _count_columns(block, path, label_column)
-            block = _without_header(block, label_column)
-        table = _parse_block(block, columns)
+            images = _without_header(block, label_column)
+            line_number += block.count(b"\n") - images.count(b"\n")
+        table = _parse_block(images, columns)
         if table is None:
-            table = _parse_lines(block, columns, path, line_number + lines - block.count(b"\n"))
+            table = _parse_lines(images, columns, path, line_number)
         tables.append(table)
-        line_number += lines
+        line_number += images.count(b"\n")
         values += table.size
         if values > MAX_DECOMPRESSED:
             raise DataError(f"{path} has more than {MAX_DECOMPRESSED:,} values. Split it.")
@@ -111,7 +112,7 @@ def _count_columns(block: bytes, path: PathLike, label_column: int) -> int:
     columns = line.count(b",") + 1
     if columns < 2 or math.isqrt(columns - 1) ** 2 != columns - 1:
         raise DataError(
-            f"A CSV file of images has a label and a square number of pixels in each line, 1 + 28·28 = 785 columns say; "
+            "A CSV file of images has a label and a square number of pixels in each line, 1 + 28·28 = 785 columns say; "
             f"{path} has {columns:,} column{'s' * (columns > 1)}, its first line is {_excerpt(line)}."
         )
     if not -columns <= label_column < columns:

@@ -13,6 +13,7 @@ import gzip
 import math
 import os
 import struct
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -120,7 +121,7 @@ def write_idx(path: PathLike, array: NDArray[np.uint8]) -> None:
         array: as for `encode_idx`.
     """
     data = encode_idx(array)
-    with open(path, "wb") as file:
+    with Path(path).open("wb") as file:
         file.write(gzip.compress(data, mtime=0) if os.fspath(path).endswith(".gz") else data)
 
 

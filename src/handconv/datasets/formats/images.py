@@ -1,16 +1,8 @@
 """Image files: a folder of them as a data set, and one photo or drawing of a digit brought to the form of MNIST.
 
-Pillow decodes; everything that decides what is ink is written out here:
-
-    grey (H, W)      upright, transparency laid on its opposite or on the paper, at most 256 pixels a side
-    paper (H, W)     the light that falls on the background: a quadratic surface a + bx + cy + dx² + exy + fy²,
-                     fitted to the border first (the border decides which brightness is background), then to all
-                     that is not ink, so that a photo may be darker on one side
-    ink (H, W)       what differs from the paper to the side where most of the difference is (dark on light, or light
-                     on dark), cut in two by Otsu's threshold
-    digit            the connected parts of the ink without the specks, cropped, scaled into 20x20, centred in 28x28
+Pillow decodes and scales; what is ink and what is paper is decided in ``_ink``, where the middle of the digit goes
+in ``_frame``.
 """
-
 
 import warnings
 from pathlib import Path
@@ -110,7 +102,7 @@ def _read_grey(path: PathLike, at_most: int | None = None) -> Floats:
     """Decode an image file to brightness from 0 to 255, upright, with no side longer than ``at_most``: (H, W)."""
     pillow = require("PIL.Image", extra="cli")
     operations = require("PIL.ImageOps", extra="cli")
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         if not file.peek(1):
             raise DataError(f"{path} is empty. Save the image again.")
         try:

@@ -1,0 +1,120 @@
+"""What a loss is: the weighted mean of the samples' losses, and its gradient by the predictions."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from handconv.kernels.memory import FloatArray
+from handconv.losses import _checks
+from handconv.losses._checks import Shape, Targets
+
+#: The clip of losses on probabilities, so that no logarithm meets a zero.
+EPSILON = 1e-7
+
+Gradient = Callable[[], FloatArray]
+
+
+class Loss(ABC):
+    """A loss over a batch: ``forward`` measures, ``backward`` says which way to move each prediction.
+
+    Maths:
+        loss = sum over n of w[n] · loss[n] / B
+        dinputs[n] = w[n] / B · (gradient of loss[n] by predictions[n])
+    """
+
+    def __init__(self) -> None:
+        self.dinputs: FloatArray | None = None
+        self._gradient: Gradient | None = None
+        self._scale: float | FloatArray = 1.0
+
+    def forward(
+        self,
+        predictions: ArrayLike,
+        targets: ArrayLike,
+        sample_weights: ArrayLike | None = None,
+        *,
+        batch_size: int | None = None,
+        checked: bool = False,
+    ) -> float:
+        """Return the loss of a batch, or the share of it that belongs to these samples.
+
+        Args:
+            predictions: the network's outputs (N, …), in any memory order; not changed.
+            targets: the truth.
+            sample_weights: (N,), how much each sample counts; the loss is divided by B all the same.
+            batch_size: B, the size of the whole batch where these samples are a part of it; N unless given.
+            checked: whether ``targets`` and ``sample_weights`` are (slices of) what ``check_targets`` and
+                ``check_sample_weights`` returned and ``predictions`` come from a network, so that a training loop
+                need not check them again at every step.
+
+        Raises:
+            ValueError, TypeError: if the arrays do not fit; see ``check_targets``.
+        """
+        values, truth, weights = np.asarray(predictions), np.asarray(targets), sample_weights
+        if not checked:
+            values = self._check_predictions(values)
+            truth = self.check_targets(truth, values.shape)
+            weights = None if weights is None else self.check_sample_weights(weights, len(values))
+            if batch_size is not None and batch_size < len(values):
+                raise ValueError(f"batch_size must be at least the number of samples, {len(values)}, got {batch_size}.")
+        losses, self._gradient = self._evaluate(values, truth)
+        share = 1.0 / (batch_size or len(values))
+        if weights is None:
+            self._scale = share
+            return float(np.add.reduce(losses, dtype=np.float64)) * share
+        scale = np.multiply(weights, share, dtype=values.dtype, casting="unsafe")
+        self._scale = scale.reshape(len(values), *(1,) * (values.ndim - 1))
+        return float(np.dot(losses.astype(np.float64), weights)) * share
+
+    def backward(self) -> FloatArray:
+        """Return the gradient of the last ``forward`` by its predictions: their shape, dtype and memory order.
+
+        Raises:
+            RuntimeError: if there was no ``forward`` before.
+        """
+        if self._gradient is None:
+            raise RuntimeError(f"{self._label}.backward needs a forward before it: call forward(predictions, targets).")
+        self.dinputs = self._gradient()
+        self.dinputs *= self._scale
+        return self.dinputs
+
+    def sample_losses(self, predictions: ArrayLike, targets: ArrayLike) -> FloatArray:
+        """Return each sample's own loss (N,); the last ``forward`` stays as it is."""
+        values = self._check_predictions(np.asarray(predictions))
+        return self._evaluate(values, self.check_targets(targets, values.shape))[0]
+
+    @abstractmethod
+    def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
+        """Check the truth for a whole data set or a batch, and return it in the form that ``forward`` wants.
+
+        Args:
+            targets: the truth for all samples.
+            shape: of the predictions that belong to them, (N, …).
+
+        Raises:
+            ValueError: if shapes, ranges or values do not fit.
+            TypeError: if the targets are of the wrong kind.
+        """
+
+    @staticmethod
+    def check_sample_weights(sample_weights: ArrayLike, samples: int) -> NDArray[np.float64]:
+        """Check one weight for each sample: finite, not negative.
+
+        Raises:
+            ValueError: if shape or values do not fit.
+            TypeError: if they are no numbers.
+        """
+        return _checks.sample_weights(sample_weights, samples)
+
+    @abstractmethod
+    def _evaluate(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, Gradient]:
+        """Return the samples' losses (N,), and how to get a new array of their gradients if it is wanted."""
+
+    def _check_predictions(self, predictions: NDArray[np.generic]) -> FloatArray:
+        return _checks.floats(self._label, predictions)
+
+    @property
+    def _label(self) -> str:
+        return type(self).__name__

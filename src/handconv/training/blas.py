@@ -1,0 +1,56 @@
+"""One BLAS thread: the products here are too small to share, and a fixed number of threads keeps the bits.
+
+Parallel work is done by worker processes instead (see ``handconv.training.workers``). threadpoolctl (extra ``cli``) sets
+the number of threads of a library that is loaded already; without it only the environment can, before NumPy is imported.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from handconv.errors import MissingExtraError
+from handconv.extras import require
+
+#: What the usual BLAS libraries read when they are loaded.
+ENVIRONMENT = {
+    name: "1"
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
+}
+
+
+def is_limited() -> bool:
+    """Whether BLAS can be held to one thread in this process as it is."""
+    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":
+        return True
+    try:
+        require("threadpoolctl", extra="cli")
+    except MissingExtraError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold BLAS to one thread meanwhile, where threadpoolctl is installed; change nothing where it is not."""
+    try:
+        threadpoolctl = require("threadpoolctl", extra="cli")
+    except MissingExtraError:
+        yield
+        return
+    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+@contextlib.contextmanager
+def one_thread_in_children() -> Iterator[None]:
+    """Let processes that are started meanwhile load BLAS with one thread."""
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
