@@ -1,0 +1,437 @@
+"""What holds for every layer, whatever it computes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handconv.kernels.memory import ReusedMemory
+from handconv.layers import (
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Reshape,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    Weighted,
+)
+from handconv.layers.activations import _Activation
+from handconv.layers.base import Parameter
+from helpers import PoisonedMemory, assert_close
+from oracles import numerical_gradient
+from strategies import MEMORY_ORDERS, in_memory_order
+
+Make = Callable[[], Layer]
+IMAGE, VECTOR = (2, 5, 7), (6,)
+
+LAYERS: dict[str, tuple[Make, tuple[int, ...]]] = {
+    "Conv2D": (lambda: Conv2D(3, (3, 2), stride=(1, 2), padding=1), IMAGE),
+    "Conv2D without bias": (lambda: Conv2D(3, 3, use_bias=False), IMAGE),
+    "MaxPool2D": (lambda: MaxPool2D(2), IMAGE),
+    "MaxPool2D overlapping": (lambda: MaxPool2D(3, stride=1, padding=1), IMAGE),
+    "AveragePool2D": (lambda: AveragePool2D((2, 3), stride=1, padding="same"), IMAGE),
+    "GlobalAveragePool2D": (GlobalAveragePool2D, IMAGE),
+    "Flatten": (Flatten, IMAGE),
+    "Reshape": (lambda: Reshape((7, -1)), IMAGE),
+    "Dense": (lambda: Dense(4), VECTOR),
+    "Dense without bias": (lambda: Dense(4, use_bias=False), VECTOR),
+    "Dropout": (lambda: Dropout(0.5), VECTOR),
+    "LeakyReLU": (lambda: LeakyReLU(0.2), IMAGE),
+    "ReLU": (ReLU, VECTOR),
+    "Sigmoid": (Sigmoid, IMAGE),
+    "Tanh": (Tanh, VECTOR),
+    "Softmax": (Softmax, VECTOR),
+}
+every_layer = pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LAYERS)
+every_order = pytest.mark.parametrize("order", MEMORY_ORDERS)
+
+
+def built(make: Make, shape: tuple[int, ...], dtype: Any = np.float64) -> Layer:
+    layer = make()
+    layer.build(shape, dtype=dtype, generator=0)
+    layer.generator = np.random.default_rng(0)
+    return layer
+
+
+def parameters_of(layer: Layer) -> dict[str, tuple[Any, Any]]:
+    """Each array of parameters and its gradient."""
+    if not isinstance(layer, Weighted):
+        return {}
+    biases = {"biases": (layer.biases, layer.dbiases)} if layer.use_bias else {}
+    return {"weights": (layer.weights, layer.dweights), **biases}
+
+
+def run(layer: Layer, x: Any, dy: Any = None) -> tuple[Any, ...]:
+    """Output, input gradient and parameter gradients of one step in training, as copies."""
+    layer.generator = np.random.default_rng(0)
+    y = layer.forward(x, training=True)
+    dy = np.random.default_rng(1).normal(size=y.shape) if dy is None else dy
+    dx = layer.backward(dy)
+    return (y.copy(), dx.copy(), *(gradient.copy() for _, gradient in parameters_of(layer).values()))
+
+
+@every_layer
+def test_backward_agrees_with_central_differences(make: Make, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    layer = built(make, shape)
+    x = rng.normal(size=(3, *shape))
+    dy = rng.normal(size=layer.forward(x).shape)
+
+    def loss() -> float:
+        layer.generator = np.random.default_rng(0)
+        return float(np.sum(layer.forward(x, training=True) * dy))
+
+    def loss_with(array: Any) -> Callable[[Any], float]:
+        def value(changed: Any) -> float:
+            kept = array.copy()
+            array[...] = changed
+            result = loss()
+            array[...] = kept
+            return result
+
+        return value
+
+    loss()
+    dx = layer.backward(dy).copy()
+    gradients = {name: gradient.copy() for name, (_, gradient) in parameters_of(layer).items()}
+    np.testing.assert_allclose(dx, numerical_gradient(loss_with(x), x), rtol=1e-7, atol=1e-8)
+    for name, (values, _) in parameters_of(layer).items():
+        expected = numerical_gradient(loss_with(values), values)
+        np.testing.assert_allclose(gradients[name], expected, rtol=1e-7, atol=1e-8)
+
+
+@every_layer
+@every_order
+def test_memory_order_changes_neither_the_result_nor_is_anything_given_written_to(
+    make: Make, shape: tuple[int, ...], order: str, rng: np.random.Generator
+) -> None:
+    layer = built(make, shape)
+    x = rng.normal(size=(3, *shape))
+    dy = rng.normal(size=layer.forward(x).shape)
+    expected = run(layer, x, dy)
+    x_ordered, dy_ordered = in_memory_order(x, order), in_memory_order(dy, order)
+    x_ordered.flags.writeable = dy_ordered.flags.writeable = False
+    for mine, theirs in zip(run(layer, x_ordered, dy_ordered), expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@every_layer
+def test_a_batch_of_one_is_that_row_of_a_batch(make: Make, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    layer = built(make, shape)
+    x = rng.normal(size=(3, *shape))
+    whole = layer.forward(x)
+    dy = rng.normal(size=whole.shape)
+    dx = layer.backward(dy)
+    for n in range(3):
+        assert_close(layer.forward(x[n : n + 1]), whole[n : n + 1])
+        assert_close(layer.backward(dy[n : n + 1]), dx[n : n + 1])
+
+
+@every_layer
+def test_what_a_layer_returned_is_not_overwritten_later(
+    make: Make, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    layer = built(make, shape)
+    y = layer.forward(rng.normal(size=(3, *shape)), training=True)
+    dx = layer.backward(np.ones(y.shape))
+    before = y.copy(), dx.copy()
+    run(layer, rng.normal(size=(3, *shape)))
+    np.testing.assert_array_equal(y, before[0])
+    np.testing.assert_array_equal(dx, before[1])
+
+
+@every_layer
+def test_the_second_backward_overwrites_the_gradients_of_the_first(
+    make: Make, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    layer = built(make, shape)
+    x = rng.normal(size=(3, *shape))
+    first = run(layer, x)
+    layer.backward(rng.normal(size=first[0].shape))
+    for again, before in zip(run(layer, x), first, strict=True):
+        np.testing.assert_array_equal(again, before)
+
+
+@every_layer
+def test_no_memory_is_read_before_it_is_written(make: Make, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    layer, poisoned = built(make, shape), built(make, shape)
+    poisoned.workspace = PoisonedMemory()
+    x = rng.normal(size=(3, *shape))
+    for mine, expected in zip(run(poisoned, x), run(layer, x), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+    np.testing.assert_array_equal(poisoned.infer(x), layer.infer(x))
+
+
+@every_layer
+def test_reused_memory_gives_the_same_for_batches_of_any_size_in_turn(
+    make: Make, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    layer, reusing = built(make, shape), built(make, shape)
+    reusing.workspace = ReusedMemory().section()
+    for samples in (4, 1, 3, 5, 4):
+        x = rng.normal(size=(samples, *shape))
+        for mine, expected in zip(run(reusing, x), run(layer, x), strict=True):
+            np.testing.assert_array_equal(mine, expected)
+
+
+@every_layer
+def test_infer_is_forward_out_of_training(make: Make, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    layer = built(make, shape)
+    x = rng.normal(size=(3, *shape))
+    np.testing.assert_array_equal(layer.infer(x), layer.forward(x))
+
+
+@every_layer
+def test_backward_before_forward_is_an_error(make: Make, shape: tuple[int, ...]) -> None:
+    with pytest.raises(RuntimeError, match=r"backward needs a forward before it: call forward\(x\) first"):
+        make().backward(np.zeros((3, *shape)))
+
+
+@every_layer
+def test_backward_after_infer_is_an_error(make: Make, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    layer = built(make, shape)
+    y = layer.forward(rng.normal(size=(3, *shape)), training=True)
+    layer.infer(rng.normal(size=(3, *shape)))
+    with pytest.raises(RuntimeError, match="backward needs a forward before it"):
+        layer.backward(y)
+
+
+@every_layer
+def test_backward_of_another_shape_than_the_outputs_is_an_error(make: Make, shape: tuple[int, ...]) -> None:
+    layer = built(make, shape)
+    y = layer.forward(np.ones((3, *shape)))
+    with pytest.raises(ValueError, match=r"expects the gradient by its outputs, of their shape \(3, .*got \(2, "):
+        layer.backward(np.ones((2, *y.shape[1:])))
+
+
+@every_layer
+def test_inputs_of_another_shape_than_built_for_are_an_error_except_elementwise(
+    make: Make, shape: tuple[int, ...]
+) -> None:
+    layer = built(make, shape)
+    if layer.elementwise:
+        assert layer.forward(np.ones((3, 9))).shape == layer.backward(np.ones((3, 9))).shape == (3, 9)
+        return
+    with pytest.raises(ValueError, match=r"was built for inputs of shape \(N, .*\), got \(3, 9\)\.$"):
+        layer.forward(np.ones((3, 9)))
+
+
+@every_layer
+@pytest.mark.parametrize(
+    ("given", "computed"), [(np.float64, np.float64), (np.float32, np.float32), (np.uint8, np.float32)]
+)
+def test_float64_is_computed_in_float64_and_all_else_in_float32(
+    make: Make, shape: tuple[int, ...], given: Any, computed: Any
+) -> None:
+    layer = make()
+    for result in run(layer, np.ones((2, *shape), given)):
+        assert result.dtype == computed
+    assert layer.infer(np.ones((2, *shape), given)).dtype == computed
+    assert layer.dtype == computed
+
+
+@every_layer
+def test_shapes_output_and_dinputs_are_kept(make: Make, shape: tuple[int, ...]) -> None:
+    layer = make()
+    assert (layer.input_shape, layer.output_shape, layer.output, layer.dinputs) == (None, None, None, None)
+    y = layer.forward(np.ones((2, *shape)))
+    dx = layer.backward(y)
+    assert layer.input_shape == shape
+    assert layer.output_shape == y.shape[1:] == layer.infer_shape(shape)
+    assert layer.output is y
+    assert layer.dinputs is dx
+    assert dx.shape == (2, *shape)
+
+
+@every_layer
+def test_config_and_repr_make_the_same_layer_again(make: Make, shape: tuple[int, ...]) -> None:
+    layer = make()
+    twin = type(layer)(**layer.config())
+    assert twin.config() == layer.config()
+    assert eval(repr(layer)).config() == layer.config()  # noqa: S307
+
+
+@every_layer
+def test_an_empty_batch_gives_an_empty_result(make: Make, shape: tuple[int, ...]) -> None:
+    layer = built(make, shape)
+    y, dx, *gradients = run(layer, np.ones((0, *shape)))
+    assert (len(y), len(dx)) == (0, 0)
+    assert layer.infer(np.ones((0, *shape))).shape == y.shape
+    for gradient in gradients:
+        np.testing.assert_array_equal(gradient, 0)
+
+
+def test_layers_without_weights_count_no_multiply_adds() -> None:
+    assert [built(make, shape).multiply_adds for make, shape in ((ReLU, VECTOR), (MaxPool2D, IMAGE))] == [0, 0]
+
+
+def test_errors_name_the_layer_by_its_own_name() -> None:
+    with pytest.raises(RuntimeError, match=r"^Dense 'head'.backward needs"):
+        Dense(2, name="head").backward(np.ones((1, 2)))
+
+
+def test_channels_last_gets_the_remedy() -> None:
+    layer = built(lambda: Conv2D(1, 3), (1, 28, 28))
+    with pytest.raises(
+        ValueError, match=r"\(N, 1, 28, 28\), got \(8, 28, 28, 1\)\. Channels last\? Use x\.transpose\(0, 3, 1, 2\)\."
+    ):
+        layer.forward(np.ones((8, 28, 28, 1)))
+
+
+def test_a_single_sample_gets_the_remedy() -> None:
+    with pytest.raises(ValueError, match=r"A single sample\? Use x\[None\]\."):
+        built(lambda: Conv2D(1, 3), (1, 28, 28)).forward(np.ones((1, 28, 28)))
+
+
+def test_a_single_number_is_no_batch() -> None:
+    layer = ReLU()
+    for _ in range(2):  # before and after it is built
+        with pytest.raises(ValueError, match=r"ReLU expects a batch \(N, …\), got a single number\. Use x\[None\]\."):
+            layer.forward(np.array(1.0))
+        layer.forward(np.ones(1))
+
+
+class TestParameters:
+    def test_they_are_views_into_the_vectors_given_weights_first(self) -> None:
+        values, gradients = np.zeros(8), np.zeros(8)
+        layer = Dense(2)
+        layer.build((3,), dtype=np.float64, values=values, gradients=gradients, generator=0)
+        layer.weights = np.arange(6).reshape(3, 2)
+        layer.biases = np.array([6, 7])
+        np.testing.assert_array_equal(values, np.arange(8))
+        layer.forward(np.ones((1, 3)))
+        layer.backward(np.array([[1.0, 2.0]]))
+        np.testing.assert_array_equal(gradients, [1, 2, 1, 2, 1, 2, 1, 2])
+
+    def test_binding_to_other_vectors_takes_their_values(self) -> None:
+        layer = Dense(2)
+        layer.build((3,))
+        layer.bind(np.arange(8.0), np.zeros(8))
+        np.testing.assert_array_equal(layer.biases, [6, 7])
+
+    def test_the_same_seed_gives_the_same_initial_values(self) -> None:
+        first, second, third = Conv2D(2, 3), Conv2D(2, 3), Conv2D(2, 3)
+        for layer, seed in ((first, 1), (second, 1), (third, 2)):
+            layer.build(IMAGE, generator=seed)
+        np.testing.assert_array_equal(first.weights, second.weights)
+        assert not np.array_equal(first.weights, third.weights)
+
+    def test_initialisers_are_named_or_given(self) -> None:
+        layer = Dense(2, weight_init="zeros", bias_init=lambda shape, *_: np.full(shape, 0.5))
+        layer.build((3,), generator=0)
+        np.testing.assert_array_equal(layer.weights, 0)
+        np.testing.assert_array_equal(layer.biases, 0.5)
+
+    def test_they_are_missed_with_a_remedy_before_the_layer_is_built(self) -> None:
+        for name in ("weights", "biases", "dweights", "dbiases"):
+            with pytest.raises(AttributeError, match=r"before it is built: call forward\(x\) or build\(shape\)"):
+                getattr(Dense(2), name)
+
+    def test_binding_before_building_is_an_error(self) -> None:
+        with pytest.raises(RuntimeError, match=r"must be built before its parameters can be bound: call build"):
+            Dense(2).bind(np.zeros(8), np.zeros(8))
+
+    def test_biases_are_missed_with_a_reason_where_there_are_none(self) -> None:
+        layer = built(lambda: Dense(2, use_bias=False), VECTOR)
+        for name in ("biases", "dbiases"):
+            with pytest.raises(AttributeError, match="it was made with use_bias=False"):
+                getattr(layer, name)
+
+    def test_set_parameters_copies_by_name(self) -> None:
+        layer = Dense(2)
+        layer.build((1,), generator=0)
+        assert layer.set_parameters(weights=np.array([[1, 2]]), biases=np.array([3, 4])) is layer
+        np.testing.assert_array_equal(layer.weights, [[1, 2]])
+        np.testing.assert_array_equal(layer.biases, [3, 4])
+
+    def test_set_parameters_checks_the_shape(self) -> None:
+        layer = built(lambda: Dense(2), (1,))
+        assert isinstance(layer, Weighted)
+        with pytest.raises(ValueError, match=r"Dense: weights have shape \(1, 2\), got \(2, 1\)"):
+            layer.set_parameters(weights=np.ones((2, 1)))
+
+    def test_the_declaration_carries_the_penalties(self) -> None:
+        weights, biases = Dense(2, l1=0.1, l2=0.2, bias_l1=0.3, bias_l2=0.4).declare((3,))
+        assert (weights.name, weights.shape, weights.size, weights.l1, weights.l2) == ("weights", (3, 2), 6, 0.1, 0.2)
+        assert (biases.name, biases.shape, biases.size, biases.l1, biases.l2) == ("biases", (2,), 2, 0.3, 0.4)
+
+    def test_biases_are_not_penalised_unless_asked(self) -> None:
+        _, biases = Conv2D(2, 3, l1=0.1, l2=0.2).declare(IMAGE)
+        assert (biases.l1, biases.l2) == (0, 0)
+
+    @pytest.mark.parametrize("name", ["l1", "l2", "bias_l1", "bias_l2"])
+    @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+    def test_penalties_must_be_at_least_zero(self, name: str, value: float) -> None:
+        with pytest.raises(ValueError, match=rf"Dense: {name} must be a number of at least 0, got {value!r}"):
+            Dense(2, **{name: value})  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("make", [lambda: Conv2D(3, 2), lambda: Dense(4)])
+    def test_the_input_gradient_can_be_left_out(self, make: Callable[[], Weighted], rng: np.random.Generator) -> None:
+        layer = make()
+        x = rng.normal(size=(3, *(IMAGE if isinstance(layer, Conv2D) else VECTOR)))
+        dy = rng.normal(size=layer.forward(x).shape)
+        layer.backward(dy)
+        dweights, dbiases = layer.dweights.copy(), layer.dbiases.copy()
+        layer.dweights[...] = layer.dbiases[...] = 0
+        assert layer.backward(dy, skip_dinputs=True).size == 0
+        np.testing.assert_array_equal(layer.dweights, dweights)
+        np.testing.assert_array_equal(layer.dbiases, dbiases)
+
+
+class TestOwnLayers:
+    def test_a_layer_that_defines_no_hooks_says_so(self) -> None:
+        class Nothing(Layer):
+            pass
+
+        with pytest.raises(NotImplementedError, match="Nothing must define forward, or the hook _forward"):
+            Nothing().forward(np.ones((1, 2)))
+
+        class Half(Nothing):
+            def _forward(self, x: Any, *, training: bool, remember: bool) -> Any:
+                return x
+
+        half = Half()
+        half.forward(np.ones((1, 2)))
+        with pytest.raises(NotImplementedError, match="Half must define backward, or the hook _backward"):
+            half.backward(np.ones((1, 2)))
+
+    def test_an_activation_without_its_function_or_its_slope_is_not_implemented(self) -> None:
+        class Unknown(_Activation):
+            pass
+
+        with pytest.raises(NotImplementedError):
+            Unknown().forward(np.ones((1, 2)))
+
+        class Slopeless(_Activation):
+            def _activate(self, x: Any, out: Any) -> Any:
+                return x
+
+        layer = Slopeless()
+        layer.forward(np.ones((1, 2)))
+        with pytest.raises(NotImplementedError):
+            layer.backward(np.ones((1, 2)))
+
+    def test_a_weighted_layer_without_the_gradient_hook_says_so(self) -> None:
+        class Unfinished(Dense):
+            _parameter_gradients = Weighted._parameter_gradients
+
+        layer = Unfinished(2)
+        layer.forward(np.ones((1, 2)))
+        with pytest.raises(NotImplementedError, match="Unfinished must define the hook _parameter_gradients"):
+            layer.backward(np.ones((1, 2)))
+
+    def test_parameters_need_a_weighted_layer(self) -> None:
+        class Astray(Layer):
+            def declare(self, input_shape: tuple[int, ...]) -> tuple[Parameter, ...]:
+                return (Parameter("weights", (1,), "zeros", 1, 1),)
+
+        with pytest.raises(TypeError, match="Astray declares parameters but is no subclass of Weighted"):
+            Astray().build((3,))

@@ -1,0 +1,57 @@
+"""Flatten and Reshape read each sample row by row, whatever lies in memory."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import strategies
+from handconv.layers import Flatten, Reshape
+from strategies import in_memory_order, normal
+
+SHAPES = [(12,), (3, 4), (2, 3, 2), (1, 3, 4), (1, 1, 3, 4)]
+shapes, orders = st.sampled_from(SHAPES), strategies.memory_orders
+
+
+@given(shapes, shapes, st.integers(1, 4), orders, orders)
+def test_reshape_is_numpys_reshape_in_both_directions(
+    before: tuple[int, ...], after: tuple[int, ...], samples: int, order: str, dy_order: str
+) -> None:
+    layer, x, dy = Reshape(after), normal(0, samples, *before), normal(1, samples, *after)
+    np.testing.assert_array_equal(layer.forward(in_memory_order(x, order)), x.reshape(samples, *after))
+    dx = layer.backward(in_memory_order(dy, dy_order))
+    np.testing.assert_array_equal(dx, dy.reshape(samples, *before))
+    assert np.vdot(layer.forward(x), dy) == pytest.approx(np.vdot(x, dx), rel=1e-12)
+
+
+def test_flatten_is_in_the_order_channel_row_column() -> None:
+    x = normal(0, 2, 3, 4, 5)
+    y = Flatten().forward(in_memory_order(x, "batch innermost"))
+    for n, c, i, j in np.ndindex(*x.shape):
+        assert y[n, (c * 4 + i) * 5 + j] == x[n, c, i, j]
+
+
+def test_flatten_brings_the_shape_back_in_backward() -> None:
+    layer = Flatten()
+    y = layer.forward(normal(0, 5, 16, 5, 5))
+    assert y.shape == (5, 400)
+    assert layer.backward(y).shape == (5, 16, 5, 5)
+
+
+def test_one_entry_may_be_worked_out() -> None:
+    assert Reshape((2, -1, 3)).build((12,)) == (2, 2, 3)
+    assert Reshape([-1]).build((3, 4)) == (12,)
+
+
+@pytest.mark.parametrize("shape", [(0,), (-2, 3), (-1, -1), (2.5, 2), ("2",), "12", 12, None])
+def test_entries_must_be_whole_and_one_at_most_open(shape: Any) -> None:
+    with pytest.raises(ValueError, match="Reshape: shape must be whole numbers of at least 1, one of them may be -1"):
+        Reshape(shape)
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (5, -1), (24,)])
+def test_the_number_of_values_must_stay_the_same(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"cannot bring samples of shape \(3, 4\) \(12 values\) to .* stay the same"):
+        Reshape(shape).forward(np.ones((2, 3, 4)))
