@@ -99,11 +99,11 @@ def _fit_paper(picture: Floats, is_paper: Mask) -> Floats:
     known, grey = terms[::step, ::step][is_paper[::step, ::step]], picture[::step, ::step][is_paper[::step, ::step]]
     if len(grey) < len(terms.T):
         known, grey = terms[is_paper], picture[is_paper]
-    distance = np.abs(grey - np.median(grey))
+    surface = np.array([np.median(grey), 0, 0, 0, 0, 0])
     for _ in range(4):
+        distance = np.abs(grey - known @ surface)
         near = distance <= 3 * max(_spread(distance), 1.0)
         surface = np.linalg.lstsq(known[near], grey[near])[0]
-        distance = np.abs(grey - known @ surface)
     paper: Floats = terms @ surface
     return paper
 

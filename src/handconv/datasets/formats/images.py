@@ -74,11 +74,11 @@ def load_image_folder(
 
     Raises:
         DataError: if there are no subfolders, one of them has no images, or an image cannot be read.
-        ValueError: if the size is not two whole numbers of at least 1.
+        ValueError: if the height or the width is less than 1.
         OSError: if the folder cannot be read (``FileNotFoundError``, ``NotADirectoryError``, …).
         MissingExtraError: if Pillow is not installed.
     """
-    if len(size) != 2 or min(size) < 1:
+    if min(size) < 1:
         raise ValueError(f"size must be a height and a width of at least 1, got {size}.")
     folders = sorted(entry for entry in Path(path).iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not folders:
@@ -126,7 +126,7 @@ def _read_grey(path: PathLike, at_most: int | None = None) -> Floats:
 def _grey(image: "Image", at_most: int | None) -> Floats:
     """Reduce a decoded image to brightness; what is transparent gets the colour that shows the rest."""
     if image.mode.startswith("I"):  # 16 bits a pixel
-        image = _from_array(np.asarray(image, dtype=np.float32) / 257)
+        image = _from_array(np.asarray(image, dtype=np.float64) / 257)
     elif image.has_transparency_data:
         image = image.convert("RGBA").convert("LA")
     elif image.mode != "L":
@@ -150,10 +150,10 @@ def _flatten(grey: Floats, opacity: Floats) -> Floats:
 def _resize(ink: Floats, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Scale an image from 0 to 1 to height and width ``size``, smoothly: uint8."""
     pillow = require("PIL.Image", extra="cli")
-    scaled = _from_array(ink.astype(np.float32)).resize((size[1], size[0]), pillow.Resampling.BICUBIC)
-    return (np.clip(np.asarray(scaled), 0, 1) * 255).round().astype(np.uint8)
+    scaled = _from_array(ink).resize((size[1], size[0]), pillow.Resampling.BICUBIC)
+    return (np.clip(np.asarray(scaled, dtype=np.float64), 0, 1) * 255).round().astype(np.uint8)
 
 
-def _from_array(array: NDArray[np.float32]) -> "Image":
-    image: Image = require("PIL.Image", extra="cli").fromarray(array)
+def _from_array(array: Floats) -> "Image":
+    image: Image = require("PIL.Image", extra="cli").fromarray(array.astype(np.float32))
     return image
