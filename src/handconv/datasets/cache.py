@@ -65,12 +65,7 @@ def folder() -> Path:
 
 
 def entries() -> tuple[Entry, ...]:
-    """List the data sets that are in the cache.
-
-    Example:
-        >>> [entry.name for entry in entries()]  # doctest: +SKIP
-        ['mnist', 'fashion-mnist']
-    """
+    """List the data sets that are in the cache."""
     found = []
     for known in KNOWN.values():
         path = folder() / known.name

@@ -38,11 +38,11 @@ class Patience:
         kaggle_stall: seconds that Kaggle's client may then be silent (it unpacks the archive in silence).
     """
 
-    connect: float = 5.0
+    connect: float = 4.0
     stall: float = 10.0
     least_bytes: int = 10_000
     attempts: int = 5
-    kaggle_start: float = 10.0
+    kaggle_start: float = 8.0
     kaggle_stall: float = 60.0
 
 
@@ -112,7 +112,7 @@ class _Transfer:
         headers = {"User-Agent": "handconv", "Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
-        timeout = max(self._patience.connect, self._patience.stall)
+        timeout = self._patience.connect + self._patience.stall  # only so that a thread that was left alone ends
         try:
             request = urllib.request.Request(self._url, headers=headers)
             with urllib.request.urlopen(request, timeout=timeout) as response:
