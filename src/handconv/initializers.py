@@ -121,6 +121,6 @@ def initialize(
     if values.shape != tuple(shape):
         name = getattr(function, "__name__", repr(function))
         raise ValueError(
-            f"An initializer must return the shape that it is asked for, {tuple(shape)}; {name} returned {values.shape}."
+            f"An initializer must return the shape it is asked for, {tuple(shape)}; {name} returned {values.shape}."
         )
     return values

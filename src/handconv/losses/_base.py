@@ -1,7 +1,9 @@
 """What a loss is: the weighted mean of the samples' losses, and its gradient by the predictions."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,6 +81,12 @@ class Loss(ABC):
         self.dinputs = self._gradient()
         self.dinputs *= self._scale
         return self.dinputs
+
+    def blank(self) -> Self:
+        """Return a copy that remembers no ``forward``."""
+        blank = copy.copy(self)
+        blank.dinputs = blank._gradient = None
+        return blank
 
     def sample_losses(self, predictions: ArrayLike, targets: ArrayLike) -> FloatArray:
         """Return each sample's own loss (N,); the last ``forward`` stays as it is."""

@@ -52,12 +52,13 @@ class _Categorical(Loss):
 
     def _shares(self, targets: Targets, predictions: FloatArray) -> FloatArray:
         """Return q (N, K)."""
-        samples, classes = predictions.shape
-        smoothing = self.label_smoothing
-        if targets.ndim == 2:
-            return (1 - smoothing) * targets.astype(predictions.dtype, copy=False) + smoothing / classes
-        shares = np.full_like(predictions, smoothing / classes)
-        shares[np.arange(samples), targets] += 1 - smoothing
+        shares = np.zeros_like(predictions)
+        if targets.ndim == 1:
+            shares[np.arange(len(targets)), targets] = 1
+        else:
+            shares[...] = targets
+        shares *= 1 - self.label_smoothing
+        shares += self.label_smoothing / predictions.shape[1]
         return shares
 
 
@@ -65,24 +66,26 @@ class SoftmaxCategoricalCrossentropy(_Categorical):
     """Softmax and categorical cross-entropy as one, on logits: what classifiers are trained with.
 
     Together they are simpler than apart, and stable for any scores: by the log-sum-exp identity nothing overflows, no
-    logarithm meets a zero, nothing is clipped, and the gradient is the probabilities minus the truth. ``forward`` leaves
-    the probabilities in ``output``.
+    logarithm meets a zero, nothing is clipped, and the gradient is the probabilities minus the truth. The probabilities
+    are left in ``output``.
 
     Maths:
         loss[n] = log(sum over k of exp(x[n, k] - m[n])) - (x[n, y] - m[n])        m[n] = max over k of x[n, k]
         dx[n, k] = (softmax(x)[n, k] - q[n, k]) · w[n] / B                         q = (1 - s) · truth + s / K
     Args:
-        label_smoothing: s, the share of certainty that is taken from the truth and spread over all classes, from 0 to 1.
+        label_smoothing: s, the share that is taken from the truth and spread over all classes, from 0 to 1.
     Shapes:
         predictions (N, K); targets (N,) class numbers or (N, K) one-hot -> a number
     Raises:
         ValueError: if label_smoothing is out of range.
+
     Example:
         >>> loss = SoftmaxCategoricalCrossentropy()
         >>> round(loss.forward([[1.0, 1.0], [0.0, 1e4]], [0, 1]), 4)
         0.3466
         >>> loss.output.tolist(), loss.backward().tolist()
         ([[0.5, 0.5], [0.0, 1.0]], [[-0.25, 0.25], [0.0, 0.0]])
+
     References:
         Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
         Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, Rethinking the Inception architecture, 2016, section 7 (smoothing).
@@ -113,8 +116,8 @@ class SoftmaxCategoricalCrossentropy(_Categorical):
 class CategoricalCrossentropy(_Categorical):
     """Cross-entropy of probabilities, such as ``Softmax`` gives.
 
-    The loss of a sample is the surprise at its true class. For training, ``SoftmaxCategoricalCrossentropy`` on logits is
-    quicker and stable; ``Sequential`` uses it by itself where a network ends in ``Softmax``.
+    The loss of a sample is the surprise at its true class. ``SoftmaxCategoricalCrossentropy`` on logits is quicker to
+    train with, and stable; ``Sequential`` uses it by itself where a network ends in ``Softmax``.
 
     Maths:
         loss[n] = -sum over k of q[n, k] · log p[n, k]        dp = -q / p · w / B        p clipped to 1e-7 … 1
@@ -124,10 +127,12 @@ class CategoricalCrossentropy(_Categorical):
         predictions (N, K); targets (N,) class numbers or (N, K) one-hot -> a number
     Raises:
         ValueError: if label_smoothing is out of range, or predictions are no probabilities.
+
     Example:
         >>> loss = CategoricalCrossentropy()
         >>> round(loss.forward([[0.5, 0.5], [0.2, 0.8]], [0, 1]), 4), loss.backward().tolist()
         (0.4581, [[-1.0, 0.0], [0.0, -0.625]])
+
     References:
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 6.2.2.
     """

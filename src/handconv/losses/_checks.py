@@ -86,8 +86,10 @@ def _class_shares(owner: str, truth: Targets, count: int) -> Targets:
             f"{owner}: each row of one-hot targets must be at least 0 and sum to 1, got {truth[first]} at {first}."
         )
     if np.isin(truth, (0, 1)).all():
-        return truth.argmax(axis=1)
-    return truth / sums.astype(truth.dtype)[:, None]
+        numbers: Targets = truth.argmax(axis=1)
+        return numbers
+    shares: Targets = truth / sums[:, None]
+    return shares
 
 
 def values(owner: str, targets: ArrayLike, shape: Shape) -> Targets:

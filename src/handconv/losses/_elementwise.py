@@ -21,10 +21,12 @@ class BinaryCrossentropy(Loss):
         predictions (N, …), K numbers a sample; targets the same, or (N,) where K is 1 -> a number
     Raises:
         ValueError: if predictions are no probabilities.
+
     Example:
         >>> loss = BinaryCrossentropy()
         >>> round(loss.forward([[0.5], [0.8]], [0, 1]), 4), loss.backward().round(4).tolist()
         (0.4581, [[1.0], [-0.625]])
+
     References:
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 6.2.2.2.
     """
@@ -65,10 +67,12 @@ class MeanSquaredError(Loss):
         loss[n] = 1/K · sum over k of (y[n, k] - t[n, k])²        dy = 2 · (y - t) / K · w / B
     Shapes:
         predictions (N, …), K numbers a sample; targets the same, or (N,) where K is 1 -> a number
+
     Example:
         >>> loss = MeanSquaredError()
         >>> loss.forward([[1.0, 2.0]], [[0.0, 4.0]]), loss.backward().tolist()
         (2.5, [[1.0, -2.0]])
+
     References:
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 5.5.1.
     """

@@ -1,0 +1,43 @@
+"""Optimizers: from gradients to better parameters, in place, on flat vectors.
+
+    SGD     velocity = momentum · velocity + g          p -= rate · velocity
+            Nesterov:                                   p -= rate · (g + momentum · velocity)
+    Adam    m = beta_1 · m + (1 - beta_1) · g           m_hat = m / (1 - beta_1^t)
+            v = beta_2 · v + (1 - beta_2) · g²          v_hat = v / (1 - beta_2^t)
+                                                        p -= rate · m_hat / (sqrt(v_hat) + epsilon)
+    AdamW   p -= rate · weight_decay · p, then as Adam
+
+g is the whole gradient, penalties included. t counts steps from 1; all vectors live from step to step.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from handconv import schedules
+from handconv.optimizers._adam import Adam as Adam
+from handconv.optimizers._adam import AdamW as AdamW
+from handconv.optimizers._base import Optimizer as Optimizer
+from handconv.optimizers._sgd import SGD as SGD
+
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "from_config"]
+
+OPTIMIZERS: dict[str, type[SGD | Adam]] = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW}
+
+
+def from_config(config: Mapping[str, Any]) -> Optimizer:
+    """Make the optimizer that ``config()`` described, without its state.
+
+    Raises:
+        ValueError: if it names no optimizer of this package.
+
+    Example:
+        >>> from_config({"name": "SGD", "learning_rate": 0.1})
+        SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
+    """
+    name = config.get("name")
+    if name not in OPTIMIZERS:
+        raise ValueError(f"An optimizer must be one of {', '.join(OPTIMIZERS)}; got {name!r}.")
+    arguments = {key: value for key, value in config.items() if key != "name"}
+    if isinstance(arguments.get("learning_rate"), Mapping):
+        arguments["learning_rate"] = schedules.from_config(arguments["learning_rate"])
+    return OPTIMIZERS[name](**arguments)
