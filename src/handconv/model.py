@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +23,7 @@ from handconv.training.evaluation import evaluate, predict
 from handconv.training.history import History
 from handconv.training.loop import Run, train
 from handconv.training.samples import Samples, checked_inputs, checked_weights, split
+from handconv.training.workers import worker_count
 
 _FORMAT = "handconv model"
 _FORMAT_VERSION = 1
@@ -73,6 +74,7 @@ class Sequential(Network):
         sample_weights: ArrayLike | None = None,
         class_weights: Mapping[int, float] | None = None,
         shuffle: bool = True,
+        workers: int | Literal["auto"] = 1,
         callbacks: Sequence[Callback] = (),
     ) -> History:
         """Train on samples.
@@ -89,6 +91,7 @@ class Sequential(Network):
             sample_weights: one weight a sample, by which its loss is multiplied.
             class_weights: weights by class number; multiplied with those of the samples.
             shuffle: whether to take the samples in a new random order each epoch.
+            workers: processes that share the work, or "auto" for one on each usable core; any number gives the same bits.
             callbacks: what watches the training, ``PrintProgress()`` for one.
 
         Returns:
@@ -119,6 +122,7 @@ class Sequential(Network):
             batch_size=min(int(batch_size), len(samples)),
             shuffle=shuffle,
             logits=self._skips_softmax(loss),
+            workers=worker_count(workers),
             callbacks=callbacks,
         )
         return train(run)

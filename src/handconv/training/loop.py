@@ -14,6 +14,7 @@ from handconv.training.engine import Alone, Board, Engine, Task
 from handconv.training.evaluation import evaluate
 from handconv.training.history import History
 from handconv.training.samples import Samples
+from handconv.training.workers import Workers
 
 _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
 
@@ -66,9 +67,10 @@ def train(run: Run) -> History:
     Raises:
         DivergenceError: if the loss becomes infinite or NaN.
     """
-    if not run.optimizer.state:
+    if not run.optimizer.built:
         run.optimizer.build(run.network.parameters, run.network.decayed())
-    with blas.one_thread(), Solo(run) as team:
+    team: Team = Solo(run) if run.workers == 1 else Workers(run, run.workers)
+    with blas.one_thread(), team:
         for callback in run.callbacks:
             callback.on_train_begin(run)
         stop = False

@@ -1,0 +1,48 @@
+"""The activations of the book, each with its ``predictions``: the answers that are read from outputs."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from handconv import layers
+from handconv.nnfs._layers import Identity
+
+
+class Activation_Linear(Identity):
+    """The linear activation of a regression's last layer: its ``output`` is the inputs."""
+
+
+class Activation_ReLU(layers.ReLU):
+    """max(x, 0)."""
+
+    def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the answers for outputs: the outputs themselves."""
+        return outputs
+
+
+class Activation_LeakyReLU(layers.LeakyReLU):
+    """max(x, alpha·x)."""
+
+    def __init__(self, alpha: float = 0.01) -> None:
+        super().__init__(alpha)
+
+    def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the answers for outputs: the outputs themselves."""
+        return outputs
+
+
+class Activation_Sigmoid(layers.Sigmoid):
+    """1 / (1 + exp(-x))."""
+
+    def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the answers for outputs: 1 above one half, else 0."""
+        return (outputs > 0.5) * 1
+
+
+class Activation_Softmax(layers.Softmax):
+    """exp(x) / sum of exp(x), stable for any scores."""
+
+    def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the answers for outputs: the number of the largest in each row."""
+        answers: NDArray[Any] = outputs.argmax(axis=1)
+        return answers

@@ -1,0 +1,92 @@
+"""The optimizers of the book."""
+
+from weakref import WeakKeyDictionary
+
+from handconv import optimizers
+from handconv.network import Network
+from handconv.nnfs._layers import Trainable
+from handconv.schedules import InverseTimeDecay
+
+
+class _Optimizer:
+    """What the optimizers share: the learning rate, the steps done, and an optimizer of the framework for each layer."""
+
+    def __init__(self, learning_rate: float, decay: float) -> None:
+        self.learning_rate = learning_rate
+        self.current_learning_rate = learning_rate
+        self.decay = decay
+        self.iterations = 0
+        self._optimizers: WeakKeyDictionary[Trainable, optimizers.Optimizer] = WeakKeyDictionary()
+
+    def pre_update_params(self) -> None:
+        """Work out ``current_learning_rate``; once before the layers of a step."""
+        self.current_learning_rate = InverseTimeDecay(self.learning_rate, self.decay)(self.iterations, None)
+
+    def update_params(self, layer: Trainable) -> None:
+        """Update the weights and biases of a layer by its ``dweights`` and ``dbiases``."""
+        if not isinstance(layer, Trainable):
+            raise TypeError(
+                f"update_params expects a layer of handconv.nnfs that has weights, Layer_Dense or Conv2D, got {layer!r}."
+            )
+        if layer not in self._optimizers:
+            self._optimizers[layer] = self._start()
+        optimizer = self._optimizers[layer]
+        optimizer.iterations = self.iterations  # steps, however many layers there are
+        self._step(optimizer, layer.network)
+
+    def post_update_params(self) -> None:
+        """Count the step; once after all layers."""
+        self.iterations += 1
+
+    def _start(self) -> optimizers.Optimizer:
+        raise NotImplementedError
+
+    def _step(self, optimizer: optimizers.Optimizer, network: Network) -> None:
+        raise NotImplementedError
+
+
+class Optimizer_SGD(_Optimizer):
+    """Stochastic gradient descent, with momentum if wanted.
+
+    Maths:
+        update = momentum · update - rate · g        p += update        rate = learning_rate / (1 + decay · iterations)
+    """
+
+    def __init__(self, learning_rate: float = 1.0, decay: float = 0.0, momentum: float = 0.0) -> None:
+        super().__init__(learning_rate, decay)
+        self.momentum = momentum
+
+    def _start(self) -> optimizers.SGD:
+        return optimizers.SGD(1.0, self.momentum)
+
+    def _step(self, optimizer: optimizers.Optimizer, network: Network) -> None:
+        # The book has the rate inside of the momentum: a rate of 1 for gradients that it has scaled already.
+        optimizer.step(network.parameters, self.current_learning_rate * network.gradients)
+
+
+class Optimizer_Adam(_Optimizer):
+    """Adam, with bias correction; the moments of each layer live from batch to batch.
+
+    Maths:
+        m = beta_1 · m + (1 - beta_1) · g        m_hat = m / (1 - beta_1^t)        t = iterations + 1
+        v = beta_2 · v + (1 - beta_2) · g²       v_hat = v / (1 - beta_2^t)
+        p -= rate · m_hat / (sqrt(v_hat) + epsilon)        rate = learning_rate / (1 + decay · iterations)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        decay: float = 0.0,
+        epsilon: float = 1e-7,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+    ) -> None:
+        super().__init__(learning_rate, decay)
+        self.epsilon, self.beta_1, self.beta_2 = epsilon, beta_1, beta_2
+
+    def _start(self) -> optimizers.Adam:
+        return optimizers.Adam(self.learning_rate, self.beta_1, self.beta_2, self.epsilon)
+
+    def _step(self, optimizer: optimizers.Optimizer, network: Network) -> None:
+        optimizer.learning_rate = self.current_learning_rate
+        optimizer.step(network.parameters, network.gradients)

@@ -1,0 +1,337 @@
+"""Worker processes that share the steps of a run.
+
+Threads would not help: NumPy calls of a few microseconds hand Python's lock to and fro. So each worker is a process with a
+copy of the layers, over one shared set of arrays: parameters, gradients by lane, the optimizer's state, the board. At each step
+a worker computes its lanes, meets the others, updates its part of the parameters, and meets them again (see
+``handconv.training.engine``). The parent computes nothing; it starts an epoch, watches, and reports, so that a death, Ctrl-C or a
+slow callback never holds up the arithmetic.
+
+    parent   start ─────────────── watch the board, the pipes and the processes ─────────────── figures
+    worker 0       lanes 0, 2, …  │ part 0 │  lanes 0, 2, …  │ part 0 │ …
+    worker 1       lanes 1, 3, …  │ part 1 │  lanes 1, 3, …  │ part 1 │ …
+                                  meet     meet
+
+Shared arrays have no name that could be left behind: they are inherited (fork) or handed over as open files (spawn), and the
+system frees them with the last process. A worker whose parent is gone ends at the next meeting.
+"""
+
+import contextlib
+import copy
+import ctypes
+import dataclasses
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Semaphore
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from handconv.errors import DivergenceError, WorkerError
+from handconv.network import Network
+from handconv.training import blas
+from handconv.training.engine import Board, Engine, Task
+
+_SPINS = 3000  # tries at a meeting before a member goes to sleep, about half a millisecond
+_WATCH_EVERY = 0.05  # seconds between two looks at the board
+_PARENT_EVERY = 0.5  # seconds between two looks whether the parent is still there
+
+
+def usable_cores() -> int:
+    """The number of processor cores that this process may use: its affinity and its container's limit respected.
+
+    Example:
+        >>> usable_cores() >= 1
+        True
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+        cores = min(cores, max(1, int(quota) // int(period)))
+    return max(1, cores)
+
+
+def worker_count(workers: int | Literal["auto"]) -> int:
+    """Read a number of workers; "auto" is the number of usable cores.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if workers == "auto":
+        return usable_cores()
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ValueError(f'workers must be a whole number of at least 1, or "auto", got {workers!r}.')
+    return workers
+
+
+class SharedArray:
+    """Memory that several processes see, and the array in it."""
+
+    def __init__(self, context: BaseContext, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        size = int(np.prod(shape)) * self.dtype.itemsize
+        self._memory = context.RawArray(ctypes.c_byte, max(1, size))  # type: ignore[attr-defined]
+
+    @classmethod
+    def like(cls, context: BaseContext, array: NDArray[Any]) -> Self:
+        """A copy of an array in shared memory."""
+        shared = cls(context, array.shape, array.dtype)
+        shared.array[...] = array
+        return shared
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The array itself, over the shared memory."""
+        count = int(np.prod(self.shape))
+        return np.frombuffer(self._memory, self.dtype, count).reshape(self.shape)
+
+
+class Meeting:
+    """A barrier that is quick when all are nearly there: members try for a while before they sleep.
+
+    Each member has a door; who arrives opens the doors of all others and passes through its own once for each of them. Two sets
+    of doors take turns, so that a quick member at the next meeting opens none of this one.
+    """
+
+    def __init__(self, context: BaseContext, size: int) -> None:
+        self.doors: list[list[Semaphore]] = [[context.Semaphore(0) for _ in range(size)] for _ in range(2)]
+
+
+class Member:
+    """One worker's place in the crew."""
+
+    def __init__(self, rank: int, meeting: Meeting) -> None:
+        self.rank, self.size = rank, len(meeting.doors[0])
+        self._parent = os.getppid()
+        self._turns = [
+            (doors[rank], [door for other, door in enumerate(doors) if other != rank]) for doors in meeting.doors
+        ]
+
+    def meet(self) -> None:
+        """Return once all members have come here; end the process if the parent is gone."""
+        own, others = self._turns[0]
+        self._turns.reverse()
+        for door in others:
+            door.release()
+        for _ in others:
+            self._pass(own)
+
+    def _pass(self, door: Semaphore) -> None:
+        for _ in range(_SPINS):
+            if door.acquire(False):
+                return
+        while not door.acquire(True, _PARENT_EVERY):
+            if os.getppid() != self._parent:
+                os._exit(1)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """All that a worker needs, in a form that can be handed to another process."""
+
+    task: Task
+    input_shape: tuple[int, ...]
+    x: SharedArray | None
+    arrays: dict[str, SharedArray]
+    state: dict[str, SharedArray]
+    meeting: Meeting
+
+
+class Workers:
+    """A team of worker processes; a context manager that starts and ends them.
+
+    Args:
+        task: what to train; its optimizer is built.
+        count: how many workers.
+        method: "fork" or "spawn"; the one that is safe here if not given.
+
+    Raises:
+        WorkerError: if a worker dies or cannot start.
+    """
+
+    def __init__(self, task: Task, count: int, *, method: str | None = None) -> None:
+        self._task, self._count = task, count
+        self._method = method or start_method()
+        self._context: BaseContext = multiprocessing.get_context(self._method)
+        self._processes: list[BaseProcess] = []
+        self._pipes: list[Connection] = []
+        self._arrays: dict[str, SharedArray] = {}
+        self._state: dict[str, SharedArray] = {}
+
+    def __enter__(self) -> Self:
+        network, optimizer = self._task.network, self._task.optimizer
+        self._share("parameters", network.parameters)
+        self._share("gradients", network.gradients)
+        for name, array in dataclasses.asdict(Board.allocate(network, np.zeros)).items():
+            self._share(name, array)
+        for name, value in optimizer.state.items():
+            self._state[name] = SharedArray.like(self._context, value)
+        self._private = network.parameters
+        network.bind(self._arrays["parameters"].array, network.gradients)
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.join(1)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            process.close()
+        for pipe in self._pipes:
+            pipe.close()
+        self._processes, self._pipes = [], []
+        network, optimizer = self._task.network, self._task.optimizer
+        self._private[...] = network.parameters
+        network.bind(self._private, network.gradients)
+        for name, shared in self._state.items():
+            optimizer.state[name][...] = shared.array
+
+    def epoch(self, epoch: int) -> Iterator[NDArray[np.float64]]:
+        """Let the workers train for one epoch, yielding the board's sums from time to time, and at the end."""
+        sums = self._arrays["sums"].array
+        sums[...] = 0
+        for pipe in self._pipes:
+            pipe.send(epoch)
+        for _ in self._answers():
+            yield sums
+
+    def _share(self, name: str, array: NDArray[Any]) -> None:
+        self._arrays[name] = SharedArray.like(self._context, array)
+
+    def _start(self) -> None:
+        """Start the workers and wait until each has said that it is ready."""
+        task = self._task
+        x = None if self._method == "fork" else SharedArray.like(self._context, task.samples.x)
+        orders = Orders(
+            _portable(task, keep_samples=x is None),
+            task.network.input_shape or (),
+            x,
+            self._arrays,
+            self._state,
+            Meeting(self._context, self._count),
+        )
+        with blas.one_thread_in_children(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # about threads at a fork; BLAS stops its own before
+            for rank in range(self._count):
+                ours, theirs = self._context.Pipe()
+                process = self._context.Process(  # type: ignore[attr-defined]
+                    target=_work, args=(orders, rank, theirs), daemon=True, name=f"handconv worker {rank}"
+                )
+                process.start()
+                theirs.close()
+                self._processes.append(process)
+                self._pipes.append(ours)
+        for _ in self._answers():
+            pass
+
+    def _answers(self) -> Iterator[None]:
+        """Wait for an answer of every worker, yielding from time to time; stop at the first sign of trouble."""
+        waiting = list(self._pipes)
+        while waiting:
+            sentinels = [process.sentinel for process in self._processes]
+            ready = multiprocessing.connection.wait([*waiting, *sentinels], _WATCH_EVERY)
+            for pipe in [pipe for pipe in waiting if pipe in ready]:
+                with contextlib.suppress(EOFError, ConnectionError):  # of one that died: it is named below
+                    self._hear(*pipe.recv())
+                    waiting.remove(pipe)
+            self._check_alive()
+            yield
+
+    def _hear(self, answer: str, detail: Any) -> None:
+        if answer == "diverged":
+            raise DivergenceError(detail)
+        if answer == "failed":
+            raise WorkerError(f"A worker process failed:\n{detail}")
+        self._task.optimizer.iterations = detail
+
+    def _check_alive(self) -> None:
+        for rank, process in enumerate(self._processes):
+            code = process.exitcode
+            if code is not None:
+                reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+                raise WorkerError(
+                    f"Worker process {rank} of {self._count} {reason}; training cannot go on without it. "
+                    + (
+                        "Is memory short? Use fewer workers."
+                        if code < 0
+                        else 'A script must start its work under: if __name__ == "__main__":'
+                    )
+                )
+
+
+def start_method() -> str:
+    """How to start workers here: fork where it is safe (Linux, one thread, BLAS can be limited), else spawn."""
+    safe = sys.platform == "linux" and threading.active_count() == 1 and blas.is_limited()
+    return "fork" if safe else "spawn"
+
+
+def _portable(task: Task, *, keep_samples: bool) -> Task:
+    """A copy of a task without memory of what it has computed, fit to be handed to another process."""
+    network = task.network
+    samples = task.samples if keep_samples else dataclasses.replace(task.samples, x=np.empty(0))
+    optimizer = copy.copy(task.optimizer)
+    optimizer.state = {}
+    return Task(
+        network=Network(
+            [type(layer)(**layer.config()) for layer in network.layers],
+            seed=network.streams.seed,
+            dtype=network.dtype,
+            fuse=network.fuse,
+        ),
+        loss=task.loss.blank(),
+        optimizer=optimizer,
+        samples=samples,
+        epochs=task.epochs,
+        batch_size=task.batch_size,
+        shuffle=task.shuffle,
+        logits=task.logits,
+    )
+
+
+def _work(orders: Orders, rank: int, pipe: Connection) -> None:
+    """A worker's life: get ready, train for an epoch whenever told to, end when the parent does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = os.getppid()
+    try:
+        task, arrays = orders.task, {name: shared.array for name, shared in orders.arrays.items()}
+        if orders.x is not None:
+            task.samples = dataclasses.replace(task.samples, x=orders.x.array)
+        task.network.build(orders.input_shape)
+        task.network.bind(arrays.pop("parameters"), arrays.pop("gradients"))
+        task.optimizer.state = {name: shared.array for name, shared in orders.state.items()}
+        engine = Engine(task, Board(**arrays), Member(rank, orders.meeting))
+        pipe.send(("ready", task.optimizer.iterations))
+        with blas.one_thread():
+            while os.getppid() == parent:
+                if pipe.poll(_PARENT_EVERY):
+                    for _ in engine.epoch(pipe.recv()):
+                        pass
+                    pipe.send(("done", task.optimizer.iterations))
+    except DivergenceError as error:
+        pipe.send(("diverged", str(error)))
+        pipe.recv()  # until the parent ends this process
+    except EOFError:
+        return  # the parent is done
+    except Exception:  # whatever it is, the parent must hear of it
+        pipe.send(("failed", traceback.format_exc()))
+        pipe.recv()
