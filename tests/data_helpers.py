@@ -17,8 +17,8 @@ from handconv.datasets.formats import encode_idx, write_idx
 
 Arrays = dict[str, NDArray[np.uint8]]
 
-HASTE = Patience(connect=2, stall=0.2, least_bytes=1000, kaggle_start=10, kaggle_stall=10)
-"""Time limits for a server in the same process."""
+HASTE = Patience(connect=5, stall=5, least_bytes=1000, kaggle_start=20, kaggle_stall=10)
+"""Time limits for a server in the same process; tests of what stalls set shorter ones."""
 
 
 def stand_in(folder: Path, body: str, head: str = "") -> None:

@@ -54,7 +54,7 @@ def test_progress_is_told_name_bytes_and_total(web: Web) -> None:
 
 @pytest.mark.parametrize("breaks", [cut_off, stall])
 def test_a_transfer_that_breaks_is_resumed_where_it_stopped(web: Web, breaks: Behaviour) -> None:
-    assert get(web, breaks) == FILE
+    assert get(web, breaks, stall=0.3) == FILE
     assert ranges(web) == [None, "bytes=51200-"]
 
 
@@ -105,7 +105,7 @@ def test_bytes_that_only_drip_count_as_a_stall(web: Web) -> None:
                 break
 
     with pytest.raises(SourceError, match="stalled after"):
-        get(web, drip, attempts=1)
+        get(web, drip, attempts=1, stall=0.2)
 
 
 def test_a_server_that_accepts_and_says_nothing_is_given_up(web: Web) -> None:

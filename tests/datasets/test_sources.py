@@ -151,7 +151,7 @@ class TestMirrors:
         self, tiny: KnownSet, arrays: Arrays, web: Web, trouble: Behaviour, line: str
     ) -> None:
         bad, good = (web.hold(tiny, arrays, name) for name in ("bad", "good"))
-        patience = replace(HASTE, connect=0.3, attempts=2)
+        patience = replace(HASTE, connect=0.3, stall=0.3, attempts=2)
         for mirrors in ((bad,), (bad, good)):
             web.requests.clear()
             web.behaviours["/bad/x_test.gz"].extend([trouble] * 2)
