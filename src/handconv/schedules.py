@@ -73,7 +73,7 @@ class InverseTimeDecay(Schedule):
 
     def __post_init__(self) -> None:
         self._check("initial", lambda value: value > 0, "above 0")
-        self._check("decay", lambda value: value >= 0, "at least 0")
+        self._check("decay", lambda value: value >= 0, "of at least 0")
 
     def __call__(self, step: int, total_steps: int | None) -> float:
         """Return the learning rate of the next step."""
@@ -176,9 +176,9 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         self._check("peak", lambda value: value > 0, "above 0")
-        self._check("warmup", lambda value: 0 <= value < 1, "at least 0 and below 1")
-        self._check("start_divisor", lambda value: value >= 1, "at least 1")
-        self._check("final_divisor", lambda value: value >= 1, "at least 1")
+        self._check("warmup", lambda value: 0 <= value < 1, "of at least 0 and below 1")
+        self._check("start_divisor", lambda value: value >= 1, "of at least 1")
+        self._check("final_divisor", lambda value: value >= 1, "of at least 1")
 
     def __call__(self, step: int, total_steps: int | None) -> float:
         """Return the learning rate of the next step."""

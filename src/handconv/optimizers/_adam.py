@@ -53,8 +53,8 @@ class Adam(Optimizer):
         epsilon: float = 1e-7,
     ) -> None:
         super().__init__(learning_rate)
-        self.beta_1 = number(self, "beta_1", beta_1, lambda value: 0 <= value < 1, "at least 0 and below 1")
-        self.beta_2 = number(self, "beta_2", beta_2, lambda value: 0 <= value < 1, "at least 0 and below 1")
+        self.beta_1 = number(self, "beta_1", beta_1, lambda value: 0 <= value < 1, "of at least 0 and below 1")
+        self.beta_2 = number(self, "beta_2", beta_2, lambda value: 0 <= value < 1, "of at least 0 and below 1")
         self.epsilon = number(self, "epsilon", epsilon, lambda value: value > 0, "above 0")
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
@@ -65,7 +65,7 @@ class Adam(Optimizer):
             np.multiply(g, 1 - beta_1, out=scratch)
             np.multiply(m, beta_1, out=m)
             np.add(m, scratch, out=m)
-            np.multiply(g, g, out=scratch)
+            np.square(g, out=scratch)
             np.multiply(scratch, 1 - beta_2, out=scratch)
             np.multiply(v, beta_2, out=v)
             np.add(v, scratch, out=v)
@@ -113,7 +113,7 @@ class AdamW(Adam):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon)
-        self.weight_decay = number(self, "weight_decay", weight_decay, lambda value: value >= 0, "at least 0")
+        self.weight_decay = number(self, "weight_decay", weight_decay, lambda value: value >= 0, "of at least 0")
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
         first, last, _ = part.indices(parameters.size)

@@ -13,8 +13,9 @@ from handconv.schedules import Schedule, number
 
 Allocate = Callable[[tuple[int, ...], np.dtype[Any]], FloatArray]
 
-#: How many numbers are worked on at once.
-BLOCK = 16_384
+#: How many numbers are worked on at once: with their state they stay in a second-level cache. The reference network is
+#: one block (smaller ones cost more in calls than they save); a million parameters took half as long again in one.
+BLOCK = 65_536
 
 _EVERYTHING = slice(None)
 
@@ -122,7 +123,7 @@ class Optimizer(ABC):
             yield *[vector[block] for vector in vectors], self._scratch[: block.stop - first]
 
     def config(self) -> dict[str, object]:
-        """Return name and arguments as plain values; ``from_config`` makes the same optimizer of them, without state."""
+        """Return name and arguments as plain values; ``from_config`` makes the same optimizer of them, stateless."""
         values = {name: getattr(self, name) for name in self._arguments}
         rate = self.learning_rate
         return {"name": self._label, **values, "learning_rate": rate.config() if isinstance(rate, Schedule) else rate}

@@ -36,7 +36,7 @@ class SGD(Optimizer):
 
     def __init__(self, learning_rate: float | Schedule = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
         super().__init__(learning_rate)
-        self.momentum = number(self, "momentum", momentum, lambda value: 0 <= value < 1, "at least 0 and below 1")
+        self.momentum = number(self, "momentum", momentum, lambda value: 0 <= value < 1, "of at least 0 and below 1")
         if nesterov and not momentum:
             raise ValueError(f"SGD: nesterov needs momentum above 0, got {momentum!r}. Set momentum=0.9.")
         self.nesterov = nesterov
