@@ -49,6 +49,7 @@ from handconv.optimizers import SGD as SGD
 from handconv.optimizers import Adam as Adam
 from handconv.optimizers import AdamW as AdamW
 from handconv.optimizers import Optimizer as Optimizer
+from handconv.reference import reference_network as reference_network
 from handconv.training import Callback as Callback
 from handconv.training import History as History
 from handconv.training import PrintProgress as PrintProgress
@@ -98,5 +99,6 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "reference_network",
     "schedules",
 ]

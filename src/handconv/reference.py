@@ -16,8 +16,8 @@ def reference_network(
 ) -> Sequential:
     """Build the reference network: two convolutions, each with a pooling, then two dense layers.
 
-    The convolutions find strokes, and strokes of strokes; each pooling halves the image and keeps what was found; the dense
-    layers weigh it all up. On MNIST it reaches about 99 % after five epochs.
+    The convolutions find strokes, and strokes of strokes; each pooling halves the image and keeps what was found; the
+    dense layers weigh it all up. On MNIST it reaches about 99 % after five epochs.
 
     Args:
         classes: number of outputs.

@@ -43,7 +43,9 @@ class Report:
     mistakes: tuple[Mistake, ...]
 
 
-def report(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = (), *, worst: int = 10) -> Report:
+def report(
+    model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = (), *, worst: int = 10
+) -> Report:
     """Examine a classifier on labelled samples.
 
     Args:

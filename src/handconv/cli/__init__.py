@@ -1,0 +1,80 @@
+"""The command line: parses and prints, and leaves everything else to the library.
+
+One file a command; what they share is in the files that begin with an underscore. ``handconv`` without a command is the
+main job, ``handconv train``.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from handconv import __version__
+from handconv.cli import data, evaluate, play, predict, summary, train
+from handconv.cli._command import Command
+from handconv.cli._errors import UsageError, guarded
+from handconv.cli._output import Output, forgive_characters
+from handconv.cli._settings import nearest
+
+__all__ = ["main"]
+
+_COMMANDS: dict[str, Command] = {
+    module.COMMAND.name: module.COMMAND for module in (train, play, predict, evaluate, summary, data)
+}
+
+_OVERVIEW = """usage: handconv [OPTIONS]             the main job: get MNIST, train the reference network, then the quiz
+       handconv COMMAND [OPTIONS]
+
+A convolutional neural network, written out by hand in NumPy.
+
+commands:
+{commands}
+
+Without a command, the options are those of train (handconv train --help). Each command has --help with examples, --json
+for programs, and --debug to see where an error came from; handconv --version tells the version.
+
+examples:
+  handconv                                   train on MNIST, then ask for rows of the test set
+  handconv --epochs 1 --data-dir ~/mnist     the same, shorter, with data that is already there
+  handconv predict my-seven.png              what is this digit?
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments; those of the process if not given.
+
+    Returns:
+        The exit status: 0 done, 1 the work failed, 2 the arguments were wrong, 130 interrupted.
+    """
+    forgive_characters()
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    return guarded(lambda: _run(arguments), debug="--debug" in arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    """Find the command, read its arguments, do it."""
+    while arguments and arguments[0] == "--debug":
+        arguments = arguments[1:]
+    if arguments and arguments[0] in ("-h", "--help", "help"):
+        commands = "\n".join(f"  {command.name:10} {command.summary}" for command in _COMMANDS.values())
+        print(_OVERVIEW.format(commands=commands), end="")
+        return 0
+    if arguments and arguments[0] == "--version":
+        print(f"handconv {__version__}")
+        return 0
+    if not arguments or arguments[0].startswith("-"):
+        command, prog = _COMMANDS["train"], "handconv"
+    elif arguments[0] in _COMMANDS:
+        command, prog = _COMMANDS[arguments[0]], f"handconv {arguments[0]}"
+        arguments = arguments[1:]
+    else:
+        raise UsageError(f"there is no command {arguments[0]!r}.{nearest(arguments[0], _COMMANDS)}")
+    parser = command.parser(prog)
+    values, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        options = [option for action in parser._actions for option in action.option_strings]
+        word = unknown[0].partition("=")[0]
+        hint = nearest(word, options) if word.startswith("-") else f" See {prog} --help."
+        raise UsageError(f"{prog} does not know {unknown[0]!r}.{hint}")
+    return command.run(values, Output(json_lines=values.json))

@@ -1,0 +1,66 @@
+"""From exceptions to one line on stderr and an exit status; nobody sees a traceback who did not ask for it.
+
+0    done                            2    the arguments were wrong
+1    the work failed               130    interrupted (Ctrl-C)
+                                   141    whoever read the output has gone (a pipe into head, say)
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+
+from handconv.errors import HandconvError
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141
+
+
+class UsageError(Exception):
+    """The arguments were wrong; the message says what is right."""
+
+
+def guarded(work: Callable[[], int], *, debug: bool) -> int:
+    """Run the work and give its exit status; what goes wrong becomes one line."""
+    try:
+        status = work()
+        sys.stdout.flush()
+        return status
+    except SystemExit as leaving:  # argparse, after --help and --version
+        return leaving.code if isinstance(leaving.code, int) else DONE
+    except KeyboardInterrupt:
+        return _end(INTERRUPTED, "Interrupted.", debug=debug)
+    except BrokenPipeError:
+        return _end(NO_READER, "", debug=debug)
+    except UsageError as error:
+        return _end(WRONG_USAGE, str(error), debug=debug)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user gets a sentence and not a traceback
+        return _end(FAILED, _sentence(error), debug=debug)
+
+
+def _end(status: int, line: str, *, debug: bool) -> int:
+    """Say the last line, and leave no stream behind that fails again when Python flushes it at its end."""
+    if debug:
+        traceback.print_exc()
+    with suppress(OSError, ValueError):
+        if line:
+            print(f"handconv: {line}" if status != INTERRUPTED else line, file=sys.stderr, flush=True)
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _sentence(error: Exception) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, OSError) and not isinstance(error, HandconvError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return f"{where}{error.strerror}."
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this. Try a smaller --batch-size or fewer images."
+    text = " ".join(str(error).split())
+    if isinstance(error, HandconvError | ValueError | TypeError | OSError) and text:
+        return text
+    return f"This should not have happened ({type(error).__name__}: {text}). Run it again with --debug and report it."

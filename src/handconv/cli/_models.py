@@ -1,0 +1,57 @@
+"""Which model a command works with: the file that was named, or the one that was trained last."""
+
+from pathlib import Path
+
+from handconv.cli._output import Output
+from handconv.datasets import cache
+from handconv.errors import HandconvError, ModelFileError
+from handconv.model import Sequential, load
+
+HELP = "a saved model, FILE.npz (default: the one that was trained last)"
+
+
+def last_model() -> Path:
+    """Where the model is kept that was trained last."""
+    return cache.folder() / "last-model.npz"
+
+
+def open_model(path: str | None) -> Sequential:
+    """Load a model.
+
+    Raises:
+        OSError, ModelFileError, ValueError: as ``handconv.load``.
+    """
+    if path is not None:
+        return load(path)
+    last = last_model()
+    if not last.exists():
+        raise ModelFileError("There is no trained model yet: run handconv train first, or name a saved FILE.npz.")
+    return load(last)
+
+
+def keep_model(model: Sequential, save: str | None, output: Output) -> str | None:
+    """Save a freshly trained model, in any case as the last one; give the path that the user should know."""
+    last = last_model()
+    kept: str | None = None
+    try:
+        last.parent.mkdir(parents=True, exist_ok=True)
+        model.save(last)
+        kept = str(last)
+    except (OSError, HandconvError) as error:
+        output.notice(f"The model could not be kept as {last}: {error}.")
+    if save is None:
+        return kept
+    model.save(save)
+    return save
+
+
+def known_dataset(model: Sequential) -> str:
+    """The data set that a model was trained on, as far as it knows."""
+    return str(model.info.get("dataset") or "mnist")
+
+
+def class_names(model: Sequential, fallback: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The names of the classes that a model tells apart."""
+    names = model.info.get("class_names") or fallback
+    count = max(2, model.output_shape[0] if model.output_shape else 0)
+    return (*map(str, names), *map(str, range(len(names), count)))

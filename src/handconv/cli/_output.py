@@ -1,0 +1,85 @@
+"""Where output goes: results to stdout, for people or as JSON lines; notices and progress to stderr."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, TextIO
+
+from handconv.errors import MissingExtraError
+from handconv.extras import require
+
+
+class Output:
+    """The two streams of one command.
+
+    Args:
+        json_lines: whether results are JSON objects, one a line, and not text for people.
+    """
+
+    def __init__(self, *, json_lines: bool = False) -> None:
+        self.json = json_lines
+
+    def show(self, text: str = "") -> None:
+        """Print a result for people; with --json, nothing."""
+        if not self.json:
+            print(text, flush=True)
+
+    def record(self, values: Mapping[str, Any]) -> None:
+        """Print a result as one JSON object; without --json, nothing."""
+        if self.json:
+            print(json.dumps(values, ensure_ascii=False, allow_nan=False), flush=True)
+
+    def reply(self, text: str) -> None:
+        """Answer in a conversation: where its results are, or to stderr if those are for a program."""
+        print(text, file=sys.stderr if self.json else sys.stdout, flush=True)
+
+    def notice(self, text: str) -> None:
+        """Tell what is going on."""
+        print(text, file=sys.stderr, flush=True)
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether results go to a terminal."""
+        return is_terminal(sys.stdout)
+
+    @property
+    def live(self) -> bool:
+        """Whether progress may be drawn and redrawn: for people, on a terminal that can."""
+        return not self.json and is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+
+    @property
+    def colours(self) -> bool:
+        """Whether results may be coloured."""
+        wanted = self.on_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return wanted and (sys.platform != "win32" or "WT_SESSION" in os.environ)
+
+    def can_print(self, text: str) -> bool:
+        """Whether the encoding of stdout has all these characters."""
+        try:
+            text.encode(sys.stdout.encoding or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            return False
+        return True
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is there, open, and a terminal."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def optional(module: str) -> ModuleType | None:
+    """Import a library of the extra "cli" if it is installed."""
+    try:
+        return require(module, extra="cli")
+    except MissingExtraError:
+        return None
+
+
+def forgive_characters() -> None:
+    """Let no character of a file name, a class name or a typed line break the output or the input."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -1,0 +1,220 @@
+"""Showing an image: in a window of matplotlib where there is a screen, else drawn in text, with a PNG beside it."""
+
+import os
+import struct
+import sys
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.cli._output import Output, is_terminal, optional
+from handconv.datasets import cache
+
+PICTURES = ("auto", "window", "text")
+
+_RAMP = " .:-=+*#%@"
+_BLOCKS = " ▀▄█"  # nothing, the upper half, the lower half, both
+_ENLARGED = 8
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is shown of one answer.
+
+    Args:
+        name: of the file.
+        image: uint8 (1, H, W), or (3, H, W) in colour.
+        title: what the model says and what is true.
+        right: whether that is the same.
+        ranking: names and probabilities, the most probable first.
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    title: str
+    right: bool
+    ranking: tuple[tuple[str, float], ...]
+
+
+class Pictures:
+    """Shows cards, one after the other.
+
+    Args:
+        how: "window", "text", or "auto": a window if a person sits at this screen.
+        output: where text goes.
+    """
+
+    def __init__(self, how: str, output: Output) -> None:
+        self._output = output
+        self._window: Window | None = None
+        if how == "window" or (how == "auto" and _at_a_screen()):
+            try:
+                self._window = Window()
+            except Exception as error:  # noqa: BLE001 - each toolkit fails in its own way
+                output.notice(f"No window can be opened ({' '.join(str(error).split())}); the images come as text.")
+
+    def show(self, card: Card) -> str | None:
+        """Show a card; give the path of its PNG if it was written."""
+        if self._window is not None:
+            try:
+                self._window.show(card)
+            except Exception as error:  # noqa: BLE001 - the screen may be gone by now
+                self._window = None
+                self._output.notice(f"The window is gone ({' '.join(str(error).split())}); the images come as text.")
+            else:
+                return None
+        self._output.show(draw(card.image, colours=self._output.colours, blocks=self._output.can_print(_BLOCKS)))
+        path = self._write(card)
+        if path:
+            self._output.show(f"picture: {path}")
+        return path
+
+    def close(self) -> None:
+        """Close the window."""
+        if self._window is not None:
+            with suppress(Exception):
+                self._window.close()
+
+    def _write(self, card: Card) -> str | None:
+        """Write the PNG: as in the window with matplotlib, else the bare image."""
+        path = cache.folder() / "pictures" / f"{card.name}.png"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figures = optional("matplotlib.figure")
+            if figures is None:
+                path.write_bytes(png(card.image))
+            else:
+                figure = figures.Figure(figsize=(7, 3.5), layout="constrained")
+                draw_figure(figure, card)
+                figure.savefig(path, dpi=100, format="png")
+        except OSError as error:
+            self._output.notice(f"The picture could not be written to {path} ({error.strerror or error}).")
+            return None
+        return str(path)
+
+
+class Window:
+    """One window of matplotlib, used again for each card; it stays alive while the next line is typed.
+
+    Raises:
+        RuntimeError, ImportError, …: if there is no matplotlib, or no toolkit that opens windows.
+    """
+
+    def __init__(self) -> None:
+        from handconv.extras import require
+
+        require("matplotlib", extra="plot").rcParams["figure.raise_window"] = (
+            False  # the keyboard stays with the prompt
+        )
+        self._pyplot: Any = require("matplotlib.pyplot", extra="plot")
+        self._pyplot.switch_backend(self._pyplot.rcParams["backend"])
+        probe: Any = require("matplotlib.backends", extra="plot")
+        backend = self._pyplot.get_backend()
+        interactive = probe.backend_registry.list_builtin(probe.BackendFilter.INTERACTIVE)
+        if backend.lower() not in map(str.lower, interactive):
+            raise RuntimeError(
+                f"matplotlib found no toolkit and draws with {backend}; PyQt6 is one that pip can install"
+            )
+        self._figure: Any = None
+
+    def show(self, card: Card) -> None:
+        """Draw a card into the window, opening it if the user has closed it."""
+        pyplot = self._pyplot
+        if self._figure is None or not pyplot.fignum_exists(self._figure.number):
+            self._figure = pyplot.figure("handconv", figsize=(7, 3.5), layout="constrained")
+            self._figure.show()
+        self._figure.clear()
+        draw_figure(self._figure, card)
+        self._figure.canvas.draw()
+        self._figure.canvas.flush_events()
+
+    def close(self) -> None:
+        """Close it."""
+        self._pyplot.close("all")
+
+
+def draw_figure(figure: Any, card: Card) -> None:
+    """Draw the image, and the probabilities as bars, into a figure of matplotlib."""
+    colour = "tab:green" if card.right else "tab:red"
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1))
+    if len(card.image) == 1:
+        left.imshow(card.image[0], cmap="gray", vmin=0, vmax=255)
+    else:
+        left.imshow(card.image.transpose(1, 2, 0))
+    left.set_axis_off()
+    figure.suptitle(card.title, color=colour)
+    names = [name for name, _ in card.ranking]
+    bars = right.barh(range(len(names)), [chance for _, chance in card.ranking], color="lightgray")
+    bars[0].set_color(colour)
+    right.set_yticks(range(len(names)), names)
+    right.set_xlim(0, 1)
+    right.invert_yaxis()
+    right.set_xlabel("probability")
+    right.spines[["top", "right"]].set_visible(False)
+
+
+def draw(image: NDArray[np.uint8], *, colours: bool = False, blocks: bool = True) -> str:
+    r"""Draw an image in text: two pixels a character with colours or blocks, else two characters a pixel.
+
+    With colours the greys are true whatever the terminal's background is; blocks show the ink in the text's colour.
+
+    Example:
+        >>> print(draw(np.array([[[255, 0], [0, 255]]], np.uint8)))
+        ▀▄
+        >>> print(draw(np.array([[[255, 0], [0, 255]]], np.uint8), blocks=False))
+        @@
+          @@
+    """
+    grey = image.mean(axis=0)  # (H, W)
+    if not blocks:
+        shades = (grey * (len(_RAMP) - 1) / 255).round().astype(int)
+        return "\n".join("".join(_RAMP[shade] * 2 for shade in line).rstrip() for line in shades)
+    grey = np.pad(grey, ((0, len(grey) % 2), (0, 0)))
+    pairs = zip(grey[::2], grey[1::2], strict=True)
+    if colours:
+        return "\n".join("".join(map(_coloured, upper, lower)) + "\x1b[0m" for upper, lower in pairs)
+    ink = 127.0
+    return "\n".join(
+        "".join(_BLOCKS[(up > ink) + 2 * (down > ink)] for up, down in zip(upper, lower, strict=True)).rstrip()
+        for upper, lower in pairs
+    )
+
+
+def _coloured(upper: float, lower: float) -> str:
+    """Two pixels as one character, in the 24 greys of terminals with 256 colours."""
+    up, down = (232 + round(value * 23 / 255) for value in (upper, lower))
+    return f"\x1b[38;5;{up};48;5;{down}m▀"
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """Encode the first channel of an image as a grey PNG file, enlarged eight times.
+
+    References:
+        Portable Network Graphics (PNG) Specification, W3C, 2003, sections 5 and 11.
+    """
+    grey = np.kron(image[0], np.ones((_ENLARGED, _ENLARGED), np.uint8))
+    height, width = grey.shape
+    lines = np.pad(grey, ((0, 0), (1, 0)))  # each line begins with its filter, 0 for none
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(lines.tobytes())),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def _at_a_screen() -> bool:
+    """Whether a person sits at a terminal on a screen that can open windows."""
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+        return False
+    if sys.platform == "win32":
+        return True
+    if sys.platform == "darwin":
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

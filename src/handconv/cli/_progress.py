@@ -1,0 +1,146 @@
+"""Progress on stderr: a live bar where it is a terminal and rich is installed, plain lines otherwise."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from handconv.cli._output import Output, optional
+from handconv.training import Callback, Progress
+from handconv.training.callbacks import epoch_line
+from handconv.training.loop import Run
+
+_LINE_EVERY = 5.0  # seconds between two plain lines of a download
+
+
+class TrainingProgress(Callback):
+    """Prints each epoch as a result, and keeps a bar below the lines while the next one runs."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._bar: _Bar | None = None
+        self._rich = optional("rich.progress") if output.live else None
+
+    def on_batch_end(self, run: Run, progress: Progress) -> None:
+        """Move the bar."""
+        if self._rich is None:
+            return
+        if self._bar is None:
+            self._bar = _Bar("{task.description}", "{task.fields[figures]}")
+        later = (progress.epochs - progress.epoch) * progress.samples / max(progress.images_per_second, 1e-9)
+        self._bar.update(
+            f"epoch {progress.epoch}/{progress.epochs}",
+            progress.samples_done,
+            progress.samples,
+            f"loss {progress.loss:.4f}  accuracy {progress.accuracy:.2%}  {progress.images_per_second:,.0f} images/s  "
+            f"{_clock(progress.seconds_left + later)} left",
+        )
+
+    def on_epoch_end(self, run: Run, figures: Mapping[str, float]) -> None:
+        """Print the epoch."""
+        self.close()
+        self._output.show(epoch_line(figures, run.epochs))
+        blank = {"val_loss": None, "val_accuracy": None}
+        self._output.record({"event": "epoch"} | blank | dict(figures))
+        if self._output.json and not self._output.on_terminal:
+            self._output.notice(epoch_line(figures, run.epochs))
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class DownloadProgress:
+    """Told the bytes of a download: draws a bar, or prints a line at its start, at its end and every few seconds."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._bar: _Bar | None = None
+        self._rich = optional("rich.progress") if output.live else None
+        self._name: str | None = None
+        self._told = 0.0
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        """Show how far a file has come."""
+        size = f"{done / 1e6:.1f} MB" if total is None else f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
+        if self._rich is not None:
+            if self._bar is None:
+                self._bar = _Bar("{task.description}", "{task.fields[figures]}")
+            self._bar.update(name, done, total, size)
+            return
+        now = time.monotonic()
+        if name != self._name or now - self._told > _LINE_EVERY or done == total:
+            self._name, self._told = name, now
+            self._output.notice(f"  {name}: {size}")
+
+    def pause(self) -> None:
+        """Take the bar away until there is more to tell."""
+        self._name = None
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.pause()
+
+
+class _Bar:
+    """A bar of rich on stderr that goes away when it is done; drawn when it is told to, not by a thread."""
+
+    def __init__(self, before: str, after: str) -> None:
+        progress, console = optional("rich.progress"), optional("rich.console")
+        assert progress is not None
+        assert console is not None
+        self._progress: Any = progress.Progress(
+            progress.TextColumn(before, markup=False),
+            progress.BarColumn(bar_width=24),
+            progress.TextColumn(after, markup=False),
+            console=console.Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._progress.add_task("", total=None, figures="")
+        self._progress.start()
+        self._drawn = 0.0
+
+    def update(self, description: str, done: int, total: int | None, figures: str) -> None:
+        """Draw it, at most ten times a second."""
+        now = time.monotonic()
+        if now - self._drawn > 0.09 or done == total:
+            self._drawn = now
+            self._progress.update(
+                self._task, description=description, completed=done, total=total, figures=figures, refresh=True
+            )
+
+    def stop(self) -> None:
+        """Take it away."""
+        self._progress.stop()
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds, or hours as well.
+
+    Example:
+        >>> _clock(75), _clock(3700)
+        ('1:15', '1:01:40')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,137 @@
+"""Settings as frozen dataclasses: from each field come the option, the key in the --config file and the check of both.
+
+A field is declared once, with its default, its help and a reader. ``learning_rate`` is then ``--learning-rate`` on the
+command line and ``learning_rate`` (or ``learning-rate``) in the file; the command line wins over the file, the file
+over the default.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import math
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from handconv.cli._errors import UsageError
+
+Reader = Callable[[object], Any]
+"""Turns what was typed, or a value of the file, into a setting; a ValueError says what it has to be."""
+
+Settings = TypeVar("Settings")
+
+
+def setting(default: Any, read: Reader, help_text: str, *, metavar: str | None = None) -> Any:
+    """Declare a field of a settings class."""
+    return dataclasses.field(default=default, metadata={"read": read, "help": help_text, "metavar": metavar})
+
+
+def text(value: object) -> str:
+    """Read any text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text")
+    return value
+
+
+def one_of(*choices: str) -> Reader:
+    """Read one of these words."""
+
+    def read(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return str(value)
+
+    return read
+
+
+def whole(least: int) -> Reader:
+    """Read a whole number of at least ``least``."""
+
+    def read(value: object) -> int:
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            raise ValueError(f"a whole number of at least {least}")
+        return number
+
+    return read
+
+
+def number(rule: str, holds: Callable[[float], bool]) -> Reader:
+    """Read a finite number for which a rule holds."""
+
+    def read(value: object) -> float:
+        try:
+            result = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+        except (ValueError, OverflowError):
+            result = math.nan
+        if not (math.isfinite(result) and holds(result)):
+            raise ValueError(f"a number {rule}")
+        return result
+
+    return read
+
+
+def switch(value: object) -> bool:
+    """Read true or false."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def add_settings(parser: argparse.ArgumentParser, settings: type[Any], *, title: str) -> None:
+    """Give a parser one option for each field."""
+    group = parser.add_argument_group(title)
+    for field in dataclasses.fields(settings):
+        flag, about = f"--{field.name.replace('_', '-')}", field.metadata
+        if about["read"] is switch:
+            group.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about["help"]
+            )
+        else:
+            shown = "" if field.default is None else f" (default: {field.default})"
+            group.add_argument(flag, default=argparse.SUPPRESS, metavar=about["metavar"], help=about["help"] + shown)
+
+
+def read_settings(settings: type[Settings], arguments: argparse.Namespace, config: str | None = None) -> Settings:
+    """Make the settings from the defaults, then the file, then the command line.
+
+    Raises:
+        UsageError: if a value is not what it has to be, or the file has an unknown key.
+        OSError: if the file cannot be read.
+    """
+    readers: dict[str, Reader] = {field.name: field.metadata["read"] for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    if config is not None:
+        for key, value in _read_toml(Path(config)).items():
+            name = key.replace("-", "_")
+            if name not in readers:
+                raise UsageError(f"{config}: there is no setting {key!r}.{nearest(name, readers)}")
+            values[name] = _read(readers[name], value, f"{config}: {key}")
+    for name, reader in readers.items():
+        if hasattr(arguments, name):
+            values[name] = _read(reader, getattr(arguments, name), f"--{name.replace('_', '-')}")
+    return settings(**values)
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Guess what was meant: a question to be put behind a message, or nothing."""
+    guesses = difflib.get_close_matches(word, known, 1, 0.5)
+    return f" Did you mean {guesses[0]}?" if guesses else f" There are: {', '.join(known)}."
+
+
+def _read(reader: Reader, value: object, what: str) -> Any:
+    try:
+        return reader(value)
+    except ValueError as rule:
+        raise UsageError(f"{what} must be {rule}, got {value!r}.") from None
+
+
+def _read_toml(path: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no TOML file: {error}. A line is, for one: epochs = 5") from error

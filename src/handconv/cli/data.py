@@ -1,0 +1,118 @@
+"""``handconv data``: lists, downloads, verifies and removes cached data sets."""
+
+import argparse
+
+from handconv import datasets
+from handconv.cli._command import Command
+from handconv.cli._data import fetch_dataset
+from handconv.cli._errors import DONE, FAILED, UsageError
+from handconv.cli._output import Output
+from handconv.cli._settings import nearest, one_of
+from handconv.cli._tables import show_table
+from handconv.datasets import cache
+from handconv.datasets.catalog import KNOWN
+
+_ACTIONS = ("list", "download", "verify", "remove")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to do, with which set."""
+    parser.add_argument(
+        "action", nargs="?", default="list", metavar="ACTION", help=f"{', '.join(_ACTIONS)} (default: list)"
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help=f"{' or '.join(KNOWN)}; verify does without: all")
+    parser.add_argument(
+        "--source", default="auto", metavar="|".join(datasets.SOURCES), help="where download looks (default: auto)"
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="download takes the files from this folder")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Do it."""
+    action, name = arguments.action, arguments.name
+    if action not in _ACTIONS:
+        raise UsageError(f"data has no action {action!r}.{nearest(action, _ACTIONS)}")
+    if name is not None and name not in KNOWN:
+        raise UsageError(f"the data sets that can be cached are {', '.join(KNOWN)}, got {name!r}.")
+    if name is None and action in ("download", "remove"):
+        raise UsageError(f"data {action} needs a name: handconv data {action} mnist")
+    if name is not None and action == "list":
+        raise UsageError("data list takes no name.")
+    if action == "download":
+        return _download(name, arguments, output)
+    if action == "remove":
+        return _remove(name, output)
+    return _verify(name, output) if action == "verify" else _list(output)
+
+
+def _list(output: Output) -> int:
+    """Print what is there and what could be."""
+    cached = {entry.name: entry for entry in cache.entries()}
+    rows = [("digits", "always there", "embedded", "")]
+    output.record({"event": "dataset", "name": "digits", "state": "embedded", "bytes": 0, "source": "embedded"})
+    for name in KNOWN:
+        entry = cached.get(name)
+        state = "not cached" if entry is None else "cached" if entry.complete else "damaged"
+        rows.append((name, state, entry.source if entry else "", f"{entry.size / 1e6:.1f} MB" if entry else ""))
+        output.record(
+            {
+                "event": "dataset",
+                "name": name,
+                "state": state,
+                "bytes": entry.size if entry else 0,
+                "source": entry.source if entry else None,
+                "path": str(entry.path) if entry else None,
+            }
+        )
+    show_table(output, f"Data sets (the cache is {cache.folder()})", ("name", "state", "source", "size"), rows, left=3)
+    return DONE
+
+
+def _download(name: str, arguments: argparse.Namespace, output: Output) -> int:
+    """Get a set into the cache."""
+    try:
+        source = one_of(*datasets.SOURCES)(arguments.source)
+    except ValueError as rule:
+        raise UsageError(f"--source must be {rule}, got {arguments.source!r}.") from None
+    dataset = fetch_dataset(name, source, arguments.data_dir, output)
+    output.show(f"{name} is in {cache.folder() / name}")
+    output.record({"event": "downloaded", "name": name, "source": dataset.source, "path": str(cache.folder() / name)})
+    return DONE
+
+
+def _verify(name: str | None, output: Output) -> int:
+    """Compute checksums again; the status tells whether all is well."""
+    names = [name] if name else [entry.name for entry in cache.entries()]
+    if not names:
+        output.notice("The cache is empty: there is nothing to verify.")
+    sound = True
+    for each in names:
+        faults = cache.verify(each)
+        sound = sound and not faults
+        output.show(f"{each}: {'all checksums are right' if not faults else 'damaged or incomplete'}")
+        output.record({"event": "verified", "name": each, "sound": not faults, "faults": faults})
+        for fault in faults:
+            output.notice(f"  {fault}")
+        if faults:
+            output.notice(f"  Get it again: handconv data remove {each}; handconv data download {each}")
+    return DONE if sound else FAILED
+
+
+def _remove(name: str, output: Output) -> int:
+    """Remove a set from the cache."""
+    freed = cache.remove(name)
+    output.show(f"{name} removed, {freed / 1e6:.1f} MB freed" if freed else f"{name} is not in the cache")
+    output.record({"event": "removed", "name": name, "bytes": freed})
+    return DONE
+
+
+COMMAND = Command(
+    name="data",
+    summary="list, download, verify and remove cached data sets",
+    examples="""  handconv data
+  handconv data download fashion-mnist
+  handconv data verify
+  handconv data remove mnist""",
+    add_arguments=add_arguments,
+    run=run,
+)

@@ -1,0 +1,41 @@
+"""``handconv play``: the quiz alone, on a saved model."""
+
+import argparse
+
+from handconv.cli._command import Command
+from handconv.cli._data import DataSettings, load_dataset
+from handconv.cli._errors import DONE
+from handconv.cli._models import HELP, known_dataset, open_model
+from handconv.cli._output import Output
+from handconv.cli._pictures import PICTURES
+from handconv.cli._quiz import quiz
+from handconv.cli._settings import add_settings, read_settings
+from handconv.cli._threads import one_blas_thread
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Model, data, and how images are shown."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=HELP)
+    add_settings(parser, DataSettings, title="data")
+    parser.add_argument("--picture", choices=PICTURES, default="auto", help="how images are shown (default: auto)")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Play."""
+    settings = read_settings(DataSettings, arguments)
+    model = open_model(arguments.model)
+    dataset = load_dataset(settings, settings.dataset or known_dataset(model), output)
+    with one_blas_thread():
+        quiz(model, dataset, output, arguments.picture)
+    return DONE
+
+
+COMMAND = Command(
+    name="play",
+    summary="the quiz alone: type a row of the test set, see the image and what the model takes it for",
+    examples="""  handconv play
+  handconv play fashion.npz --picture text
+  echo 122 | handconv play --json""",
+    add_arguments=add_arguments,
+    run=run,
+)

@@ -1,0 +1,91 @@
+"""``handconv predict``: classify the user's own image files, or rows of the test set."""
+
+import argparse
+from pathlib import Path
+
+from handconv.cli._command import Command
+from handconv.cli._data import DataSettings, load_dataset
+from handconv.cli._errors import DONE, FAILED, UsageError
+from handconv.cli._models import HELP, class_names, known_dataset, open_model
+from handconv.cli._output import Output
+from handconv.cli._quiz import shares, show_row
+from handconv.cli._settings import add_settings, read_settings, whole
+from handconv.cli._threads import one_blas_thread
+from handconv.datasets.formats.images import read_digit_image
+from handconv.errors import DataError
+from handconv.inspect import answer
+from handconv.model import Sequential
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Model and images in one list, as they are typed; or rows."""
+    parser.add_argument("files", nargs="*", metavar="[MODEL] IMAGE", help=f"{HELP}, then image files of one digit each")
+    parser.add_argument("--row", action="append", metavar="N", help="a row of the test set instead; may be repeated")
+    add_settings(parser, DataSettings, title="data for --row")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Classify."""
+    settings = read_settings(DataSettings, arguments)
+    models = [file for file in arguments.files if file.endswith(".npz")]
+    images = [file for file in arguments.files if not file.endswith(".npz")]
+    if len(models) > 1:
+        raise UsageError(f"predict works with one model, got {', '.join(models)}.")
+    if bool(images) == bool(arguments.row):
+        raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
+    rows = [_row(text) for text in arguments.row or ()]
+    model = open_model(models[0] if models else None)
+    with one_blas_thread():
+        if images:
+            return FAILED if [_predict(model, path, output) for path in images].count(False) else DONE
+        dataset = load_dataset(settings, settings.dataset or known_dataset(model), output)
+        for row in rows:
+            if row >= len(dataset.x_test):
+                raise UsageError(f"--row must be from 0 to {len(dataset.x_test) - 1}, got {row}.")
+        for row in rows:
+            show_row(model, dataset, row, output, None)
+    return DONE
+
+
+def _row(text: str) -> int:
+    try:
+        row: int = whole(0)(text)
+    except ValueError as rule:
+        raise UsageError(f"--row must be {rule}, got {text!r}.") from None
+    return row
+
+
+def _predict(model: Sequential, path: str, output: Output) -> bool:
+    """Classify one file and print the answer; say in one line why not, if it cannot be read."""
+    try:
+        image = read_digit_image(path)
+    except (DataError, OSError) as error:
+        why = str(error) if isinstance(error, DataError) else f"{path}: {error.strerror or error}."
+        output.notice(why)
+        output.record({"event": "error", "file": path, "error": why})
+        return False
+    found = answer(model, image)
+    names = class_names(model)
+    ranking = [(names[label], chance) for label, chance in found.top()]
+    output.show(f"{Path(path)}: {ranking[0][0]}  {shares(tuple(ranking))}")
+    output.record(
+        {
+            "event": "answer",
+            "file": path,
+            "prediction": ranking[0][0],
+            "confidence": found.confidence,
+            "top": [{"class": name, "probability": chance} for name, chance in ranking],
+        }
+    )
+    return True
+
+
+COMMAND = Command(
+    name="predict",
+    summary="classify image files of one digit each (PNG, JPEG, any size, dark on light or light on dark)",
+    examples="""  handconv predict my-seven.png scan.jpg
+  handconv predict model.npz my-seven.png --json
+  handconv predict --row 122 --row 123""",
+    add_arguments=add_arguments,
+    run=run,
+)

@@ -1,0 +1,177 @@
+"""``handconv train``, and ``handconv`` alone: get the data, train the reference network, test it, then the quiz."""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from handconv import __version__
+from handconv.cli._command import Command
+from handconv.cli._data import DataSettings, load_dataset
+from handconv.cli._errors import DONE, UsageError
+from handconv.cli._models import keep_model
+from handconv.cli._output import Output
+from handconv.cli._pictures import PICTURES
+from handconv.cli._progress import TrainingProgress
+from handconv.cli._quiz import quiz
+from handconv.cli._settings import add_settings, number, one_of, read_settings, setting, switch, text, whole
+from handconv.cli._threads import one_blas_thread
+from handconv.datasets import NAMES, Dataset
+from handconv.model import Sequential
+from handconv.optimizers import Adam
+from handconv.reference import reference_network
+
+_EPOCHS, _EPOCHS_OF_FEW, _FEW = 5, 40, 10_000
+
+
+@dataclass(frozen=True)
+class TrainSettings(DataSettings):
+    """All choices of a training run; each is an option and a key of the --config file."""
+
+    dataset: str = setting(
+        "mnist",
+        text,
+        f"{', '.join(NAMES)}, a folder with one subfolder of images a class, or a CSV file",
+        metavar="NAME|PATH",
+    )
+    epochs: int | None = setting(
+        None,
+        whole(1),
+        f"passes over the training images (default: {_EPOCHS}; {_EPOCHS_OF_FEW} if there are fewer than {_FEW:,})",
+        metavar="N",
+    )
+    batch_size: int = setting(128, whole(1), "images to each step of the optimizer", metavar="N")
+    learning_rate: float = setting(1e-3, number("above 0", lambda rate: rate > 0), "step size of Adam", metavar="RATE")
+    l2: float = setting(
+        1e-4, number("of at least 0", lambda l2: l2 >= 0), "L2 penalty of the hidden dense layer", metavar="L2"
+    )
+    dropout: float = setting(
+        0.3,
+        number("of at least 0 and below 1", lambda share: 0 <= share < 1),
+        "share of the hidden units silenced in training",
+        metavar="SHARE",
+    )
+    validation_split: float = setting(
+        0.0,
+        number("of at least 0 and below 1", lambda share: 0 <= share < 1),
+        "share of the training images held back, to measure each epoch on",
+        metavar="SHARE",
+    )
+    seed: int = setting(0, whole(0), "of everything random: the same seed gives the same weights", metavar="N")
+    save: str | None = setting(None, text, "save the trained model to this file", metavar="FILE.npz")
+    play: bool | None = setting(None, switch, "ask for rows of the test set afterwards (default: yes, not with --json)")
+    picture: str = setting("auto", one_of(*PICTURES), "how the quiz shows images", metavar="|".join(PICTURES))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Every setting, and the file that can hold them."""
+    add_settings(parser, TrainSettings, title="settings")
+    parser.add_argument("--config", metavar="FILE.toml", help="read settings from a file: epochs = 3; options win")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Train, test, save, play."""
+    settings = read_settings(TrainSettings, arguments, arguments.config)
+    _check_save(settings.save)
+    dataset = load_dataset(settings, settings.dataset, output)
+    model = reference_network(
+        classes=len(dataset.class_names),
+        input_shape=dataset.x_train.shape[1:],
+        l2=settings.l2,
+        dropout=settings.dropout,
+        seed=settings.seed,
+    )
+    with one_blas_thread():
+        _train(model, dataset, settings, output)
+        if settings.play if settings.play is not None else not output.json:
+            quiz(model, dataset, output, settings.picture)
+    return DONE
+
+
+def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, output: Output) -> None:
+    """Train, test and save the model, and tell how it went."""
+    few = len(dataset.x_train) < _FEW
+    epochs = settings.epochs or (_EPOCHS_OF_FEW if few else _EPOCHS)
+    height, width = dataset.x_train.shape[2:]
+    output.notice(
+        f"{len(dataset.x_train):,} images to train on, {len(dataset.x_test):,} to test on, {height}x{width} pixels; "
+        f"{len(dataset.class_names)} classes, {model.parameters.size:,} parameters, seed {settings.seed}"
+    )
+    start = time.perf_counter()
+    with TrainingProgress(output) as progress:
+        model.fit(
+            dataset.x_train,
+            dataset.y_train,
+            epochs=epochs,
+            batch_size=settings.batch_size,
+            optimizer=Adam(settings.learning_rate),
+            validation_split=settings.validation_split,
+            callbacks=[progress],
+        )
+    seconds = time.perf_counter() - start
+    scores = model.evaluate(dataset.x_test, dataset.y_test)
+    model.info = {
+        "dataset": dataset.name if dataset.name in NAMES else str(Path(dataset.name).resolve()),
+        "class_names": list(dataset.class_names),
+        "handconv": __version__,
+        "test_accuracy": scores["accuracy"],
+    }
+    output.show(
+        f"test loss {scores['loss']:.4f}  test accuracy {100 * scores['accuracy']:.2f} %  "
+        f"({len(dataset.x_test):,} images; trained in {seconds:.1f} s)"
+    )
+    saved = keep_model(model, settings.save, output)
+    if saved:
+        output.notice(f"The model is in {saved}")
+    output.record(
+        {
+            "event": "result",
+            "dataset": dataset.name,
+            "source": dataset.source,
+            "test_loss": scores["loss"],
+            "test_accuracy": scores["accuracy"],
+            "epochs": epochs,
+            "parameters": model.parameters.size,
+            "seconds": seconds,
+            "seed": settings.seed,
+            "workers": 1,
+            "saved": saved,
+            "peak_memory_mb": _peak_memory_mb(),
+        }
+    )
+
+
+def _check_save(path: str | None) -> None:
+    """Refuse before the training what could not be saved after it."""
+    if path is None:
+        return
+    target = Path(path)
+    if target.suffix != ".npz":
+        raise UsageError(f"--save must be a file name that ends in .npz, got {path!r}.")
+    if target.is_dir() or not target.parent.is_dir():
+        what = "is a folder" if target.is_dir() else f"is in {target.parent}, which is no folder"
+        raise UsageError(f"--save must be a file in a folder that exists, but {path!r} {what}.")
+
+
+def _peak_memory_mb() -> float | None:
+    """The most memory that this process and its children have had, in MB; None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(sum(peaks) * unit / 1e6, 1)
+
+
+COMMAND = Command(
+    name="train",
+    summary="train the reference network, test it, then ask for rows of the test set (the quiz)",
+    examples="""  handconv train --epochs 1
+  handconv train --dataset fashion-mnist --epochs 10 --save fashion.npz --no-play
+  handconv train --dataset my-images/ --validation-split 0.1      my-images/cat/1.png, my-images/dog/1.png, …
+  handconv train --config run.toml --json --no-play > run.jsonl""",
+    add_arguments=add_arguments,
+    run=run,
+)
