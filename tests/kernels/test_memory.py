@@ -81,3 +81,10 @@ def test_sections_share_scratch_and_keep_the_rest_apart() -> None:
     assert first.scratch("a", (3,), np.float32) is second.scratch("a", (3,), np.float32)
     assert first.keep("a", (3,), np.float32) is first.keep("a", (3,), np.float32)
     assert not np.shares_memory(first.keep("a", (3,), np.float32), second.keep("a", (3,), np.float32))
+
+
+def test_a_section_of_a_section_shares_the_same_scratch() -> None:
+    memory = ReusedMemory()
+    inner = memory.section().section()
+    assert inner.scratch("a", (3,), np.float32) is memory.scratch("a", (3,), np.float32)
+    assert not np.shares_memory(inner.keep("a", (3,), np.float32), memory.keep("a", (3,), np.float32))
