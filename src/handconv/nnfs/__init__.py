@@ -8,10 +8,10 @@ Layers, losses and optimizers with the signatures and attributes that Harrison K
                                          dense.dweights       optimizer.post_update_params()
                                          dense.dbiases
 
-They compute nothing themselves: each one hands its work to the class of the framework that has the mathematics. As in
-the book, ``dweights`` and ``dbiases`` include the gradient of the penalties (2·λ·w for L2), and ``np.random.seed`` seeds
+They compute nothing themselves: each hands its work to the class of the framework that has the mathematics. As in the
+book, ``dweights`` and ``dbiases`` include the gradient of the penalties (2·λ·w for L2), and ``np.random.seed`` seeds
 everything: the same seed gives ``Layer_Dense`` the book's own initial weights. Numbers are float32, as with
-``nnfs.init()``. ``examples/by_hand.py`` trains the reference network with them.
+``nnfs.init()``. The script ``examples/by_hand.py`` trains the reference network with them.
 """
 
 from handconv.layers import Flatten as Flatten
@@ -26,7 +26,9 @@ from handconv.nnfs._layers import Conv2D as Conv2D
 from handconv.nnfs._layers import Layer_Dense as Layer_Dense
 from handconv.nnfs._layers import Layer_Dropout as Layer_Dropout
 from handconv.nnfs._layers import Layer_Input as Layer_Input
-from handconv.nnfs._losses import Activation_Softmax_Loss_CategoricalCrossentropy as Activation_Softmax_Loss_CategoricalCrossentropy
+from handconv.nnfs._losses import (
+    Activation_Softmax_Loss_CategoricalCrossentropy as Activation_Softmax_Loss_CategoricalCrossentropy,
+)
 from handconv.nnfs._losses import Loss as Loss
 from handconv.nnfs._losses import Loss_BinaryCrossentropy as Loss_BinaryCrossentropy
 from handconv.nnfs._losses import Loss_CategoricalCrossentropy as Loss_CategoricalCrossentropy

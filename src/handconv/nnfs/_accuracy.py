@@ -42,4 +42,5 @@ class Accuracy_Categorical:
                 f"Accuracy needs one answer for each truth of shape {truth.shape}, got {predictions.shape}. "
                 "Probabilities? Use np.argmax(output, axis=1)."
             )
-        return predictions == truth
+        right: NDArray[np.bool_] = predictions == truth
+        return right

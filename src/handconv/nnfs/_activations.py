@@ -11,6 +11,10 @@ from handconv.nnfs._layers import Identity
 class Activation_Linear(Identity):
     """The linear activation of a regression's last layer: its ``output`` is the inputs."""
 
+    def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the answers for outputs: the outputs themselves."""
+        return outputs
+
 
 class Activation_ReLU(layers.ReLU):
     """max(x, 0)."""

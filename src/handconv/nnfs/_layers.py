@@ -24,7 +24,14 @@ class _Array:
     def __get__(self, trainable: "Trainable", owner: type) -> FloatArray: ...
 
     def __get__(self, trainable: "Trainable | None", owner: type) -> "FloatArray | _Array":
-        return self if trainable is None else self._view(getattr(trainable.network.layers[0], self._name))
+        if trainable is None:
+            return self
+        if not trainable.network.built:  # no AttributeError: hasattr would take the layer for one without weights
+            raise RuntimeError(
+                f"{type(trainable).__name__} has no {self._name} before its first forward, which tells the number of "
+                "channels. Call forward(x) first."
+            )
+        return self._view(getattr(trainable.network.layers[0], self._name))
 
     def __set__(self, trainable: "Trainable", value: ArrayLike) -> None:
         self.__get__(trainable, type(trainable))[...] = value
@@ -75,13 +82,13 @@ class Trainable:
 
 
 class Layer_Dense(Trainable):
-    """The fully connected layer, with weights (n_inputs, n_neurons) of 0.01 · N(0, 1) and biases (1, n_neurons) of zeros.
+    """The fully connected layer: weights (n_inputs, n_neurons) of 0.01 · N(0, 1), biases (1, n_neurons) of zeros.
 
     Example:
         >>> np.random.seed(0)
         >>> dense = Layer_Dense(2, 3)
-        >>> dense.weights.round(4).tolist()[0], dense.forward(np.zeros((5, 2)), training=True).shape
-        ([0.0176, 0.004, 0.0098], (5, 3))
+        >>> dense.weights[0], dense.forward(np.zeros((5, 2)), training=True).shape
+        (array([0.01764052, 0.00400157, 0.00978738], dtype=float32), (5, 3))
     """
 
     biases = _Row()
@@ -175,10 +182,6 @@ class Identity(layers.Layer):
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         return dvalues
-
-    def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Return the answers for outputs: the outputs themselves."""
-        return outputs
 
 
 class Layer_Input(Identity):

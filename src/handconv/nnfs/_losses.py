@@ -124,7 +124,7 @@ class Activation_Softmax_Loss_CategoricalCrossentropy:
         return loss
 
     def backward(self, dvalues: NDArray[Any], y_true: ArrayLike) -> FloatArray:
-        """Compute ``dinputs``, the gradient by the scores, from the probabilities ``dvalues`` that ``forward`` left in ``output``."""
+        """Compute ``dinputs``, the gradient by the scores; ``dvalues`` are the probabilities, ``output``."""
         combined = losses.SoftmaxCategoricalCrossentropy()
         with np.errstate(divide="ignore"):
             combined.forward(np.log(dvalues), y_true)  # softmax(log p) = p, so these scores have the same gradient

@@ -9,7 +9,7 @@ from handconv.schedules import InverseTimeDecay
 
 
 class _Optimizer:
-    """What the optimizers share: the learning rate, the steps done, and an optimizer of the framework for each layer."""
+    """What the optimizers share: the learning rate, the steps done, and one of the framework's optimizers a layer."""
 
     def __init__(self, learning_rate: float, decay: float) -> None:
         self.learning_rate = learning_rate
@@ -26,10 +26,11 @@ class _Optimizer:
         """Update the weights and biases of a layer by its ``dweights`` and ``dbiases``."""
         if not isinstance(layer, Trainable):
             raise TypeError(
-                f"update_params expects a layer of handconv.nnfs that has weights, Layer_Dense or Conv2D, got {layer!r}."
+                f"update_params expects a layer with weights of handconv.nnfs, Layer_Dense or Conv2D, got {layer!r}."
             )
         if layer not in self._optimizers:
             self._optimizers[layer] = self._start()
+            self._optimizers[layer].build(layer.network.parameters)
         optimizer = self._optimizers[layer]
         optimizer.iterations = self.iterations  # steps, however many layers there are
         self._step(optimizer, layer.network)
