@@ -121,9 +121,11 @@ class Network:
     def bind(self, parameters: FloatArray, gradients: FloatArray) -> None:
         """Let the layers use these vectors; values are not copied."""
         self.parameters, self.gradients = parameters, gradients
-        for layer, place in zip(self.layers, self._places, strict=True):
-            if place.stop > place.start:
-                layer.bind(parameters[place], gradients[place])
+        for layer, place in self._weighted():
+            layer.bind(parameters[place], gradients[place])
+
+    def _weighted(self) -> list[tuple[Layer, slice]]:
+        return [(layer, place) for layer, place in zip(self.layers, self._places, strict=True) if place.stop > place.start]
 
     def reuse_memory(self) -> None:
         """Keep all arrays between steps: quick, but what a step returned is overwritten by the next one."""

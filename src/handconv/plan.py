@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.kernels import convolution, pooling
-from handconv.kernels.memory import FloatArray, laid_out, memory_view, public_view
+from handconv.kernels.memory import FloatArray, laid_out, memory_shape, memory_view, public_view
 from handconv.layers import Conv2D, Layer, MaxPool2D
 
 
@@ -74,18 +74,17 @@ class ConvolutionPooling:
         dy = memory_view(laid_out(dvalues))
         height, filters, width, batch = dy.shape
         dy = dy.reshape(height, filters, width * batch)
-        padded, rows = convolution.padded_gradient(filters, width * batch, conv.dtype, form, conv.workspace)
-        targets = [cell for row in rows for cell in row]
+        dz = conv.workspace.scratch("dz", (*form.phases, height, filters, width * batch), conv.dtype)
+        targets = [cell for row in dz for cell in row]
         pooling.route(dy, self._beaten, targets, add=False, workspace=conv.workspace)
-        convolution.weight_gradient(rows, self._expanded, form, conv.dweights, conv.workspace)
+        convolution.weight_gradient(dz, self._expanded, form, conv.dweights, conv.workspace)
         if conv.use_bias:
             np.sum(dy, axis=(0, 2), out=conv.dbiases)
         if skip_dinputs:
             return np.empty(0, conv.dtype)
         assert conv.input_shape is not None
-        channels, in_height, in_width = conv.input_shape
-        shape = (in_height, channels, in_width, batch)
-        return public_view(convolution.input_gradient(padded, conv.weights, form, shape, conv.workspace))
+        shape = memory_shape((batch, *conv.input_shape))
+        return public_view(convolution.input_gradient(dz, conv.weights, form, shape, conv.workspace))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.convolution!r}, {self.pool!r})"

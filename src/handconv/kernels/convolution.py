@@ -80,25 +80,19 @@ def convolve(expanded: FloatArray, weights: FloatArray, form: RowForm, workspace
     return np.matmul(matrix, windows, out=workspace.keep("convolved", shape, expanded.dtype))
 
 
-def padded_gradient(
-    filters: int, cells: int, dtype: np.dtype[np.floating], form: RowForm, workspace: Workspace
-) -> tuple[FloatArray, FloatArray]:
-    """Lay out the rows that dz is written into, between rows of zeros.
-
-    Returns the rows (pw, R + KH - 1, F, OW/pw·N), and a view of them by phase (ph, pw, OH/ph, F, OW/pw·N) to be filled.
-    """
+def padded_rows(dz: FloatArray, form: RowForm, workspace: Workspace) -> FloatArray:
+    """Put the rows of dz between rows of zeros: (ph, pw, OH/ph, F, OW/pw·N) -> (pw, R + KH - 1, F, OW/pw·N)."""
     (ph, pw), rows = form.phases, form.geometry.rows
-    margin = rows.window - 1
-    padded = workspace.scratch("padded_gradient", (pw, form.input_rows + margin, filters, cells), dtype)
-    if rows.stride == 1:
+    margin, stride = rows.window - 1, rows.stride
+    padded = workspace.scratch("padded rows", (pw, form.input_rows + margin, *dz.shape[3:]), dz.dtype)
+    if stride == 1:
         padded[:, :margin] = 0
         padded[:, form.input_rows :] = 0
     else:
         padded[...] = 0
-    step = padded.strides[1] * rows.stride
-    strides = (step, padded.strides[0], step * ph, *padded.strides[2:])
-    shape = (ph, pw, form.outputs[0], filters, cells)
-    return padded, np.ndarray(shape, dtype, padded, margin * padded.strides[1], strides)
+    for phase in range(ph):
+        padded[:, margin + phase * stride : form.input_rows : ph * stride] = dz[phase]
+    return padded
 
 
 def weight_gradient(dz: FloatArray, expanded: FloatArray, form: RowForm, out: FloatArray, workspace: Workspace) -> None:
@@ -113,32 +107,66 @@ def weight_gradient(dz: FloatArray, expanded: FloatArray, form: RowForm, out: Fl
 
 
 def input_gradient(
-    padded: FloatArray, weights: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace
+    dz: FloatArray, weights: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace
 ) -> FloatArray:
-    """Send dz back through the weights: padded rows of dz -> dx of memory ``shape`` (H, C, W, N)."""
+    """Send dz (ph, pw, OH/ph, F, OW/pw·N) back through the weights: -> dx of memory ``shape`` (H, C, W, N)."""
     filters, channels, kernel_height, kernel_width = weights.shape
-    height, _, _, batch = shape
-    rows, columns = form.geometry.rows, form.geometry.columns
-    pw, width = form.phases[1], form.outputs[1]
-    flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(kernel_width * channels, -1)  # (KW·C, KH·F)
-    last = min(rows.before + height, form.input_rows)
-    step = padded.strides[1]
+    padded = padded_rows(dz, form, workspace)
+    rows, (pw, cells) = form.geometry.rows, (form.phases[1], dz.shape[-1])
+    height = min(rows.before + shape[0], form.input_rows) - rows.before
+    phase, row, line, item = padded.strides
     windows = np.ndarray(
-        (pw, last - rows.before, kernel_height * filters, padded.shape[-1]),
-        padded.dtype,
-        padded,
-        rows.before * step,
-        (padded.strides[0], step, *padded.strides[2:]),
+        (pw, height, kernel_height * filters, cells), padded.dtype, padded, rows.before * row, (phase, row, line, item)
     )
-    parts = workspace.scratch("parts", (*windows.shape[:2], flipped.shape[0], windows.shape[-1]), padded.dtype)
-    np.matmul(flipped, windows, out=parts)
-    parts = parts.reshape(pw, last - rows.before, kernel_width, channels, width, batch)
-    dx = workspace.keep("dinputs", shape, padded.dtype)
-    dx[...] = 0
-    for phase in range(pw):
-        for v in range(kernel_width):
-            outputs, inputs = columns.overlap(v, width, phase=phase, phases=pw)
-            dx[: last - rows.before, :, inputs] += parts[phase, :, v, :, outputs]
+    flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(kernel_width * channels, -1)  # (KW·C, KH·F)
+    width, batch = form.outputs[1], shape[-1]
+    slots = _slots(form)
+    parts = workspace.scratch("parts", (pw, height, kernel_width * channels, slots * batch), padded.dtype)
+    parts[..., cells:] = 0
+    np.matmul(flipped, windows, out=parts[..., :cells])
+    return _gathered(parts.reshape(pw, height, kernel_width, channels * slots, batch), form, shape, workspace)
+
+
+def _slots(form: RowForm) -> int:
+    """Columns that a line of parts needs so that, shifted to its place, it runs into zeros only."""
+    columns = form.geometry.columns
+    return (columns.padded - 1) // (form.phases[1] * columns.stride) + 1
+
+
+def _gathered(parts: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace) -> FloatArray:
+    """Add up what each phase and kernel column sends to each input column: -> dx (H, C, W, N).
+
+    The padded input column i = o·step + r, with step = pw·s, hears from those parts whose first column has the remainder r:
+    part (phase, v) starts at column phase·s + v. Each line of a part is followed by as many zeros as the shift may take, so that all
+    lines of a row are shifted and added as one long run, and only the sum is put in its place: NumPy needs two to three times as
+    long for an addition whose operands are not contiguous, and for a copy it does not.
+    """
+    pw, height, kernel_width, _, batch = parts.shape
+    columns = form.geometry.columns
+    step, slots = pw * columns.stride, _slots(form)
+    dx = workspace.keep("dinputs", shape, parts.dtype)
+    dx[height:] = 0
+    for remainder in range(min(step, columns.padded)):
+        run = workspace.scratch("run", (height, shape[1] * slots, batch), parts.dtype)
+        starts = [
+            (divmod(phase * columns.stride + v, step), parts[phase, :, v])
+            for phase in range(pw)
+            for v in range(kernel_width)
+        ]
+        here = [(start, part) for (start, rest), part in starts if rest == remainder]
+        if not here:
+            run[...] = 0
+        for count, (start, part) in enumerate(here):
+            moved = part[:, : part.shape[1] - start]
+            if count:
+                run[:, start:] += moved
+            else:
+                run[:, :start] = 0
+                run[:, start:] = moved
+        first = -((remainder - columns.before) // step)  # of the slots that lie on the input, not in its padding
+        place = first * step + remainder - columns.before
+        target = dx[:height, :, place::step]
+        target[...] = run.reshape(height, shape[1], slots, batch)[:, :, first : first + target.shape[2]]
     return dx
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from handconv.kernels import convolution as kernel
 from handconv.kernels.geometry import geometry
-from handconv.kernels.memory import FloatArray, memory_view, public_view
+from handconv.kernels.memory import FloatArray, memory_shape, memory_view, public_view
 from handconv.layers._arguments import image_shape, padding_of, pair, positive
 from handconv.layers.base import Initializer, Parameter, Shape, Weighted
 
@@ -121,18 +121,19 @@ class Conv2D(Weighted):
         return public_view(z)
 
     def _parameter_gradients(self, dvalues: FloatArray) -> None:
-        form, dz = self.form(), memory_view(dvalues)  # (OH, F, OW, N)
         assert self._expanded is not None
-        self._padded, rows = kernel.padded_gradient(
-            self.filters, dz.shape[2] * dz.shape[3], self.dtype, form, self.workspace
-        )
-        rows[0, 0] = dz.reshape(rows.shape[2:])
-        kernel.weight_gradient(rows, self._expanded, form, self.dweights, self.workspace)
+        kernel.weight_gradient(self._split(dvalues), self._expanded, self.form(), self.dweights, self.workspace)
         if self.use_bias:
-            np.sum(dz, axis=(0, 2, 3), out=self.dbiases)
+            np.sum(memory_view(dvalues), axis=(0, 2, 3), out=self.dbiases)
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         assert self.input_shape is not None
-        channels, height, width = self.input_shape
-        shape = (height, channels, width, dvalues.shape[0])
-        return public_view(kernel.input_gradient(self._padded, self.weights, self.form(), shape, self.workspace))
+        shape = memory_shape((dvalues.shape[0], *self.input_shape))
+        return public_view(
+            kernel.input_gradient(self._split(dvalues), self.weights, self.form(), shape, self.workspace)
+        )
+
+    def _split(self, dvalues: FloatArray) -> FloatArray:
+        """See the gradient as rows of one phase: (1, 1, OH, F, OW·N)."""
+        dz = memory_view(dvalues)
+        return dz.reshape(1, 1, dz.shape[0], dz.shape[1], -1)
