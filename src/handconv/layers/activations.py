@@ -57,6 +57,7 @@ class LeakyReLU(_Activation):
         [[-1.0, 0.0, 3.0]]
         >>> relu.backward(np.ones((1, 3))).tolist()
         [[0.1, 0.1, 1.0]]
+
     References:
         Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013, section 2.
     """
@@ -88,6 +89,7 @@ class ReLU(_Activation):
         >>> import numpy as np, handconv as hc
         >>> hc.ReLU().forward(np.array([[-2.0, 3.0]])).tolist()
         [[0.0, 3.0]]
+
     References:
         Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
     """
@@ -113,6 +115,7 @@ class Sigmoid(_Activation):
         >>> import numpy as np, handconv as hc
         >>> hc.Sigmoid().forward(np.array([[-1e4, 0.0, 1e4]])).tolist()
         [[0.0, 0.5, 1.0]]
+
     References:
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 6.2.2.2.
     """
@@ -136,6 +139,7 @@ class Tanh(_Activation):
         >>> import numpy as np, handconv as hc
         >>> hc.Tanh().forward(np.array([[0.0, 1e4]])).tolist()
         [[0.0, 1.0]]
+
     References:
         LeCun, Bottou, Orr and Müller, Efficient backprop, 1998, section 4.4.
     """
@@ -162,6 +166,7 @@ class Softmax(Layer):
         >>> import numpy as np, handconv as hc
         >>> hc.Softmax().forward(np.array([[1e4, 1e4]])).tolist()
         [[0.5, 0.5]]
+
     References:
         Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
     """

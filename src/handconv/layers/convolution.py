@@ -47,6 +47,7 @@ class Conv2D(Weighted):
         (2, 8, 26, 26)
         >>> conv.backward(np.ones_like(y)).shape, conv.dweights.shape, conv.dbiases.tolist()[:2]
         ((2, 1, 28, 28), (8, 1, 3, 3), [1352.0, 1352.0])
+
     References:
         LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, 1998, section II.
     """

@@ -34,6 +34,7 @@ class Dense(Weighted):
         [[4.0, 5.0]]
         >>> dense.backward(np.array([[1.0, 0.0]])).tolist(), dense.dweights[:, 0].tolist()
         ([[1.0, 0.0, 1.0]], [1.0, 2.0, 3.0])
+
     References:
         Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
     """

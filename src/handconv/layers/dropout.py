@@ -36,6 +36,7 @@ class Dropout(Layer):
         ([0.0, 2.0], True)
         >>> dropout.forward(np.ones((1, 3))).tolist()
         [[1.0, 1.0, 1.0]]
+
     References:
         Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, Dropout, 2014, section 4 (inverted scaling: section 10).
     """

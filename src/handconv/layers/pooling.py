@@ -81,6 +81,7 @@ class MaxPool2D(_Pooling):
         [[[[3.0]]]]
         >>> pool.backward(np.ones((1, 1, 1, 1)))[0, 0].tolist()        # the first of the two maxima
         [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+
     References:
         Ranzato, Huang, Boureau and LeCun, Unsupervised learning of invariant feature hierarchies, 2007.
     """
@@ -114,6 +115,7 @@ class AveragePool2D(_Pooling):
         >>> import numpy as np, handconv as hc
         >>> hc.AveragePool2D(2).forward(np.arange(4.0).reshape(1, 1, 2, 2)).tolist()
         [[[[1.5]]]]
+
     References:
         LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, 1998, section II.
     """
@@ -141,6 +143,7 @@ class GlobalAveragePool2D(Layer):
         >>> import numpy as np, handconv as hc
         >>> hc.GlobalAveragePool2D().forward(np.ones((2, 3, 5, 5))).shape
         (2, 3)
+
     References:
         Lin, Chen and Yan, Network in network, 2014, section 3.2.
     """

@@ -26,6 +26,7 @@ class Reshape(Layer):
         >>> import numpy as np, handconv as hc
         >>> hc.Reshape((1, 28, 28)).forward(np.zeros((5, 784))).shape
         (5, 1, 28, 28)
+
     References:
         numpy.reshape.
     """
@@ -76,6 +77,7 @@ class Flatten(Reshape):
         >>> import numpy as np, handconv as hc
         >>> hc.Flatten().forward(np.zeros((5, 16, 5, 5))).shape
         (5, 400)
+
     References:
         numpy.ravel.
     """
