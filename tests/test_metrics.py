@@ -74,6 +74,6 @@ def test_precision_and_recall_are_zero_where_there_is_nothing_to_divide_by() -> 
 @pytest.mark.parametrize(("outputs", "targets"), [(OUTPUTS, TRUTH[:4]), (OUTPUTS[:0], TRUTH[:0])])
 @pytest.mark.parametrize("metric", [correct, accuracy, confusion_matrix])
 def test_too_few_targets_or_none_at_all_are_refused(metric, outputs, targets) -> None:
-    message = rf"at least one sample, and a target for each: got {len(outputs)} outputs, {len(targets)} targets\."
+    message = rf"at least one sample and as many targets: got {len(outputs)} outputs, {len(targets)} targets\."
     with pytest.raises(ValueError, match=message):
         metric(outputs, targets)

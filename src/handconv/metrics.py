@@ -65,7 +65,7 @@ def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Cla
     """Return the answer and the truth for each sample, as class numbers (N,) each."""
     if len(outputs) != len(targets) or not len(outputs):
         raise ValueError(
-            f"Metrics need at least one sample, and a target for each: got {len(outputs)} outputs, {len(targets)} targets."
+            f"Metrics need at least one sample and as many targets: got {len(outputs)} outputs, {len(targets)} targets."
         )
     if outputs.ndim == 1 or outputs.shape[1:] == (1,):
         return _is_one(outputs), _is_one(targets)

@@ -52,7 +52,7 @@ class BinaryCrossentropy(Loss):
         return truth
 
     def _evaluate(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, Gradient]:
-        p, t = np.clip(predictions, EPSILON, 1 - EPSILON), targets.astype(predictions.dtype, copy=False)
+        p, t = np.clip(predictions, EPSILON, 1 - EPSILON), _like(predictions, targets)
         losses = -_mean(t * np.log(p) + (1 - t) * np.log1p(-p))
         return losses, lambda: (p - t) / (p * (1 - p) * _outputs(p))
 
@@ -91,8 +91,15 @@ class MeanSquaredError(Loss):
         return _checks.values(self._label, targets, shape)
 
     def _evaluate(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, Gradient]:
-        difference = predictions - targets.astype(predictions.dtype, copy=False)
+        difference = predictions - _like(predictions, targets)
         return _mean(difference * difference), lambda: difference * (2 / _outputs(difference))
+
+
+def _like(predictions: FloatArray, targets: Targets) -> FloatArray:
+    """Copy targets into the dtype and memory order of the predictions, which results then keep."""
+    result = np.empty_like(predictions)
+    result[...] = targets
+    return result
 
 
 def _mean(values: FloatArray) -> FloatArray:

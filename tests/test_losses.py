@@ -1,0 +1,659 @@
+"""Losses against oracles, central differences, hand-worked numbers and PyTorch; targets; extreme values; messages."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import oracles
+import strategies
+from handconv.kernels.softmax import log_softmax, softmax
+from handconv.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Loss,
+    MeanSquaredError,
+    SoftmaxCategoricalCrossentropy,
+)
+
+Array = np.ndarray
+CATEGORICAL = (SoftmaxCategoricalCrossentropy, CategoricalCrossentropy)
+ALL = (*CATEGORICAL, BinaryCrossentropy, MeanSquaredError)
+
+every_loss = pytest.mark.parametrize("kind", ALL)
+every_categorical = pytest.mark.parametrize("kind", CATEGORICAL)
+
+
+def predictions_for(kind: type[Loss], seed: int, samples: int, outputs: int, dtype: type = np.float64) -> Array:
+    """Scores or probabilities away from 0 and 1, whichever the loss takes."""
+    scores = strategies.normal(seed, samples, outputs)
+    values = {CategoricalCrossentropy: oracles.softmax_forward, BinaryCrossentropy: oracles.sigmoid_forward}
+    return values.get(kind, np.asarray)(scores).astype(dtype)
+
+
+def targets_for(kind: type[Loss], seed: int, samples: int, outputs: int) -> Array:
+    random = np.random.default_rng(seed + 1)
+    if kind in CATEGORICAL:
+        return random.integers(0, outputs, samples)
+    return (
+        random.integers(0, 2, (samples, outputs)) if kind is BinaryCrossentropy else random.random((samples, outputs))
+    )
+
+
+def oracle(kind: type[Loss], predictions: Array, targets: Array, weights: Array | None = None) -> tuple[float, Array]:
+    if kind in CATEGORICAL and targets.ndim == 1:
+        targets = oracles.one_hot(targets, predictions.shape[1])
+    function: Callable[..., tuple[float, Array]] = {
+        SoftmaxCategoricalCrossentropy: oracles.softmax_crossentropy,
+        CategoricalCrossentropy: oracles.categorical_crossentropy,
+        BinaryCrossentropy: oracles.binary_crossentropy,
+        MeanSquaredError: oracles.mean_squared_error,
+    }[kind]
+    return function(oracles.array(predictions), oracles.array(targets), sample_weights=weights)
+
+
+# Oracles
+
+
+@every_loss
+@given(
+    seed=strategies.seeds,
+    samples=st.integers(1, 7),
+    outputs=st.integers(2, 6),
+    order=strategies.memory_orders,
+    weighted=st.booleans(),
+)
+def test_loss_and_gradient_are_those_of_the_oracle(
+    kind: type[Loss], seed: int, samples: int, outputs: int, order: str, weighted: bool
+) -> None:
+    predictions = strategies.in_memory_order(predictions_for(kind, seed, samples, outputs), order)
+    targets = targets_for(kind, seed, samples, outputs)
+    weights = np.random.default_rng(seed).random(samples) if weighted else None
+    expected, gradient = oracle(kind, predictions, targets, weights)
+    loss = kind()
+    assert loss.forward(predictions, targets, weights) == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(loss.backward(), gradient, rtol=1e-11, atol=1e-14)
+
+
+@every_loss
+def test_float32_follows_the_oracle_and_stays_float32(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 0, 64, 10, np.float32), targets_for(kind, 0, 64, 10)
+    weights = np.random.default_rng(0).random(64)
+    expected, gradient = oracle(kind, predictions, targets, weights)
+    loss = kind()
+    assert loss.forward(predictions, targets, weights) == pytest.approx(expected, rel=1e-6)
+    assert loss.backward().dtype == np.float32
+    assert loss.sample_losses(predictions, targets).dtype == np.float32
+    np.testing.assert_allclose(loss.backward(), gradient, rtol=2e-5, atol=1e-8)
+
+
+@given(seed=strategies.seeds, smoothing=st.sampled_from([0.0, 0.1, 0.5]), rows=st.sampled_from(["numbers", "shares"]))
+def test_smoothed_and_shared_targets_are_those_of_the_oracle(seed: int, smoothing: float, rows: str) -> None:
+    logits, labels = strategies.normal(seed, 5, 4), targets_for(SoftmaxCategoricalCrossentropy, seed, 5, 4)
+    shares = oracles.one_hot(labels, 4)
+    if rows == "shares":
+        shares = oracles.softmax_forward(strategies.normal(seed + 1, 5, 4))
+    loss = SoftmaxCategoricalCrossentropy(label_smoothing=smoothing)
+    expected, gradient = oracles.softmax_crossentropy(logits, shares, smoothing)
+    assert loss.forward(logits, shares if rows == "shares" else labels) == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(loss.backward(), gradient, rtol=1e-11, atol=1e-14)
+
+    probabilities = oracles.softmax_forward(logits)
+    smoothed = (1 - smoothing) * shares + smoothing / 4
+    expected, gradient = oracles.categorical_crossentropy(probabilities, smoothed)
+    plain = CategoricalCrossentropy(label_smoothing=smoothing)
+    assert plain.forward(probabilities, shares if rows == "shares" else labels) == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(plain.backward(), gradient, rtol=1e-11)
+
+
+@every_loss
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_gradient_is_that_of_central_differences(kind: type[Loss], smoothing: float) -> None:
+    loss = kind(smoothing) if kind in CATEGORICAL else kind()
+    predictions, targets = predictions_for(kind, 3, 5, 4), targets_for(kind, 3, 5, 4)
+    weights = np.array([1.0, 0.5, 2.0, 0.0, 3.0])
+    numerical = oracles.numerical_gradient(lambda x: loss.forward(x, targets, weights, batch_size=8), predictions)
+    loss.forward(predictions, targets, weights, batch_size=8)
+    difference = np.linalg.norm(loss.backward() - numerical) / np.linalg.norm(numerical)
+    assert difference <= 1e-7
+
+
+# Numbers worked by hand
+
+
+def test_uniform_scores_lose_the_logarithm_of_the_number_of_classes() -> None:
+    assert SoftmaxCategoricalCrossentropy().forward(np.zeros((3, 10)), [0, 4, 9]) == pytest.approx(math.log(10))
+
+
+def test_the_gradient_of_logits_is_probabilities_minus_truth() -> None:
+    loss = SoftmaxCategoricalCrossentropy()
+    loss.forward(np.log([[0.2, 0.3, 0.5]]), [1])
+    np.testing.assert_allclose(loss.backward(), [[0.2, -0.7, 0.5]], rtol=1e-14)
+
+
+def test_the_combined_loss_leaves_the_probabilities() -> None:
+    loss = SoftmaxCategoricalCrossentropy()
+    assert loss.output is None
+    loss.forward(np.log([[0.2, 0.3, 0.5]]), [1])
+    loss.backward()
+    np.testing.assert_allclose(loss.output, [[0.2, 0.3, 0.5]], rtol=1e-14)
+
+
+def test_crossentropy_of_probabilities_is_the_surprise() -> None:
+    loss = CategoricalCrossentropy()
+    assert loss.forward([[0.25, 0.75], [0.5, 0.5]], [0, 1]) == pytest.approx((math.log(4) + math.log(2)) / 2)
+    assert loss.backward().tolist() == [[-2.0, 0.0], [0.0, -1.0]]
+
+
+def test_binary_crossentropy_is_the_mean_over_outputs() -> None:
+    loss = BinaryCrossentropy()
+    assert loss.forward([[0.25, 0.5]], [[1, 0]]) == pytest.approx((math.log(4) + math.log(2)) / 2)
+    np.testing.assert_allclose(loss.backward(), [[-2.0, 1.0]], rtol=1e-14)
+
+
+def test_mean_squared_error_is_the_mean_over_outputs() -> None:
+    loss = MeanSquaredError()
+    assert loss.forward([[1.0, 2.0], [0.0, 0.0]], [[0.0, 4.0], [0.0, 0.0]]) == 1.25
+    assert loss.backward().tolist() == [[0.5, -1.0], [0.0, 0.0]]
+
+
+def test_smoothing_takes_from_the_truth_and_gives_to_all() -> None:
+    loss = SoftmaxCategoricalCrossentropy(label_smoothing=0.5)
+    loss.forward(np.log([[0.25, 0.75]]), [1])
+    np.testing.assert_allclose(loss.backward(), [[0.0, 0.0]], atol=1e-15)  # the truth is 0.25 and 0.75 now
+
+
+def test_both_crossentropies_agree() -> None:
+    logits, labels = strategies.normal(0, 6, 5), np.arange(6) % 5
+    for smoothing in (0.0, 0.1):
+        combined, apart = SoftmaxCategoricalCrossentropy(smoothing), CategoricalCrossentropy(smoothing)
+        expected = combined.forward(logits, labels)
+        assert apart.forward(softmax(logits), labels) == pytest.approx(expected, rel=1e-12)
+        through = oracles.softmax_backward(logits, apart.backward())
+        np.testing.assert_allclose(through, combined.backward(), rtol=1e-10, atol=1e-14)
+
+
+# One mean over the batch, taken here
+
+
+@every_loss
+def test_the_loss_is_the_mean_of_the_samples_losses(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 1, 6, 3), targets_for(kind, 1, 6, 3)
+    loss = kind()
+    losses = loss.sample_losses(predictions, targets)
+    assert losses.shape == (6,)
+    assert loss.forward(predictions, targets) == pytest.approx(losses.mean(), rel=1e-13)
+    assert isinstance(loss.forward(predictions, targets), float)
+
+
+@every_loss
+def test_shards_add_up_to_the_batch(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 2, 10, 4), targets_for(kind, 2, 10, 4)
+    weights = np.random.default_rng(0).random(10)
+    loss = kind()
+    expected = loss.forward(predictions, targets, weights)
+    gradient = loss.backward()
+    total, pieces = 0.0, []
+    for part in (slice(0, 4), slice(4, 8), slice(8, 10)):
+        total += loss.forward(predictions[part], targets[part], weights[part], batch_size=10)
+        pieces.append(loss.backward())
+    assert total == pytest.approx(expected, rel=1e-13)
+    np.testing.assert_allclose(np.concatenate(pieces), gradient, rtol=1e-14)
+
+
+@every_loss
+def test_a_weight_of_two_counts_a_sample_twice(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 2, 3, 4), targets_for(kind, 2, 3, 4)
+    twice = [0, 1, 1, 2]
+    loss = kind()
+    weighted = loss.forward(predictions, targets, [1, 2, 1])
+    assert weighted * 3 == pytest.approx(loss.forward(predictions[twice], targets[twice]) * 4)
+
+
+@every_loss
+def test_a_weight_of_zero_leaves_a_sample_out(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 2, 3, 4), targets_for(kind, 2, 3, 4)
+    loss = kind()
+    without = loss.forward(predictions[:2], targets[:2], batch_size=3)
+    assert loss.forward(predictions, targets, [1, 1, 0]) == pytest.approx(without, rel=1e-13)
+    assert not loss.backward()[2].any()
+
+
+@every_loss
+def test_weights_of_one_change_nothing(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 2, 3, 4), targets_for(kind, 2, 3, 4)
+    plain, weighted = kind(), kind()
+    assert weighted.forward(predictions, targets, np.ones(3)) == pytest.approx(plain.forward(predictions, targets))
+    np.testing.assert_allclose(weighted.backward(), plain.backward(), rtol=1e-15)
+
+
+# What a loss keeps and what it leaves alone
+
+
+@every_loss
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_gradient_keeps_the_memory_order_of_the_predictions(kind: type[Loss], smoothing: float) -> None:
+    loss = kind(smoothing) if kind in CATEGORICAL else kind()
+    predictions, targets = predictions_for(kind, 0, 5, 4, np.float32), targets_for(kind, 0, 5, 4)
+    for order in ("C", "F"):
+        loss.forward(np.array(predictions, order=order), targets)
+        assert loss.backward().flags[f"{order}_CONTIGUOUS"]
+
+
+@every_loss
+def test_predictions_targets_and_weights_are_not_changed(kind: type[Loss]) -> None:
+    arrays = predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4), np.ones(5)
+    copies = [array.copy() for array in arrays]
+    loss = kind()
+    loss.forward(*arrays)
+    loss.backward()
+    for array, copy in zip(arrays, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@every_loss
+def test_backward_may_be_repeated_and_gives_an_array_of_its_own(kind: type[Loss]) -> None:
+    loss = kind()
+    loss.forward(predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4))
+    first = loss.backward()
+    kept = first.copy()
+    second = loss.backward()
+    assert loss.dinputs is second
+    assert not np.shares_memory(first, second)
+    loss.forward(predictions_for(kind, 9, 5, 4), targets_for(kind, 9, 5, 4))
+    loss.backward()
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(second, kept)
+
+
+@every_loss
+def test_sample_losses_leave_the_last_forward_alone(kind: type[Loss]) -> None:
+    loss = kind()
+    loss.forward(predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4))
+    expected = loss.backward()
+    loss.sample_losses(predictions_for(kind, 9, 3, 2), targets_for(kind, 9, 3, 2))
+    np.testing.assert_array_equal(loss.backward(), expected)
+
+
+@every_loss
+def test_checked_arrays_give_the_same_without_being_checked_again(
+    kind: type[Loss], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions, targets = predictions_for(kind, 0, 8, 4, np.float32), targets_for(kind, 0, 8, 4)
+    loss = kind()
+    expected = loss.forward(predictions[2:5], targets[2:5], [1, 2, 3], batch_size=8), loss.backward()
+    valid = loss.check_targets(targets, predictions.shape)
+    weights = loss.check_sample_weights([0, 0, 1, 2, 3, 0, 0, 0], 8)
+    for name in ("check_targets", "check_sample_weights", "_check_predictions"):
+        monkeypatch.setattr(loss, name, None)
+    received = loss.forward(predictions[2:5], valid[2:5], weights[2:5], batch_size=8, checked=True), loss.backward()
+    assert received[0] == expected[0]
+    np.testing.assert_array_equal(received[1], expected[1])
+
+
+@every_loss
+def test_backward_needs_a_forward(kind: type[Loss]) -> None:
+    message = rf"{kind.__name__}\.backward needs a forward before it: call forward\(predictions, targets\)\."
+    with pytest.raises(RuntimeError, match=message):
+        kind().backward()
+
+
+@every_loss
+def test_a_blank_copy_is_set_up_alike_and_remembers_nothing(kind: type[Loss]) -> None:
+    loss = kind(0.1) if kind in CATEGORICAL else kind()
+    predictions, targets = predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4)
+    expected = loss.forward(predictions, targets), loss.backward()
+    blank = loss.blank()
+    assert blank.dinputs is None
+    with pytest.raises(RuntimeError, match=r"backward needs a forward before it"):
+        blank.backward()
+    assert blank.forward(predictions, targets) == expected[0]
+    np.testing.assert_array_equal(blank.backward(), loss.backward())
+
+
+@every_loss
+def test_other_numbers_are_taken_as_float64(kind: type[Loss]) -> None:
+    predictions = np.array([[0, 1], [1, 0]])
+    loss = kind()
+    for dtype in (np.int64, np.bool_, np.float16):
+        loss.forward(predictions.astype(dtype), targets_for(kind, 0, 2, 2))
+        assert loss.backward().dtype == np.float64
+
+
+# Extreme values
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("targets", [[0, 1, 2, 2], np.eye(3)[[0, 1, 2, 2]] * 0.7 + 0.1])
+def test_huge_logits_give_a_finite_loss_and_gradient(dtype: type, targets: object) -> None:
+    logits = np.array([[1e4, -1e4, 0], [1e4, -1e4, 0], [-1e4, -1e4, -1e4], [1e4, 1e4, 1e4]], dtype)
+    loss = SoftmaxCategoricalCrossentropy()
+    assert math.isfinite(loss.forward(logits, targets))
+    assert np.isfinite(loss.backward()).all()
+    assert np.isfinite(loss.output).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_huge_logits_lose_their_distance(dtype: type) -> None:
+    logits = np.array([[1e4, -1e4], [1e4, -1e4], [1e4, 1e4]], dtype)
+    loss = SoftmaxCategoricalCrossentropy()
+    np.testing.assert_allclose(loss.sample_losses(logits, [0, 1, 0]), [0, 2e4, math.log(2)], rtol=1e-6)
+    loss.forward(logits, [0, 1, 0])
+    np.testing.assert_allclose(loss.backward() * 3, [[0, 0], [1, -1], [-0.5, 0.5]], rtol=1e-6)
+
+
+def test_small_differences_of_huge_logits_are_not_lost() -> None:
+    logits = np.array([[8192.0, 8192.25]], np.float32)
+    assert SoftmaxCategoricalCrossentropy().forward(logits, [0]) == pytest.approx(
+        math.log(1 + math.exp(0.25)), rel=1e-6
+    )
+
+
+def test_adding_a_number_to_all_logits_changes_nothing() -> None:
+    logits, loss = strategies.normal(0, 4, 3), SoftmaxCategoricalCrossentropy()
+    expected = loss.forward(logits, [0, 1, 2, 0])
+    assert loss.forward(logits + 1000, [0, 1, 2, 0]) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_certain_and_wrong_probabilities_are_clipped(dtype: type, smoothing: float) -> None:
+    loss = CategoricalCrossentropy(smoothing)
+    value = loss.forward(np.array([[0.0, 1.0]], dtype), [0])
+    assert value == pytest.approx((1 - smoothing / 2) * -math.log(1e-7), rel=1e-5)
+    np.testing.assert_allclose(loss.backward(), [[-(1 - smoothing / 2) * 1e7, -smoothing / 2]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_certain_and_wrong_answers_are_clipped(dtype: type) -> None:
+    loss = BinaryCrossentropy()
+    assert loss.forward(np.array([[0.0], [1.0]], dtype), [1, 0]) == pytest.approx(-math.log(1e-7), rel=0.02)
+    gradient = loss.backward()
+    assert np.isfinite(gradient).all()
+    assert gradient[0, 0] < -1e6
+    assert gradient[1, 0] > 1e6
+
+
+@pytest.mark.parametrize(("kind", "right"), [(CategoricalCrossentropy, [1]), (BinaryCrossentropy, [[0, 1]])])
+def test_certain_and_right_loses_nothing(kind: type[Loss], right: object) -> None:
+    assert kind().forward([[0.0, 1.0]], right) == pytest.approx(0, abs=2e-7)
+    assert kind().forward([[0.0, 1.00001]], right) >= 0  # above one by rounding
+
+
+@every_loss
+def test_predictions_that_are_not_numbers_make_a_loss_that_is_none(kind: type[Loss]) -> None:
+    assert math.isnan(kind().forward([[math.nan, 0.5]], targets_for(kind, 0, 1, 2)))
+
+
+# Softmax
+
+
+@given(seed=strategies.seeds, order=strategies.memory_orders)
+def test_softmax_is_that_of_the_oracle(seed: int, order: str) -> None:
+    scores = strategies.in_memory_order(5 * strategies.normal(seed, 4, 3), order)
+    before = scores.copy()
+    expected = oracles.softmax_forward(before)
+    np.testing.assert_allclose(softmax(scores), expected, rtol=1e-13)
+    np.testing.assert_allclose(log_softmax(scores), np.log(expected), rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(scores, before)
+
+
+def test_softmax_writes_where_it_is_told_to() -> None:
+    scores = strategies.normal(0, 4, 3)
+    expected, logarithms = softmax(scores), log_softmax(scores)
+    for function, values in ((softmax, expected), (log_softmax, logarithms)):
+        out, own = np.empty((4, 3), order="F"), scores.copy()
+        assert function(scores, out=out) is out
+        np.testing.assert_array_equal(out, values)
+        assert function(own, out=own) is own
+        np.testing.assert_array_equal(own, values)
+
+
+def test_log_softmax_is_finite_where_softmax_is_zero() -> None:
+    scores = np.array([[0.0, 1e4]], np.float32)
+    assert softmax(scores).tolist() == [[0.0, 1.0]]
+    assert log_softmax(scores).tolist() == [[-1e4, 0.0]]
+
+
+# Targets of classes
+
+
+@every_categorical
+def test_class_numbers_become_int64(kind: type[Loss]) -> None:
+    for targets in ([0, 2, 1], np.array([0, 2, 1], np.uint8), (0, 2, 1)):
+        valid = kind().check_targets(targets, (3, 3))
+        assert valid.dtype == np.int64
+        assert valid.tolist() == [0, 2, 1]
+
+
+@every_categorical
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int64, np.float32, np.float64])
+def test_one_hot_rows_become_class_numbers(kind: type[Loss], dtype: type) -> None:
+    valid = kind().check_targets(np.eye(3, dtype=dtype)[[0, 2, 1, 1]], (4, 3))
+    assert valid.dtype == np.int64
+    assert valid.tolist() == [0, 2, 1, 1]
+
+
+@every_categorical
+def test_one_hot_rows_give_the_same_loss_as_class_numbers(kind: type[Loss]) -> None:
+    predictions, labels = predictions_for(kind, 0, 3, 3), np.array([0, 2, 1])
+    numbers, rows = kind(), kind()
+    assert rows.forward(predictions, np.eye(3)[labels]) == numbers.forward(predictions, labels)
+    np.testing.assert_array_equal(rows.backward(), numbers.backward())
+
+
+@every_categorical
+def test_targets_are_told_apart_by_axes_not_by_size(kind: type[Loss]) -> None:
+    """Two samples of two classes: (2,) are class numbers, (2, 2) is one-hot."""
+    predictions = predictions_for(kind, 0, 2, 2)
+    assert kind().forward(predictions, [1, 1]) == pytest.approx(oracle(kind, predictions, np.array([1, 1]))[0])
+    assert kind().check_targets(np.array([[0, 1], [0, 1]]), (2, 2)).tolist() == [1, 1]
+
+
+@every_categorical
+def test_shares_of_classes_sum_to_one_exactly(kind: type[Loss]) -> None:
+    valid = kind().check_targets(np.array([[0.25, 0.7501], [1.0, 0.0]], np.float32), (2, 2))
+    np.testing.assert_allclose(valid.sum(axis=1), 1, rtol=1e-14)
+
+
+# What bad input gets
+
+
+def refused(kind: type[Loss], predictions: object, targets: object, message: str, error: type = ValueError) -> None:
+    with pytest.raises(error, match=message):
+        kind().forward(predictions, targets)
+
+
+SCORES = np.full((3, 4), 0.25)
+
+
+@every_categorical
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([0, 1, 4], r"class numbers must be from 0 to 3 for 4 outputs, got 4 at 2\. Count classes from 0, and give"),
+        ([0, -1, 4], r"class numbers must be from 0 to 3 for 4 outputs, got -1 at 1\."),
+        (np.array([0, 1, 2**64 - 1], np.uint64), r"from 0 to 3 for 4 outputs, got 18446744073709551615 at 2\."),
+        ([0, 1], r"expects one target for each of the 3 samples, got 2\."),
+        ([0, 1, 2, 3], r"expects one target for each of the 3 samples, got 4\."),
+        (np.eye(4)[:2], r"expects one target for each of the 3 samples, got 2\."),
+        (1, r"expects class numbers \(N,\) or one-hot rows \(N, 4\), got targets of shape \(\)\."),
+        (np.zeros((3, 4, 1)), r"class numbers \(N,\) or one-hot rows \(N, 4\), got targets of shape \(3, 4, 1\)\."),
+        (np.eye(3), r"expects one-hot rows \(N, 4\), one for each output, got \(3, 3\)\.$"),
+        ([[0], [1], [2]], r"one for each output, got \(3, 1\)\. Class numbers in a column\? Use y\[:, 0\]\."),
+        (
+            np.ones((3, 4)),
+            r"each row of one-hot targets must be at least 0 and sum to 1, got \[1\. 1\. 1\. 1\.\] at 0\.",
+        ),
+        ([[1, 0, 0, 0], [2, -1, 0, 0], [1, 0, 0, 0]], r"at least 0 and sum to 1, got \[ 2 -1  0  0\] at 1\."),
+        (np.full((3, 4), math.nan), r"targets must be finite, got nan at \(0, 0\)\. Drop or repair such samples\."),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(kind: type[Loss], targets: object, message: str) -> None:
+    refused(kind, SCORES, targets, rf"{kind.__name__}.*{message}")
+
+
+@every_categorical
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([0.0, 1.0, 2.0], r"class numbers must be integers from 0 to 3, got float64\. Use y\.astype\(int\)\."),
+        ([True, False, True], r"class numbers must be integers from 0 to 3, got bool\. Use y\.astype\(int\)\."),
+        ([0.0, math.nan, 2.0], r"got float64\. The first NaN is at 1; drop such samples\."),
+        (["a", "b", "a"], r"got <U1\. Use np\.unique\(y, return_inverse=True\)\[1\]\."),
+        ([["a"] * 4] * 3, r"targets must be numbers, got dtype <U1\."),
+    ],
+)
+def test_targets_of_another_kind_are_refused(kind: type[Loss], targets: object, message: str) -> None:
+    refused(kind, SCORES, targets, rf"{kind.__name__}: .*{message}", TypeError)
+
+
+@every_categorical
+def test_predictions_of_a_shape_without_classes_are_refused(kind: type[Loss]) -> None:
+    refused(
+        kind, np.ones((3, 4, 1)), [0, 1, 2], r"predictions \(N, K\), one for each class, got shape \(3, 4, 1\)\. Add"
+    )
+    refused(
+        kind, np.ones(3), [0, 1, 2], r"predictions \(N, K\), one for each class, got shape \(3,\)\. Add a Flatten\."
+    )
+    refused(kind, np.ones((3, 1)), [0, 0, 0], r"at least 2 outputs.* got shape \(3, 1\)\. .*Sigmoid and BinaryCrossent")
+
+
+@pytest.mark.parametrize("kind", [BinaryCrossentropy, MeanSquaredError])
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (1.0, r"expects targets of the predictions' shape \(3, 4\), got a single number\."),
+        ([0, 1], r"expects one target for each of the 3 samples, got 2\."),
+        ([0, 1, 2], r"predictions' shape \(3, 4\), got \(3,\)\. Class numbers\? Use np\.eye\(4\)\[y\]\."),
+        (np.zeros((3, 1)), r"predictions' shape \(3, 4\), got \(3, 1\)\.$"),
+        (np.zeros((3, 4, 1)), r"predictions' shape \(3, 4\), got \(3, 4, 1\)\.$"),
+        ([[0, 0, 0, 0], [0, 0, math.inf, 0], [0, 0, 0, 0]], r"targets must be finite, got inf at \(1, 2\)\."),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(kind: type[Loss], targets: object, message: str) -> None:
+    refused(kind, SCORES, targets, rf"{kind.__name__}.*{message}")
+
+
+@pytest.mark.parametrize("kind", [BinaryCrossentropy, MeanSquaredError])
+def test_targets_that_are_no_numbers_are_refused(kind: type[Loss]) -> None:
+    refused(kind, SCORES, [["a"] * 4] * 3, rf"{kind.__name__}: targets must be numbers, got dtype <U1\.", TypeError)
+
+
+@pytest.mark.parametrize("kind", [BinaryCrossentropy, MeanSquaredError])
+def test_a_vector_does_for_one_output_and_is_not_broadcast(kind: type[Loss]) -> None:
+    predictions, targets = np.array([[0.2], [0.7], [0.6]]), np.array([0, 1, 0])
+    expected, gradient = oracle(kind, predictions, targets[:, None])
+    for given_ in (targets, targets[:, None]):
+        loss = kind()
+        assert loss.forward(predictions, given_) == pytest.approx(expected)
+        np.testing.assert_allclose(loss.backward(), gradient, rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [BinaryCrossentropy, MeanSquaredError])
+def test_samples_may_be_images(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 0, 2, 12), targets_for(kind, 0, 2, 12)
+    expected, gradient = oracle(kind, predictions, targets, np.array([1.0, 3.0]))
+    loss = kind()
+    shape = (2, 3, 2, 2)
+    assert loss.forward(predictions.reshape(shape), targets.reshape(shape), [1, 3]) == pytest.approx(expected)
+    np.testing.assert_allclose(loss.backward(), gradient.reshape(shape), rtol=1e-12)
+    assert loss.sample_losses(predictions.reshape(shape), targets.reshape(shape)).shape == (2,)
+
+
+@pytest.mark.parametrize("targets", [[[0, 2]], [[-1, 0]]])
+def test_binary_targets_outside_0_to_1_are_refused(targets: object) -> None:
+    message = r"BinaryCrossentropy: targets must be from 0 to 1, got values from -?\d to \d\. More than two classes\?"
+    refused(BinaryCrossentropy, [[0.5, 0.5]], targets, message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        (CategoricalCrossentropy, r"Logits\? Use SoftmaxCategoricalCrossentropy\."),
+        (BinaryCrossentropy, r"Put a Sigmoid last\."),
+    ],
+)
+@pytest.mark.parametrize("predictions", [[[-3.0, 1.0]], [[0.0, 4.0]]])
+def test_scores_in_the_place_of_probabilities_are_refused(kind: type[Loss], remedy: str, predictions: object) -> None:
+    message = rf"{kind.__name__} expects probabilities from 0 to 1, got values from -?\d to \d\. {remedy}"
+    refused(kind, predictions, targets_for(kind, 0, 1, 2), message)
+
+
+@every_loss
+def test_predictions_that_are_no_batch_or_no_numbers_are_refused(kind: type[Loss]) -> None:
+    refused(kind, 1.0, [0], rf"{kind.__name__} expects predictions \(N, …\), got a single number\. Use x\.reshape")
+    refused(kind, [["a", "b"]], [0], rf"{kind.__name__} expects predictions that are numbers, got dtype <U1", TypeError)
+
+
+@every_loss
+def test_no_samples_at_all_are_refused(kind: type[Loss]) -> None:
+    shape = (0,) if kind in CATEGORICAL else (0, 4)
+    refused(
+        kind, np.zeros((0, 4)), np.zeros(shape, np.int64), rf"{kind.__name__} needs at least one sample, got none\."
+    )
+
+
+@every_loss
+def test_sample_losses_check_too(kind: type[Loss]) -> None:
+    with pytest.raises(ValueError, match=r"expects one target for each of the 3 samples, got 1\."):
+        kind().sample_losses(SCORES, targets_for(kind, 0, 1, 4))
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ([1, 1], ValueError, r"sample_weights must be one number for each of the 3 samples, got \(2,\)\."),
+        ([[1], [1], [1]], ValueError, r"sample_weights must be one number for each of the 3 samples, got \(3, 1\)\."),
+        ([1, -2, 1], ValueError, r"sample_weights must be at least 0, got -2 at 1\. Leave samples out by 0\."),
+        ([1, 1, math.nan], ValueError, r"sample_weights: they must be finite, got nan at \(2,\)\."),
+        (["a", "b", "c"], TypeError, r"sample_weights: they must be numbers, got dtype <U1\."),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weights: object, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        MeanSquaredError().forward(SCORES, SCORES, weights)
+
+
+@every_loss
+def test_a_batch_smaller_than_the_samples_is_refused(kind: type[Loss]) -> None:
+    with pytest.raises(ValueError, match=r"batch_size must be at least the number of samples, 3, got 2\."):
+        kind().forward(SCORES, targets_for(kind, 0, 3, 4), batch_size=2)
+
+
+@every_categorical
+@pytest.mark.parametrize("smoothing", [-0.1, 1, 1.5, math.nan])
+def test_smoothing_out_of_range_is_refused(kind: type[Loss], smoothing: float) -> None:
+    message = rf"{kind.__name__}: label_smoothing must be at least 0 and below 1, got {smoothing}\. 0\.1 is usual\."
+    with pytest.raises(ValueError, match=message):
+        kind(smoothing)
+
+
+# Parity with PyTorch
+
+
+@every_loss
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_parity_with_pytorch(kind: type[Loss], dtype: type, tolerance: float, smoothing: float) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: make parity installs it")
+    functional = torch.nn.functional
+    predictions, targets = predictions_for(kind, 0, 16, 10, dtype), targets_for(kind, 0, 16, 10)
+    theirs = torch.tensor(predictions, requires_grad=True)
+    truth = torch.tensor(targets if kind in CATEGORICAL else targets.astype(dtype))
+    their_loss = {
+        SoftmaxCategoricalCrossentropy: lambda: functional.cross_entropy(theirs, truth, label_smoothing=smoothing),
+        CategoricalCrossentropy: lambda: (
+            (1 - smoothing) * functional.nll_loss(theirs.log(), truth) - smoothing * theirs.log().mean()
+        ),
+        BinaryCrossentropy: lambda: functional.binary_cross_entropy(theirs, truth),
+        MeanSquaredError: lambda: functional.mse_loss(theirs, truth),
+    }[kind]()
+    their_loss.backward()
+
+    loss = kind(smoothing) if kind in CATEGORICAL else kind()
+    assert loss.forward(predictions, targets) == pytest.approx(their_loss.item(), rel=tolerance)
+    np.testing.assert_allclose(loss.backward(), theirs.grad.numpy(), rtol=tolerance, atol=tolerance * 1e-2)
