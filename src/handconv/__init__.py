@@ -21,6 +21,7 @@ from handconv.errors import HandconvError as HandconvError
 from handconv.errors import MissingExtraError as MissingExtraError
 from handconv.errors import ModelFileError as ModelFileError
 from handconv.errors import SourceError as SourceError
+from handconv.errors import TrainingInterrupted as TrainingInterrupted
 from handconv.errors import WorkerError as WorkerError
 from handconv.layers import AveragePool2D as AveragePool2D
 from handconv.layers import Conv2D as Conv2D
@@ -51,6 +52,7 @@ from handconv.optimizers import AdamW as AdamW
 from handconv.optimizers import Optimizer as Optimizer
 from handconv.reference import reference_network as reference_network
 from handconv.training import Callback as Callback
+from handconv.training import Checkpoint as Checkpoint
 from handconv.training import History as History
 from handconv.training import PrintProgress as PrintProgress
 
@@ -63,6 +65,7 @@ __all__ = [
     "AveragePool2D",
     "BinaryCrossentropy",
     "Callback",
+    "Checkpoint",
     "CategoricalCrossentropy",
     "Conv2D",
     "DataError",
@@ -91,6 +94,7 @@ __all__ = [
     "SoftmaxCategoricalCrossentropy",
     "SourceError",
     "Tanh",
+    "TrainingInterrupted",
     "Weighted",
     "WorkerError",
     "datasets",

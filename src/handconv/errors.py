@@ -5,6 +5,7 @@
     ├── SourceError          (also OSError)          no source could deliver a data set
     ├── ModelFileError       (also ValueError)       a saved model or checkpoint cannot be used
     ├── DivergenceError      (also ArithmeticError)  the loss or a gradient became infinite or not a number
+    ├── TrainingInterrupted                          Ctrl-C or SIGTERM ended a run, after a checkpoint
     ├── WorkerError          (also RuntimeError)     a worker process ended before its work was done
     └── MissingExtraError    (also ImportError)      an optional library is not installed
 
@@ -31,6 +32,19 @@ class ModelFileError(HandconvError, ValueError):
 
 class DivergenceError(HandconvError, ArithmeticError):
     """Training left the finite numbers; the message names the epoch, the step and the layer."""
+
+
+class TrainingInterrupted(HandconvError):
+    """A signal ended the run; it is saved and can go on.
+
+    Attributes:
+        signal: the signal's number.
+        path: the checkpoint.
+    """
+
+    def __init__(self, message: str, signal: int, path: str) -> None:
+        super().__init__(message)
+        self.signal, self.path = signal, path
 
 
 class WorkerError(HandconvError, RuntimeError):

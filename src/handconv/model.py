@@ -2,15 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from handconv import layers as known_layers
-from handconv.errors import ModelFileError
-from handconv.formats import npz
+from handconv.formats import models, npz
 from handconv.kernels.memory import FloatArray
 from handconv.layers import Layer, Sigmoid
 from handconv.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
@@ -19,14 +16,12 @@ from handconv.optimizers import Adam, Optimizer
 from handconv.streams import Purpose
 from handconv.summary import Summary, summarize
 from handconv.training.callbacks import Callback
+from handconv.training.checkpoints import saved_optimizer
 from handconv.training.evaluation import evaluate, predict
 from handconv.training.history import History
 from handconv.training.loop import Run, train
 from handconv.training.samples import Samples, checked_inputs, checked_weights, split
 from handconv.training.workers import worker_count
-
-_FORMAT = "handconv model"
-_FORMAT_VERSION = 1
 
 
 class Sequential(Network):
@@ -76,6 +71,7 @@ class Sequential(Network):
         shuffle: bool = True,
         workers: int | Literal["auto"] = 1,
         callbacks: Sequence[Callback] = (),
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train on samples.
 
@@ -92,7 +88,8 @@ class Sequential(Network):
             class_weights: weights by class number; multiplied with those of the samples.
             shuffle: whether to take the samples in a new random order each epoch.
             workers: processes that share the work, or "auto" for one on each usable core; any number gives the same bits.
-            callbacks: what watches the training, ``PrintProgress()`` for one.
+            callbacks: what watches the training, ``PrintProgress()`` or ``Checkpoint(path)`` for two.
+            resume: a checkpoint of the same run to go on from; epochs counts from its beginning.
 
         Returns:
             The history: loss, data_loss, penalty, accuracy, learning_rate, train_seconds, images_per_second, and
@@ -101,6 +98,9 @@ class Sequential(Network):
         Raises:
             ValueError, TypeError: if arguments or arrays do not fit.
             DivergenceError: if the loss becomes infinite or NaN.
+            TrainingInterrupted: if a ``Checkpoint`` is among the callbacks and Ctrl-C or SIGTERM came; the run is saved.
+            WorkerError: if a worker process dies.
+            ModelFileError: if the checkpoint cannot be resumed.
         """
         _check_counts(epochs=epochs, batch_size=batch_size)
         if validation_split and validation_data is not None:
@@ -115,7 +115,7 @@ class Sequential(Network):
         run = Run(
             network=self,
             loss=self._combined(loss),
-            optimizer=Adam() if optimizer is None else optimizer,
+            optimizer=optimizer or (Adam() if resume is None else saved_optimizer(resume)),
             samples=samples,
             validation=validation,
             epochs=int(epochs),
@@ -125,7 +125,7 @@ class Sequential(Network):
             workers=worker_count(workers),
             callbacks=callbacks,
         )
-        return train(run)
+        return train(run, resume)
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, *, loss: Loss | None = None, batch_size: int | None = None) -> dict[str, float]:
         """Measure the mean data loss (without penalties) and the accuracy.
@@ -168,18 +168,9 @@ class Sequential(Network):
         """
         if not self.built:
             raise ValueError("save needs parameters: give input_shape=… or call build(shape) first.")
-        _check_suffix(path)
-        description = {
-            "format": _FORMAT,
-            "version": _FORMAT_VERSION,
-            "layers": [{"class": type(layer).__name__, "config": layer.config()} for layer in self.layers],
-            "input_shape": self.input_shape,
-            "dtype": self.dtype.name,
-            "seed": self.streams.seed,
-            "info": self.info,
-        }
+        models.check_suffix(path)
         try:
-            npz.save(path, self.named_parameters(), description)
+            npz.save(path, self.named_parameters(), models.describe(self))
         except TypeError as error:
             raise ValueError(
                 f"A model is saved by its layers' arguments, which must be plain values ({error}). "
@@ -231,52 +222,12 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
         >>> hc.load(path).layers
         [Dense(2)]
     """
-    _check_suffix(path)
+    models.check_suffix(path)
     arrays, description = npz.load(path)
-    if description.get("format") != _FORMAT:
-        raise ModelFileError(f"{path} is no handconv model. Give a file that save() wrote.")
-    if description.get("version") != _FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path} has version {description.get('version')!r} of the format, this handconv reads {_FORMAT_VERSION}. "
-            "Update handconv."
-        )
-    known = {name: getattr(known_layers, name) for name in known_layers.__all__} | dict(layers or {})
-    try:
-        unknown = [entry["class"] for entry in description["layers"] if entry["class"] not in known]
-        if unknown:
-            raise ModelFileError(
-                f"{path} has a layer {unknown[0]!r} that is not known here. Give its class: load(path, layers={{{unknown[0]!r}: …}})."
-            )
-        model = Sequential(
-            [known[entry["class"]](**entry["config"]) for entry in description["layers"]],
-            seed=description["seed"],
-            dtype=description["dtype"],
-        )
-        size = model.count_parameters(description["input_shape"])
-        if size != sum(array.size for array in arrays.values()):
-            raise ModelFileError(f"{path} is damaged: its layers have {size} parameters, the file holds others.")
-        model.build(description["input_shape"])
-        model.info = dict(description["info"])
-    except (KeyError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path} is damaged: its description of the model makes no sense ({error}).") from error
-    for name, target in model.named_parameters().items():
-        source = arrays.get(name)
-        if source is None or source.shape != target.shape or source.dtype != target.dtype:
-            received = "is missing" if source is None else f"has shape {source.shape} and type {source.dtype}"
-            raise ModelFileError(f"{path} is damaged: {name} {received}, expected {target.shape} and {target.dtype}.")
-        target[...] = source
-    return model
+    return models.rebuild(Sequential, description, arrays, path, layers)
 
 
 def _check_counts(**counts: int | None) -> None:
     for name, value in counts.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
-
-
-def _check_suffix(path: str | os.PathLike[str]) -> None:
-    if Path(path).suffix != ".npz":
-        raise ValueError(f"Models are saved as .npz files, got the name {os.fspath(path)!r}. Let it end in .npz.")
-

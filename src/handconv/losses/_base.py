@@ -1,6 +1,8 @@
 """What a loss is: the weighted mean of the samples' losses, and its gradient by the predictions."""
 
 import copy
+import inspect
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Self
@@ -82,11 +84,20 @@ class Loss(ABC):
         self.dinputs *= self._scale
         return self.dinputs
 
+    def config(self) -> dict[str, object]:
+        """Return the constructor's arguments as plain values."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
     def blank(self) -> Self:
         """Return a copy that remembers no ``forward``."""
         blank = copy.copy(self)
         blank.dinputs = blank._gradient = None
         return blank
+
+    def config(self) -> dict[str, object]:
+        """Return name and arguments as plain values."""
+        arguments = inspect.signature(type(self)).parameters
+        return {"name": self._label} | {name: getattr(self, name) for name in arguments}
 
     def sample_losses(self, predictions: ArrayLike, targets: ArrayLike) -> FloatArray:
         """Return each sample's own loss (N,); the last ``forward`` stays as it is."""

@@ -43,6 +43,9 @@ class Callback:
     def on_batch_end(self, run: "Run", progress: Progress) -> None:
         """Some batches are done; called about ten times a second."""
 
+    def on_pause(self, run: "Run") -> None:
+        """Training stands still between two steps, as somebody called ``run.pause()``."""
+
     def on_epoch_end(self, run: "Run", figures: Mapping[str, float]) -> bool | None:
         """An epoch is done, its validation included."""
 

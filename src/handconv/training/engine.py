@@ -67,11 +67,13 @@ class Board:
         lanes: gradients by lane (LANES, P).
         totals: loss and hits of the present batch by lane (LANES, 2).
         sums: of the epoch so far: data loss, penalty, hits, samples done.
+        control: whether a pause is asked for, and whether it is granted for the present step.
     """
 
     lanes: FloatArray
     totals: NDArray[np.float64]
     sums: NDArray[np.float64]
+    control: NDArray[np.int64]
 
     @classmethod
     def allocate(cls, network: Network, allocate: Allocate) -> "Board":
@@ -80,6 +82,7 @@ class Board:
             allocate((LANES, network.parameters.size), network.dtype),
             allocate((LANES, 2), np.dtype(np.float64)),
             allocate((4,), np.dtype(np.float64)),
+            allocate((2,), np.dtype(np.int64)),
         )
 
 
@@ -126,18 +129,24 @@ class Engine:
         self._extra = np.empty(size, network.dtype)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[int]:
-        """Train for one epoch, yielding the number of steps done after each.
+        """Train for one epoch, or until a pause is granted, yielding the number of steps done after each.
+
+        All members must stop after the same step: the first one grants a pause before a meeting, the others read that after it.
 
         Raises:
             DivergenceError: if the loss becomes infinite or NaN.
         """
-        network, sums = self.task.network, self.board.sums
+        network, sums, control = self.task.network, self.board.sums, self.board.control
         batches = self.task.batches(epoch)
         for step in range(first_step, len(batches)):
             batch = batches[step]
             lanes = self._run_shards(batch, epoch, step)
-            penalty = network.penalty() if self.crew.rank == 0 else 0.0  # before anybody moves the parameters
+            penalty = 0.0
+            if self.crew.rank == 0:
+                penalty = network.penalty()  # before anybody moves the parameters
+                control[1] = control[0]
             self.crew.meet()
+            paused = bool(control[1])
             loss, hits = self.board.totals[:lanes].sum(axis=0)
             if not math.isfinite(loss + penalty):
                 raise DivergenceError(self._diagnosis(batch, epoch, step))
@@ -146,6 +155,8 @@ class Engine:
                 sums += len(batch) * loss, len(batch) * penalty, hits, len(batch)
             self.crew.meet()
             yield step + 1
+            if paused:
+                return
 
     def release(self) -> None:
         """Give the network memory of its own again, and its gradient vector back."""

@@ -1,14 +1,21 @@
-"""The training loop: epochs, what is measured after each, and who is told."""
+"""The training loop: epochs, what is measured after each, who is told, and how it is interrupted."""
 
+import contextlib
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import FrameType
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.training import blas
+from handconv.errors import TrainingInterrupted
+from handconv.training import blas, checkpoints
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.engine import Alone, Board, Engine, Task
 from handconv.training.evaluation import evaluate
@@ -21,24 +28,59 @@ _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
 
 @dataclass
 class Run(Task):
-    """A training run: a task, what watches it, and how far it has come."""
+    """A training run: a task, what watches it, and how far it has come.
+
+    Attributes:
+        epoch: epochs done.
+        step: steps done of the present epoch.
+        sums: of those steps: data loss, penalty, hits, samples.
+        seconds: spent on them.
+    """
 
     validation: Samples | None = None
     workers: int = 1
     callbacks: Sequence[Callback] = ()
     history: History = field(default_factory=History)
     epoch: int = 0
+    step: int = 0
+    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
+    seconds: float = 0.0
+    pausing: bool = False
+    stopped_by: int | None = None
+
+    def pause(self) -> None:
+        """Ask for a pause after the step at hand; callbacks hear of it by ``on_pause``."""
+        self.pausing = True
+
+    def stop(self, signal_number: int) -> None:
+        """Ask for the end of the run after the step at hand, as a signal does."""
+        self.stopped_by = signal_number
+        self.pause()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells these samples from others."""
+        return checkpoints.fingerprint(self.samples)
 
 
 class Team(Protocol):
     """Those who do the steps of a run."""
 
+    steps_done: int
+
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """Of the epoch so far; may be set before it starts."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *error: object) -> None: ...
 
-    def epoch(self, epoch: int) -> Iterator[NDArray[np.float64]]:
-        """Train for one epoch, yielding the board's sums from time to time, and at the end."""
+    def epoch(self, epoch: int, first_step: int) -> Iterator[NDArray[np.float64]]:
+        """Train for one epoch or to a pause, yielding the sums from time to time, and at the end."""
+
+    def pause(self) -> None:
+        """Ask for a pause after the step at hand."""
 
 
 class Solo:
@@ -47,6 +89,8 @@ class Solo:
     def __init__(self, run: Run) -> None:
         self._board = Board.allocate(run.network, np.zeros)
         self._engine = Engine(run, self._board, Alone())
+        self.steps_done = 0
+        self.sums = self._board.sums
 
     def __enter__(self) -> Self:
         return self
@@ -54,52 +98,72 @@ class Solo:
     def __exit__(self, *error: object) -> None:
         self._engine.release()
 
-    def epoch(self, epoch: int) -> Iterator[NDArray[np.float64]]:
-        """Train for one epoch, yielding after each step."""
-        self._board.sums[...] = 0
-        for _ in self._engine.epoch(epoch):
-            yield self._board.sums
+    def epoch(self, epoch: int, first_step: int) -> Iterator[NDArray[np.float64]]:
+        """Train for one epoch or to a pause, yielding the sums after each step."""
+        self._board.control[...] = 0
+        for self.steps_done in self._engine.epoch(epoch, first_step):
+            yield self.sums
+
+    def pause(self) -> None:
+        """Ask for a pause after the next step."""
+        self._board.control[0] = 1
 
 
-def train(run: Run) -> History:
-    """Train from where the run stands to its last epoch.
+def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
+    """Train from where the run, or a checkpoint of it, stands to its last epoch.
 
     Raises:
         DivergenceError: if the loss becomes infinite or NaN.
+        TrainingInterrupted: if a signal came and there is a checkpoint.
+        WorkerError: if a worker process dies.
+        ModelFileError: if the checkpoint cannot be resumed.
     """
     if not run.optimizer.built:
         run.optimizer.build(run.network.parameters, run.network.decayed())
+    if resume is not None:
+        checkpoints.resume(run, resume)
     team: Team = Solo(run) if run.workers == 1 else Workers(run, run.workers)
-    with blas.one_thread(), team:
+    with blas.one_thread(), team, _signals_stop(run):
         for callback in run.callbacks:
             callback.on_train_begin(run)
-        stop = False
-        while run.epoch < run.epochs and not stop:
+        enough = False
+        while run.epoch < run.epochs and not enough:
             figures = _train_epoch(run, team)
             if run.validation is not None:
                 scores = evaluate(run.network, run.loss, run.validation, logits=run.logits)
                 figures |= {f"val_{name}": value for name, value in scores.items()}
-            run.epoch += 1
+            run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
+            run.sums[...] = 0
             run.history.append(figures)
-            stop = any([callback.on_epoch_end(run, figures) for callback in run.callbacks])
+            enough = any([callback.on_epoch_end(run, figures) for callback in run.callbacks])
+            _heed_signal(run)
         for callback in run.callbacks:
             callback.on_train_end(run)
     return run.history
 
 
 def _train_epoch(run: Run, team: Team) -> dict[str, float]:
-    """One pass over all samples; the epoch's figures."""
+    """Train to the end of the present epoch; its figures."""
+    team.sums[...] = run.sums
+    while run.step < run.steps_per_epoch:
+        started, reported = time.perf_counter(), 0.0
+        for sums in team.epoch(run.epoch, run.step):
+            now = time.perf_counter()
+            if run.callbacks and now - reported > _REPORT_EVERY:
+                reported = now
+                _report(run, sums, run.seconds + now - started)
+            if run.pausing:
+                team.pause()
+        run.step, run.sums[...] = team.steps_done, team.sums
+        run.seconds += time.perf_counter() - started
+        if run.step < run.steps_per_epoch:
+            run.pausing = False
+            for callback in run.callbacks:
+                callback.on_pause(run)
+            _heed_signal(run)
+    _report(run, run.sums, run.seconds)
     count = len(run.samples)
-    started = reported = time.perf_counter()
-    sums = np.zeros(4)
-    for sums in team.epoch(run.epoch):
-        now = time.perf_counter()
-        if run.callbacks and now - reported > _REPORT_EVERY:
-            reported = now
-            _report(run, sums, now - started)
-    seconds = time.perf_counter() - started
-    _report(run, sums, seconds)
-    data_loss, penalty, hits, _ = (float(total) / count for total in sums)
+    data_loss, penalty, hits, _ = (float(total) / count for total in run.sums)
     return {
         "epoch": run.epoch + 1,
         "loss": data_loss + penalty,
@@ -107,8 +171,8 @@ def _train_epoch(run: Run, team: Team) -> dict[str, float]:
         "penalty": penalty,
         "accuracy": hits,
         "learning_rate": run.optimizer.current_learning_rate,
-        "train_seconds": seconds,
-        "images_per_second": count / seconds,
+        "train_seconds": run.seconds,
+        "images_per_second": count / run.seconds,
     }
 
 
@@ -126,3 +190,40 @@ def _report(run: Run, sums: NDArray[np.float64], seconds: float) -> None:
         )
         for callback in run.callbacks:
             callback.on_batch_end(run, progress)
+
+
+def _checkpoint(run: Run) -> checkpoints.Checkpoint | None:
+    return next((callback for callback in run.callbacks if isinstance(callback, checkpoints.Checkpoint)), None)
+
+
+@contextlib.contextmanager
+def _signals_stop(run: Run) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the run between two steps, if it can be saved; a second Ctrl-C acts at once."""
+    if _checkpoint(run) is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        run.stop(number)
+        signal.signal(number, before[signal.Signals(number)] or signal.SIG_DFL)
+
+    try:
+        for number in before:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _heed_signal(run: Run) -> None:
+    """End a run that was told to stop; it has just been saved."""
+    checkpoint = _checkpoint(run)
+    if run.stopped_by is not None and checkpoint is not None:
+        where = f"in epoch {run.epoch + 1} after step {run.step}" if run.step else f"after epoch {run.epoch}"
+        raise TrainingInterrupted(
+            f"Training was stopped by {signal.Signals(run.stopped_by).name} {where} and saved in {checkpoint.path}.",
+            run.stopped_by,
+            str(checkpoint.path),
+        )

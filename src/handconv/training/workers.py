@@ -167,6 +167,7 @@ class Workers:
         self._context: BaseContext = multiprocessing.get_context(self._method)
         self._processes: list[BaseProcess] = []
         self._pipes: list[Connection] = []
+        self.steps_done = 0
         self._arrays: dict[str, SharedArray] = {}
         self._state: dict[str, SharedArray] = {}
 
@@ -205,14 +206,22 @@ class Workers:
         for name, shared in self._state.items():
             optimizer.state[name][...] = shared.array
 
-    def epoch(self, epoch: int) -> Iterator[NDArray[np.float64]]:
-        """Let the workers train for one epoch, yielding the board's sums from time to time, and at the end."""
-        sums = self._arrays["sums"].array
-        sums[...] = 0
+    def epoch(self, epoch: int, first_step: int) -> Iterator[NDArray[np.float64]]:
+        """Let the workers train for one epoch or to a pause, yielding the board's sums from time to time, and at the end."""
+        self._arrays["control"].array[...] = 0
         for pipe in self._pipes:
-            pipe.send(epoch)
+            pipe.send((epoch, first_step))
         for _ in self._answers():
-            yield sums
+            yield self.sums
+
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """The board's sums of the epoch so far."""
+        return self._arrays["sums"].array
+
+    def pause(self) -> None:
+        """Ask the workers to stop after the step at hand."""
+        self._arrays["control"].array[0] = 1
 
     def _share(self, name: str, array: NDArray[Any]) -> None:
         self._arrays[name] = SharedArray.like(self._context, array)
@@ -261,7 +270,7 @@ class Workers:
             raise DivergenceError(detail)
         if answer == "failed":
             raise WorkerError(f"A worker process failed:\n{detail}")
-        self._task.optimizer.iterations = detail
+        self._task.optimizer.iterations, self.steps_done = detail
 
     def _check_alive(self) -> None:
         for rank, process in enumerate(self._processes):
@@ -320,13 +329,14 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
         task.network.bind(arrays.pop("parameters"), arrays.pop("gradients"))
         task.optimizer.state = {name: shared.array for name, shared in orders.state.items()}
         engine = Engine(task, Board(**arrays), Member(rank, orders.meeting))
-        pipe.send(("ready", task.optimizer.iterations))
+        pipe.send(("ready", (task.optimizer.iterations, 0)))
         with blas.one_thread():
             while os.getppid() == parent:
                 if pipe.poll(_PARENT_EVERY):
-                    for _ in engine.epoch(pipe.recv()):
+                    done = 0
+                    for done in engine.epoch(*pipe.recv()):
                         pass
-                    pipe.send(("done", task.optimizer.iterations))
+                    pipe.send(("done", (task.optimizer.iterations, done)))
     except DivergenceError as error:
         pipe.send(("diverged", str(error)))
         pipe.recv()  # until the parent ends this process

@@ -1,0 +1,235 @@
+"""Checkpoints: a run as it stands between two steps, in one file, from which it goes on to the same bits.
+
+A checkpoint is a model file (``handconv.load`` reads it) with the state of the run beside it: the optimizer's vectors, epoch and
+step, the sums of the epoch so far, the history, how the run was set up, and a fingerprint of its data. Random streams are
+derived from seed, epoch and step, so nothing else is needed of them.
+
+Three files are kept: the last checkpoint, the one before it (``NAME.previous.npz``), and the best by validation
+(``NAME.best.npz``). Each is written under a temporary name, flushed and renamed.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv import optimizers
+from handconv.errors import ModelFileError
+from handconv.formats import models, npz
+from handconv.training.callbacks import Callback, Progress
+from handconv.training.samples import Samples
+
+if TYPE_CHECKING:
+    from handconv.training.loop import Run
+
+_VERSION = 1
+
+
+class Checkpoint(Callback):
+    """Save the run at the end of each epoch, every so often within one, and when it is told to stop.
+
+    With it, Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint and ``TrainingInterrupted``;
+    ``fit(..., resume=path)`` goes on from there.
+
+    Args:
+        path: the file, ending in .npz; beside it stand ``NAME.previous.npz`` and ``NAME.best.npz``.
+        every: seconds between two checkpoints within an epoch.
+        monitor: the figure that decides which epoch was the best: the last of its kind if it is a loss, the greatest otherwise.
+
+    Raises:
+        ValueError: if the name does not end in .npz, or ``every`` is not above 0.
+
+    Example:
+        >>> import tempfile, pathlib, numpy as np, handconv as hc
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "run.npz"
+        >>> def fit(epochs, **options):
+        ...     model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
+        ...     x = np.eye(3, dtype=np.float32)
+        ...     model.fit(x, [0, 1, 1], epochs=epochs, batch_size=2, callbacks=[hc.Checkpoint(path)], **options)
+        ...     return model.parameters
+        >>> whole = fit(4)
+        >>> half = fit(2)
+        >>> bool((fit(4, resume=path) == whole).all())
+        True
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, every: float = 30.0, monitor: str = "val_accuracy") -> None:
+        models.check_suffix(path)
+        if not every > 0:
+            raise ValueError(f"every is a number of seconds above 0, got {every!r}.")
+        self.path, self.every, self.monitor = Path(path), every, monitor
+        self._saved_at = 0.0
+
+    def on_train_begin(self, run: "Run") -> None:
+        """Start the clock."""
+        self._saved_at = time.monotonic()
+
+    def on_batch_end(self, run: "Run", progress: Progress) -> None:
+        """Ask for a pause when it is time."""
+        if time.monotonic() - self._saved_at > self.every:
+            run.pause()
+
+    def on_pause(self, run: "Run") -> None:
+        """Save the run between two steps."""
+        self._save(run)
+
+    def on_epoch_end(self, run: "Run", figures: Mapping[str, float]) -> None:
+        """Save the run, and keep it as the best if it is."""
+        self._save(run)
+        if self.monitor in figures:
+            sign = -1.0 if self.monitor.endswith("loss") else 1.0
+            if sign * figures[self.monitor] >= max(sign * value for value in run.history[self.monitor]):
+                shutil.copyfile(self.path, (temporary := sibling(self.path, "best.tmp")))
+                os.replace(temporary, sibling(self.path, "best"))
+
+    def _save(self, run: "Run") -> None:
+        arrays = dict(run.network.named_parameters())
+        arrays |= {f"{models.RUN}{name}": vector for name, vector in run.optimizer.state.items()}
+        description = models.describe(run.network) | {"run": _state(run)}
+        if self.path.exists():
+            os.replace(self.path, sibling(self.path, "previous"))
+        npz.save(self.path, arrays, description)
+        self._saved_at = time.monotonic()
+
+
+def sibling(path: Path, kind: str) -> Path:
+    """The name of the file beside a checkpoint that holds the one before it, or the best.
+
+    Example:
+        >>> sibling(Path("run.npz"), "best").name
+        'run.best.npz'
+    """
+    return path.with_name(f"{path.stem}.{kind}{path.suffix}")
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read a checkpoint as arrays and description; where the last is damaged or missing, the one before it, with a warning.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ModelFileError: if it is no checkpoint, or both are damaged.
+    """
+    last, previous = Path(path), sibling(Path(path), "previous")
+    try:
+        return _read_one(last)
+    except (ModelFileError, FileNotFoundError) as error:
+        if not previous.exists():
+            raise
+        content = _read_one(previous)
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be used ({error})"
+        warnings.warn(f"The checkpoint {last} {reason}; going on from the one before it, {previous}.", stacklevel=2)
+        return content
+
+
+def resume(run: "Run", path: str | os.PathLike[str]) -> None:
+    """Bring a run to where the checkpoint stands: parameters, optimizer, epoch, step, sums and history.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint.
+        ModelFileError: if it is damaged, or of another network, data set, or set-up.
+    """
+    arrays, description = read(path)
+    saved, present = description["run"], _state(run)
+    here = models.describe(run.network)
+    differences = [
+        name for name in ("layers", "input_shape", "dtype", "seed") if _plain(description.get(name)) != _plain(here[name])
+    ]
+    differences += [name for name in _FIXED if _plain(saved.get(name)) != _plain(present[name])]
+    if differences:
+        name = differences[0]
+        was, now = (saved.get(name, description.get(name)), present.get(name, here.get(name)))
+        raise ModelFileError(
+            f"{path} cannot be resumed: this run differs from the saved one in {', '.join(differences)} "
+            f"({name} was {_short(was)}, is {_short(now)}). Resume with what it was started with, or start anew."
+        )
+    models.fill(run.network, arrays, path)
+    try:
+        run.optimizer.load_state_dict(
+            {name: arrays[f"{models.RUN}{name}"] for name in run.optimizer.state}
+            | {"iterations": np.array(int(saved["iterations"]))}
+        )
+        run.epoch, run.step = int(saved["epoch"]), int(saved["step"])
+        run.sums = np.array(saved["sums"], np.float64).reshape(4)
+        run.seconds = float(saved["seconds"])
+        for figures in saved["history"]:
+            run.history.append(figures)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
+
+
+def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
+    """The optimizer that a checkpoint's run used, without its state."""
+    _, description = read(path)
+    try:
+        return optimizers.from_config(description["run"]["optimizer"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} is damaged: its optimizer makes no sense ({error}).") from error
+
+
+#: What must be the same when a run is resumed.
+_FIXED = ("data", "samples", "batch_size", "shuffle", "loss", "optimizer")
+
+
+def _state(run: "Run") -> dict[str, Any]:
+    """The state of a run as plain values."""
+    return {
+        "version": _VERSION,
+        "epoch": run.epoch,
+        "step": run.step,
+        "sums": run.sums.tolist(),
+        "seconds": run.seconds,
+        "iterations": run.optimizer.iterations,
+        "optimizer": run.optimizer.config(),
+        "loss": {"name": type(run.loss).__name__} | run.loss.config(),
+        "epochs": run.epochs,
+        "batch_size": run.batch_size,
+        "shuffle": run.shuffle,
+        "samples": len(run.samples),
+        "data": run.fingerprint,
+        "history": run.history.epochs,
+    }
+
+
+def fingerprint(samples: Samples) -> str:
+    """A short text that tells one set of samples from another: shapes, types, contents, which were chosen, and weights."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in (samples.x, samples.y, samples.chosen, samples.weights):
+        if array is None:
+            digest.update(b"none")
+            continue
+        digest.update(f"{array.shape} {array.dtype.str}".encode())
+        for start in range(0, len(array), 4096):
+            digest.update(np.ascontiguousarray(array[start : start + 4096]).data)
+    return digest.hexdigest()
+
+
+def _read_one(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    arrays, description = npz.load(path)
+    state = description.get("run")
+    if not isinstance(state, dict):
+        raise ModelFileError(f"{path} is a model, not a checkpoint: it has no state of a run. Give a file that Checkpoint wrote.")
+    if state.get("version") != _VERSION:
+        raise ModelFileError(
+            f"{path} is a checkpoint of version {state.get('version')!r}, this handconv reads {_VERSION}. "
+            "Resume with the handconv that wrote it."
+        )
+    return arrays, description
+
+
+def _plain(value: Any) -> Any:
+    """Bring tuples to the lists that JSON makes of them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
