@@ -314,6 +314,14 @@ def test_a_blank_copy_is_set_up_alike_and_remembers_nothing(kind: type[Loss]) ->
     np.testing.assert_array_equal(blank.backward(), loss.backward())
 
 
+def test_config_is_the_name_and_the_arguments() -> None:
+    assert SoftmaxCategoricalCrossentropy(0.1).config() == {
+        "name": "SoftmaxCategoricalCrossentropy",
+        "label_smoothing": 0.1,
+    }
+    assert MeanSquaredError().config() == {"name": "MeanSquaredError"}
+
+
 @every_loss
 def test_other_numbers_are_taken_as_float64(kind: type[Loss]) -> None:
     predictions = np.array([[0, 1], [1, 0]])
