@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Self
@@ -93,11 +92,6 @@ class Loss(ABC):
         blank = copy.copy(self)
         blank.dinputs = blank._gradient = None
         return blank
-
-    def config(self) -> dict[str, object]:
-        """Return name and arguments as plain values."""
-        arguments = inspect.signature(type(self)).parameters
-        return {"name": self._label} | {name: getattr(self, name) for name in arguments}
 
     def sample_losses(self, predictions: ArrayLike, targets: ArrayLike) -> FloatArray:
         """Return each sample's own loss (N,); the last ``forward`` stays as it is."""
