@@ -69,12 +69,14 @@ def _run(arguments: list[str]) -> int:
         command, prog = _COMMANDS[arguments[0]], f"handconv {arguments[0]}"
         arguments = arguments[1:]
     else:
-        raise UsageError(f"there is no command {arguments[0]!r}.{nearest(arguments[0], _COMMANDS)}")
+        raise UsageError(
+            f"there is no command {arguments[0]!r}.{nearest(arguments[0], _COMMANDS, 'handconv --help lists all.')}"
+        )
     parser = command.parser(prog)
     values, unknown = parser.parse_known_args(arguments)
     if unknown:
         options = [option for action in parser._actions for option in action.option_strings]
         word = unknown[0].partition("=")[0]
-        hint = nearest(word, options) if word.startswith("-") else f" See {prog} --help."
-        raise UsageError(f"{prog} does not know {unknown[0]!r}.{hint}")
+        what = "option" if word.startswith("-") else "argument"
+        raise UsageError(f"{prog} has no {what} {word!r}.{nearest(word, options, f'See {prog} --help.')}")
     return command.run(values, Output(json_lines=values.json))

@@ -18,6 +18,8 @@ PICTURES = ("auto", "window", "text")
 
 _RAMP = " .:-=+*#%@"
 _BLOCKS = " ▀▄█"  # nothing, the upper half, the lower half, both
+_FRAME = tuple("┌─┐│└─┘")
+_INK = 100  # grey from which a pixel is drawn as a block
 _ENLARGED = 8
 
 
@@ -67,7 +69,9 @@ class Pictures:
                 self._output.notice(f"The window is gone ({' '.join(str(error).split())}); the images come as text.")
             else:
                 return None
-        self._output.show(draw(card.image, colours=self._output.colours, blocks=self._output.can_print(_BLOCKS)))
+        self._output.show(
+            draw(card.image, colours=self._output.colours, blocks=self._output.can_print("".join((_BLOCKS, *_FRAME))))
+        )
         path = self._write(card)
         if path:
             self._output.show(f"picture: {path}")
@@ -111,10 +115,9 @@ class Window:
             False  # the keyboard stays with the prompt
         )
         self._pyplot: Any = require("matplotlib.pyplot", extra="plot")
-        self._pyplot.switch_backend(self._pyplot.rcParams["backend"])
-        probe: Any = require("matplotlib.backends", extra="plot")
+        backends: Any = require("matplotlib.backends", extra="plot")
         backend = self._pyplot.get_backend()
-        interactive = probe.backend_registry.list_builtin(probe.BackendFilter.INTERACTIVE)
+        interactive = backends.backend_registry.list_builtin(backends.BackendFilter.INTERACTIVE)
         if backend.lower() not in map(str.lower, interactive):
             raise RuntimeError(
                 f"matplotlib found no toolkit and draws with {backend}; PyQt6 is one that pip can install"
@@ -160,34 +163,52 @@ def draw_figure(figure: Any, card: Card) -> None:
 def draw(image: NDArray[np.uint8], *, colours: bool = False, blocks: bool = True) -> str:
     r"""Draw an image in text: two pixels a character with colours or blocks, else two characters a pixel.
 
-    With colours the greys are true whatever the terminal's background is; blocks show the ink in the text's colour.
+    With colours the greys are true whatever the terminal's background is; without, the ink has the text's colour, in a
+    frame.
 
     Example:
         >>> print(draw(np.array([[[255, 0], [0, 255]]], np.uint8)))
-        ▀▄
+        ┌──┐
+        │▀▄│
+        └──┘
         >>> print(draw(np.array([[[255, 0], [0, 255]]], np.uint8), blocks=False))
-        @@
-          @@
+        +----+
+        |@@  |
+        |  @@|
+        +----+
     """
     grey = image.mean(axis=0)  # (H, W)
     if not blocks:
         shades = (grey * (len(_RAMP) - 1) / 255).round().astype(int)
-        return "\n".join("".join(_RAMP[shade] * 2 for shade in line).rstrip() for line in shades)
+        return _framed(["".join(_RAMP[shade] * 2 for shade in line) for line in shades], tuple("+-+|+-+"))
     grey = np.pad(grey, ((0, len(grey) % 2), (0, 0)))
     pairs = zip(grey[::2], grey[1::2], strict=True)
     if colours:
         return "\n".join("".join(map(_coloured, upper, lower)) + "\x1b[0m" for upper, lower in pairs)
-    ink = 127.0
-    return "\n".join(
-        "".join(_BLOCKS[(up > ink) + 2 * (down > ink)] for up, down in zip(upper, lower, strict=True)).rstrip()
-        for upper, lower in pairs
-    )
+    return _framed(["".join(map(_block, upper, lower)) for upper, lower in pairs], _FRAME)
+
+
+def _block(upper: float, lower: float) -> str:
+    """Two pixels as one character."""
+    return _BLOCKS[(upper > _INK) + 2 * (lower > _INK)]
+
+
+def _framed(lines: list[str], frame: tuple[str, ...]) -> str:
+    """Put lines of one length into a frame."""
+    left, top, right, side, below_left, bottom, below_right = frame
+    width = len(lines[0])
+    body = [f"{side}{line}{side}" for line in lines]
+    return "\n".join([left + top * width + right, *body, below_left + bottom * width + below_right])
 
 
 def _coloured(upper: float, lower: float) -> str:
-    """Two pixels as one character, in the 24 greys of terminals with 256 colours."""
-    up, down = (232 + round(value * 23 / 255) for value in (upper, lower))
-    return f"\x1b[38;5;{up};48;5;{down}m▀"
+    """The same in the 24 greys of terminals with 256 colours; a copy of it as plain text still shows the digit."""
+    block = _block(upper, lower)
+    if block in " █":
+        upper = lower = (upper + lower) / 2
+    ink, ground = (upper, lower) if block == "▀" else (lower, upper)
+    front, back = (232 + round(grey * 23 / 255) for grey in (ink, ground))
+    return f"\x1b[38;5;{front};48;5;{back}m{block}"
 
 
 def png(image: NDArray[np.uint8]) -> bytes:

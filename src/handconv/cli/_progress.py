@@ -10,6 +10,10 @@ from handconv.training import Callback, Progress
 from handconv.training.callbacks import epoch_line
 from handconv.training.loop import Run
 
+_FIGURES = (
+    *("epoch", "loss", "data_loss", "penalty", "accuracy", "val_loss", "val_accuracy"),
+    *("learning_rate", "train_seconds", "images_per_second"),
+)
 _LINE_EVERY = 5.0  # seconds between two plain lines of a download
 
 
@@ -32,16 +36,15 @@ class TrainingProgress(Callback):
             f"epoch {progress.epoch}/{progress.epochs}",
             progress.samples_done,
             progress.samples,
-            f"loss {progress.loss:.4f}  accuracy {progress.accuracy:.2%}  {progress.images_per_second:,.0f} images/s  "
-            f"{_clock(progress.seconds_left + later)} left",
+            f"loss {progress.loss:.4f}  accuracy {100 * progress.accuracy:.2f} %  "
+            f"{progress.images_per_second:,.0f} images/s  {_clock(progress.seconds_left + later)} left ",
         )
 
     def on_epoch_end(self, run: Run, figures: Mapping[str, float]) -> None:
         """Print the epoch."""
         self.close()
         self._output.show(epoch_line(figures, run.epochs))
-        blank = {"val_loss": None, "val_accuracy": None}
-        self._output.record({"event": "epoch"} | blank | dict(figures))
+        self._output.record({"event": "epoch"} | {name: figures.get(name) for name in _FIGURES})
         if self._output.json and not self._output.on_terminal:
             self._output.notice(epoch_line(figures, run.epochs))
 

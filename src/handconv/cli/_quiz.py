@@ -25,7 +25,9 @@ def quiz(model: Sequential, dataset: Dataset, output: Output, picture: str) -> N
                 typed = f"{line[:40]!r} is no row number. " if line else ""
                 output.reply(f"{typed}Type a whole number from 0 to {last}, or quit.")
             elif not 0 <= row <= last:
-                output.reply(f"There is no row {row}: the rows of the test set are 0 to {last}. Try 122, or quit.")
+                output.reply(
+                    f"There is no row {row}: the rows of the test set are 0 to {last}. Type one of them, or quit."
+                )
             else:
                 show_row(model, dataset, row, output, pictures)
     except KeyboardInterrupt:
@@ -68,12 +70,16 @@ def shares(ranking: tuple[tuple[str, float], ...]) -> str:
     """Tell the first of a ranking, and what else it could be.
 
     Example:
-        >>> shares((("7", 0.98), ("9", 0.015), ("1", 0.005)))
-        'confidence 98.0 % (then 9 1.5 %, 1 0.5 %)'
+        >>> shares((("7", 0.98), ("9", 0.015), ("1", 0.00001)))
+        'confidence 98.00 %, then 9 with 1.50 %, 1 with < 0.01 %'
     """
     (_, best), *others = ranking
-    rest = ", ".join(f"{name} {100 * chance:.1f} %" for name, chance in others)
-    return f"confidence {100 * best:.1f} %" + (f" (then {rest})" if rest else "")
+    rest = ", ".join(f"{name} with {_percent(chance)}" for name, chance in others)
+    return f"confidence {_percent(best)}" + (f", then {rest}" if rest else "")
+
+
+def _percent(chance: float) -> str:
+    return f"{100 * chance:.2f} %" if chance >= 0.0001 else "< 0.01 %"
 
 
 def _row(line: str) -> int | None:

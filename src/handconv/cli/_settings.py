@@ -117,10 +117,17 @@ def read_settings(settings: type[Settings], arguments: argparse.Namespace, confi
     return settings(**values)
 
 
-def nearest(word: str, known: Collection[str]) -> str:
-    """Guess what was meant: a question to be put behind a message, or nothing."""
-    guesses = difflib.get_close_matches(word, known, 1, 0.5)
-    return f" Did you mean {guesses[0]}?" if guesses else f" There are: {', '.join(known)}."
+def nearest(word: str, known: Collection[str], otherwise: str = "") -> str:
+    """Guess what was meant: a question to be put behind a message, or what else is to be said, or all that is known.
+
+    Example:
+        >>> nearest("epoch", ["epochs", "seed"]), nearest("moon", ["epochs", "seed"])
+        (' Did you mean epochs?', ' There are: epochs, seed.')
+    """
+    guesses = difflib.get_close_matches(word, known, 1, 0.6)
+    if guesses:
+        return f" Did you mean {guesses[0]}?"
+    return f" {otherwise}" if otherwise else f" There are: {', '.join(known)}."
 
 
 def _read(reader: Reader, value: object, what: str) -> Any:

@@ -1,6 +1,7 @@
 """``handconv play``: the quiz alone, on a saved model."""
 
 import argparse
+from dataclasses import dataclass
 
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_dataset
@@ -9,24 +10,30 @@ from handconv.cli._models import HELP, known_dataset, open_model
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._quiz import quiz
-from handconv.cli._settings import add_settings, read_settings
+from handconv.cli._settings import add_settings, one_of, read_settings, setting
 from handconv.cli._threads import one_blas_thread
+
+
+@dataclass(frozen=True)
+class PlaySettings(DataSettings):
+    """Which data, and how images are shown."""
+
+    picture: str = setting("auto", one_of(*PICTURES), "how images are shown", metavar="|".join(PICTURES))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model, data, and how images are shown."""
     parser.add_argument("model", nargs="?", metavar="MODEL", help=HELP)
-    add_settings(parser, DataSettings, title="data")
-    parser.add_argument("--picture", choices=PICTURES, default="auto", help="how images are shown (default: auto)")
+    add_settings(parser, PlaySettings, title="settings")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Play."""
-    settings = read_settings(DataSettings, arguments)
+    settings = read_settings(PlaySettings, arguments)
     model = open_model(arguments.model)
     dataset = load_dataset(settings, settings.dataset or known_dataset(model), output)
     with one_blas_thread():
-        quiz(model, dataset, output, arguments.picture)
+        quiz(model, dataset, output, settings.picture)
     return DONE
 
 

@@ -22,7 +22,7 @@ from handconv.model import Sequential
 from handconv.optimizers import Adam
 from handconv.reference import reference_network
 
-_EPOCHS, _EPOCHS_OF_FEW, _FEW = 5, 40, 10_000
+_EPOCHS, _EPOCHS_OF_FEW, _FEW = 5, 30, 10_000
 
 
 @dataclass(frozen=True)
