@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,9 +27,9 @@ from handconv.training.workers import worker_count
 class Sequential(Network):
     """A chain of layers that can be trained.
 
-    Inputs are batches (N, …): uint8 arrays are pixels and divided by 255, floats are used as they come. Labels are class
-    numbers (N,) or one-hot (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined, numerically stable
-    loss; ``predict`` then gives probabilities.
+    Inputs are batches (N, …): uint8 arrays are pixels and divided by 255, floats are used as they come. Labels are
+    class numbers (N,) or one-hot (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined,
+    numerically stable loss; ``predict`` then gives probabilities.
 
     Args:
         layers: the layers, in order.
@@ -87,7 +87,8 @@ class Sequential(Network):
             sample_weights: one weight a sample, by which its loss is multiplied.
             class_weights: weights by class number; multiplied with those of the samples.
             shuffle: whether to take the samples in a new random order each epoch.
-            workers: processes that share the work, or "auto" for one on each usable core; any number gives the same bits.
+            workers: processes that share the work, or "auto" for one on each usable core; any number gives the same
+                bits.
             callbacks: what watches the training, ``PrintProgress()`` or ``Checkpoint(path)`` for two.
             resume: a checkpoint of the same run to go on from; epochs counts from its beginning.
 
@@ -98,7 +99,8 @@ class Sequential(Network):
         Raises:
             ValueError, TypeError: if arguments or arrays do not fit.
             DivergenceError: if the loss becomes infinite or NaN.
-            TrainingInterrupted: if a ``Checkpoint`` is among the callbacks and Ctrl-C or SIGTERM came; the run is saved.
+            TrainingInterrupted: if a ``Checkpoint`` is among the callbacks and Ctrl-C or SIGTERM came; the run is
+                saved.
             WorkerError: if a worker process dies.
             ModelFileError: if the checkpoint cannot be resumed.
         """
@@ -127,7 +129,9 @@ class Sequential(Network):
         )
         return train(run, resume)
 
-    def evaluate(self, x: ArrayLike, y: ArrayLike, *, loss: Loss | None = None, batch_size: int | None = None) -> dict[str, float]:
+    def evaluate(
+        self, x: ArrayLike, y: ArrayLike, *, loss: Loss | None = None, batch_size: int | None = None
+    ) -> dict[str, float]:
         """Measure the mean data loss (without penalties) and the accuracy.
 
         Returns:
@@ -147,7 +151,7 @@ class Sequential(Network):
         return predict(self, inputs, batch_size)
 
     def default_loss(self) -> Loss:
-        """Binary cross-entropy after a final Sigmoid, else softmax cross-entropy (of probabilities after a Softmax, or of scores)."""
+        """Binary cross-entropy after a final Sigmoid, else softmax cross-entropy."""
         return BinaryCrossentropy() if isinstance(self.layers[-1], Sigmoid) else SoftmaxCategoricalCrossentropy()
 
     def summary(self) -> Summary:
@@ -227,7 +231,7 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
     return models.rebuild(Sequential, description, arrays, path, layers)
 
 
-def _check_counts(**counts: int | None) -> None:
+def _check_counts(**counts: object) -> None:
     for name, value in counts.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")

@@ -4,7 +4,8 @@ Every layer's ``weights`` and ``biases`` are views into ``parameters``, every ``
 ``gradients``, in the order of the layers. An optimizer, a checkpoint, a copy between processes or a sum over shards is
 then one operation on one vector. Names are paths, ``"0.weights"``, or begin with the layer's own name.
 
-The penalty on parameters is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradient  l1 · sign(w) + 2 · l2 · w.
+The penalty on parameters is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradient  l1 · sign(w) + 2 · l2 ·
+w.
 """
 
 from collections.abc import Sequence
@@ -112,7 +113,9 @@ class Network:
         for name, layer in zip(self.names, self.layers, strict=True):
             for parameter in layer.declare(shape) if layer.infer_shape(shape) else ():
                 place = slice(end, end + parameter.size)
-                views.append(ParameterView(f"{name}.{parameter.name}", place, parameter.shape, parameter.l1, parameter.l2))
+                views.append(
+                    ParameterView(f"{name}.{parameter.name}", place, parameter.shape, parameter.l1, parameter.l2)
+                )
                 end = place.stop
             self._places.append(slice(start, end))
             start, shape = end, layer.infer_shape(shape)
@@ -125,7 +128,9 @@ class Network:
             layer.bind(parameters[place], gradients[place])
 
     def _weighted(self) -> list[tuple[Layer, slice]]:
-        return [(layer, place) for layer, place in zip(self.layers, self._places, strict=True) if place.stop > place.start]
+        return [
+            (layer, place) for layer, place in zip(self.layers, self._places, strict=True) if place.stop > place.start
+        ]
 
     def reuse_memory(self) -> None:
         """Keep all arrays between steps: quick, but what a step returned is overwritten by the next one."""
@@ -213,9 +218,9 @@ class Network:
             if place.stop <= place.start:
                 continue
             if view.l1:
-                gradients[place] += self.dtype.type(view.l1) * np.sign(self.parameters[place])
+                gradients[place] += np.sign(self.parameters[place]) * view.l1
             if view.l2:
-                gradients[place] += self.dtype.type(2 * view.l2) * self.parameters[place]
+                gradients[place] += self.parameters[place] * (2 * view.l2)
 
     def decayed(self) -> list[slice]:
         """The places of the parameters that decoupled weight decay shrinks: all but biases."""

@@ -1,10 +1,10 @@
 """The plan of a network: the steps it really runs, some of them two layers at once.
 
-A step acts like a layer: ``forward``, ``infer``, ``backward``. Most steps are layers. Where a convolution is followed by a maximum
-pooling whose windows do not overlap, both become one step, for two reasons. The convolution can emit its outputs sorted
-by their place in the pooling window, so that the pooling is a few comparisons of long contiguous arrays, and what the
-pooling drops is never computed. And the maximum commutes exactly with what may stand between them, adding a bias and an
-increasing activation, so both can be done afterwards, on a quarter of the numbers:
+A step acts like a layer: ``forward``, ``infer``, ``backward``. Most steps are layers. Where a convolution is followed
+by a maximum pooling whose windows do not overlap, both become one step, for two reasons. The convolution can emit its
+outputs sorted by their place in the pooling window, so that the pooling is a few comparisons of long contiguous
+arrays, and what the pooling drops is never computed. And the maximum commutes exactly with what may stand between
+them, adding a bias and an increasing activation, so both can be done afterwards, on a quarter of the numbers:
 
     max(f(z + b)) = f(max(z) + b)
 
@@ -23,13 +23,16 @@ from handconv.layers import Conv2D, Layer, MaxPool2D
 
 
 class Step(Protocol):
-    """One entry of a plan."""
+    """One entry of a plan: what ``Layer`` and ``ConvolutionPooling`` have in common."""
 
-    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray: ...
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Compute the outputs, and remember what ``backward`` needs."""
 
-    def infer(self, inputs: NDArray[Any]) -> FloatArray: ...
+    def infer(self, inputs: NDArray[Any]) -> FloatArray:
+        """Compute the outputs, remembering nothing."""
 
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray: ...
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Turn the gradient by the outputs into the gradient by the inputs."""
 
 
 class ConvolutionPooling:
@@ -91,7 +94,7 @@ class ConvolutionPooling:
 
 
 def draw(layers: Sequence[Layer], *, fuse: bool = True) -> list[Step]:
-    """List the steps for built layers: convolution, [increasing activations], pooling -> ConvolutionPooling, [activations]."""
+    """List the steps for built layers: Conv2D, increasing activations, MaxPool2D -> ConvolutionPooling, activations."""
     steps: list[Step] = []
     position = 0
     while position < len(layers):

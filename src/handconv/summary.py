@@ -67,7 +67,7 @@ class Summary:
 
 def summarize(network: Network) -> Summary:
     """Describe a built network."""
-    sizes = {name: 0 for name in network.names}
+    sizes = dict.fromkeys(network.names, 0)
     for view in network.views:
         sizes[view.name.rpartition(".")[0]] += math.prod(view.shape)
     rows = tuple(

@@ -1,7 +1,7 @@
 """Models as plain values and named arrays: what every file format of a model holds.
 
-    description = {"format", "version", "layers": [{"class", "config"}, …], "input_shape", "dtype", "seed", "info"}
-    arrays      = the parameters by name, "0.weights" …; arrays of anything else have names that begin with "run/"
+description   {"format", "version", "layers": [{"class", "config"}, …], "input_shape", "dtype", "seed", "info"}
+arrays        the parameters by name, "0.weights" …; arrays of anything else have names that begin with "run/"
 """
 
 import os

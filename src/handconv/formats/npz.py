@@ -1,11 +1,13 @@
 """Models as NumPy's own .npz files: one array for each parameter, and a JSON text that says what they are.
 
-A file is written to a temporary name in the same folder, flushed and renamed, so that the old file stays until the new one is
-whole. Reading never unpickles anything, and trusts no header: sizes are checked before memory is allocated.
+A file is written to a temporary name in the same folder, flushed and renamed, so that the old file stays until the new
+one is whole. Reading never unpickles anything, and trusts no header: sizes are checked before memory is allocated.
 """
 
 import json
+import math
 import os
+import re
 import tempfile
 import zipfile
 import zlib
@@ -20,6 +22,15 @@ from handconv.errors import ModelFileError
 
 _METADATA = "metadata.json"
 _LARGEST = 1 << 32  # bytes that one array of a model may take
+
+#: The beginning of an array of numbers as NumPy writes it: type and shape. NumPy's own reader evaluates much more.
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(\|[biu]1|[<>][iu][248]|[<>]f[248])', 'fortran_order': False, "
+    rb"'shape': \(((?:\d+,)?|\d+(?:, \d+)+)\), \} *\n",
+    re.DOTALL,
+)
+#: What the standard library raises on files that are no archives; OSError where a damaged one leads it astray.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, RuntimeError)
 
 
 def save(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
@@ -43,23 +54,31 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
         FileNotFoundError: if there is no such file.
         ModelFileError: if the file is none of these, or damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if _METADATA not in archive.namelist():
-                raise ModelFileError(f"{path} is no handconv model: it holds no {_METADATA}. Give a file that save() wrote.")
-            metadata = json.loads(_read_metadata(archive))
-            arrays = {
-                info.filename.removesuffix(".npy"): _read_array(archive, info)
-                for info in archive.infolist()
-                if info.filename.endswith(".npy")
-            }
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, RecursionError) as error:
-        if isinstance(error, ModelFileError):
+    with Path(path).open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                metadata, arrays = _read(archive)
+        except ModelFileError:
             raise
-        raise ModelFileError(f"{path} is no handconv model, or is damaged ({error}). Give a file that save() wrote.") from error
+        except _UNREADABLE as error:
+            raise ModelFileError(
+                f"{path} is no handconv model, or is damaged ({error}). Give a file that save() wrote."
+            ) from error
     if not isinstance(metadata, dict):
         raise ModelFileError(f"{path} is damaged: its {_METADATA} is not an object. Give a file that save() wrote.")
     return arrays, metadata
+
+
+def _read(archive: zipfile.ZipFile) -> tuple[Any, dict[str, NDArray[Any]]]:
+    if _METADATA not in archive.namelist():
+        raise ModelFileError(
+            f"{archive.filename} is no handconv model: it has no {_METADATA}. Give a file that save() wrote."
+        )
+    return json.loads(_read_metadata(archive)), {
+        info.filename.removesuffix(".npy"): _read_array(archive, info)
+        for info in archive.infolist()
+        if info.filename.endswith(".npy")
+    }
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
@@ -72,8 +91,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -86,20 +105,15 @@ def _read_metadata(archive: zipfile.ZipFile) -> bytes:
 
 
 def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    """Read one array, once its header is known to promise no more than the entry holds."""
+    """Read one array in NumPy's format 1.0, whose header must be one that NumPy writes and fit the data to the byte."""
     if info.file_size > _LARGEST or info.compress_type != zipfile.ZIP_STORED:
-        raise ModelFileError(f"{archive.filename}: {info.filename} is larger than a model's array can be, or compressed.")
-    with archive.open(info) as entry:
-        version = np.lib.format.read_magic(entry)
-        if version != (1, 0):
-            raise ModelFileError(f"{archive.filename}: {info.filename} has the array format {version}, expected (1, 0).")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(entry)
-        count = 1
-        for size in shape:
-            count *= size
-        if dtype.hasobject or fortran or count < 0 or count * dtype.itemsize > info.file_size:
-            raise ModelFileError(f"{archive.filename}: {info.filename} promises an array that the file cannot hold.")
-        data = entry.read()
-    if len(data) != count * dtype.itemsize:
-        raise ModelFileError(f"{archive.filename}: {info.filename} is cut off or too long.")
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+        raise ModelFileError(f"{archive.filename}: {info.filename} is larger than an array can be, or compressed.")
+    data = archive.read(info)
+    start = 10 + int.from_bytes(data[8:10], "little")
+    header = _HEADER.fullmatch(data, 0, start)
+    if header is None:
+        raise ModelFileError(f"{archive.filename}: {info.filename} is no array of numbers in NumPy's format 1.0.")
+    dtype, shape = np.dtype(header[1].decode()), tuple(int(size) for size in header[2].split(b",") if size)
+    if math.prod(shape) * dtype.itemsize != len(data) - start:
+        raise ModelFileError(f"{archive.filename}: {info.filename} promises an array that the file does not hold.")
+    return np.frombuffer(data[start:], dtype).reshape(shape).copy()

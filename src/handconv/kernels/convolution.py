@@ -7,8 +7,8 @@ The plain algorithm, with x padded by zeros:
     dx[n, c, i·s + u, j·s + v]        +=  dz[n, f, i, j] · w[f, c, u, v]
 
 The row form (the idea of MEC, Cho and Brand 2017, arXiv 1706.06873, in the memory order of cuda-convnet): activations
-lie in memory as (H, C, W, N). ``expand`` makes one shifted copy for each kernel *column*, so that row r becomes a matrix
-(KW·C, OW·N). The KH rows under a window then lie one behind the other: rows[r : r + KH] *is* the patch matrix
+lie in memory as (H, C, W, N). ``expand`` makes one shifted copy for each kernel *column*, so that row r becomes a
+matrix (KW·C, OW·N). The KH rows under a window then lie one behind the other: rows[r : r + KH] *is* the patch matrix
 (KH·KW·C, OW·N) of one output row, as a view. Each of the three products is one batched ``np.matmul`` over output rows:
 
     z  = weights @ window           (F, KH·KW·C) @ (KH·KW·C, OW·N)
@@ -18,8 +18,8 @@ lie in memory as (H, C, W, N). ``expand`` makes one shifted copy for each kernel
 Only KW copies of the input are made where im2col makes KH·KW.
 
 Phases: where a pooling of ph x pw follows, outputs are computed split by their position in the pooling window,
-z = (ph, pw, OH/ph, F, OW/pw·N), so that each of the ph·pw candidates of the maximum is one contiguous array, and outputs that
-the pooling drops are never computed. Without pooling there is one phase.
+z = (ph, pw, OH/ph, F, OW/pw·N), so that each of the ph·pw candidates of the maximum is one contiguous array, and
+outputs that the pooling drops are never computed. Without pooling there is one phase.
 """
 
 from dataclasses import dataclass
@@ -119,7 +119,7 @@ def input_gradient(
         (pw, height, kernel_height * filters, cells), padded.dtype, padded, rows.before * row, (phase, row, line, item)
     )
     flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(kernel_width * channels, -1)  # (KW·C, KH·F)
-    width, batch = form.outputs[1], shape[-1]
+    batch = shape[-1]
     slots = _slots(form)
     parts = workspace.scratch("parts", (pw, height, kernel_width * channels, slots * batch), padded.dtype)
     parts[..., cells:] = 0
@@ -136,10 +136,11 @@ def _slots(form: RowForm) -> int:
 def _gathered(parts: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace) -> FloatArray:
     """Add up what each phase and kernel column sends to each input column: -> dx (H, C, W, N).
 
-    The padded input column i = o·step + r, with step = pw·s, hears from those parts whose first column has the remainder r:
-    part (phase, v) starts at column phase·s + v. Each line of a part is followed by as many zeros as the shift may take, so that all
-    lines of a row are shifted and added as one long run, and only the sum is put in its place: NumPy needs two to three times as
-    long for an addition whose operands are not contiguous, and for a copy it does not.
+    The padded input column i = o·step + r, with step = pw·s, hears from those parts whose first column has the
+    remainder r: part (phase, v) starts at column phase·s + v. Each line of a part is followed by as many zeros as the
+    shift may take, so that all lines of a row are shifted and added as one long run, and only the sum is put in its
+    place: NumPy needs two to three times as long for an addition whose operands are not contiguous, and for a copy it
+        does not.
     """
     pw, height, kernel_width, _, batch = parts.shape
     columns = form.geometry.columns
@@ -175,4 +176,6 @@ def _windows(expanded: FloatArray, form: RowForm) -> FloatArray:
     (ph, pw), rows = form.phases, form.geometry.rows
     phase, row, line, item = expanded.strides
     shape = (ph, pw, form.outputs[0], rows.window * expanded.shape[2], expanded.shape[3])
-    return np.ndarray(shape, expanded.dtype, expanded, 0, (row * rows.stride, phase, row * rows.stride * ph, line, item))
+    return np.ndarray(
+        shape, expanded.dtype, expanded, 0, (row * rows.stride, phase, row * rows.stride * ph, line, item)
+    )

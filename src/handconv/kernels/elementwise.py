@@ -43,7 +43,7 @@ def sigmoid_gradient(dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArr
 
 
 def tanh(x: FloatArray, out: FloatArray) -> FloatArray:
-    """Write tanh(x) to ``out``."""
+    """Write the hyperbolic tangent to ``out``."""
     return np.tanh(x, out=out)
 
 

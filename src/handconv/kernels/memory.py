@@ -65,6 +65,7 @@ class FreshMemory:
     """A workspace that allocates every array anew."""
 
     def keep(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """A new array."""
         return np.empty(shape, dtype)
 
     scratch = keep

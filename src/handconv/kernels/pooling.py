@@ -8,10 +8,10 @@ The plain algorithm, with s the stride and x padded by -inf (maximum) or 0 (mean
               dx[n, c, i·s + u, j·s + v]   += dy[n, c, i, j] / (KH·KW)
 
 The fast form works on whole arrays of *candidates*: candidate k holds, for all windows at once, the cell at offset k of
-the window. A tournament plays them one after another; ``beaten[k]`` remembers where candidate k was strictly greater than all
-before it, so that ties stay with the first. The last k that did so holds the maximum, and the gradient is handed out
-from the last candidate to the first by one product and one difference each. Comparing x with its maximum instead would send
-the gradient to every tie, and images with a blank border tie everywhere.
+the window. A tournament plays them one after another; ``beaten[k]`` remembers where candidate k was strictly greater
+than all before it, so that ties stay with the first. The last k that did so holds the maximum, and the gradient is
+handed out from the last candidate to the first by one product and one difference each. Comparing x with its maximum
+instead would send the gradient to every tie, and images with a blank border tie everywhere.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,11 @@ def candidates(x: FloatArray, geometry: Geometry) -> list[FloatArray]:
     """List the cells of all windows by their offset, row-major: padded (H, C, W, N) -> KH·KW views (OH, C, OW, N)."""
     (height, width), rows, columns = geometry.outputs, geometry.rows, geometry.columns
     return [
-        x[u : u + (height - 1) * rows.stride + 1 : rows.stride, :, v : v + (width - 1) * columns.stride + 1 : columns.stride]
+        x[
+            u : u + (height - 1) * rows.stride + 1 : rows.stride,
+            :,
+            v : v + (width - 1) * columns.stride + 1 : columns.stride,
+        ]
         for u in range(rows.window)
         for v in range(columns.window)
     ]
@@ -102,9 +106,7 @@ def max_pool(
     return y, beaten
 
 
-def max_pool_gradient(
-    dy: FloatArray, beaten: BoolArray, geometry: Geometry, workspace: Workspace
-) -> FloatArray:
+def max_pool_gradient(dy: FloatArray, beaten: BoolArray, geometry: Geometry, workspace: Workspace) -> FloatArray:
     """Route (OH, C, OW, N) back to the cells that won: -> (H, C, W, N)."""
     dx = _zeros(dy, geometry, workspace)
     route(dy, beaten, candidates(dx, geometry), add=geometry.overlaps, workspace=workspace)
@@ -129,7 +131,7 @@ def average_pool_gradient(dy: FloatArray, geometry: Geometry, workspace: Workspa
     targets = candidates(dx, geometry)
     share = dy * dy.dtype.type(1 / len(targets))
     for target in targets:
-        target += share
+        np.add(target, share, out=target)
     return unpadded(dx, geometry)
 
 

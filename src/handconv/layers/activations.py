@@ -24,9 +24,7 @@ class _Activation(Layer):
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         assert self._activated is not None
         dy = memory_view(dvalues)
-        return public_view(
-            self._gradient(dy, self._activated, self.workspace.keep("dinputs", dy.shape, self.dtype))
-        )
+        return public_view(self._gradient(dy, self._activated, self.workspace.keep("dinputs", dy.shape, self.dtype)))
 
     def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
         raise NotImplementedError
@@ -154,8 +152,8 @@ class Tanh(_Activation):
 class Softmax(Layer):
     """Turn scores into probabilities that sum to 1.
 
-    At the end of a classifier. Trained with cross-entropy, ``Sequential`` runs both as one, which is stable for any scores and
-    has the simple gradient (probabilities - truth) / N; this layer's own backward is the full Jacobian.
+    At the end of a classifier. Trained with cross-entropy, ``Sequential`` runs both as one, which is stable for any
+    scores and has the simple gradient (probabilities - truth) / N; this layer's own backward is the full Jacobian.
 
     Maths:
         y[n, k] = exp(x[n, k] - max x[n]) / sum over j of exp(x[n, j] - max x[n])
@@ -180,4 +178,5 @@ class Softmax(Layer):
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         y = self._probabilities
         assert y is not None
-        return y * (dvalues - np.sum(dvalues * y, axis=-1, keepdims=True))
+        dx: FloatArray = y * (dvalues - np.sum(dvalues * y, axis=-1, keepdims=True))
+        return dx

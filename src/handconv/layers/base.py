@@ -1,11 +1,11 @@
 """What a layer is: a shape in, a shape out, a forward pass, and the backward pass that mirrors it.
 
 A layer is written as two hooks. ``_forward`` gets the inputs with the batch innermost in memory, returns the outputs,
-and remembers what ``_backward`` needs when it is asked to; ``_backward`` turns the gradient of the loss by the outputs into
-the gradient by the inputs. The public ``forward`` and ``backward`` check shapes and build the layer at first use.
+and remembers what ``_backward`` needs when it is asked to; ``_backward`` turns the gradient of the loss by the outputs
+into the gradient by the inputs. The public ``forward`` and ``backward`` check shapes and build the layer at first use.
 
-A layer with parameters (``Weighted``) declares them; their values are views into two flat vectors, one of values and one of
-gradients, which belong to the model, or to the layer itself where it is used alone.
+A layer with parameters (``Weighted``) declares them; their values are views into two flat vectors, one of values and
+one of gradients, which belong to the model, or to the layer itself where it is used alone.
 """
 
 import inspect
@@ -114,7 +114,9 @@ class Layer:
 
     def bind(self, values: FloatArray, gradients: FloatArray) -> None:
         """Let the layer's parameters and gradients be views into these vectors; only for layers that declare any."""
-        raise TypeError(f"{type(self).__name__} declares parameters but is no subclass of Weighted; derive it from that.")
+        raise TypeError(
+            f"{type(self).__name__} declares parameters but is no subclass of Weighted; derive it from that."
+        )
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """Compute the outputs, and remember what ``backward`` needs.
@@ -172,11 +174,11 @@ class Layer:
             raise ValueError(f"{self._label} expects a batch (N, …), got a single number. Use x[None].")
         if self.input_shape is None:
             self.build(inputs.shape[1:], dtype=np.float64 if inputs.dtype == np.float64 else np.float32)
-        inputs = np.asarray(inputs, self.dtype)
-        if inputs.shape[1:] != self.input_shape and not self.elementwise:
+        inputs, expected = np.asarray(inputs, self.dtype), self.input_shape or ()
+        if inputs.shape[1:] != expected and not self.elementwise:
             raise ValueError(
-                f"{self._label} was built for inputs of shape (N, {_listed(self.input_shape)}), got {inputs.shape}."
-                + _channels_last_hint(self.input_shape, inputs.shape)
+                f"{self._label} was built for inputs of shape (N, {_listed(expected)}), got {inputs.shape}."
+                + _channels_last_hint(expected, inputs.shape)
             )
         return laid_out(inputs)
 
@@ -241,7 +243,8 @@ class Weighted(Layer):
 
         Args:
             dvalues: the gradient by the outputs.
-            skip_dinputs: leave out the gradient by the inputs, which the first layer of a network need not compute; an empty
+            skip_dinputs: leave out the gradient by the inputs, which the first layer of a network need not compute; an
+                empty
                 array is returned.
         """
         dvalues = self._returned(dvalues)

@@ -15,9 +15,9 @@ from handconv.layers.base import Initializer, Parameter, Shape, Weighted
 class Conv2D(Weighted):
     """Slide F filters over the image and answer, at each place, how well each one fits.
 
-    A filter is a small pattern of weights, one plane for each input channel. Because the same filter is used everywhere, a
-    feature is found wherever it lies, and the layer has few parameters. (Like every library of this field it computes the
-    cross-correlation: the filter is not flipped.)
+    A filter is a small pattern of weights, one plane for each input channel. Because the same filter is used
+    everywhere, a feature is found wherever it lies, and the layer has few parameters. (Like every library of this
+    field it computes the cross-correlation: the filter is not flipped.)
 
     Maths:
         z[n, f, i, j]  = b[f] + sum over c, u, v of w[f, c, u, v] · x[n, c, i·s + u - p, j·s + v - p]
@@ -103,7 +103,7 @@ class Conv2D(Weighted):
     @property
     def multiply_adds(self) -> int:
         """One multiplication for each output and weight of its filter."""
-        return math.prod(self.output_shape or ()) * self.weights[0].size
+        return math.prod(self.output_shape or ()) * math.prod(self.weights.shape[1:])
 
     def form(self, phases: tuple[int, int] = (1, 1)) -> kernel.RowForm:
         """The sizes of this convolution for the kernels, its outputs split by ``phases``."""

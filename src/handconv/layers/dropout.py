@@ -15,11 +15,12 @@ _LEVELS = 1 << 16
 class Dropout(Layer):
     """In training, silence a random share of the inputs and scale up the others; otherwise change nothing.
 
-    A network that cannot count on any single unit learns features that are useful on their own, which prevents overfitting.
-    Scaling by 1 / (1 - rate) keeps the expected value, so that nothing has to be done when predicting.
+    A network that cannot count on any single unit learns features that are useful on their own, which prevents
+    overfitting. Scaling by 1 / (1 - rate) keeps the expected value, so that nothing has to be done when predicting.
 
     Maths:
-        y = x · m        dx = dy · m        m = 0 with probability rate, else 1 / (1 - rate); the same m in both directions
+        y = x · m        dx = dy · m        m = 0 with probability rate, else 1 / (1 - rate); the same m in both
+        directions
     Args:
         rate: the share that is dropped, at least 0 and below 1 (held to 1/65536).
         name: the layer's name in ``summary`` and in files.
@@ -38,7 +39,8 @@ class Dropout(Layer):
         [[1.0, 1.0, 1.0]]
 
     References:
-        Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, Dropout, 2014, section 4 (inverted scaling: section 10).
+        Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, Dropout, 2014, section 4 (inverted scaling:
+        section 10).
     """
 
     elementwise: ClassVar[bool] = True

@@ -58,8 +58,8 @@ class _Pooling(Layer):
 class MaxPool2D(_Pooling):
     """Keep the greatest value of each window.
 
-    Where exactly a feature lies in the window stops mattering, and the image shrinks. In the backward pass the gradient is
-    routed to the one cell that gave the maximum; all others get nothing.
+    Where exactly a feature lies in the window stops mattering, and the image shrinks. In the backward pass the
+    gradient is routed to the one cell that gave the maximum; all others get nothing.
 
     Maths:
         y[n, c, i, j] = max over u, v of x[n, c, i·s + u - p, j·s + v - p]       (outside of the image: -inf)
@@ -70,7 +70,8 @@ class MaxPool2D(_Pooling):
         padding: cells of -inf around the image: a number, (rows, columns), "same" or "valid".
         name: the layer's name in ``summary`` and in files.
     Shapes:
-        input (N, C, H, W) -> output (N, C, OH, OW) with OH = (H + 2p - KH) // s + 1: rows that fill no window are dropped
+        input (N, C, H, W) -> output (N, C, OH, OW) with OH = (H + 2p - KH) // s + 1: rows that fill no window are
+        dropped
     Raises:
         ValueError: if an argument is out of range, or the window is larger than the image.
     Example:
@@ -92,9 +93,7 @@ class MaxPool2D(_Pooling):
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         assert self._beaten is not None
-        return public_view(
-            kernel.max_pool_gradient(memory_view(dvalues), self._beaten, self.geometry, self.workspace)
-        )
+        return public_view(kernel.max_pool_gradient(memory_view(dvalues), self._beaten, self.geometry, self.workspace))
 
 
 class AveragePool2D(_Pooling):

@@ -36,7 +36,7 @@ class Reshape(Layer):
         self.shape = tuple(shape) if isinstance(shape, tuple | list) else (0,)
         if self.shape.count(-1) > 1 or not all(is_whole(size) and (size >= 1 or size == -1) for size in self.shape):
             raise ValueError(
-                f"{type(self).__name__}: shape must be whole numbers of at least 1, one of them may be -1; got {shape!r}."
+                f"{type(self).__name__}: shape must be whole numbers of at least 1, one may be -1; got {shape!r}."
             )
 
     def infer_shape(self, input_shape: Shape) -> Shape:
@@ -67,7 +67,8 @@ class Reshape(Layer):
 class Flatten(Reshape):
     """Lay out each sample as one vector, in row-major order (C, H, W).
 
-    It stands between the convolutional part of a network, which thinks in images, and the dense part, which thinks in vectors.
+    It stands between the convolutional part of a network, which thinks in images, and the dense part, which thinks in
+    vectors.
 
     Maths:
         y[n, (c·H + i)·W + j] = x[n, c, i, j]

@@ -1,7 +1,8 @@
 """One BLAS thread: the products here are too small to share, and a fixed number of threads keeps the bits.
 
-Parallel work is done by worker processes instead (see ``handconv.training.workers``). threadpoolctl (extra ``cli``) sets
-the number of threads of a library that is loaded already; without it only the environment can, before NumPy is imported.
+Parallel work is done by worker processes instead (see ``handconv.training.workers``). threadpoolctl (extra ``cli``)
+sets the number of threads of a library that is loaded already; without it only the environment can, before NumPy is
+imported.
 """
 
 import contextlib
@@ -12,10 +13,9 @@ from handconv.errors import MissingExtraError
 from handconv.extras import require
 
 #: What the usual BLAS libraries read when they are loaded.
-ENVIRONMENT = {
-    name: "1"
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
-}
+ENVIRONMENT = dict.fromkeys(
+    ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS"), "1"
+)
 
 
 def is_limited() -> bool:

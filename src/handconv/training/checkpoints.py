@@ -1,8 +1,8 @@
 """Checkpoints: a run as it stands between two steps, in one file, from which it goes on to the same bits.
 
-A checkpoint is a model file (``handconv.load`` reads it) with the state of the run beside it: the optimizer's vectors, epoch and
-step, the sums of the epoch so far, the history, how the run was set up, and a fingerprint of its data. Random streams are
-derived from seed, epoch and step, so nothing else is needed of them.
+A checkpoint is a model file (``handconv.load`` reads it) with the state of the run beside it: the optimizer's vectors,
+epoch and step, the sums of the epoch so far, the history, how the run was set up, and a fingerprint of its data.
+Random streams are derived from seed, epoch and step, so nothing else is needed of them.
 
 Three files are kept: the last checkpoint, the one before it (``NAME.previous.npz``), and the best by validation
 (``NAME.best.npz``). Each is written under a temporary name, flushed and renamed.
@@ -41,7 +41,8 @@ class Checkpoint(Callback):
     Args:
         path: the file, ending in .npz; beside it stand ``NAME.previous.npz`` and ``NAME.best.npz``.
         every: seconds between two checkpoints within an epoch.
-        monitor: the figure that decides which epoch was the best: the last of its kind if it is a loss, the greatest otherwise.
+        monitor: the figure that decides which epoch was the best: the last of its kind if it is a loss, the greatest
+            otherwise.
 
     Raises:
         ValueError: if the name does not end in .npz, or ``every`` is not above 0.
@@ -86,15 +87,16 @@ class Checkpoint(Callback):
         if self.monitor in figures:
             sign = -1.0 if self.monitor.endswith("loss") else 1.0
             if sign * figures[self.monitor] >= max(sign * value for value in run.history[self.monitor]):
-                shutil.copyfile(self.path, (temporary := sibling(self.path, "best.tmp")))
-                os.replace(temporary, sibling(self.path, "best"))
+                temporary = sibling(self.path, "best.tmp")
+                shutil.copyfile(self.path, temporary)
+                temporary.replace(sibling(self.path, "best"))
 
     def _save(self, run: "Run") -> None:
         arrays = dict(run.network.named_parameters())
         arrays |= {f"{models.RUN}{name}": vector for name, vector in run.optimizer.state.items()}
         description = models.describe(run.network) | {"run": _state(run)}
         if self.path.exists():
-            os.replace(self.path, sibling(self.path, "previous"))
+            self.path.replace(sibling(self.path, "previous"))
         npz.save(self.path, arrays, description)
         self._saved_at = time.monotonic()
 
@@ -110,7 +112,7 @@ def sibling(path: Path, kind: str) -> Path:
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read a checkpoint as arrays and description; where the last is damaged or missing, the one before it, with a warning.
+    """Read a checkpoint as arrays and description; if it is damaged or missing, the one before it, with a warning.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -139,7 +141,9 @@ def resume(run: "Run", path: str | os.PathLike[str]) -> None:
     saved, present = description["run"], _state(run)
     here = models.describe(run.network)
     differences = [
-        name for name in ("layers", "input_shape", "dtype", "seed") if _plain(description.get(name)) != _plain(here[name])
+        name
+        for name in ("layers", "input_shape", "dtype", "seed")
+        if _plain(description.get(name)) != _plain(here[name])
     ]
     differences += [name for name in _FIXED if _plain(saved.get(name)) != _plain(present[name])]
     if differences:
@@ -198,7 +202,7 @@ def _state(run: "Run") -> dict[str, Any]:
 
 
 def fingerprint(samples: Samples) -> str:
-    """A short text that tells one set of samples from another: shapes, types, contents, which were chosen, and weights."""
+    """A short text that tells one set of samples from another: by shapes, types, contents, choice and weights."""
     digest = hashlib.blake2b(digest_size=16)
     for array in (samples.x, samples.y, samples.chosen, samples.weights):
         if array is None:
@@ -214,7 +218,9 @@ def _read_one(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     arrays, description = npz.load(path)
     state = description.get("run")
     if not isinstance(state, dict):
-        raise ModelFileError(f"{path} is a model, not a checkpoint: it has no state of a run. Give a file that Checkpoint wrote.")
+        raise ModelFileError(
+            f"{path} is a model, not a checkpoint: it has no state of a run. Give a file that Checkpoint wrote."
+        )
     if state.get("version") != _VERSION:
         raise ModelFileError(
             f"{path} is a checkpoint of version {state.get('version')!r}, this handconv reads {_VERSION}. "

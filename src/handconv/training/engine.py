@@ -1,9 +1,9 @@
 """The steps of an epoch: the gradient of each batch as a sum over shards, then one step of the optimizer.
 
-A batch is cut into shards of a fixed number of samples, so few that their activations stay in the processor's cache. Each
-shard's gradient is computed by itself, with its own random stream. Shard k is added to lane k mod ``LANES``, the lanes are
-added up in order, and every number of the parameter vector is updated on its own. Nothing of this depends on who computes a
-shard or updates a number: a crew of any size gets the same bits.
+A batch is cut into shards of a fixed number of samples, so few that their activations stay in the processor's cache.
+Each shard's gradient is computed by itself, with its own random stream. Shard k is added to lane k mod ``LANES``, the
+lanes are added up in order, and every number of the parameter vector is updated on its own. Nothing of this depends on
+who computes a shard or updates a number: a crew of any size gets the same bits.
 
     each member, at each step:   its lanes' shards -> lanes        meet
                                  its part of the vector: sum of the lanes, penalty, optimizer        meet
@@ -131,7 +131,8 @@ class Engine:
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[int]:
         """Train for one epoch, or until a pause is granted, yielding the number of steps done after each.
 
-        All members must stop after the same step: the first one grants a pause before a meeting, the others read that after it.
+        All members must stop after the same step: the first one grants a pause before a meeting, the others read that
+            after it.
 
         Raises:
             DivergenceError: if the loss becomes infinite or NaN.
@@ -212,6 +213,7 @@ class Engine:
                     where = f"the output of layer {name} ({type(layer).__name__})"
                     break
         return (
-            f"Training diverged in epoch {epoch + 1}, step {step + 1}: the loss is not finite; the first number that is "
-            f"not finite is in {where}. Use a smaller learning rate (it is {self.task.optimizer.current_learning_rate:g})."
+            f"Training diverged in epoch {epoch + 1}, step {step + 1}: the loss is not finite; the first number that "
+            f"is not finite is in {where}. "
+            f"Use a smaller learning rate (it is {self.task.optimizer.current_learning_rate:g})."
         )

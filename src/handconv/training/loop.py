@@ -101,7 +101,8 @@ class Solo:
     def epoch(self, epoch: int, first_step: int) -> Iterator[NDArray[np.float64]]:
         """Train for one epoch or to a pause, yielding the sums after each step."""
         self._board.control[...] = 0
-        for self.steps_done in self._engine.epoch(epoch, first_step):
+        for done in self._engine.epoch(epoch, first_step):
+            self.steps_done = done
             yield self.sums
 
     def pause(self) -> None:
@@ -135,7 +136,8 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
             run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
             run.sums[...] = 0
             run.history.append(figures)
-            enough = any([callback.on_epoch_end(run, figures) for callback in run.callbacks])
+            for callback in run.callbacks:
+                enough |= callback.on_epoch_end(run, figures) is True
             _heed_signal(run)
         for callback in run.callbacks:
             callback.on_train_end(run)
@@ -204,7 +206,7 @@ def _signals_stop(run: Run) -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         run.stop(number)
         signal.signal(number, before[signal.Signals(number)] or signal.SIG_DFL)
 

@@ -58,9 +58,13 @@ def checked_inputs(x: object, input_shape: tuple[int, ...] | None = None, *, nam
     """Check that ``x`` holds at least one finite sample of numbers, of the expected shape if that is known."""
     array = np.asarray(x)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold numbers, got an array of {array.dtype}. Convert it with x.astype('float32').")
+        raise TypeError(
+            f"{name} must hold numbers, got an array of {array.dtype}. Convert it with x.astype('float32')."
+        )
     if array.ndim < 2:
-        raise ValueError(f"{name} must be a batch of samples (N, …), got shape {array.shape}. A single sample? Use x[None].")
+        raise ValueError(
+            f"{name} must be a batch of samples (N, …), got shape {array.shape}. A single sample? Use x[None]."
+        )
     if input_shape is not None and array.shape[1:] != input_shape:
         channels_last = array.ndim == 4 and array.shape[1:] == (*input_shape[1:], input_shape[0])
         raise ValueError(
@@ -72,7 +76,9 @@ def checked_inputs(x: object, input_shape: tuple[int, ...] | None = None, *, nam
     if array.dtype.kind == "f":
         for start in range(0, len(array), 4096):
             if not np.isfinite(array[start : start + 4096]).all():
-                raise ValueError(f"{name} must be finite, got NaN or infinity. Clean it, with np.nan_to_num(x) for one.")
+                raise ValueError(
+                    f"{name} must be finite, got NaN or infinity. Clean it, with np.nan_to_num(x) for one."
+                )
     return array
 
 

@@ -1,18 +1,18 @@
 """Worker processes that share the steps of a run.
 
-Threads would not help: NumPy calls of a few microseconds hand Python's lock to and fro. So each worker is a process with a
-copy of the layers, over one shared set of arrays: parameters, gradients by lane, the optimizer's state, the board. At each step
-a worker computes its lanes, meets the others, updates its part of the parameters, and meets them again (see
-``handconv.training.engine``). The parent computes nothing; it starts an epoch, watches, and reports, so that a death, Ctrl-C or a
-slow callback never holds up the arithmetic.
+Threads would not help: NumPy calls of a few microseconds hand Python's lock to and fro. So each worker is a process
+with a copy of the layers, over one shared set of arrays: parameters, gradients by lane, the optimizer's state, the
+board. At each step a worker computes its lanes, meets the others, updates its part of the parameters, and meets them
+again (see ``handconv.training.engine``). The parent computes nothing; it starts an epoch, watches, and reports, so
+that a death, Ctrl-C or a slow callback never holds up the arithmetic.
 
     parent   start ─────────────── watch the board, the pipes and the processes ─────────────── figures
     worker 0       lanes 0, 2, …  │ part 0 │  lanes 0, 2, …  │ part 0 │ …
     worker 1       lanes 1, 3, …  │ part 1 │  lanes 1, 3, …  │ part 1 │ …
                                   meet     meet
 
-Shared arrays have no name that could be left behind: they are inherited (fork) or handed over as open files (spawn), and the
-system frees them with the last process. A worker whose parent is gone ends at the next meeting.
+Shared arrays have no name that could be left behind: they are inherited (fork) or handed over as open files (spawn),
+and the system frees them with the last process. A worker whose parent is gone ends at the next meeting.
 """
 
 import contextlib
@@ -33,7 +33,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Semaphore
-from typing import Any, Literal, Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -55,15 +56,16 @@ def usable_cores() -> int:
         >>> usable_cores() >= 1
         True
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
     with contextlib.suppress(OSError, ValueError, IndexError):
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            quota, period = file.read().split()
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
         cores = min(cores, max(1, int(quota) // int(period)))
     return max(1, cores)
 
 
-def worker_count(workers: int | Literal["auto"]) -> int:
+def worker_count(workers: object) -> int:
     """Read a number of workers; "auto" is the number of usable cores.
 
     Raises:
@@ -82,7 +84,7 @@ class SharedArray:
     def __init__(self, context: BaseContext, shape: tuple[int, ...], dtype: DTypeLike) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
         size = int(np.prod(shape)) * self.dtype.itemsize
-        self._memory = context.RawArray(ctypes.c_byte, max(1, size))  # type: ignore[attr-defined]
+        self._memory = context.RawArray(ctypes.c_byte, max(1, size))
 
     @classmethod
     def like(cls, context: BaseContext, array: NDArray[Any]) -> Self:
@@ -95,14 +97,14 @@ class SharedArray:
     def array(self) -> NDArray[Any]:
         """The array itself, over the shared memory."""
         count = int(np.prod(self.shape))
-        return np.frombuffer(self._memory, self.dtype, count).reshape(self.shape)
+        return np.frombuffer(memoryview(self._memory), self.dtype, count).reshape(self.shape)
 
 
 class Meeting:
     """A barrier that is quick when all are nearly there: members try for a while before they sleep.
 
-    Each member has a door; who arrives opens the doors of all others and passes through its own once for each of them. Two sets
-    of doors take turns, so that a quick member at the next meeting opens none of this one.
+    Each member has a door; who arrives opens the doors of all others and passes through its own once for each of them.
+    Two sets of doors take turns, so that a quick member at the next meeting opens none of this one.
     """
 
     def __init__(self, context: BaseContext, size: int) -> None:
@@ -207,7 +209,7 @@ class Workers:
             optimizer.state[name][...] = shared.array
 
     def epoch(self, epoch: int, first_step: int) -> Iterator[NDArray[np.float64]]:
-        """Let the workers train for one epoch or to a pause, yielding the board's sums from time to time, and at the end."""
+        """Let the workers train for one epoch or to a pause, yielding the sums from time to time, and at the end."""
         self._arrays["control"].array[...] = 0
         for pipe in self._pipes:
             pipe.send((epoch, first_step))
@@ -334,14 +336,14 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
             while os.getppid() == parent:
                 if pipe.poll(_PARENT_EVERY):
                     done = 0
-                    for done in engine.epoch(*pipe.recv()):
-                        pass
+                    for steps in engine.epoch(*pipe.recv()):
+                        done = steps
                     pipe.send(("done", (task.optimizer.iterations, done)))
     except DivergenceError as error:
         pipe.send(("diverged", str(error)))
         pipe.recv()  # until the parent ends this process
     except EOFError:
         return  # the parent is done
-    except Exception:  # whatever it is, the parent must hear of it
+    except Exception:  # noqa: BLE001 - whatever it is, the parent must hear of it
         pipe.send(("failed", traceback.format_exc()))
         pipe.recv()
