@@ -19,7 +19,8 @@ def pair(owner: str, name: str, value: int | Sequence[int], *, least: int = 1) -
     both = (value, value) if is_whole(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
     if len(both) != 2 or not all(is_whole(number) and number >= least for number in both):
         raise ValueError(
-            f"{owner}: {name} must be a whole number of at least {least}, or a pair (rows, columns), got {value!r}."
+            f"{owner}: {name} must be a whole number of at least {least} or a pair of them (rows, columns), "
+            f"got {value!r}."
         )
     return int(both[0]), int(both[1])
 

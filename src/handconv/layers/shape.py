@@ -36,7 +36,8 @@ class Reshape(Layer):
         self.shape = tuple(shape) if isinstance(shape, tuple | list) else (0,)
         if self.shape.count(-1) > 1 or not all(is_whole(size) and (size >= 1 or size == -1) for size in self.shape):
             raise ValueError(
-                f"{type(self).__name__}: shape must be whole numbers of at least 1, one may be -1; got {shape!r}."
+                f"{type(self).__name__}: shape must be whole numbers of at least 1, one of them may be -1; "
+                f"got {shape!r}."
             )
 
     def infer_shape(self, input_shape: Shape) -> Shape:
