@@ -85,7 +85,7 @@ class Network:
 
     def count_parameters(self, input_shape: Sequence[int]) -> int:
         """How many parameters the layers have for this input shape; nothing is allocated."""
-        shape, count = tuple(input_shape), 0
+        shape, count = _checked_shape(input_shape), 0
         for layer in self.layers:
             output_shape = layer.infer_shape(shape)
             count += sum(parameter.size for parameter in layer.declare(shape))
@@ -94,7 +94,7 @@ class Network:
 
     def build(self, input_shape: Sequence[int]) -> None:
         """Work out all shapes, allocate the vectors, initialise the parameters and draw the plan."""
-        shape = tuple(int(size) for size in input_shape)
+        shape = input_shape = _checked_shape(input_shape)
         self.views = self._lay_out(shape)
         size = self.views[-1].place.stop if self.views else 0
         self.parameters, self.gradients = np.zeros(size, self.dtype), np.zeros(size, self.dtype)
@@ -102,7 +102,7 @@ class Network:
         for layer, place in zip(self.layers, self._places, strict=True):
             values, gradients = self.parameters[place], self.gradients[place]
             shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
-        self.input_shape = tuple(int(size) for size in input_shape)
+        self.input_shape = input_shape
         self.plan = plan.draw(self.layers, fuse=self.fuse)
 
     def _lay_out(self, shape: Shape) -> tuple[ParameterView, ...]:
@@ -231,6 +231,17 @@ class Network:
             self.build(np.shape(x)[1:])
 
 
+def _checked_shape(input_shape: object) -> Shape:
+    """Check the shape of one sample."""
+    sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
+    if not sizes or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
+        raise ValueError(
+            f"input_shape must be whole numbers of at least 1, the shape of one sample as in (1, 28, 28); "
+            f"got {input_shape!r}."
+        )
+    return tuple(int(size) for size in sizes)
+
+
 def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     """Name each layer by its own name or its place, and check that they are layers and named apart."""
     if not layers:
@@ -240,8 +251,11 @@ def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
             raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
     if len({id(layer) for layer in layers}) < len(layers):
         raise ValueError("Each layer may stand in a network once; make a new one for each place.")
-    names = tuple(layer.name or str(place) for place, layer in enumerate(layers))
+    names = tuple(str(layer.name or place) for place, layer in enumerate(layers))
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(f"Names of layers must differ, got {twice[0]!r} twice.")
+    for name in names:
+        if not name.isprintable() or "/" in name or "\\" in name:
+            raise ValueError(f"A layer's name must be one line of text without slashes, got {name!r}.")
     return names

@@ -92,7 +92,7 @@ def checked_weights(
     if weights.shape != (samples,):
         raise ValueError(f"sample_weights must be one number a sample, shape ({samples},), got shape {weights.shape}.")
     if class_weights is not None:
-        classes = y if y.ndim == 1 else y.argmax(axis=1)
+        classes = _classes(y)
         for label, weight in class_weights.items():
             if not isinstance(label, int | np.integer):
                 raise TypeError(f"class_weights maps class numbers to weights, got the key {label!r}.")
@@ -107,9 +107,7 @@ def split(samples: Samples, share: float, generator: np.random.Generator) -> tup
     if not 0 < share < 1:
         raise ValueError(f"validation_split is the share held back, above 0 and below 1; got {share!r}.")
     count = len(samples)
-    labels = samples.y if samples.y.ndim == 1 else samples.y.argmax(axis=1)
-    if labels.dtype.kind == "f":
-        labels = np.zeros(count, np.intp)  # numbers, not classes: nothing to stratify by
+    labels = _classes(samples.y)
     shuffled = generator.permutation(count)
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     # Every (1 / share)-th sample of this list is held back, so each class gives its share to within one sample.
@@ -123,3 +121,11 @@ def split(samples: Samples, share: float, generator: np.random.Generator) -> tup
         dataclasses.replace(samples, chosen=np.flatnonzero(~held)),
         dataclasses.replace(samples, chosen=np.flatnonzero(held)),
     )
+
+
+def _classes(y: NDArray[Any]) -> NDArray[Any]:
+    """The class of each sample (N,): class numbers as they are, a single output's 0 or 1, or the greatest of a row."""
+    if y.ndim == 1:
+        return y
+    rows = y.reshape(len(y), -1)
+    return (rows[:, 0] > 0.5).astype(np.intp) if rows.shape[1] == 1 else rows.argmax(axis=1)
