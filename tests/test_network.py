@@ -1,0 +1,358 @@
+"""A network: one vector of parameters and one of gradients, and a chain of layers over them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handconv.kernels.memory import FRESH
+from handconv.layers import Conv2D, Dense, Dropout, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Softmax, Tanh
+from handconv.layers.base import Parameter
+from handconv.network import Network
+from helpers import assert_close
+from oracles import (
+    dense_backward,
+    dense_forward,
+    numerical_gradient,
+    penalty,
+    penalty_gradient,
+    relu_backward,
+    relu_forward,
+)
+
+IMAGE = (2, 6, 6)
+
+
+def small(**options: Any) -> Network:
+    """A network with two layers of parameters, the first after a layer without."""
+    layers = [Tanh(), Conv2D(3, 3, l1=0.1, l2=0.2, name="conv"), ReLU(), Flatten(), Dense(4, bias_l2=0.3), Softmax()]
+    return Network(layers, **{"input_shape": IMAGE, "seed": 0, "dtype": "float64"} | options)
+
+
+class TestVectors:
+    def test_named_parameters_are_paths_in_the_order_of_the_layers(self) -> None:
+        named = small().named_parameters()
+        assert {name: array.shape for name, array in named.items()} == {
+            "conv.weights": (3, 2, 3, 3), "conv.biases": (3,), "4.weights": (48, 4), "4.biases": (4,),
+        }  # fmt: skip
+        assert list(named) == ["conv.weights", "conv.biases", "4.weights", "4.biases"]
+
+    def test_named_parameters_lie_one_after_another_in_the_vector(self) -> None:
+        network = small()
+        network.parameters[...] = np.arange(network.parameters.size)
+        joined = np.concatenate([array.ravel() for array in network.named_parameters().values()])
+        np.testing.assert_array_equal(joined, np.arange(network.parameters.size))
+
+    def test_layers_hold_views_into_the_vectors(self) -> None:
+        network = small()
+        conv: Any = network.layers[1]
+        network.parameters[...] = 2
+        network.gradients[...] = 3
+        assert (conv.weights == 2).all()
+        assert (conv.dbiases == 3).all()
+        conv.weights = np.zeros((3, 2, 3, 3))
+        assert (network.parameters[:54] == 0).all()
+
+    def test_backward_fills_the_vector_of_gradients(self, rng: np.random.Generator) -> None:
+        network = small()
+        network.backward(rng.normal(size=network.forward(rng.normal(size=(2, *IMAGE))).shape))
+        conv, dense = network.layers[1], network.layers[4]
+        parts = [conv.dweights, conv.dbiases, dense.dweights, dense.dbiases]  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(network.gradients, np.concatenate([part.ravel() for part in parts]))
+
+    def test_bind_lets_the_layers_use_other_vectors(self, rng: np.random.Generator) -> None:
+        network = small()
+        before, x = network.gradients, rng.normal(size=(2, *IMAGE))
+        parameters, gradients = np.ones_like(network.parameters), np.zeros_like(before)
+        network.bind(parameters, gradients)
+        network.backward(np.ones_like(network.forward(x)) * np.arange(4))
+        assert network.parameters is parameters
+        assert (network.layers[1].weights == 1).all()  # type: ignore[attr-defined]
+        assert gradients.any()
+        assert not before.any()
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_everything_has_the_networks_dtype(self, dtype: str) -> None:
+        network = small(dtype=dtype)
+        outputs = network.forward(np.zeros((1, *IMAGE)))
+        assert {network.parameters.dtype, network.gradients.dtype, outputs.dtype, network.backward(outputs).dtype} == {
+            np.dtype(dtype)
+        }
+
+    def test_count_parameters_allocates_nothing(self) -> None:
+        network = Network([Dense(10**6), Dense(10**6)])
+        assert network.count_parameters((10**6,)) == 2 * (10**12 + 10**6)
+        assert network.parameters.size == 0
+
+    def test_count_parameters_counts_what_build_makes(self) -> None:
+        network = small(input_shape=None)
+        count = network.count_parameters(IMAGE)
+        network.build(IMAGE)
+        assert count == network.parameters.size == 57 + 196
+
+    def test_a_network_without_parameters_has_empty_vectors(self) -> None:
+        network = Network([ReLU(), Flatten()], input_shape=IMAGE)
+        assert network.parameters.size == network.gradients.size == 0
+        assert network.penalty() == 0
+
+    def test_decayed_leaves_out_biases(self) -> None:
+        network = small()
+        assert [(place.start, place.stop) for place in network.decayed()] == [(0, 54), (57, 249)]
+
+
+class TestBuilding:
+    def test_shapes_follow_from_the_input_shape(self) -> None:
+        network = small()
+        assert [layer.output_shape for layer in network.layers] == [IMAGE, (3, 4, 4), (3, 4, 4), (48,), (4,), (4,)]
+        assert (network.input_shape, network.output_shape, network.built) == (IMAGE, (4,), True)
+
+    @pytest.mark.parametrize("run", [Network.forward, Network.infer])
+    def test_without_an_input_shape_the_first_batch_tells(self, run: Any) -> None:
+        network = small(input_shape=None)
+        assert (network.built, network.output_shape, network.parameters.size) == (False, (), 0)
+        run(network, np.zeros((5, *IMAGE)))
+        assert (network.built, network.input_shape) == (True, IMAGE)
+
+    def test_the_seed_decides_the_initial_values(self) -> None:
+        first, second, other = small(seed=1), small(seed=1), small(seed=2)
+        np.testing.assert_array_equal(first.parameters, second.parameters)
+        assert not np.array_equal(first.parameters, other.parameters)
+
+    def test_layers_start_from_different_values(self) -> None:
+        network = Network([Dense(3), Dense(3)], input_shape=(3,), seed=0)
+        values = network.named_parameters()
+        assert not np.array_equal(values["0.weights"], values["1.weights"])
+
+    def test_the_values_do_not_depend_on_when_it_is_built(self) -> None:
+        late = small(input_shape=None)
+        late.build(list(IMAGE))
+        np.testing.assert_array_equal(late.parameters, small().parameters)
+
+    @pytest.mark.parametrize("input_shape", [784, (), (0,), (1, -28, 28), (None, 28), (1.5,), "28"])
+    def test_the_input_shape_must_be_whole_numbers(self, input_shape: Any) -> None:
+        with pytest.raises(ValueError, match=r"input_shape must be whole numbers of at least 1.*got "):
+            Network([Dense(1)], input_shape=input_shape)
+
+    def test_layers_that_do_not_fit_together_name_the_layer(self) -> None:
+        with pytest.raises(ValueError, match=r"Dense 'head' expects.*Flatten"):
+            Network([Conv2D(2, 3), Dense(3, name="head")], input_shape=IMAGE)
+
+    def test_an_empty_network_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="needs at least one layer, got an empty list"):
+            Network([])
+
+    def test_what_is_no_layer_is_an_error(self) -> None:
+        with pytest.raises(TypeError, match=r"made of layers, got 'relu'\. Derive your own from handconv\.Layer"):
+            Network([Dense(1), "relu"])  # type: ignore[list-item]
+
+    def test_the_same_layer_twice_is_an_error(self) -> None:
+        dense = Dense(3)
+        with pytest.raises(ValueError, match="may stand in a network once; make a new one"):
+            Network([dense, ReLU(), dense])
+
+    @pytest.mark.parametrize("names", [("a", "a"), ("1", None)])
+    def test_two_layers_of_one_name_are_an_error(self, names: tuple[str, str | None]) -> None:
+        with pytest.raises(ValueError, match=f"Names of layers must differ, got '{names[0]}' twice"):
+            Network([Dense(1, name=name) for name in names])
+
+    @pytest.mark.parametrize("name", ["run/1", "..\\x", "two\nlines", "nul\0", "\ud800"])
+    def test_names_must_be_fit_for_files(self, name: str) -> None:
+        with pytest.raises(ValueError, match="name must be one line of text without slashes, got "):
+            Network([Dense(1, name=name)])
+
+    @pytest.mark.parametrize("dtype", ["int32", "float16", "complex128"])
+    def test_the_dtype_must_be_float32_or_float64(self, dtype: str) -> None:
+        with pytest.raises(ValueError, match=f"dtype must be float32 or float64, got {dtype}"):
+            small(dtype=dtype)
+
+
+class TestForwardAndBackward:
+    def test_equal_the_oracles_one_after_the_other(self, rng: np.random.Generator) -> None:
+        network = Network([Dense(5), ReLU(), Dense(2)], input_shape=(3,), seed=0, dtype="float64")
+        x, dy = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+        w, b, w2, b2 = network.named_parameters().values()
+        hidden = dense_forward(x, w, b)
+        active = relu_forward(hidden)
+        assert_close(network.forward(x), dense_forward(active, w2, b2))
+        dactive, dw2, db2 = dense_backward(active, w2, dy)
+        dx, dw, db = dense_backward(x, w, relu_backward(hidden, dactive))
+        assert_close(network.backward(dy), dx)
+        assert_close(network.gradients, np.concatenate([part.ravel() for part in (dw, db, dw2, db2)]))
+
+    def test_gradients_agree_with_central_differences(self, rng: np.random.Generator) -> None:
+        network = small()
+        x, dy = rng.normal(size=(2, *IMAGE)), rng.normal(size=(2, 4))
+
+        def objective(parameters: np.ndarray) -> float:
+            network.parameters[...] = parameters
+            return float(np.sum(network.infer(x) * dy))
+
+        start = network.parameters.copy()
+        expected = numerical_gradient(objective, start)
+        objective(start)
+        network.forward(x)
+        network.backward(dy)
+        np.testing.assert_allclose(network.gradients, expected, atol=1e-8)
+
+    def test_infer_equals_forward_out_of_training(self, rng: np.random.Generator) -> None:
+        network = Network([Dense(5), Dropout(0.5), Dense(2)], input_shape=(3,), seed=0)
+        x = rng.normal(size=(4, 3))
+        np.testing.assert_array_equal(network.infer(x), network.forward(x))
+
+    def test_training_reaches_the_layers(self) -> None:
+        network = Network([Dropout(0.5)], input_shape=(50,))
+        network.set_generator(np.random.default_rng(0))
+        assert (network.forward(np.ones((2, 50)), True) == 0).any()
+        assert (network.forward(np.ones((2, 50))) == 1).all()
+
+    def test_one_generator_serves_all_random_layers_in_order(self) -> None:
+        def masks(seed: int) -> list[Any]:
+            network = Network([Dropout(0.5), Dropout(0.5)], input_shape=(50,))
+            network.set_generator(np.random.default_rng(seed))
+            network.forward(np.ones((2, 50)), True)
+            return [layer.mask for layer in network.layers]  # type: ignore[attr-defined]
+
+        np.testing.assert_array_equal(masks(1), masks(1))
+        assert not np.array_equal(*masks(1))
+
+    @pytest.mark.parametrize("fuse", [True, False])
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            lambda: [Conv2D(3, 3), LeakyReLU(), MaxPool2D(2), Flatten(), Dense(2)],
+            lambda: [Conv2D(3, 3), Tanh(), Flatten(), Dense(2)],
+            lambda: [Flatten(), Dense(3), ReLU(), Dense(2)],
+            lambda: [Tanh(), MaxPool2D(2), Conv2D(2, 2), Flatten(), Dense(2)],
+        ],
+    )
+    def test_skip_dinputs_leaves_out_the_input_gradient_alone(
+        self, layers: Any, fuse: bool, rng: np.random.Generator
+    ) -> None:
+        network = Network(layers(), input_shape=IMAGE, seed=0, fuse=fuse)
+        x, dy = rng.normal(size=(3, *IMAGE)), rng.normal(size=(3, 2))
+        network.forward(x)
+        assert network.backward(dy).shape == x.shape
+        expected, network.gradients[...] = network.gradients.copy(), 0
+        network.forward(x)
+        assert network.backward(dy, skip_dinputs=True).size == 0
+        np.testing.assert_array_equal(network.gradients, expected)
+
+    def test_skip_dinputs_without_parameters_runs_no_layer(self) -> None:
+        network = Network([ReLU(), Flatten()], input_shape=IMAGE)
+        network.forward(np.ones((1, *IMAGE)))
+        network.backward(np.ones((1, 72)), skip_dinputs=True)
+        assert network.layers[1].dinputs is None
+
+    def test_logits_leave_out_a_final_softmax(self, rng: np.random.Generator) -> None:
+        network = small()
+        x = rng.normal(size=(3, *IMAGE))
+        logits = network.forward(x, logits=True)
+        np.testing.assert_array_equal(network.infer(x, logits=True), logits)
+        np.testing.assert_allclose(network.infer(x), Softmax().forward(logits))
+
+    def test_backward_from_logits_begins_before_a_final_softmax(self, rng: np.random.Generator) -> None:
+        network = small(fuse=False)
+        network.forward(rng.normal(size=(3, *IMAGE)), logits=True)
+        dlogits = rng.normal(size=(3, 4))
+        through_layers = dlogits
+        for layer in reversed(network.layers[:-1]):
+            through_layers = layer.backward(through_layers)
+        np.testing.assert_allclose(network.backward(dlogits, logits=True), through_layers)
+
+    def test_logits_of_a_network_without_softmax_are_its_outputs(self) -> None:
+        network = Network([Dense(2)], input_shape=(3,))
+        assert not network.ends_in_softmax
+        np.testing.assert_array_equal(network.infer(np.ones((1, 3)), logits=True), network.infer(np.ones((1, 3))))
+
+
+class TestMemory:
+    def test_outputs_belong_to_the_caller(self) -> None:
+        network = small()
+        first = network.infer(np.ones((2, *IMAGE)))
+        kept = first.copy()
+        network.infer(np.zeros((2, *IMAGE)))
+        np.testing.assert_array_equal(first, kept)
+
+    def test_reused_memory_gives_the_same_numbers(self, rng: np.random.Generator) -> None:
+        fresh, reusing = small(), small()
+        reusing.reuse_memory()
+        for count in (3, 5, 1, 3):  # batches that grow and shrink
+            x, dy = rng.normal(size=(count, *IMAGE)), rng.normal(size=(count, 4))
+            np.testing.assert_array_equal(fresh.forward(x), reusing.forward(x))
+            np.testing.assert_array_equal(fresh.backward(dy), reusing.backward(dy))
+            np.testing.assert_array_equal(fresh.gradients, reusing.gradients)
+
+    def test_fresh_memory_ends_the_reuse(self) -> None:
+        network = small()
+        network.reuse_memory()
+        network.fresh_memory()
+        assert all(layer.workspace is FRESH for layer in network.layers)
+
+
+class TestPenalty:
+    def test_equals_the_oracle(self) -> None:
+        network = small()
+        named = network.named_parameters()
+        named["4.biases"][...] = [1, 2, -3, 0]
+        expected = penalty(named["conv.weights"], 0.1, 0.2) + 0.3 * 14
+        assert network.penalty() == pytest.approx(expected, rel=1e-12)
+
+    def test_gradient_equals_the_oracle(self) -> None:
+        network = small()
+        gradients = np.ones_like(network.parameters)
+        network.add_penalty_gradients(gradients)
+        parts = [
+            penalty_gradient(array, *{"conv.weights": (0.1, 0.2), "4.biases": (0, 0.3)}.get(name, (0, 0))).ravel()
+            for name, array in network.named_parameters().items()
+        ]
+        assert_close(gradients, 1 + np.concatenate(parts))
+
+    def test_gradient_agrees_with_central_differences(self) -> None:
+        network = small()
+        gradients = np.zeros_like(network.parameters)
+        network.add_penalty_gradients(gradients)
+
+        def objective(parameters: np.ndarray) -> float:
+            network.parameters[...] = parameters
+            return network.penalty()
+
+        np.testing.assert_allclose(gradients, numerical_gradient(objective, network.parameters.copy()), atol=1e-7)
+
+    def test_gradient_of_parts_adds_up_to_the_whole(self) -> None:
+        network = small()
+        size = network.parameters.size
+        whole, parts = np.zeros(size), np.zeros(size)
+        network.add_penalty_gradients(whole)
+        for start in range(0, size, 40):  # across the borders of the parameters
+            network.add_penalty_gradients(parts, slice(start, start + 40))
+        np.testing.assert_array_equal(parts, whole)
+
+    def test_biases_are_exempt_unless_asked(self) -> None:
+        network = Network([Dense(2, l1=1, l2=1)], input_shape=(1,), seed=0)
+        network.parameters[...] = [0, 0, 5, 5]
+        assert network.penalty() == 0
+
+
+class TestOwnLayers:
+    def test_parameters_of_a_layer_of_ones_own_join_the_vector(self) -> None:
+        class Scale(Dense):
+            def declare(self, input_shape: tuple[int, ...]) -> tuple[Parameter, ...]:
+                weights, biases = super().declare(input_shape)
+                return biases, weights
+
+        network = Network([Scale(2, name="s")], input_shape=(3,), seed=0)
+        assert list(network.named_parameters()) == ["s.biases", "s.weights"]
+        assert network.layers[0].weights.base is network.parameters.base or network.parameters.size == 8  # type: ignore[attr-defined]
+
+    def test_a_layer_without_parameters_needs_two_hooks_alone(self) -> None:
+        class Double(Layer):
+            def _forward(self, x: Any, *, training: bool, remember: bool) -> Any:
+                return 2 * x
+
+            def _backward(self, dvalues: Any) -> Any:
+                return 2 * dvalues
+
+        network = Network([Double(), Dense(1)], input_shape=(2,), seed=0)
+        x = np.ones((1, 2))
+        np.testing.assert_allclose(network.forward(x), network.layers[1].forward(2 * x))
+        assert network.backward(np.ones((1, 1))).shape == (1, 2)
