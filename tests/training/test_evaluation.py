@@ -1,0 +1,87 @@
+"""Running a network over many samples: the same numbers whatever the batch."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handconv.layers import Conv2D, Dense, Flatten, ReLU, Softmax
+from handconv.losses import CategoricalCrossentropy, SoftmaxCategoricalCrossentropy
+from handconv.network import Network
+from handconv.training.evaluation import evaluate, outputs, predict
+from handconv.training.samples import Samples
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network(
+        [Conv2D(2, 3), ReLU(), Flatten(), Dense(3), Softmax()], input_shape=(1, 5, 5), seed=0, dtype="float64"
+    )
+
+
+@pytest.fixture
+def samples(rng: np.random.Generator) -> Samples:
+    return Samples(rng.normal(size=(23, 1, 5, 5)), rng.integers(0, 3, 23))
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 5, 23, 100])
+class TestAnyBatchSize:
+    def test_predict_gives_all_outputs_in_order(self, network: Network, samples: Samples, batch_size: Any) -> None:
+        np.testing.assert_allclose(predict(network, samples.x, batch_size), network.infer(samples.x), rtol=1e-12)
+
+    def test_evaluate_gives_the_mean_over_all_samples(
+        self, network: Network, samples: Samples, batch_size: Any
+    ) -> None:
+        figures = evaluate(network, SoftmaxCategoricalCrossentropy(), samples, batch_size, logits=True)
+        probabilities = network.infer(samples.x)
+        assert figures["loss"] == pytest.approx(CategoricalCrossentropy().forward(probabilities, samples.y), rel=1e-9)
+        assert figures["accuracy"] == pytest.approx(np.mean(probabilities.argmax(axis=1) == samples.y))
+
+    def test_evaluate_looks_at_the_chosen_alone(self, network: Network, samples: Samples, batch_size: Any) -> None:
+        chosen = np.array([3, 7, 8, 20])
+        some, same = Samples(samples.x, samples.y, chosen=chosen), Samples(samples.x[chosen], samples.y[chosen])
+        loss = SoftmaxCategoricalCrossentropy()
+        figures = evaluate(network, loss, some, batch_size, logits=True)
+        assert figures == pytest.approx(evaluate(network, loss, same, batch_size, logits=True), rel=1e-12)
+
+    def test_evaluate_weighs_samples(self, network: Network, samples: Samples, batch_size: Any, rng: Any) -> None:
+        weights = rng.random(23)
+        weighted = Samples(samples.x, samples.y, weights)
+        loss = SoftmaxCategoricalCrossentropy()
+        expected = np.mean(weights * loss.sample_losses(network.infer(samples.x, logits=True), samples.y))
+        assert evaluate(network, loss, weighted, batch_size, logits=True)["loss"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_predictions_lie_row_by_row(network: Network, samples: Samples) -> None:
+    predictions = predict(network, samples.x)
+    assert predictions.flags.c_contiguous
+    assert (predictions.shape, predictions.dtype) == ((23, 3), np.float64)
+
+
+def test_predictions_may_be_images() -> None:
+    network = Network([Conv2D(2, 3)], input_shape=(1, 5, 5), seed=0)
+    x = np.random.default_rng(0).normal(size=(7, 1, 5, 5))
+    np.testing.assert_array_equal(
+        predict(network, x, 2), np.concatenate([network.infer(x[i : i + 2]) for i in range(0, 7, 2)])
+    )
+
+
+def test_pixels_are_divided_by_255(network: Network) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 1, 5, 5)).astype(np.uint8)
+    np.testing.assert_array_equal(predict(network, pixels), predict(network, pixels / 255))
+    loss, y = SoftmaxCategoricalCrossentropy(), np.zeros(6, int)
+    figures = [evaluate(network, loss, Samples(x, y), logits=True) for x in (pixels, pixels / 255)]
+    assert figures[0] == figures[1]
+
+
+def test_outputs_come_batch_by_batch(network: Network, samples: Samples) -> None:
+    assert [len(batch) for batch in outputs(network, samples.x, 10)] == [10, 10, 3]
+    logits = next(outputs(network, samples.x, 23, logits=True))
+    np.testing.assert_allclose(logits, network.infer(samples.x, logits=True))
+
+
+def test_samples_are_not_changed(network: Network, samples: Samples) -> None:
+    before = samples.x.copy()
+    evaluate(network, SoftmaxCategoricalCrossentropy(), samples, logits=True)
+    predict(network, samples.x)
+    np.testing.assert_array_equal(samples.x, before)

@@ -1,0 +1,54 @@
+"""The history: a mapping from names to one value an epoch."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from handconv.training import History
+
+
+def two_epochs() -> History:
+    history = History()
+    history.append({"epoch": 1, "loss": 0.5})
+    history.append({"epoch": 2, "loss": 0.25, "val_loss": 0.3})
+    return history
+
+
+def test_it_is_a_mapping_to_one_value_an_epoch() -> None:
+    history = two_epochs()
+    assert isinstance(history, Mapping)
+    assert dict(history) == {"epoch": [1, 2], "loss": [0.5, 0.25], "val_loss": [0.3]}
+
+
+def test_its_names_come_in_the_order_in_which_they_appeared() -> None:
+    assert list(two_epochs()) == ["epoch", "loss", "val_loss"]
+
+
+def test_its_length_is_the_number_of_names() -> None:
+    assert (len(History()), len(two_epochs())) == (0, 3)
+
+
+def test_last_is_the_last_epoch() -> None:
+    assert two_epochs().last == {"epoch": 2, "loss": 0.25, "val_loss": 0.3}
+
+
+def test_it_keeps_a_copy_of_what_was_appended() -> None:
+    figures = {"epoch": 1.0}
+    history = History()
+    history.append(figures)
+    figures["epoch"] = 9
+    assert history["epoch"] == [1]
+
+
+def test_an_unknown_name_is_a_key_error_that_lists_the_known() -> None:
+    with pytest.raises(KeyError, match="no epoch has 'f1'; there is epoch, loss, val_loss"):
+        two_epochs()["f1"]
+    with pytest.raises(KeyError, match="there is nothing"):
+        History()["loss"]
+    assert "f1" not in two_epochs()
+
+
+def test_it_shows_its_epochs() -> None:
+    history = History()
+    history.append({"loss": 0.5})
+    assert repr(history) == "History([{'loss': 0.5}])"
