@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.kernels import convolution, pooling
+from handconv.kernels import convolution, convolution_pooling
 from handconv.kernels.memory import FloatArray, laid_out, memory_shape, memory_view, public_view
 from handconv.layers import Conv2D, Layer, MaxPool2D
 
@@ -58,15 +58,11 @@ class ConvolutionPooling:
         conv, form = self.convolution, self.form
         x = memory_view(laid_out(inputs))
         expanded = convolution.expand(x, form, conv.workspace)
-        z = convolution.convolve(expanded, conv.weights, form, conv.workspace)  # (ph, pw, OH, F, OW·N)
-        cells = [cell for row in z for cell in row]
-        y = conv.workspace.keep("output", cells[0].shape, conv.dtype)
+        y, beaten = convolution_pooling.convolve_and_pool(
+            expanded, conv.weights, form, conv.workspace, remember=remember
+        )
         if remember:
-            self._expanded = expanded
-            self._beaten = conv.workspace.keep("beaten", (len(cells) - 1, *y.shape), np.bool_)
-            pooling.tournament(cells, y, self._beaten)
-        else:
-            pooling.maximum(cells, y)
+            self._expanded, self._beaten = expanded, beaten
         if conv.use_bias:
             y += conv.biases[:, None]
         return public_view(y.reshape(form.outputs[0], conv.filters, form.outputs[1], x.shape[3]))
@@ -77,17 +73,17 @@ class ConvolutionPooling:
         dy = memory_view(laid_out(dvalues))
         height, filters, width, batch = dy.shape
         dy = dy.reshape(height, filters, width * batch)
-        dz = conv.workspace.scratch("dz", (*form.phases, height, filters, width * batch), conv.dtype)
-        targets = [cell for row in dz for cell in row]
-        pooling.route(dy, self._beaten, targets, add=False, workspace=conv.workspace)
-        convolution.weight_gradient(dz, self._expanded, form, conv.dweights, conv.workspace)
+        assert self._beaten is not None
+        rows = convolution_pooling.gradients(
+            dy, self._beaten, self._expanded, form, conv.dweights, conv.workspace, rows_too=not skip_dinputs
+        )
         if conv.use_bias:
             np.sum(dy, axis=(0, 2), out=conv.dbiases)
-        if skip_dinputs:
+        if rows is None:
             return np.empty(0, conv.dtype)
         assert conv.input_shape is not None
         shape = memory_shape((batch, *conv.input_shape))
-        return public_view(convolution.input_gradient(dz, conv.weights, form, shape, conv.workspace))
+        return public_view(convolution.input_gradient(rows, conv.weights, form, shape, conv.workspace))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.convolution!r}, {self.pool!r})"

@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 import oracles
 import strategies
-from handconv.kernels.convolution import RowForm, convolve, expand, input_gradient, weight_gradient
+from handconv.kernels.convolution import (
+    RowForm,
+    as_weights,
+    convolve,
+    expand,
+    input_gradient,
+    place_rows,
+    weight_gradient,
+    windows_of,
+    zero_rows,
+)
 from handconv.kernels.memory import memory_shape, memory_view, public_view
 from helpers import PoisonedMemory, assert_close, geometry_of
 from oracles import Array
@@ -35,7 +45,8 @@ phases = st.tuples(st.integers(1, 3), st.integers(1, 3))
 def test_forward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
     form, memory = row_form(case, phases), PoisonedMemory()
     x, weights = normal(seed, *case.shape), normal(seed + 1, *case.weights_shape)
-    z = convolve(expand(np.ascontiguousarray(memory_view(x)), form, memory), weights, form, memory)
+    windows = windows_of(expand(np.ascontiguousarray(memory_view(x)), form, memory), form)
+    z = convolve(windows, weights, np.empty((*windows.shape[:3], case.filters, windows.shape[-1])))
     y = oracles.conv2d_forward(x, weights, np.zeros(case.filters), case.stride, case.pads)
     assert_close(z, by_phase(y, form))
 
@@ -51,7 +62,11 @@ def test_backward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
 
     dz = by_phase(dy, form)
     dweights = np.empty_like(weights)
-    weight_gradient(dz, expand(np.ascontiguousarray(memory_view(x)), form, memory), form, dweights, memory)
-    dx = input_gradient(dz, weights, form, memory_shape(case.shape), memory)
+    windows = windows_of(expand(np.ascontiguousarray(memory_view(x)), form, memory), form)
+    as_weights(weight_gradient(dz, windows, memory), dweights)
+    padded = zero_rows(form, case.filters, dz.shape[-1], dz.dtype, memory)
+    for row in range(dz.shape[2]):
+        place_rows(dz[:, :, row : row + 1], row, form, padded)
+    dx = input_gradient(padded, weights, form, memory_shape(case.shape), memory)
     assert_close(dweights, expected_dweights)
     assert_close(public_view(dx), expected_dx)

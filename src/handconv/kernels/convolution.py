@@ -25,6 +25,7 @@ outputs that the pooling drops are never computed. Without pooling there is one 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from handconv.kernels.geometry import Geometry, Pair
 from handconv.kernels.memory import FloatArray, Workspace
@@ -71,48 +72,67 @@ def expand(x: FloatArray, form: RowForm, workspace: Workspace) -> FloatArray:
     return expanded.reshape(pw, form.input_rows, columns.window * channels, width * batch)
 
 
-def convolve(expanded: FloatArray, weights: FloatArray, form: RowForm, workspace: Workspace) -> FloatArray:
-    """Multiply every window of rows by the weights (F, C, KH, KW): -> (ph, pw, OH/ph, F, OW/pw·N)."""
-    windows = _windows(expanded, form)
-    filters = weights.shape[0]
-    shape = (*windows.shape[:3], filters, windows.shape[-1])
-    matrix = weights.transpose(0, 2, 3, 1).reshape(filters, -1)  # (F, KH·KW·C)
-    return np.matmul(matrix, windows, out=workspace.keep("convolved", shape, expanded.dtype))
-
-
-def padded_rows(dz: FloatArray, form: RowForm, workspace: Workspace) -> FloatArray:
-    """Put the rows of dz between rows of zeros: (ph, pw, OH/ph, F, OW/pw·N) -> (pw, R + KH - 1, F, OW/pw·N)."""
+def windows_of(expanded: FloatArray, form: RowForm) -> FloatArray:
+    """See the rows under each window as one matrix: a view (ph, pw, OH/ph, KH·KW·C, OW/pw·N)."""
     (ph, pw), rows = form.phases, form.geometry.rows
-    margin, stride = rows.window - 1, rows.stride
-    padded = workspace.scratch("padded rows", (pw, form.input_rows + margin, *dz.shape[3:]), dz.dtype)
-    if stride == 1:
+    phase, row, line, item = expanded.strides
+    step = row * rows.stride
+    shape = (ph, pw, form.outputs[0], rows.window * expanded.shape[2], expanded.shape[3])
+    return np.ndarray(shape, expanded.dtype, expanded, 0, (step, phase, step * ph, line, item))
+
+
+def as_matrix(weights: FloatArray) -> FloatArray:
+    """Lay out the weights (F, C, KH, KW) as the windows are: (F, KH·KW·C)."""
+    return weights.transpose(0, 2, 3, 1).reshape(weights.shape[0], -1)
+
+
+def convolve(windows: FloatArray, weights: FloatArray, out: FloatArray) -> FloatArray:
+    """Multiply every window by the weights: (…, KH·KW·C, cells) -> (…, F, cells)."""
+    return np.matmul(as_matrix(weights), windows, out=out)
+
+
+def weight_gradient(dz: FloatArray, windows: FloatArray, workspace: Workspace) -> FloatArray:
+    """Sum dz @ windowᵀ over output rows: (ph, pw, rows, F, cells) -> (F, KH·KW·C)."""
+    products = workspace.scratch("products", (*dz.shape[:-1], windows.shape[-2]), dz.dtype)
+    np.matmul(dz, windows.swapaxes(-1, -2), out=products)
+    total: FloatArray = np.add.reduce(products.reshape(-1, *products.shape[-2:]), axis=0)
+    return total
+
+
+def as_weights(matrix: FloatArray, out: FloatArray) -> None:
+    """Write a matrix (F, KH·KW·C) to ``out`` (F, C, KH, KW)."""
+    filters, channels, height, width = out.shape
+    out[...] = matrix.reshape(filters, height, width, channels).transpose(0, 3, 1, 2)
+
+
+def zero_rows(form: RowForm, filters: int, cells: int, dtype: DTypeLike, workspace: Workspace) -> FloatArray:
+    """Rows of zeros (pw, R + KH - 1, F, OW/pw·N), between which ``place_rows`` puts the rows of dz."""
+    rows = form.geometry.rows
+    margin = rows.window - 1
+    padded = workspace.scratch("padded rows", (form.phases[1], form.input_rows + margin, filters, cells), dtype)
+    if rows.stride == 1:  # the rows between will all be written
         padded[:, :margin] = 0
         padded[:, form.input_rows :] = 0
     else:
         padded[...] = 0
-    for phase in range(ph):
-        padded[:, margin + phase * stride : form.input_rows : ph * stride] = dz[phase]
     return padded
 
 
-def weight_gradient(dz: FloatArray, expanded: FloatArray, form: RowForm, out: FloatArray, workspace: Workspace) -> None:
-    """Sum dz @ windowᵀ over all output rows into ``out`` (F, C, KH, KW)."""
-    windows = _windows(expanded, form)
-    filters, depth = dz.shape[-2], windows.shape[-2]
-    products = workspace.scratch("products", (*dz.shape[:3], filters, depth), dz.dtype)
-    np.matmul(dz, windows.swapaxes(-1, -2), out=products)
-    total = products.reshape(-1, filters * depth).sum(axis=0)
-    _, channels, height, width = out.shape
-    out[...] = total.reshape(filters, height, width, channels).transpose(0, 3, 1, 2)
+def place_rows(dz: FloatArray, first: int, form: RowForm, padded: FloatArray) -> None:
+    """Put some output rows of dz (ph, pw, rows, F, cells), of which ``first`` is the first, into their places."""
+    ph, rows = form.phases[0], form.geometry.rows
+    step = ph * rows.stride
+    for phase in range(ph):
+        start = rows.window - 1 + phase * rows.stride + first * step
+        padded[:, start : start + (dz.shape[2] - 1) * step + 1 : step] = dz[phase]
 
 
 def input_gradient(
-    dz: FloatArray, weights: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace
+    padded: FloatArray, weights: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace
 ) -> FloatArray:
-    """Send dz (ph, pw, OH/ph, F, OW/pw·N) back through the weights: -> dx of memory ``shape`` (H, C, W, N)."""
+    """Send the padded rows of dz back through the weights: -> dx of memory ``shape`` (H, C, W, N)."""
     filters, channels, kernel_height, kernel_width = weights.shape
-    padded = padded_rows(dz, form, workspace)
-    rows, (pw, cells) = form.geometry.rows, (form.phases[1], dz.shape[-1])
+    rows, pw, cells = form.geometry.rows, form.phases[1], padded.shape[-1]
     height = min(rows.before + shape[0], form.input_rows) - rows.before
     phase, row, line, item = padded.strides
     windows = np.ndarray(
@@ -169,13 +189,3 @@ def _gathered(parts: FloatArray, form: RowForm, shape: tuple[int, ...], workspac
         target = dx[:height, :, place::step]
         target[...] = run.reshape(height, shape[1], slots, batch)[:, :, first : first + target.shape[2]]
     return dx
-
-
-def _windows(expanded: FloatArray, form: RowForm) -> FloatArray:
-    """See the rows under each window as one matrix: a view (ph, pw, OH/ph, KH·KW·C, OW/pw·N)."""
-    (ph, pw), rows = form.phases, form.geometry.rows
-    phase, row, line, item = expanded.strides
-    shape = (ph, pw, form.outputs[0], rows.window * expanded.shape[2], expanded.shape[3])
-    return np.ndarray(
-        shape, expanded.dtype, expanded, 0, (row * rows.stride, phase, row * rows.stride * ph, line, item)
-    )

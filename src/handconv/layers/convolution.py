@@ -114,8 +114,9 @@ class Conv2D(Weighted):
         form, memory = self.form(), memory_view(x)
         height, width = form.outputs
         expanded = kernel.expand(memory, form, self.workspace)
-        z = kernel.convolve(expanded, self.weights, form, self.workspace)
-        z = z.reshape(height, self.filters, width, x.shape[0])  # (OH, F, OW, N)
+        windows = kernel.windows_of(expanded, form)
+        z = self.workspace.keep("output", (height, self.filters, width, x.shape[0]), self.dtype)  # (OH, F, OW, N)
+        kernel.convolve(windows, self.weights, z.reshape(1, 1, height, self.filters, -1))
         if self.use_bias:
             z += self.biases[:, None, None]
         self._expanded = expanded if remember else None
@@ -123,16 +124,19 @@ class Conv2D(Weighted):
 
     def _parameter_gradients(self, dvalues: FloatArray) -> None:
         assert self._expanded is not None
-        kernel.weight_gradient(self._split(dvalues), self._expanded, self.form(), self.dweights, self.workspace)
+        form, dz = self.form(), self._split(dvalues)
+        windows = kernel.windows_of(self._expanded, form)
+        kernel.as_weights(kernel.weight_gradient(dz, windows, self.workspace), self.dweights)
         if self.use_bias:
             np.sum(memory_view(dvalues), axis=(0, 2, 3), out=self.dbiases)
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         assert self.input_shape is not None
+        form, dz = self.form(), self._split(dvalues)
+        padded = kernel.zero_rows(form, self.filters, dz.shape[-1], self.dtype, self.workspace)
+        kernel.place_rows(dz, 0, form, padded)
         shape = memory_shape((dvalues.shape[0], *self.input_shape))
-        return public_view(
-            kernel.input_gradient(self._split(dvalues), self.weights, self.form(), shape, self.workspace)
-        )
+        return public_view(kernel.input_gradient(padded, self.weights, form, shape, self.workspace))
 
     def _split(self, dvalues: FloatArray) -> FloatArray:
         """See the gradient as rows of one phase: (1, 1, OH, F, OW·N)."""
