@@ -16,11 +16,11 @@ Mask = NDArray[np.bool_]
 # In steps of brightness from 0 to 255: ink with less contrast than this is no ink.
 _LEAST_CONTRAST = 10.0
 # Ink stands out this many standard deviations of the paper's noise.
-_LEAST_SIGNAL = 3.0
+_LEAST_SIGNAL = 2.5
 # A part of the ink with less than this share of the largest part is a speck.
 _SPECK = 0.05
-# Strokes below the first are broadened to the second, in pixels of the 20x20 box.
-_THINNEST, _BROADENED = 1.6, 2.2
+# Thinner strokes are broadened to this width, in pixels of the 20x20 box.
+_THINNEST = 2.0
 # Pixels along the longer side that are enough to fit the paper's light.
 _ENOUGH = 64
 
@@ -42,6 +42,8 @@ def find_ink(picture: Floats) -> Floats | None:
                [1.]])
     """
     difference = picture - _fit_paper(picture, _border(picture.shape))
+    if np.abs(difference).max() < _LEAST_CONTRAST:
+        return None
     sign = 1 if (difference**3).sum() > 0 else -1
     for _ in range(2):
         is_paper = sign * difference < _otsu(np.maximum(sign * difference, 0)) / 2
@@ -61,7 +63,7 @@ def find_ink(picture: Floats) -> Floats | None:
 def thicken(ink: Floats, side: int) -> Floats:
     """Broaden strokes that would be hair-thin once the ink is scaled to fit a square of ``side``.
 
-    MNIST was written with a broad pen: its strokes are two or three pixels of twenty wide, hardly ever below 1.6.
+    MNIST was written with a broad pen: its strokes are two to three pixels of twenty wide.
 
     Maths:
         width = 2 · area / outline
@@ -70,9 +72,9 @@ def thicken(ink: Floats, side: int) -> Floats:
     solid = np.pad(ink > 0.5, 1)
     outline = np.pi / 4 * sum(int((solid[1:] != solid[:-1]).sum()) for solid in (solid, solid.T))
     width = 2 * float(ink.sum()) / max(outline, 1)
-    if width * scale >= _THINNEST:
+    radius = round((_THINNEST / scale - width) / 2)
+    if radius < 1:
         return ink
-    radius = round((_BROADENED / scale - width) / 2)
     for axis in (0, 1):
         padding = [(2 * radius, 2 * radius) if axis == this else (0, 0) for this in (0, 1)]
         windows = np.lib.stride_tricks.sliding_window_view(np.pad(ink, padding), 2 * radius + 1, axis=axis)
@@ -103,7 +105,9 @@ def _fit_paper(picture: Floats, is_paper: Mask) -> Floats:
     for _ in range(4):
         distance = np.abs(grey - known @ surface)
         near = distance <= 3 * max(_spread(distance), 1.0)
-        surface = np.linalg.lstsq(known[near], grey[near])[0]
+        chosen = known[near]
+        # The normal equations are six by six; lstsq solves them also where a picture is too small to tell all six.
+        surface = np.linalg.lstsq(chosen.T @ chosen, chosen.T @ grey[near], rcond=1e-10)[0]
     paper: Floats = terms @ surface
     return paper
 

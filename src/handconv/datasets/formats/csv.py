@@ -61,6 +61,7 @@ def read_csv(path: PathLike, *, label_column: int = 0) -> tuple[NDArray[np.uint8
     return images, labels
 
 
+# The name for users, beside load_idx.
 load_csv = read_csv
 
 
