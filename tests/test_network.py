@@ -179,6 +179,32 @@ class TestForwardAndBackward:
         assert_close(network.backward(dy), dx)
         assert_close(network.gradients, np.concatenate([part.ravel() for part in (dw, db, dw2, db2)]))
 
+    @pytest.mark.parametrize("fuse", [True, False])
+    @pytest.mark.parametrize("run", [Network.forward, Network.infer])
+    @pytest.mark.parametrize("shape", [(5, 6, 6, 2), (5, 6, 6), (2, 6, 6), (5, 2, 8, 6), (5, 1, 6, 6), (5, 72)])
+    def test_inputs_of_another_shape_are_an_error(self, run: Any, shape: tuple[int, ...], fuse: bool) -> None:
+        network = Network([Conv2D(3, 3), LeakyReLU(), MaxPool2D(2)], input_shape=IMAGE, fuse=fuse)
+        with pytest.raises(ValueError, match=r"expects inputs of shape \(N, 2, 6, 6\), got .*x\[None\]"):
+            run(network, np.zeros(shape))
+
+    @pytest.mark.parametrize("fuse", [True, False])
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int64, np.uint8])
+    def test_inputs_of_another_type_are_converted(self, dtype: Any, fuse: bool) -> None:
+        network = Network([Conv2D(3, 3), LeakyReLU(), MaxPool2D(2)], input_shape=IMAGE, dtype="float64", fuse=fuse)
+        x = np.arange(144).reshape(2, *IMAGE).astype(dtype)
+        np.testing.assert_array_equal(network.infer(x), network.infer(x.astype(np.float64)))
+
+    @pytest.mark.parametrize("fuse", [True, False])
+    def test_backward_needs_a_forward_and_a_gradient_of_the_outputs_shape(self, fuse: bool) -> None:
+        network = Network([Conv2D(3, 3), LeakyReLU(), MaxPool2D(2)], input_shape=IMAGE, fuse=fuse)
+        network.infer(np.zeros((5, *IMAGE)))
+        with pytest.raises(RuntimeError, match=r"backward needs a forward before it: call forward\(x\) first"):
+            network.backward(np.zeros((5, 3, 2, 2)))
+        network.forward(np.zeros((5, *IMAGE)))
+        for shape in ((4, 3, 2, 2), (5, 12), (5, 2, 2, 3)):
+            with pytest.raises(ValueError, match=r"of shape \(5, 3, 2, 2\), got "):
+                network.backward(np.zeros(shape))
+
     def test_gradients_agree_with_central_differences(self, rng: np.random.Generator) -> None:
         network = small()
         x, dy = rng.normal(size=(2, *IMAGE)), rng.normal(size=(2, 4))

@@ -107,7 +107,9 @@ class Sequential(Network):
         _check_counts(epochs=epochs, batch_size=batch_size)
         if validation_split and validation_data is not None:
             raise ValueError("Give validation_split or validation_data, not both.")
-        loss = self.default_loss() if loss is None else loss
+        loss = self._loss(loss)
+        if optimizer is not None and not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
         samples = self._samples(x, y, loss, sample_weights, class_weights)
         validation = None
         if validation_data is not None:
@@ -137,7 +139,7 @@ class Sequential(Network):
         Returns:
             {"loss": …, "accuracy": …}
         """
-        loss = self.default_loss() if loss is None else loss
+        loss = self._loss(loss)
         samples = self._samples(x, y, loss)
         _check_counts(batch_size=batch_size)
         return evaluate(self, self._combined(loss), samples, batch_size, logits=self._skips_softmax(loss))
@@ -180,6 +182,14 @@ class Sequential(Network):
                 f"A model is saved by its layers' arguments, which must be plain values ({error}). "
                 "Use initialisers by their names."
             ) from error
+
+    def _loss(self, loss: object) -> Loss:
+        """The loss given, or the default."""
+        if loss is None:
+            return self.default_loss()
+        if not isinstance(loss, Loss):
+            raise TypeError(f"loss must be a loss such as handconv.MeanSquaredError(), got {loss!r}.")
+        return loss
 
     def _samples(
         self,

@@ -70,6 +70,7 @@ class Network:
         self.gradients: FloatArray = np.empty(0, self.dtype)
         self.views: tuple[ParameterView, ...] = ()
         self.plan: list[plan.Step] = []
+        self._output_shape: Shape | None = None
         if input_shape is not None:
             self.build(input_shape)
 
@@ -102,7 +103,7 @@ class Network:
         for layer, place in zip(self.layers, self._places, strict=True):
             values, gradients = self.parameters[place], self.gradients[place]
             shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
-        self.input_shape = input_shape
+        self.input_shape, self._output_shape = input_shape, None
         self.plan = plan.draw(self.layers, fuse=self.fuse)
 
     def _lay_out(self, shape: Shape) -> tuple[ParameterView, ...]:
@@ -162,15 +163,20 @@ class Network:
         return bool(self.layers) and isinstance(self.layers[-1], Softmax)
 
     def forward(self, x: NDArray[Any], training: bool = False, *, logits: bool = False) -> FloatArray:
-        """Run all layers, remembering what ``backward`` needs."""
-        self._ready(x)
+        """Run all layers, remembering what ``backward`` needs.
+
+        Raises:
+            ValueError: if the shape of a sample is not the network's.
+        """
+        x = self._received(x)
         for step in self.steps(logits=logits):
             x = step.forward(x, training)
+        self._output_shape = x.shape
         return x
 
     def infer(self, x: NDArray[Any], *, logits: bool = False) -> FloatArray:
         """Run all layers as out of training, remembering nothing."""
-        self._ready(x)
+        x = self._received(x)
         for step in self.steps(logits=logits):
             x = step.infer(x)
         return x
@@ -182,7 +188,18 @@ class Network:
             dvalues: the gradient by the outputs.
             logits: whether the forward pass left out the final Softmax.
             skip_dinputs: stop at the first layer that has parameters; an empty array is returned.
+
+        Raises:
+            RuntimeError: if there was no ``forward`` before.
+            ValueError: if ``dvalues`` has another shape than the outputs.
         """
+        if self._output_shape is None:
+            raise RuntimeError("backward needs a forward before it: call forward(x) first.")
+        dvalues = np.asarray(dvalues, self.dtype)
+        if dvalues.shape != self._output_shape:
+            raise ValueError(
+                f"backward expects the gradient by the outputs, of shape {self._output_shape}, got {dvalues.shape}."
+            )
         steps = self.steps(logits=logits)
         first = self._first_weighted(steps) if skip_dinputs else -1
         for index in range(len(steps) - 1, max(first, 0) - 1, -1):
@@ -226,9 +243,17 @@ class Network:
         """The places of the parameters that decoupled weight decay shrinks: all but biases."""
         return [view.place for view in self.views if not view.name.endswith(".biases")]
 
-    def _ready(self, x: NDArray[Any]) -> None:
-        if not self.built:
-            self.build(np.shape(x)[1:])
+    def _received(self, x: NDArray[Any]) -> FloatArray:
+        """Build at first use, check the shape, and bring the inputs to the network's dtype."""
+        x = np.asarray(x, self.dtype)
+        if self.input_shape is None:
+            self.build(x.shape[1:])
+        elif x.shape[1:] != self.input_shape:
+            raise ValueError(
+                f"The network expects inputs of shape (N, {', '.join(map(str, self.input_shape))}), got {x.shape}. "
+                "Images are (N, C, H, W); a single sample is x[None]."
+            )
+        return x
 
 
 def _checked_shape(input_shape: object) -> Shape:
