@@ -1,25 +1,20 @@
 """The plan of a network: the steps it really runs, some of them two layers at once.
 
-A step acts like a layer: ``forward``, ``infer``, ``backward``. Most steps are layers. Where a convolution is followed
-by a maximum pooling whose windows do not overlap, both become one step, for two reasons. The convolution can emit its
-outputs sorted by their place in the pooling window, so that the pooling is a few comparisons of long contiguous
-arrays, and what the pooling drops is never computed. And the maximum commutes exactly with what may stand between
-them, adding a bias and an increasing activation, so both can be done afterwards, on a quarter of the numbers:
-
-    max(f(z + b)) = f(max(z) + b)
-
-The gradient of the bias is then the sum of the pooled gradients. Layers know nothing of plans.
+A step acts like a layer: ``forward``, ``infer``, ``backward``. Most steps are layers. A convolution, a rectifier and a
+maximum pooling whose windows lie side by side become one step, as the three together can be computed far quicker than
+one after another (``kernels/convolution_pooling.py`` says why) with the same results. Layers know nothing of plans.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.kernels import convolution, convolution_pooling
+from handconv.kernels import convolution as kernel
+from handconv.kernels import convolution_pooling
 from handconv.kernels.memory import FloatArray, laid_out, memory_shape, memory_view, public_view
-from handconv.layers import Conv2D, Layer, MaxPool2D
+from handconv.layers import Conv2D, Layer, LeakyReLU, MaxPool2D, ReLU
 
 
 class Step(Protocol):
@@ -36,15 +31,16 @@ class Step(Protocol):
 
 
 class ConvolutionPooling:
-    """A convolution and the maximum pooling of its outputs, as one step.
+    """A convolution, a rectifier and the maximum pooling of the outputs, as one step.
 
     Maths:
-        y = max over the window of (w ∗ x) + b        db = sum of dy
+        y = f(max over the window of (w ∗ x) + b)        f: LeakyReLU, ReLU, or nothing
     """
 
-    def __init__(self, convolution: Conv2D, pool: MaxPool2D) -> None:
-        self.convolution, self.pool = convolution, pool
-        self.form = convolution.form(pool.pool_size)
+    def __init__(self, convolution: Conv2D, rectifier: LeakyReLU | ReLU | None, pool: MaxPool2D) -> None:
+        self.convolution, self.rectifier, self.pool = convolution, rectifier, pool
+        self._form = kernel.RowForm(convolution.geometry, pool.pool_size)
+        self._alpha = rectifier.alpha if rectifier else None
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """(N, C, H, W) -> (N, F, OH, OW)."""
@@ -55,59 +51,66 @@ class ConvolutionPooling:
         return self._forward(inputs, remember=False)
 
     def _forward(self, inputs: NDArray[Any], *, remember: bool) -> FloatArray:
-        conv, form = self.convolution, self.form
+        conv, form = self.convolution, self._form
         x = memory_view(laid_out(inputs))
-        expanded = convolution.expand(x, form, conv.workspace)
-        y, beaten = convolution_pooling.convolve_and_pool(
-            expanded, conv.weights, form, conv.workspace, remember=remember
+        expanded = kernel.expand(x, form, conv.workspace)
+        biases = conv.biases if conv.use_bias else None
+        y, beaten = convolution_pooling.forward(
+            expanded, conv.weights, biases, self._alpha, form, conv.workspace, remember=remember
         )
-        if remember:
-            self._expanded, self._beaten = expanded, beaten
-        if conv.use_bias:
-            y += conv.biases[:, None]
+        if beaten is not None:
+            self._remembered = y, beaten, expanded
         return public_view(y.reshape(form.outputs[0], conv.filters, form.outputs[1], x.shape[3]))
 
     def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
         """(N, F, OH, OW) -> (N, C, H, W), and the gradients of the convolution's parameters."""
-        conv, form = self.convolution, self.form
-        dy = memory_view(laid_out(dvalues))
-        height, filters, width, batch = dy.shape
-        dy = dy.reshape(height, filters, width * batch)
-        assert self._beaten is not None
-        rows = convolution_pooling.gradients(
-            dy, self._beaten, self._expanded, form, conv.dweights, conv.workspace, rows_too=not skip_dinputs
+        conv, form = self.convolution, self._form
+        y, beaten, expanded = self._remembered
+        dbiases = conv.dbiases if conv.use_bias else None
+        dy = memory_view(laid_out(dvalues)).reshape(y.shape)
+        rows = convolution_pooling.backward(
+            dy,
+            y,
+            beaten,
+            expanded,
+            self._alpha,
+            form,
+            conv.dweights,
+            dbiases,
+            conv.workspace,
+            rows_too=not skip_dinputs,
         )
-        if conv.use_bias:
-            np.sum(dy, axis=(0, 2), out=conv.dbiases)
         if rows is None:
             return np.empty(0, conv.dtype)
-        assert conv.input_shape is not None
-        shape = memory_shape((batch, *conv.input_shape))
-        return public_view(convolution.input_gradient(rows, conv.weights, form, shape, conv.workspace))
+        shape = memory_shape((len(dvalues), *(conv.input_shape or ())))
+        return public_view(kernel.input_gradient(rows, conv.weights, form, shape, conv.workspace))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.convolution!r}, {self.pool!r})"
+        parts = [part for part in (self.convolution, self.rectifier, self.pool) if part is not None]
+        return f"[{' + '.join(type(part).__name__ for part in parts)}]"
 
 
 def draw(layers: Sequence[Layer], *, fuse: bool = True) -> list[Step]:
-    """List the steps for built layers: Conv2D, increasing activations, MaxPool2D -> ConvolutionPooling, activations."""
+    """List the steps for built layers; Conv2D, LeakyReLU or ReLU or neither, MaxPool2D become one."""
     steps: list[Step] = []
-    position = 0
-    while position < len(layers):
-        layer, after = layers[position], position + 1
-        while after < len(layers) and layers[after].increasing:
-            after += 1
-        if fuse and type(layer) is Conv2D and after < len(layers) and _splits(layers[after]):
-            pool = layers[after]
-            assert isinstance(pool, MaxPool2D)
-            steps += [ConvolutionPooling(layer, pool), *layers[position + 1 : after]]
-            position = after + 1
+    waiting = list(layers)
+    while waiting:
+        convolution = waiting.pop(0)
+        rectifier = waiting[0] if waiting and _is_rectifier(waiting[0]) else None
+        after = waiting[1:] if rectifier else waiting
+        if fuse and type(convolution) is Conv2D and after and _is_side_by_side(pool := after[0]):
+            steps.append(ConvolutionPooling(convolution, rectifier, pool))
+            waiting = after[1:]
         else:
-            steps.append(layer)
-            position += 1
+            steps.append(convolution)
     return steps
 
 
-def _splits(layer: Layer) -> bool:
-    """Whether it is a maximum pooling whose windows lie side by side."""
+def _is_side_by_side(layer: Layer) -> TypeGuard[MaxPool2D]:
+    """Whether it is a maximum pooling whose windows lie side by side, without padding."""
     return type(layer) is MaxPool2D and layer.stride == layer.pool_size and not layer.geometry.has_padding
+
+
+def _is_rectifier(layer: Layer) -> TypeGuard[LeakyReLU | ReLU]:
+    """Whether it is max(x, alpha·x), which commutes with a maximum."""
+    return type(layer) in (LeakyReLU, ReLU)

@@ -81,9 +81,7 @@ def summarize(network: Network) -> Summary:
         )
         for name, layer in zip(network.names, network.layers, strict=True)
     )
-    steps = tuple(
-        "[Conv2D + MaxPool2D]" if isinstance(step, ConvolutionPooling) else type(step).__name__ for step in network.plan
-    )
+    steps = tuple(repr(step) if isinstance(step, ConvolutionPooling) else type(step).__name__ for step in network.plan)
     return Summary(network.input_shape or (), rows, steps)
 
 
@@ -101,4 +99,4 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _bytes(count: int) -> str:
     if count >= 1 << 20:
         return f"{count / (1 << 20):.1f} MB"
-    return f"{count / 1024:.1f} kB" if count else ""
+    return f"{count / 1024:.1f} kB" if count >= 1024 else f"{count} B" if count else ""

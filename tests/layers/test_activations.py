@@ -109,11 +109,6 @@ def test_nan_is_not_swallowed(make: Any) -> None:
     assert np.isnan(make().forward(np.array([[np.nan, 1.0]]))[0, 0])
 
 
-def test_only_the_rectifiers_are_said_to_increase() -> None:
-    assert [layer.increasing for layer in (LeakyReLU, ReLU)] == [True, True]
-    assert not Softmax.increasing
-
-
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan"), float("inf")])
 def test_alpha_must_lie_between_zero_and_one(alpha: float) -> None:
     with pytest.raises(ValueError, match=rf"LeakyReLU: alpha must lie in 0 … 1, got {alpha!r}"):

@@ -23,12 +23,16 @@ outputs that the pooling drops are never computed. Without pooling there is one 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from handconv.kernels.geometry import Geometry, Pair
 from handconv.kernels.memory import FloatArray, Workspace
+
+#: Bytes of intermediate results that are made, and used up, at a time.
+TILE = 450_000
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,13 @@ class RowForm:
     geometry: Geometry
     phases: Pair = (1, 1)
 
-    @property
+    @cached_property
     def outputs(self) -> Pair:
         """Output rows and columns of each phase: (OH // ph, OW // pw)."""
         (height, width), (ph, pw) = self.geometry.outputs, self.phases
         return height // ph, width // pw
 
-    @property
+    @cached_property
     def input_rows(self) -> int:
         """The padded input rows that the outputs look at, and the padding before the input at the least."""
         rows = self.geometry.rows
@@ -130,21 +134,28 @@ def place_rows(dz: FloatArray, first: int, form: RowForm, padded: FloatArray) ->
 def input_gradient(
     padded: FloatArray, weights: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace
 ) -> FloatArray:
-    """Send the padded rows of dz back through the weights: -> dx of memory ``shape`` (H, C, W, N)."""
+    """Send the padded rows of dz back through the weights: -> dx of memory ``shape`` (H, C, W, N).
+
+    Done for a few rows of dx at a time, which stay in the cache.
+    """
     filters, channels, kernel_height, kernel_width = weights.shape
-    rows, pw, cells = form.geometry.rows, form.phases[1], padded.shape[-1]
+    (pw, _, _, cells), rows, slots = padded.shape, form.geometry.rows, _slots(form)
     height = min(rows.before + shape[0], form.input_rows) - rows.before
     phase, row, line, item = padded.strides
     windows = np.ndarray(
         (pw, height, kernel_height * filters, cells), padded.dtype, padded, rows.before * row, (phase, row, line, item)
     )
     flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(kernel_width * channels, -1)  # (KW·C, KH·F)
-    batch = shape[-1]
-    slots = _slots(form)
-    parts = workspace.scratch("parts", (pw, height, kernel_width * channels, slots * batch), padded.dtype)
-    parts[..., cells:] = 0
-    np.matmul(flipped, windows, out=parts[..., :cells])
-    return _gathered(parts.reshape(pw, height, kernel_width, channels * slots, batch), form, shape, workspace)
+    dx = workspace.keep("dinputs", shape, padded.dtype)
+    dx[height:] = 0
+    tile = max(1, TILE // max(1, pw * kernel_width * channels * slots * shape[-1] * item))
+    for start in range(0, height, tile):
+        stop = min(start + tile, height)
+        parts = workspace.scratch("parts", (pw, stop - start, kernel_width * channels, slots * shape[-1]), padded.dtype)
+        parts[..., cells:] = 0
+        np.matmul(flipped, windows[:, start:stop], out=parts[..., :cells])
+        _gather(parts.reshape(pw, stop - start, kernel_width, channels * slots, -1), form, dx[start:stop], workspace)
+    return dx
 
 
 def _slots(form: RowForm) -> int:
@@ -153,39 +164,29 @@ def _slots(form: RowForm) -> int:
     return (columns.padded - 1) // (form.phases[1] * columns.stride) + 1
 
 
-def _gathered(parts: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace) -> FloatArray:
-    """Add up what each phase and kernel column sends to each input column: -> dx (H, C, W, N).
+def _gather(parts: FloatArray, form: RowForm, dx: FloatArray, workspace: Workspace) -> None:
+    """Write to some rows of dx (rows, C, W, N) the sum of what each phase and kernel column sends to each column.
 
     The padded input column i = o·step + r, with step = pw·s, hears from those parts whose first column has the
     remainder r: part (phase, v) starts at column phase·s + v. Each line of a part is followed by as many zeros as the
     shift may take, so that all lines of a row are shifted and added as one long run, and only the sum is put in its
     place: NumPy needs two to three times as long for an addition whose operands are not contiguous, and for a copy it
-        does not.
+    does not.
     """
-    pw, height, kernel_width, _, batch = parts.shape
+    pw, height, kernel_width, length, batch = parts.shape
     columns = form.geometry.columns
     step, slots = pw * columns.stride, _slots(form)
-    dx = workspace.keep("dinputs", shape, parts.dtype)
-    dx[height:] = 0
+    starts = [
+        (divmod(phase * columns.stride + v, step), parts[phase, :, v])
+        for phase in range(pw)
+        for v in range(kernel_width)
+    ]
     for remainder in range(min(step, columns.padded)):
-        run = workspace.scratch("run", (height, shape[1] * slots, batch), parts.dtype)
-        starts = [
-            (divmod(phase * columns.stride + v, step), parts[phase, :, v])
-            for phase in range(pw)
-            for v in range(kernel_width)
-        ]
-        here = [(start, part) for (start, rest), part in starts if rest == remainder]
-        if not here:
-            run[...] = 0
-        for count, (start, part) in enumerate(here):
-            moved = part[:, : part.shape[1] - start]
-            if count:
-                run[:, start:] += moved
-            else:
-                run[:, :start] = 0
-                run[:, start:] = moved
+        run = workspace.scratch("run", (height, length, batch), parts.dtype)
+        run[...] = 0
+        for (start, rest), part in starts:
+            if rest == remainder:
+                run[:, start:] += part[:, : length - start]
         first = -((remainder - columns.before) // step)  # of the slots that lie on the input, not in its padding
-        place = first * step + remainder - columns.before
-        target = dx[:height, :, place::step]
-        target[...] = run.reshape(height, shape[1], slots, batch)[:, :, first : first + target.shape[2]]
-    return dx
+        target = dx[:, :, first * step + remainder - columns.before :: step]
+        target[...] = run.reshape(height, -1, slots, batch)[:, :, first : first + target.shape[2]]

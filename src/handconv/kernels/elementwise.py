@@ -9,18 +9,22 @@ Every backward needs the output only, so nothing else is remembered. The slope o
 
 import numpy as np
 
-from handconv.kernels.memory import FloatArray
+from handconv.kernels.memory import FloatArray, Workspace
 
 
-def leaky_relu(x: FloatArray, alpha: float, out: FloatArray) -> FloatArray:
-    """Write max(x, alpha·x) to ``out``."""
-    np.multiply(x, x.dtype.type(alpha), out=out)
-    return np.maximum(x, out, out=out)
+def leaky_relu(x: FloatArray, alpha: float, out: FloatArray, workspace: Workspace) -> FloatArray:
+    """Write max(x, alpha·x) to ``out``, which may be x itself."""
+    scaled = workspace.scratch("scaled", x.shape, x.dtype)
+    np.multiply(x, x.dtype.type(alpha), out=scaled)
+    return np.maximum(x, scaled, out=out)
 
 
-def leaky_relu_gradient(dy: FloatArray, y: FloatArray, alpha: float, out: FloatArray) -> FloatArray:
+def leaky_relu_gradient(
+    dy: FloatArray, y: FloatArray, alpha: float, out: FloatArray, workspace: Workspace
+) -> FloatArray:
     """Write dy where y > 0 and alpha·dy elsewhere; arithmetic, as selecting by a mask costs ten times as much."""
-    np.multiply(y > 0, y.dtype.type(1 - alpha), out=out)
+    positive = np.greater(y, 0, out=workspace.scratch("positive", y.shape, np.bool_))
+    np.multiply(positive, y.dtype.type(1 - alpha), out=out)
     out += y.dtype.type(alpha)
     return np.multiply(dy, out, out=out)
 

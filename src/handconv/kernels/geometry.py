@@ -8,6 +8,7 @@ hashable; all arithmetic on indices lives here.
 """
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import NamedTuple
 
 Pair = tuple[int, int]
@@ -31,12 +32,12 @@ class Axis:
     before: int = 0
     after: int = 0
 
-    @property
+    @cached_property
     def outputs(self) -> int:
         """How many windows fit."""
         return (self.size + self.before + self.after - self.window) // self.stride + 1
 
-    @property
+    @cached_property
     def padded(self) -> int:
         """The size with its padding."""
         return self.size + self.before + self.after
@@ -61,12 +62,12 @@ class Geometry:
     rows: Axis
     columns: Axis
 
-    @property
+    @cached_property
     def outputs(self) -> Pair:
         """(OH, OW)."""
         return self.rows.outputs, self.columns.outputs
 
-    @property
+    @cached_property
     def has_padding(self) -> bool:
         """Whether any window reaches beyond the input."""
         return any((self.rows.before, self.rows.after, self.columns.before, self.columns.after))
@@ -77,6 +78,7 @@ class Geometry:
         return self.rows.window > self.rows.stride or self.columns.window > self.columns.stride
 
 
+@cache
 def geometry(height: int, width: int, window: Pair, stride: Pair, padding: Pair | str) -> Geometry:
     """Work out the padding on all four sides: "same" gives ceil(size / stride) outputs, the odd one after."""
 

@@ -18,31 +18,26 @@ from numpy.typing import DTypeLike, NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 
-_MEMORY_AXES: dict[int, tuple[int, ...]] = {2: (1, 0), 4: (2, 1, 3, 0)}
-_PUBLIC_AXES: dict[int, tuple[int, ...]] = {2: (1, 0), 4: (3, 1, 0, 2)}
-
-
-def _memory_axes(dimensions: int) -> tuple[int, ...]:
-    return _MEMORY_AXES.get(dimensions) or (*range(1, dimensions), 0)
-
-
-def _public_axes(dimensions: int) -> tuple[int, ...]:
-    return _PUBLIC_AXES.get(dimensions) or (dimensions - 1, *range(dimensions - 1))
-
 
 def memory_view(x: NDArray[Any]) -> NDArray[Any]:
     """Show an array of public shape as it lies in memory: (N, C, H, W) -> (H, C, W, N), (N, D) -> (D, N)."""
-    return x.transpose(_memory_axes(x.ndim))
+    if x.ndim == 4:
+        return x.transpose(2, 1, 3, 0)
+    return x.transpose(*range(1, x.ndim), 0)
 
 
 def public_view(memory: NDArray[Any]) -> NDArray[Any]:
     """Show memory under its public shape: (H, C, W, N) -> (N, C, H, W), (D, N) -> (N, D)."""
-    return memory.transpose(_public_axes(memory.ndim))
+    if memory.ndim == 4:
+        return memory.transpose(3, 1, 0, 2)
+    return memory.transpose(-1, *range(memory.ndim - 1))
 
 
 def memory_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape in memory of an array of public ``shape``."""
-    return tuple(shape[axis] for axis in _memory_axes(len(shape)))
+    if len(shape) == 4:
+        return shape[2], shape[1], shape[3], shape[0]
+    return (*shape[1:], shape[0])
 
 
 def laid_out(x: NDArray[Any]) -> NDArray[Any]:

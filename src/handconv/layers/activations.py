@@ -60,8 +60,6 @@ class LeakyReLU(_Activation):
         Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013, section 2.
     """
 
-    increasing: ClassVar[bool] = True
-
     def __init__(self, alpha: float = 0.01, *, name: str | None = None) -> None:
         super().__init__(name=name)
         if not (math.isfinite(alpha) and 0 <= alpha <= 1):
@@ -69,10 +67,10 @@ class LeakyReLU(_Activation):
         self.alpha = alpha
 
     def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.leaky_relu(x, self.alpha, out)
+        return elementwise.leaky_relu(x, self.alpha, out, self.workspace)
 
     def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.leaky_relu_gradient(dy, y, self.alpha, out)
+        return elementwise.leaky_relu_gradient(dy, y, self.alpha, out, self.workspace)
 
 
 class ReLU(_Activation):
@@ -92,13 +90,13 @@ class ReLU(_Activation):
         Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
     """
 
-    increasing: ClassVar[bool] = True
+    alpha: ClassVar[float] = 0.0
 
     def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
         return np.maximum(x, 0, out=out)
 
     def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.leaky_relu_gradient(dy, y, 0.0, out)
+        return elementwise.leaky_relu_gradient(dy, y, 0.0, out, self.workspace)
 
 
 class Sigmoid(_Activation):

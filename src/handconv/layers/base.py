@@ -51,8 +51,6 @@ class Layer:
 
     #: Whether it treats every number alike, whatever the shape; then it takes any shape at any time.
     elementwise: ClassVar[bool] = False
-    #: Whether it is elementwise and a greater input never gives a smaller output (so that it commutes with a maximum).
-    increasing: ClassVar[bool] = False
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name

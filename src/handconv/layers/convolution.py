@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from handconv.kernels import convolution as kernel
-from handconv.kernels.geometry import geometry
+from handconv.kernels.geometry import Geometry, geometry
 from handconv.kernels.memory import FloatArray, memory_shape, memory_view, public_view
 from handconv.layers._arguments import image_shape, padding_of, pair, positive
 from handconv.layers.base import Initializer, Parameter, Shape, Weighted
@@ -105,13 +105,14 @@ class Conv2D(Weighted):
         """One multiplication for each output and weight of its filter."""
         return math.prod(self.output_shape or ()) * math.prod(self.weights.shape[1:])
 
-    def form(self, phases: tuple[int, int] = (1, 1)) -> kernel.RowForm:
-        """The sizes of this convolution for the kernels, its outputs split by ``phases``."""
+    @property
+    def geometry(self) -> Geometry:
+        """How the kernel slides over the image."""
         _, height, width = image_shape(self._label, self.input_shape or ())
-        return kernel.RowForm(geometry(height, width, self.kernel_size, self.stride, self.padding), phases)
+        return geometry(height, width, self.kernel_size, self.stride, self.padding)
 
     def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        form, memory = self.form(), memory_view(x)
+        form, memory = kernel.RowForm(self.geometry), memory_view(x)
         height, width = form.outputs
         expanded = kernel.expand(memory, form, self.workspace)
         windows = kernel.windows_of(expanded, form)
@@ -124,7 +125,7 @@ class Conv2D(Weighted):
 
     def _parameter_gradients(self, dvalues: FloatArray) -> None:
         assert self._expanded is not None
-        form, dz = self.form(), self._split(dvalues)
+        form, dz = kernel.RowForm(self.geometry), self._split(dvalues)
         windows = kernel.windows_of(self._expanded, form)
         kernel.as_weights(kernel.weight_gradient(dz, windows, self.workspace), self.dweights)
         if self.use_bias:
@@ -132,7 +133,7 @@ class Conv2D(Weighted):
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         assert self.input_shape is not None
-        form, dz = self.form(), self._split(dvalues)
+        form, dz = kernel.RowForm(self.geometry), self._split(dvalues)
         padded = kernel.zero_rows(form, self.filters, dz.shape[-1], self.dtype, self.workspace)
         kernel.place_rows(dz, 0, form, padded)
         shape = memory_shape((dvalues.shape[0], *self.input_shape))

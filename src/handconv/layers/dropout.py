@@ -10,6 +10,7 @@ from handconv.kernels.memory import FloatArray, memory_view, public_view
 from handconv.layers.base import Layer
 
 _LEVELS = 1 << 16
+_WORD = (1 << 64) - 1
 
 
 class Dropout(Layer):
@@ -70,9 +71,10 @@ class Dropout(Layer):
         return public_view(np.multiply(dy, memory_view(self.mask), out=out))
 
     def _draw(self, mask: FloatArray) -> None:
-        """Fill the mask from 16 random bits a unit, four times as quick as random floats."""
+        """Fill the mask from 16 random bits a unit, far quicker than random floats."""
         if self.generator is None:
             self.generator = np.random.default_rng()
-        bits = self.generator.integers(0, _LEVELS, size=mask.shape, dtype=np.uint16)
+        words = self.generator.integers(0, _WORD, size=-(-mask.size // 4), dtype=np.uint64, endpoint=True)
+        bits = words.view(np.uint16)[: mask.size].reshape(mask.shape)
         kept = bits >= round(self.rate * _LEVELS)
         np.multiply(kept, self.dtype.type(1 / (1 - self.rate)), out=mask)

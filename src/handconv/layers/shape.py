@@ -60,9 +60,13 @@ class Reshape(Layer):
 
     def _reshaped(self, name: str, x: FloatArray, shape: Shape) -> FloatArray:
         """Read x row-major into (N, …shape), with the batch innermost in the result's memory."""
-        target = public_view(self.workspace.keep(name, memory_shape((x.shape[0], *shape)), self.dtype))
-        np.copyto(np.moveaxis(target, 0, -1), np.moveaxis(x, 0, -1).reshape(*shape, x.shape[0]))  # (…shape, N)
-        return target
+        memory = self.workspace.keep(name, memory_shape((x.shape[0], *shape)), self.dtype)
+        source, target = np.moveaxis(x, 0, -1), np.moveaxis(public_view(memory), 0, -1)  # (…old, N), (…new, N)
+        if target.flags.c_contiguous:
+            np.copyto(target.reshape(source.shape), source)
+        else:
+            np.copyto(target, source.reshape(target.shape))
+        return public_view(memory)
 
 
 class Flatten(Reshape):
