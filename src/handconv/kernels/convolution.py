@@ -154,7 +154,9 @@ def input_gradient(
         parts = workspace.scratch("parts", (pw, stop - start, kernel_width * channels, slots * shape[-1]), padded.dtype)
         parts[..., cells:] = 0
         np.matmul(flipped, windows[:, start:stop], out=parts[..., :cells])
-        _gather(parts.reshape(pw, stop - start, kernel_width, channels * slots, -1), form, dx[start:stop], workspace)
+        _gather(
+            parts.reshape(pw, stop - start, kernel_width, channels * slots, shape[-1]), form, dx[start:stop], workspace
+        )
     return dx
 
 
@@ -189,4 +191,4 @@ def _gather(parts: FloatArray, form: RowForm, dx: FloatArray, workspace: Workspa
                 run[:, start:] += part[:, : length - start]
         first = -((remainder - columns.before) // step)  # of the slots that lie on the input, not in its padding
         target = dx[:, :, first * step + remainder - columns.before :: step]
-        target[...] = run.reshape(height, -1, slots, batch)[:, :, first : first + target.shape[2]]
+        target[...] = run.reshape(height, dx.shape[1], slots, batch)[:, :, first : first + target.shape[2]]

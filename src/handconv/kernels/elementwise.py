@@ -16,7 +16,8 @@ def leaky_relu(x: FloatArray, alpha: float, out: FloatArray, workspace: Workspac
     """Write max(x, alpha·x) to ``out``, which may be x itself."""
     scaled = workspace.scratch("scaled", x.shape, x.dtype)
     np.multiply(x, x.dtype.type(alpha), out=scaled)
-    return np.maximum(x, scaled, out=out)
+    np.maximum(x, scaled, out=out)
+    return out
 
 
 def leaky_relu_gradient(
