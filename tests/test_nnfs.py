@@ -164,6 +164,9 @@ class TestLayerDense:
         dense.biases += 0.5 * np.ones((1, 3))  # as in the book's random search
         np.testing.assert_array_equal(dense.forward(np.ones((1, 2))), np.full((1, 3), 4.5))
 
+    def test_the_class_itself_can_be_looked_at(self) -> None:
+        assert {"weights", "biases", "dweights", "dbiases"} <= {name for name, _ in inspect.getmembers(Layer_Dense)}
+
     def test_set_parameters_copies_what_get_parameters_gave(self) -> None:
         first, second = Layer_Dense(2, 3), Layer_Dense(2, 3)
         second.set_parameters(*first.get_parameters())

@@ -1,5 +1,6 @@
 """The optimizers of the book."""
 
+from abc import ABC, abstractmethod
 from weakref import WeakKeyDictionary
 
 from handconv import optimizers
@@ -8,7 +9,7 @@ from handconv.nnfs._layers import Trainable
 from handconv.schedules import InverseTimeDecay
 
 
-class _Optimizer:
+class _Optimizer(ABC):
     """What the optimizers share: the learning rate, the steps done, and one of the framework's optimizers a layer."""
 
     def __init__(self, learning_rate: float, decay: float) -> None:
@@ -39,11 +40,13 @@ class _Optimizer:
         """Count the step; once after all layers."""
         self.iterations += 1
 
+    @abstractmethod
     def _start(self) -> optimizers.Optimizer:
-        raise NotImplementedError
+        """Make the framework's optimizer for a layer."""
 
+    @abstractmethod
     def _step(self, optimizer: optimizers.Optimizer, network: Network) -> None:
-        raise NotImplementedError
+        """Let it do a step at the present learning rate."""
 
 
 class Optimizer_SGD(_Optimizer):
