@@ -407,6 +407,13 @@ def test_softmax_is_that_of_the_oracle(seed: int, order: str) -> None:
     np.testing.assert_array_equal(scores, before)
 
 
+def test_softmax_is_taken_over_the_last_of_any_number_of_axes() -> None:
+    scores = strategies.normal(0, 2, 4, 3)
+    rows = scores.reshape(8, 3)
+    np.testing.assert_array_equal(softmax(scores), softmax(rows).reshape(2, 4, 3))
+    np.testing.assert_array_equal(log_softmax(scores), log_softmax(rows).reshape(2, 4, 3))
+
+
 def test_softmax_writes_where_it_is_told_to() -> None:
     scores = strategies.normal(0, 4, 3)
     expected, logarithms = softmax(scores), log_softmax(scores)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 
@@ -92,6 +92,12 @@ def test_a_schedule_that_needs_the_total_says_so(schedule: Schedule) -> None:
 @pytest.mark.parametrize("schedule", EXAMPLES)
 def test_a_config_survives_json_and_makes_the_same_schedule(schedule: Schedule) -> None:
     assert from_config(json.loads(json.dumps(schedule.config()))) == schedule
+
+
+@pytest.mark.parametrize("schedule", EXAMPLES)
+def test_a_schedule_cannot_be_changed(schedule: Schedule) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(schedule, next(iter(vars(schedule))), 1.0)
 
 
 def test_every_schedule_has_an_example_here() -> None:
