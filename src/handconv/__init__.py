@@ -23,6 +23,7 @@ from handconv.errors import ModelFileError as ModelFileError
 from handconv.errors import SourceError as SourceError
 from handconv.errors import TrainingInterrupted as TrainingInterrupted
 from handconv.errors import WorkerError as WorkerError
+from handconv.inspect import gradcheck as gradcheck
 from handconv.layers import AveragePool2D as AveragePool2D
 from handconv.layers import Conv2D as Conv2D
 from handconv.layers import Dense as Dense
@@ -98,6 +99,7 @@ __all__ = [
     "Weighted",
     "WorkerError",
     "datasets",
+    "gradcheck",
     "initializers",
     "load",
     "losses",

@@ -1,8 +1,12 @@
-"""Looking into a model: what it answers and how sure it is, how good it is on which classes, where its time goes."""
+"""Looking into a model: its answers, how good it is, where its time goes, and whether its gradients are right."""
 
+from handconv.inspect._gradient_report import GradientEntry as GradientEntry
+from handconv.inspect._gradient_report import GradientReport as GradientReport
+from handconv.inspect._gradient_report import GradientRow as GradientRow
 from handconv.inspect.answers import Answer as Answer
 from handconv.inspect.answers import answer as answer
 from handconv.inspect.answers import probabilities as probabilities
+from handconv.inspect.gradcheck import gradcheck as gradcheck
 from handconv.inspect.profile import Profile as Profile
 from handconv.inspect.profile import ProfileRow as ProfileRow
 from handconv.inspect.profile import profile_step as profile_step
@@ -14,11 +18,15 @@ from handconv.inspect.report import report as report
 __all__ = [
     "Answer",
     "ClassReport",
+    "GradientEntry",
+    "GradientReport",
+    "GradientRow",
     "Mistake",
     "Profile",
     "ProfileRow",
     "Report",
     "answer",
+    "gradcheck",
     "probabilities",
     "profile_step",
     "report",
