@@ -173,7 +173,7 @@ def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
     _, description = read(path)
     try:
         return optimizers.from_config(description["run"]["optimizer"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged: its optimizer makes no sense ({error}).") from error
 
 
