@@ -28,7 +28,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import DTypeLike
 
-from handconv.kernels.geometry import Geometry, Pair
+from handconv.kernels.geometry import Geometry, Overlap, Pair
 from handconv.kernels.memory import FloatArray, Workspace
 
 #: Bytes of intermediate results that are made, and used up, at a time.
@@ -49,6 +49,16 @@ class RowForm:
         return height // ph, width // pw
 
     @cached_property
+    def overlaps(self) -> tuple[tuple[int, int, Overlap], ...]:
+        """For each column phase and kernel column (phase, v), which outputs see which input columns."""
+        columns, pw = self.geometry.columns, self.phases[1]
+        return tuple(
+            (phase, v, columns.overlap(v, self.outputs[1], phase=phase, phases=pw))
+            for phase in range(pw)
+            for v in range(columns.window)
+        )
+
+    @cached_property
     def input_rows(self) -> int:
         """The padded input rows that the outputs look at, and the padding before the input at the least."""
         rows = self.geometry.rows
@@ -58,20 +68,18 @@ class RowForm:
 def expand(x: FloatArray, form: RowForm, workspace: Workspace) -> FloatArray:
     """Copy the input once for each kernel column: (H, C, W, N) -> (pw, R, KW·C, OW/pw·N) with R input rows."""
     (height, channels, _, batch), pw = x.shape, form.phases[1]
-    rows, columns = form.geometry.rows, form.geometry.columns
-    width = form.outputs[1]
+    rows, columns, width = form.geometry.rows, form.geometry.columns, form.outputs[1]
     shape = (pw, form.input_rows, columns.window, channels, width, batch)
     expanded = workspace.keep("expanded", shape, x.dtype)
     last = min(rows.before + height, form.input_rows)
     expanded[:, : rows.before] = 0
     expanded[:, last:] = 0
     x = x[: last - rows.before]
-    for phase in range(pw):
-        for v in range(columns.window):
-            target = expanded[phase, rows.before : last, v]  # (rows, C, OW/pw, N)
-            outputs, inputs = columns.overlap(v, width, phase=phase, phases=pw)
+    for phase, v, (outputs, inputs) in form.overlaps:
+        target = expanded[phase, rows.before : last, v]  # (rows, C, OW/pw, N)
+        target[:, :, outputs] = x[:, :, inputs]
+        if outputs.stop - outputs.start < width:
             target[:, :, : outputs.start] = 0
-            target[:, :, outputs] = x[:, :, inputs]
             target[:, :, outputs.stop :] = 0
     return expanded.reshape(pw, form.input_rows, columns.window * channels, width * batch)
 

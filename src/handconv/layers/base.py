@@ -4,7 +4,7 @@ A layer is written as two hooks. ``_forward`` gets the inputs with the batch inn
 and remembers what ``_backward`` needs when it is asked to; ``_backward`` turns the gradient of the loss by the outputs
 into the gradient by the inputs. The public ``forward`` and ``backward`` check shapes and build the layer at first use.
 
-A layer with parameters (``Weighted``) declares them; their values are views into two flat vectors, one of values and
+A layer with parameters declares them (``handconv.layers.weighted``); their values are views into two flat vectors, one of values and
 one of gradients, which belong to the model, or to the layer itself where it is used alone.
 """
 
@@ -12,7 +12,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -99,7 +99,7 @@ class Layer:
             values = np.empty(size, dtype) if values is None else values
             self.bind(values, np.zeros(size, dtype) if gradients is None else gradients)
             random = np.random.default_rng(generator)
-            for parameter, value in zip(parameters, _pieces(values, parameters), strict=True):
+            for parameter, value in zip(parameters, pieces(values, parameters), strict=True):
                 value[...] = initialize(
                     parameter.initializer, parameter.shape, parameter.fan_in, parameter.fan_out, random, self.dtype
                 )
@@ -197,114 +197,14 @@ class Layer:
         return type(self).__name__ if self.name is None else f"{type(self).__name__} {self.name!r}"
 
 
-class Weighted(Layer):
-    """A layer with ``weights`` and, unless ``use_bias`` is off, ``biases``, and the gradients of both."""
-
-    def __init__(
-        self,
-        *,
-        use_bias: bool,
-        l1: float,
-        l2: float,
-        bias_l1: float,
-        bias_l2: float,
-        weight_init: Initializer,
-        bias_init: Initializer,
-        name: str | None,
-    ) -> None:
-        super().__init__(name=name)
-        for label, value in (("l1", l1), ("l2", l2), ("bias_l1", bias_l1), ("bias_l2", bias_l2)):
-            if not (value >= 0 and math.isfinite(value)):
-                raise ValueError(f"{type(self).__name__}: {label} must be a number of at least 0, got {value!r}.")
-        self.use_bias = use_bias
-        self.l1, self.l2, self.bias_l1, self.bias_l2 = l1, l2, bias_l1, bias_l2
-        self.weight_init, self.bias_init = weight_init, bias_init
-        self._values: dict[str, FloatArray] = {}
-        self._gradients: dict[str, FloatArray] = {}
-
-    def _declaration(self, shape: Shape, fan_in: int, fan_out: int, units: int) -> tuple[Parameter, ...]:
-        weights = Parameter("weights", shape, self.weight_init, fan_in, fan_out, self.l1, self.l2)
-        biases = Parameter("biases", (units,), self.bias_init, fan_in, fan_out, self.bias_l1, self.bias_l2)
-        return (weights, biases) if self.use_bias else (weights,)
-
-    def bind(self, values: FloatArray, gradients: FloatArray) -> None:
-        """Let weights, biases, dweights and dbiases be views into these vectors."""
-        if self.input_shape is None:
-            raise RuntimeError(f"{self._label} must be built before its parameters can be bound: call build(shape).")
-        parameters = self.declare(self.input_shape)
-        names = [parameter.name for parameter in parameters]
-        self._values = dict(zip(names, _pieces(values, parameters), strict=True))
-        self._gradients = dict(zip(names, _pieces(gradients, parameters), strict=True))
-
-    def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
-        """As ``Layer.backward``; fills ``dweights`` and ``dbiases``.
-
-        Args:
-            dvalues: the gradient by the outputs.
-            skip_dinputs: leave out the gradient by the inputs, which the first layer of a network need not compute; an
-                empty
-                array is returned.
-        """
-        dvalues = self._returned(dvalues)
-        self._parameter_gradients(dvalues)
-        self.dinputs = np.empty(0, self.dtype) if skip_dinputs else self._backward(dvalues)
-        return self.dinputs
-
-    def _parameter_gradients(self, dvalues: FloatArray) -> None:
-        raise NotImplementedError(f"{type(self).__name__} must define the hook _parameter_gradients.")
-
-    @property
-    def weights(self) -> FloatArray:
-        """The weights; assigning copies into the model's vector."""
-        return self._named(self._values, "weights")
-
-    @weights.setter
-    def weights(self, value: NDArray[Any]) -> None:
-        self.weights[...] = value
-
-    @property
-    def biases(self) -> FloatArray:
-        """The biases; assigning copies into the model's vector."""
-        return self._named(self._values, "biases")
-
-    @biases.setter
-    def biases(self, value: NDArray[Any]) -> None:
-        self.biases[...] = value
-
-    @property
-    def dweights(self) -> FloatArray:
-        """The gradient of the loss by the weights, of the last ``backward``."""
-        return self._named(self._gradients, "weights")
-
-    @property
-    def dbiases(self) -> FloatArray:
-        """The gradient of the loss by the biases, of the last ``backward``."""
-        return self._named(self._gradients, "biases")
-
-    def _named(self, arrays: dict[str, FloatArray], name: str) -> FloatArray:
-        if self.input_shape is None:
-            raise AttributeError(f"{self._label} has no {name} before it is built: call forward(x) or build(shape).")
-        if name not in arrays:
-            raise AttributeError(f"{self._label} has no {name}: it was made with use_bias=False.")
-        return arrays[name]
-
-    def set_parameters(self, **values: NDArray[Any]) -> Self:
-        """Copy arrays into the parameters by name, checking their shapes."""
-        for name, value in values.items():
-            target = self._named(self._values, name)
-            if np.shape(value) != target.shape:
-                raise ValueError(f"{self._label}: {name} have shape {target.shape}, got {np.shape(value)}.")
-            target[...] = value
-        return self
-
-
-def _pieces(vector: FloatArray, parameters: tuple[Parameter, ...]) -> list[FloatArray]:
+def pieces(vector: FloatArray, parameters: tuple[Parameter, ...]) -> list[FloatArray]:
     """Cut a vector into views, one for each parameter."""
-    ends = np.cumsum([parameter.size for parameter in parameters])
-    return [
-        vector[end - parameter.size : end].reshape(parameter.shape)
-        for parameter, end in zip(parameters, ends, strict=True)
-    ]
+    views, start = [], 0
+    for parameter in parameters:
+        end = start + parameter.size
+        views.append(vector[start:end].reshape(parameter.shape))
+        start = end
+    return views
 
 
 def _listed(shape: Shape) -> str:

@@ -9,7 +9,8 @@ from handconv.kernels import convolution as kernel
 from handconv.kernels.geometry import Geometry, geometry
 from handconv.kernels.memory import FloatArray, memory_shape, memory_view, public_view
 from handconv.layers._arguments import image_shape, padding_of, pair, positive
-from handconv.layers.base import Initializer, Parameter, Shape, Weighted
+from handconv.layers.base import Initializer, Parameter, Shape
+from handconv.layers.weighted import Weighted
 
 
 class Conv2D(Weighted):

@@ -4,7 +4,8 @@ import numpy as np
 
 from handconv.kernels.memory import FloatArray, memory_view, public_view
 from handconv.layers._arguments import positive
-from handconv.layers.base import Initializer, Parameter, Shape, Weighted
+from handconv.layers.base import Initializer, Parameter, Shape
+from handconv.layers.weighted import Weighted
 
 
 class Dense(Weighted):

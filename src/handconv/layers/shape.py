@@ -61,7 +61,7 @@ class Reshape(Layer):
     def _reshaped(self, name: str, x: FloatArray, shape: Shape) -> FloatArray:
         """Read x row-major into (N, …shape), with the batch innermost in the result's memory."""
         memory = self.workspace.keep(name, memory_shape((x.shape[0], *shape)), self.dtype)
-        source, target = np.moveaxis(x, 0, -1), np.moveaxis(public_view(memory), 0, -1)  # (…old, N), (…new, N)
+        source, target = _batch_last(x), _batch_last(public_view(memory))  # (…old, N), (…new, N)
         if target.flags.c_contiguous:
             np.copyto(target.reshape(source.shape), source)
         else:
@@ -90,3 +90,7 @@ class Flatten(Reshape):
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__((-1,), name=name)
+
+
+def _batch_last(x: FloatArray) -> FloatArray:
+    return x.transpose(*range(1, x.ndim), 0)

@@ -1,0 +1,111 @@
+"""Layers that learn: their weights and biases, and the gradients of both, are views into two flat vectors."""
+
+import math
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.kernels.memory import FloatArray
+from handconv.layers.base import Initializer, Layer, Parameter, Shape, pieces
+
+
+class Weighted(Layer):
+    """A layer with ``weights`` and, unless ``use_bias`` is off, ``biases``, and the gradients of both."""
+
+    def __init__(
+        self,
+        *,
+        use_bias: bool,
+        l1: float,
+        l2: float,
+        bias_l1: float,
+        bias_l2: float,
+        weight_init: Initializer,
+        bias_init: Initializer,
+        name: str | None,
+    ) -> None:
+        super().__init__(name=name)
+        for label, value in (("l1", l1), ("l2", l2), ("bias_l1", bias_l1), ("bias_l2", bias_l2)):
+            if not (value >= 0 and math.isfinite(value)):
+                raise ValueError(f"{type(self).__name__}: {label} must be a number of at least 0, got {value!r}.")
+        self.use_bias = use_bias
+        self.l1, self.l2, self.bias_l1, self.bias_l2 = l1, l2, bias_l1, bias_l2
+        self.weight_init, self.bias_init = weight_init, bias_init
+        self._values: dict[str, FloatArray] = {}
+        self._gradients: dict[str, FloatArray] = {}
+
+    def _declaration(self, shape: Shape, fan_in: int, fan_out: int, units: int) -> tuple[Parameter, ...]:
+        weights = Parameter("weights", shape, self.weight_init, fan_in, fan_out, self.l1, self.l2)
+        biases = Parameter("biases", (units,), self.bias_init, fan_in, fan_out, self.bias_l1, self.bias_l2)
+        return (weights, biases) if self.use_bias else (weights,)
+
+    def bind(self, values: FloatArray, gradients: FloatArray) -> None:
+        """Let weights, biases, dweights and dbiases be views into these vectors."""
+        if self.input_shape is None:
+            raise RuntimeError(f"{self._label} must be built before its parameters can be bound: call build(shape).")
+        parameters = self.declare(self.input_shape)
+        names = [parameter.name for parameter in parameters]
+        self._values = dict(zip(names, pieces(values, parameters), strict=True))
+        self._gradients = dict(zip(names, pieces(gradients, parameters), strict=True))
+
+    def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
+        """As ``Layer.backward``; fills ``dweights`` and ``dbiases``.
+
+        Args:
+            dvalues: the gradient by the outputs.
+            skip_dinputs: leave out the gradient by the inputs, which the first layer of a network need not compute; an
+                empty
+                array is returned.
+        """
+        dvalues = self._returned(dvalues)
+        self._parameter_gradients(dvalues)
+        self.dinputs = np.empty(0, self.dtype) if skip_dinputs else self._backward(dvalues)
+        return self.dinputs
+
+    def _parameter_gradients(self, dvalues: FloatArray) -> None:
+        raise NotImplementedError(f"{type(self).__name__} must define the hook _parameter_gradients.")
+
+    @property
+    def weights(self) -> FloatArray:
+        """The weights; assigning copies into the model's vector."""
+        return self._named(self._values, "weights")
+
+    @weights.setter
+    def weights(self, value: NDArray[Any]) -> None:
+        self.weights[...] = value
+
+    @property
+    def biases(self) -> FloatArray:
+        """The biases; assigning copies into the model's vector."""
+        return self._named(self._values, "biases")
+
+    @biases.setter
+    def biases(self, value: NDArray[Any]) -> None:
+        self.biases[...] = value
+
+    @property
+    def dweights(self) -> FloatArray:
+        """The gradient of the loss by the weights, of the last ``backward``."""
+        return self._named(self._gradients, "weights")
+
+    @property
+    def dbiases(self) -> FloatArray:
+        """The gradient of the loss by the biases, of the last ``backward``."""
+        return self._named(self._gradients, "biases")
+
+    def _named(self, arrays: dict[str, FloatArray], name: str) -> FloatArray:
+        if self.input_shape is None:
+            raise AttributeError(f"{self._label} has no {name} before it is built: call forward(x) or build(shape).")
+        if name not in arrays:
+            raise AttributeError(f"{self._label} has no {name}: it was made with use_bias=False.")
+        return arrays[name]
+
+    def set_parameters(self, **values: NDArray[Any]) -> Self:
+        """Copy arrays into the parameters by name, checking their shapes."""
+        for name, value in values.items():
+            target = self._named(self._values, name)
+            if np.shape(value) != target.shape:
+                raise ValueError(f"{self._label}: {name} have shape {target.shape}, got {np.shape(value)}.")
+            target[...] = value
+        return self
