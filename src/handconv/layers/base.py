@@ -4,8 +4,8 @@ A layer is written as two hooks. ``_forward`` gets the inputs with the batch inn
 and remembers what ``_backward`` needs when it is asked to; ``_backward`` turns the gradient of the loss by the outputs
 into the gradient by the inputs. The public ``forward`` and ``backward`` check shapes and build the layer at first use.
 
-A layer with parameters declares them (``handconv.layers.weighted``); their values are views into two flat vectors, one of values and
-one of gradients, which belong to the model, or to the layer itself where it is used alone.
+A layer with parameters declares them (``handconv.layers.weighted``); their values are views into two flat vectors, one
+of values and one of gradients, which belong to the model, or to the layer itself where it is used alone.
 """
 
 import inspect
