@@ -6,11 +6,15 @@ from functools import partial
 
 from handconv import datasets
 from handconv.cli._errors import UsageError
+from handconv.cli._models import class_names, known_dataset
 from handconv.cli._output import Output
 from handconv.cli._progress import DownloadProgress
 from handconv.cli._settings import one_of, setting, text
 from handconv.datasets import Dataset
 from handconv.errors import DataError, SourceError
+from handconv.model import Sequential
+
+_OTHER = " Name another --dataset, or train a model on this one."
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,22 @@ class DataSettings:
 def load_dataset(settings: DataSettings, name: str, output: Output) -> Dataset:
     """Load a data set, telling what is tried and how far a download has come."""
     return _tell(partial(datasets.load, name, source=settings.source, data_dir=settings.data_dir), output)
+
+
+def load_for_model(settings: DataSettings, model: Sequential, output: Output) -> Dataset:
+    """Load the data set that was asked for, else the one that the model was trained on.
+
+    Raises:
+        UsageError: if the model cannot be used on it.
+    """
+    dataset = load_dataset(settings, settings.dataset or known_dataset(model), output)
+    images, wanted = dataset.x_test.shape[1:], model.input_shape
+    if images != wanted:
+        raise UsageError(f"the model takes images of shape {wanted}, those of {dataset.name} have {images}.{_OTHER}")
+    known, present = len(class_names(model)), int(dataset.y_test.max()) + 1
+    if present > known:
+        raise UsageError(f"the model tells {known} classes apart, {dataset.name} has {present}.{_OTHER}")
+    return dataset
 
 
 def fetch_dataset(name: str, source: str, data_dir: str | None, output: Output) -> Dataset:

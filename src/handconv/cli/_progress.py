@@ -75,7 +75,9 @@ class DownloadProgress:
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
         """Show how far a file has come."""
-        size = f"{done / 1e6:.1f} MB" if total is None else f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
+        unit, name_of_unit = (1e6, "MB") if max(done, total or 0) >= 1e6 else (1e3, "kB")
+        whole = "" if total is None else f" of {total / unit:.1f}"
+        size = f"{done / unit:.1f}{whole} {name_of_unit}"
         if self._rich is not None:
             if self._bar is None:
                 self._bar = _Bar("{task.description}", "{task.fields[figures]}")

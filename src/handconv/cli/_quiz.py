@@ -25,9 +25,7 @@ def quiz(model: Sequential, dataset: Dataset, output: Output, picture: str) -> N
                 typed = f"{line[:40]!r} is no row number. " if line else ""
                 output.reply(f"{typed}Type a whole number from 0 to {last}, or quit.")
             elif not 0 <= row <= last:
-                output.reply(
-                    f"There is no row {row}: the rows of the test set are 0 to {last}. Type one of them, or quit."
-                )
+                output.reply(f"There is no row {row}: the test set has rows 0 to {last}. Type one of them, or quit.")
             else:
                 show_row(model, dataset, row, output, pictures)
     except KeyboardInterrupt:
@@ -41,11 +39,11 @@ def show_row(model: Sequential, dataset: Dataset, row: int, output: Output, pict
     """Classify one row of the test set; tell and draw it."""
     image, truth = dataset.x_test[row], int(dataset.y_test[row])
     found = answer(model, image)
-    names = class_names(model, dataset.class_names)
+    names, true_name = class_names(model, dataset.class_names), dataset.class_names[truth]
     card = Card(
         name=f"{_plain(dataset.name)}-{row}",
         image=image,
-        title=f"row {row}: predicted {names[found.label]}, truth {names[truth]}",
+        title=f"row {row}: predicted {names[found.label]}, truth {true_name}",
         right=found.label == truth,
         ranking=tuple((names[label], chance) for label, chance in found.top(10)),
     )
@@ -57,7 +55,7 @@ def show_row(model: Sequential, dataset: Dataset, row: int, output: Output, pict
             "event": "answer",
             "row": row,
             "prediction": names[found.label],
-            "truth": names[truth],
+            "truth": true_name,
             "correct": card.right,
             "confidence": found.confidence,
             "top": [{"class": names[label], "probability": chance} for label, chance in found.top()],
@@ -83,8 +81,9 @@ def _percent(chance: float) -> str:
 
 
 def _row(line: str) -> int | None:
+    """Read a row number, written as people write one."""
     try:
-        return int(line)
+        return int(line) if line.isascii() and "_" not in line and len(line) <= 40 else None
     except ValueError:
         return None
 

@@ -17,12 +17,14 @@ def show_table(
     if tables is None or consoles is None:
         output.show(plain_table(title, head, rows, left=left))
         return
-    table = tables.Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = tables.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for place, name in enumerate(head):
         table.add_column(name, justify="left" if place < left else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
-    consoles.Console(highlight=False).print(table)
+        table.add_row(*row)
+    console = consoles.Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(title, style="bold")
+    console.print(table)
     output.show()
 
 

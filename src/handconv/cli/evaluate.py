@@ -4,14 +4,16 @@ import argparse
 from dataclasses import asdict
 
 from handconv.cli._command import Command
-from handconv.cli._data import DataSettings, load_dataset
+from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE
-from handconv.cli._models import HELP, class_names, known_dataset, open_model
+from handconv.cli._models import HELP, class_names, open_model
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings
 from handconv.cli._tables import show_table
 from handconv.cli._threads import one_blas_thread
 from handconv.inspect import Report, report
+
+_SHORT = 5  # letters of a class name that may head a column of the confusion matrix
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +26,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Examine the model and print the report."""
     settings = read_settings(DataSettings, arguments)
     model = open_model(arguments.model)
-    dataset = load_dataset(settings, settings.dataset or known_dataset(model), output)
+    dataset = load_for_model(settings, model, output)
     names = class_names(model, dataset.class_names)
     with one_blas_thread():
         result = report(model, dataset.x_test, dataset.y_test, names)
@@ -49,6 +51,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _show(result: Report, names: tuple[str, ...], images: int, output: Output) -> None:
     """Print the report for people."""
+    short = max(map(len, names)) <= _SHORT
     output.show(f"loss {result.loss:.4f}  accuracy {_percent(result.accuracy)}  ({images:,} images)\n")
     show_table(
         output,
@@ -59,10 +62,10 @@ def _show(result: Report, names: tuple[str, ...], images: int, output: Output) -
     show_table(
         output,
         "Confusion (a row for each true class, a column for each answer)",
-        ("", *names),
+        ("", *(names if short else map(str, range(len(names))))),
         [
-            (name, *(f"{count:,}" if count else "·" for count in line))
-            for name, line in zip(names, result.confusion.tolist(), strict=True)
+            (name if short else f"{label} {name}", *(f"{count:,}" if count else "·" for count in line))
+            for label, (name, line) in enumerate(zip(names, result.confusion.tolist(), strict=True))
         ],
     )
     if result.mistakes:

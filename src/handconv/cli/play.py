@@ -4,9 +4,9 @@ import argparse
 from dataclasses import dataclass
 
 from handconv.cli._command import Command
-from handconv.cli._data import DataSettings, load_dataset
+from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE
-from handconv.cli._models import HELP, known_dataset, open_model
+from handconv.cli._models import HELP, open_model
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._quiz import quiz
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Play."""
     settings = read_settings(PlaySettings, arguments)
     model = open_model(arguments.model)
-    dataset = load_dataset(settings, settings.dataset or known_dataset(model), output)
+    dataset = load_for_model(settings, model, output)
     with one_blas_thread():
         quiz(model, dataset, output, settings.picture)
     return DONE

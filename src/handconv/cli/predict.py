@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from handconv.cli._command import Command
-from handconv.cli._data import DataSettings, load_dataset
+from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError
-from handconv.cli._models import HELP, class_names, known_dataset, open_model
+from handconv.cli._models import HELP, class_names, open_model
 from handconv.cli._output import Output
 from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     with one_blas_thread():
         if images:
             return FAILED if [_predict(model, path, output) for path in images].count(False) else DONE
-        dataset = load_dataset(settings, settings.dataset or known_dataset(model), output)
+        dataset = load_for_model(settings, model, output)
         for row in rows:
             if row >= len(dataset.x_test):
                 raise UsageError(f"--row must be from 0 to {len(dataset.x_test) - 1}, got {row}.")

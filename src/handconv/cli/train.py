@@ -95,8 +95,9 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, output:
     epochs = settings.epochs or (_EPOCHS_OF_FEW if few else _EPOCHS)
     height, width = dataset.x_train.shape[2:]
     output.notice(
-        f"{len(dataset.x_train):,} images to train on, {len(dataset.x_test):,} to test on, {height}x{width} pixels; "
-        f"{len(dataset.class_names)} classes, {model.parameters.size:,} parameters, seed {settings.seed}"
+        f"{dataset.name}: {len(dataset.x_train):,} images to train on, {len(dataset.x_test):,} to test on, "
+        f"{height}x{width} pixels, {len(dataset.class_names)} classes; "
+        f"{model.parameters.size:,} parameters, seed {settings.seed}"
     )
     start = time.perf_counter()
     with TrainingProgress(output) as progress:
