@@ -1,13 +1,14 @@
 """Callbacks: what they hear of, in which order, and what they may do."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import handconv as hc
-from handconv.training import Callback, PrintProgress, Progress
+from handconv.training import Callback, PrintProgress, Progress, loop
 from handconv.training.callbacks import epoch_line
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -60,6 +61,13 @@ def test_the_last_progress_of_an_epoch_has_all_of_its_samples() -> None:
     assert last[-1].samples == 20
     assert last[-1].seconds_left == 0
     assert (last[-1].loss, last[-1].accuracy) == pytest.approx((history["loss"][-1], history["accuracy"][-1]))
+
+
+def test_before_the_first_step_is_done_there_is_nothing_to_hear_of() -> None:
+    listener = Listener()
+    run: Any = SimpleNamespace(callbacks=[listener])
+    loop._report(run, np.zeros(4), seconds=1.0)
+    assert not listener.heard
 
 
 def test_the_figures_they_hear_of_are_those_of_the_history() -> None:

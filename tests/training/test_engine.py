@@ -1,5 +1,7 @@
 """The steps of an epoch: shards add up to the gradient of the batch, and every sample counts once."""
 
+import dataclasses
+import threading
 from typing import Any
 
 import numpy as np
@@ -217,10 +219,37 @@ class TestEngine:
         run.network.infer(-data(2)[0])
         np.testing.assert_array_equal(first, kept)
 
-    def test_the_optimizer_knows_how_many_steps_there_will_be(self) -> None:
-        run = task(20, batch_size=8)
-        Engine(run, Board.allocate(run.network, np.zeros), Alone())
-        assert run.optimizer.total_steps == 9
+    def test_the_members_of_a_crew_get_the_bits_of_one(self) -> None:
+        """Threads instead of processes, so that it can be seen from here."""
+        alone = task(300, batch_size=100, optimizer=hc.Adam(0.01))
+        alone.network.fit(*data(300), epochs=1, batch_size=100, shuffle=False, optimizer=alone.optimizer)  # type: ignore[attr-defined]
+        run = task(300, batch_size=100)
+        board, barrier = Board.allocate(run.network, np.zeros), threading.Barrier(3)
+        parameters, gradients, state = run.network.parameters, run.network.gradients, hc.Adam(0.01)
+        state.build(parameters)
+
+        @dataclasses.dataclass
+        class Crew:
+            rank: int
+            size: int = 3
+
+            def meet(self) -> None:
+                barrier.wait(60)
+
+        def work(rank: int) -> None:
+            mine = task(300, batch_size=100, optimizer=hc.Adam(0.01))
+            mine.network.bind(parameters, gradients)
+            mine.optimizer.build(parameters)
+            mine.optimizer.state = state.state
+            list(Engine(mine, board, Crew(rank)).epoch(0))
+
+        members = [threading.Thread(target=work, args=(rank,)) for rank in range(3)]
+        for member in members:
+            member.start()
+        for member in members:
+            member.join()
+        np.testing.assert_array_equal(parameters, alone.network.parameters)
+        assert board.sums[3] == 300
 
     def test_dropout_masks_differ_by_epoch_step_and_shard(self) -> None:
         masks: list[bytes] = []

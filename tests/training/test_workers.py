@@ -1,0 +1,336 @@
+"""Worker processes: the same bits for any number of them, and an error where one is lost."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from handconv.losses import SoftmaxCategoricalCrossentropy
+from handconv.training import Callback, blas, workers
+from handconv.training.engine import Board, Task
+from handconv.training.samples import Samples
+
+X = np.random.default_rng(0).integers(0, 256, (90, 1, 8, 8)).astype(np.uint8)
+Y = np.arange(90) % 3
+
+
+def model(*extra: hc.Layer) -> hc.Sequential:
+    layers = [
+        hc.Conv2D(2, 3), hc.LeakyReLU(), hc.MaxPool2D(2), hc.Flatten(), *extra, hc.Dropout(0.3),
+        hc.Dense(3, l2=1e-3, weight_init="glorot_normal"), hc.Softmax(),
+    ]  # fmt: skip
+    return hc.Sequential(layers, input_shape=(1, 8, 8), seed=0)
+
+
+def task(network: hc.Sequential | None = None, **options: Any) -> Task:
+    network = network or model()
+    optimizer = hc.Adam(0.01)
+    optimizer.build(network.parameters, network.decayed())
+    values = {
+        "network": network, "loss": SoftmaxCategoricalCrossentropy(), "optimizer": optimizer, "samples": Samples(X, Y),
+        "epochs": 2, "batch_size": 40, "shuffle": True, "logits": True,
+    }  # fmt: skip
+    return Task(**(values | options))  # type: ignore[arg-type]
+
+
+def trained(count: int, method: str | None = None) -> tuple[Any, ...]:
+    run = task()
+    with workers.Workers(run, count, method=method) as team:
+        for epoch in range(2):
+            for _ in team.epoch(epoch, 0):
+                pass
+        sums = team.sums.copy()
+    return run.network.parameters, run.optimizer.state["m"], run.optimizer.iterations, sums
+
+
+class TestTheSameBits:
+    @pytest.mark.parametrize("count", [2, 3, 5])
+    def test_for_any_number_of_workers(self, count: int) -> None:
+        one = model()
+        history = one.fit(X, Y, epochs=2, batch_size=40, optimizer=hc.Adam(0.01))
+        several = model()
+        other = several.fit(X, Y, epochs=2, batch_size=40, optimizer=hc.Adam(0.01), workers=count)
+        np.testing.assert_array_equal(one.parameters, several.parameters)
+        for name in ("loss", "accuracy", "penalty"):
+            assert history[name] == other[name]
+
+    def test_however_they_are_started(self) -> None:
+        forked, spawned = trained(2, "fork"), trained(2, "spawn")
+        for first, second in zip(forked, spawned, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+    def test_wherever_they_are_paused(self) -> None:
+        run, pauses = task(batch_size=1), 0
+        with workers.Workers(run, 2) as team:
+            while team.steps_done < 90:
+                for _ in team.epoch(0, team.steps_done):
+                    team.pause()
+                pauses += 1
+        one = task(batch_size=1)
+        one.network.fit(X, Y, batch_size=1, optimizer=one.optimizer)  # type: ignore[attr-defined]
+        assert pauses >= 1
+        np.testing.assert_array_equal(run.network.parameters, one.network.parameters)
+
+    def test_with_validation_weights_and_callbacks(self) -> None:
+        parameters = []
+        for count in (1, 2):
+            network, lines = model(), list[str]()
+            network.fit(
+                X, Y, epochs=2, batch_size=16, workers=count, validation_split=0.2, class_weights={0: 2.0},
+                callbacks=[hc.PrintProgress(lines.append)],
+            )  # fmt: skip
+            assert len(lines) == 2
+            parameters.append(network.parameters)
+        np.testing.assert_array_equal(*parameters)
+
+
+class TestAfterwards:
+    def test_the_model_is_as_after_training_alone(self) -> None:
+        network = model()
+        vector = network.parameters
+        network.fit(X, Y, workers=2)
+        assert network.parameters is vector
+        first = network.predict(X[:3])
+        kept = first.copy()
+        network.predict(X[3:6])
+        np.testing.assert_array_equal(first, kept)
+        network.fit(X, Y)
+
+    def test_no_process_is_left(self) -> None:
+        model().fit(X, Y, workers=2)
+        assert multiprocessing.active_children() == []
+
+    def test_the_optimizer_goes_on(self) -> None:
+        one, several = model(), model()
+        for network, count in ((one, 1), (several, 2)):
+            optimizer = hc.Adam(0.01)
+            for _ in range(2):
+                network.fit(X, Y, batch_size=40, optimizer=optimizer, workers=count)
+            assert optimizer.iterations == 6
+        np.testing.assert_array_equal(one.parameters, several.parameters)
+
+
+class TestTrouble:
+    def test_a_killed_worker_is_an_error_and_ends_the_others(self) -> None:
+        class Kill(Callback):
+            def on_train_begin(self, run: Any) -> None:
+                victim = multiprocessing.active_children()[-1]
+                os.kill(victim.pid or 0, signal.SIGKILL)
+
+        with pytest.raises(hc.WorkerError, match=r"Worker process \d of 2 was killed by SIGKILL.*Use fewer workers"):
+            model().fit(X, Y, epochs=50, workers=2, callbacks=[Kill()])
+        assert multiprocessing.active_children() == []
+
+    def test_divergence_in_a_worker_is_told_as_it_is_without(self) -> None:
+        messages = []
+        for count in (1, 2):
+            network = model()
+            with np.errstate(all="ignore"), pytest.raises(hc.DivergenceError) as caught:
+                network.fit(X, Y, epochs=3, batch_size=40, optimizer=hc.SGD(1e30), workers=count)
+            messages.append(str(caught.value))
+        assert messages[0] == messages[1]
+
+    def test_an_error_in_a_worker_comes_with_its_traceback(self) -> None:
+        class Broken(hc.Layer):
+            def _forward(self, x: Any, *, training: bool, remember: bool) -> Any:
+                raise ZeroDivisionError("in a worker")
+
+        with pytest.raises(
+            hc.WorkerError, match=r"(?s)A worker process failed:\nTraceback.*ZeroDivisionError: in a worker"
+        ):
+            model(Broken()).fit(X, Y, workers=2)
+        assert multiprocessing.active_children() == []
+
+    def test_a_worker_that_ends_before_it_begins_says_what_scripts_forget(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(workers, "_work", lambda *_: os._exit(3))
+        with pytest.raises(hc.WorkerError, match=r'ended with status 3.*if __name__ == "__main__"'):
+            trained(2, "fork")
+
+    def test_an_error_in_a_callback_ends_the_workers(self) -> None:
+        class Stop(Callback):
+            def on_epoch_end(self, run: Any, figures: Any) -> None:
+                raise KeyboardInterrupt
+
+        network = model()
+        with pytest.raises(KeyboardInterrupt):
+            network.fit(X, Y, epochs=50, workers=2, callbacks=[Stop()])
+        assert multiprocessing.active_children() == []
+        assert np.isfinite(network.parameters).all()
+
+    def test_a_worker_that_does_not_heed_is_killed(self) -> None:
+        class Deaf:
+            name, calls = "deaf", list[str]()
+
+            def __getattr__(self, name: str) -> Any:
+                return lambda *_: self.calls.append(name)
+
+            def is_alive(self) -> bool:
+                return True
+
+        team = workers.Workers(task(), 2)
+        with team:
+            pass
+        team._processes = [Deaf()]  # type: ignore[list-item]
+        team.__exit__()
+        assert Deaf.calls == ["terminate", "join", "kill", "join", "close"]
+
+
+class TestAWorkersLife:
+    """What happens in the other process, seen from within."""
+
+    @pytest.fixture(autouse=True)
+    def signals(self) -> Iterator[None]:
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        yield
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    @staticmethod
+    def work(run: Task, *orders_sent: Any, shared_samples: bool = False) -> list[Any]:
+        """Let a crew of one do these orders in this process; what it answers."""
+        context = multiprocessing.get_context()
+        network = run.network
+        arrays = {"parameters": network.parameters, "gradients": network.gradients}
+        arrays |= vars(Board.allocate(network, np.zeros))
+        orders = workers.Orders(
+            workers._portable(run, keep_samples=not shared_samples),
+            network.input_shape or (),
+            workers.SharedArray.like(context, run.samples.x) if shared_samples else None,
+            {name: workers.SharedArray.like(context, array) for name, array in arrays.items()},
+            {name: workers.SharedArray.like(context, array) for name, array in run.optimizer.state.items()},
+            workers.Meeting(context, 1),
+        )
+        ours, theirs = context.Pipe()
+        for order in orders_sent:
+            ours.send(order)
+        answers: list[Any] = []
+
+        def listen() -> None:
+            answers.extend(ours.recv() for _ in range(len(orders_sent) + 1))
+            if answers[-1][0] == "done":
+                ours.close()
+            elif answers[-1][0] != "ready":
+                ours.send("farewell")
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        workers._work(orders, 0, theirs)
+        listener.join()
+        return answers
+
+    @pytest.mark.parametrize("shared_samples", [True, False])
+    def test_it_does_epochs_until_nobody_is_there_to_tell_it(self, shared_samples: bool) -> None:
+        answers = self.work(task(), (0, 0), (1, 1), shared_samples=shared_samples)
+        assert answers == [("ready", (0, 0)), ("done", (3, 3)), ("done", (5, 3))]
+
+    def test_it_ends_with_its_parent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        parents = iter([1, 1, 1, 2])
+        monkeypatch.setattr(workers, "_PARENT_EVERY", 1e-3)
+        monkeypatch.setattr(os, "getppid", lambda: next(parents))
+        assert self.work(task()) == [("ready", (0, 0))]
+
+    def test_it_tells_of_divergence(self) -> None:
+        network = model()
+        network.parameters[...] = np.inf
+        with np.errstate(all="ignore"):
+            answers = self.work(task(network), (0, 0))
+        assert answers[1][0] == "diverged"
+        assert "epoch 1, step 1" in answers[1][1]
+
+    def test_it_tells_of_any_other_error(self) -> None:
+        answers = self.work(task(), "nonsense order")
+        assert answers[1][0] == "failed"
+        assert "Traceback" in answers[1][1]
+
+    def test_at_a_meeting_it_waits_for_the_others_and_ends_with_its_parent(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Door:
+            def __init__(self, answers: list[bool]) -> None:
+                self.answers, self.released = answers, 0
+
+            def acquire(self, block: bool, timeout: float | None = None) -> bool:
+                return self.answers.pop(0)
+
+            def release(self) -> None:
+                self.released += 1
+
+        class Gone(Exception):
+            pass
+
+        def leave(status: int) -> None:
+            raise Gone
+
+        monkeypatch.setattr(workers, "_SPINS", 1)
+        monkeypatch.setattr(os, "_exit", leave)
+        meeting = workers.Meeting(multiprocessing.get_context(), 2)
+        own, other = Door([True, False, False, True, False, False]), Door([])
+        meeting.doors = [[own, other], [own, other]]  # type: ignore[list-item]
+        member = workers.Member(0, meeting)
+        member.meet()  # at once
+        member.meet()  # after a while
+        assert other.released == 2
+        monkeypatch.setattr(os, "getppid", lambda: -1)
+        with pytest.raises(Gone):
+            member.meet()
+
+
+class TestHowMany:
+    def test_auto_is_one_for_each_usable_core(self) -> None:
+        assert workers.worker_count("auto") == workers.usable_cores() >= 1
+        assert workers.worker_count(3) == 3
+
+    @pytest.mark.parametrize("count", [0, -1, 1.5, "two", True, None])
+    def test_other_numbers_are_an_error(self, count: Any) -> None:
+        with pytest.raises(ValueError, match=r'workers must be a whole number of at least 1, or "auto", got '):
+            workers.worker_count(count)
+
+    @pytest.mark.parametrize(
+        ("limit", "cores"),
+        [("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("1600000 100000", 8), ("", 8), (None, 8)],
+    )
+    def test_affinity_and_the_containers_limit_are_respected(
+        self, limit: str | None, cores: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def read_text(path: Path, encoding: str) -> str:
+            if limit is None:
+                raise FileNotFoundError
+            return limit
+
+        monkeypatch.setattr(Path, "read_text", read_text)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+        assert workers.usable_cores() == cores
+
+    def test_where_there_is_no_affinity_all_cores_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Path, "read_text", lambda *_: "max 100000")
+        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+        monkeypatch.setattr(os, "cpu_count", lambda: 6)
+        assert workers.usable_cores() == 6
+
+
+class TestStartMethod:
+    @pytest.mark.parametrize(
+        ("platform", "threads", "limited", "method"),
+        [
+            ("linux", 1, True, "fork"),
+            ("darwin", 1, True, "spawn"),
+            ("linux", 2, True, "spawn"),
+            ("linux", 1, False, "spawn"),
+        ],
+    )
+    def test_forks_where_it_is_safe(
+        self, platform: str, threads: int, limited: bool, method: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.platform", platform)
+        monkeypatch.setattr(threading, "active_count", lambda: threads)
+        monkeypatch.setattr(blas, "is_limited", lambda: limited)
+        assert workers.start_method() == method
