@@ -17,11 +17,11 @@ from handconv.streams import Purpose
 from handconv.summary import Summary, summarize
 from handconv.training.callbacks import Callback
 from handconv.training.checkpoints import saved_optimizer
+from handconv.training.cores import worker_count
 from handconv.training.evaluation import evaluate, predict
 from handconv.training.history import History
 from handconv.training.loop import Run, train
 from handconv.training.samples import Samples, checked_inputs, checked_weights, split
-from handconv.training.workers import worker_count
 
 
 class Sequential(Network):

@@ -13,7 +13,7 @@ import pytest
 
 import handconv as hc
 from handconv.losses import SoftmaxCategoricalCrossentropy
-from handconv.training import Callback, blas, workers
+from handconv.training import Callback, blas, cores, crew, workers
 from handconv.training.engine import Board, Task
 from handconv.training.samples import Samples
 
@@ -204,10 +204,10 @@ class TestAWorkersLife:
         orders = workers.Orders(
             workers._portable(run, keep_samples=not shared_samples),
             network.input_shape or (),
-            workers.SharedArray.like(context, run.samples.x) if shared_samples else None,
-            {name: workers.SharedArray.like(context, array) for name, array in arrays.items()},
-            {name: workers.SharedArray.like(context, array) for name, array in run.optimizer.state.items()},
-            workers.Meeting(context, 1),
+            crew.SharedArray.like(context, run.samples.x) if shared_samples else None,
+            {name: crew.SharedArray.like(context, array) for name, array in arrays.items()},
+            {name: crew.SharedArray.like(context, array) for name, array in run.optimizer.state.items()},
+            crew.Meeting(context, 1),
         )
         ours, theirs = context.Pipe()
         for order in orders_sent:
@@ -234,7 +234,7 @@ class TestAWorkersLife:
 
     def test_it_ends_with_its_parent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         parents = iter([1, 1, 1, 2])
-        monkeypatch.setattr(workers, "_PARENT_EVERY", 1e-3)
+        monkeypatch.setattr(workers, "PARENT_EVERY", 1e-3)
         monkeypatch.setattr(os, "getppid", lambda: next(parents))
         assert self.work(task()) == [("ready", (0, 0))]
 
@@ -270,12 +270,12 @@ class TestAWorkersLife:
         def leave(status: int) -> None:
             raise Gone
 
-        monkeypatch.setattr(workers, "_SPINS", 1)
+        monkeypatch.setattr(crew, "_SPINS", 1)
         monkeypatch.setattr(os, "_exit", leave)
-        meeting = workers.Meeting(multiprocessing.get_context(), 2)
+        meeting = crew.Meeting(multiprocessing.get_context(), 2)
         own, other = Door([True, False, False, True, False, False]), Door([])
         meeting.doors = [[own, other], [own, other]]  # type: ignore[list-item]
-        member = workers.Member(0, meeting)
+        member = crew.Member(0, meeting)
         member.meet()  # at once
         member.meet()  # after a while
         assert other.released == 2
@@ -286,20 +286,20 @@ class TestAWorkersLife:
 
 class TestHowMany:
     def test_auto_is_one_for_each_usable_core(self) -> None:
-        assert workers.worker_count("auto") == workers.usable_cores() >= 1
-        assert workers.worker_count(3) == 3
+        assert cores.worker_count("auto") == cores.usable_cores() >= 1
+        assert cores.worker_count(3) == 3
 
     @pytest.mark.parametrize("count", [0, -1, 1.5, "two", True, None])
     def test_other_numbers_are_an_error(self, count: Any) -> None:
         with pytest.raises(ValueError, match=r'workers must be a whole number of at least 1, or "auto", got '):
-            workers.worker_count(count)
+            cores.worker_count(count)
 
     @pytest.mark.parametrize(
-        ("limit", "cores"),
+        ("limit", "usable"),
         [("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("1600000 100000", 8), ("", 8), (None, 8)],
     )
     def test_affinity_and_the_containers_limit_are_respected(
-        self, limit: str | None, cores: int, monkeypatch: pytest.MonkeyPatch
+        self, limit: str | None, usable: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def read_text(path: Path, encoding: str) -> str:
             if limit is None:
@@ -308,13 +308,13 @@ class TestHowMany:
 
         monkeypatch.setattr(Path, "read_text", read_text)
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-        assert workers.usable_cores() == cores
+        assert cores.usable_cores() == usable
 
     def test_where_there_is_no_affinity_all_cores_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Path, "read_text", lambda *_: "max 100000")
         monkeypatch.delattr(os, "sched_getaffinity", raising=False)
         monkeypatch.setattr(os, "cpu_count", lambda: 6)
-        assert workers.usable_cores() == 6
+        assert cores.usable_cores() == 6
 
 
 class TestStartMethod:

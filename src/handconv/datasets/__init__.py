@@ -15,3 +15,17 @@ from handconv.datasets.loading import load_digits as load_digits
 from handconv.datasets.loading import load_fashion_mnist as load_fashion_mnist
 from handconv.datasets.loading import load_mnist as load_mnist
 from handconv.datasets.sources import SOURCES as SOURCES
+
+__all__ = [
+    "NAMES",
+    "SOURCES",
+    "Dataset",
+    "fetch",
+    "load",
+    "load_csv",
+    "load_digits",
+    "load_fashion_mnist",
+    "load_idx",
+    "load_image_folder",
+    "load_mnist",
+]

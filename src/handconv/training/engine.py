@@ -120,7 +120,6 @@ class Engine:
         self.task, self.board, self.crew = task, board, crew
         network = task.network
         network.reuse_memory()
-        task.optimizer.total_steps = task.epochs * task.steps_per_epoch
         self.shard = shard_size(network, task.batch_size)
         size = network.parameters.size
         self._part = slice(size * crew.rank // crew.size, size * (crew.rank + 1) // crew.size)

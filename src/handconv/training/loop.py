@@ -21,7 +21,6 @@ from handconv.training.engine import Alone, Board, Engine, Task
 from handconv.training.evaluation import evaluate
 from handconv.training.history import History
 from handconv.training.samples import Samples
-from handconv.training.workers import Workers
 
 _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
 
@@ -121,10 +120,10 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
     """
     if not run.optimizer.built:
         run.optimizer.build(run.network.parameters, run.network.decayed())
+    run.optimizer.total_steps = run.epochs * run.steps_per_epoch
     if resume is not None:
         checkpoints.resume(run, resume)
-    team: Team = Solo(run) if run.workers == 1 else Workers(run, run.workers)
-    with blas.one_thread(), team, _signals_stop(run):
+    with blas.one_thread(), _team(run) as team, _signals_stop(run):
         for callback in run.callbacks:
             callback.on_train_begin(run)
         enough = False
@@ -142,6 +141,14 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
         for callback in run.callbacks:
             callback.on_train_end(run)
     return run.history
+
+
+def _team(run: Run) -> Team:
+    if run.workers == 1:
+        return Solo(run)
+    from handconv.training.workers import Workers  # multiprocessing is slow to import, and not often wanted
+
+    return Workers(run, run.workers)
 
 
 def _train_epoch(run: Run, team: Team) -> dict[str, float]:

@@ -17,7 +17,6 @@ and the system frees them with the last process. A worker whose parent is gone e
 
 import contextlib
 import copy
-import ctypes
 import dataclasses
 import multiprocessing
 import multiprocessing.connection
@@ -32,111 +31,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from multiprocessing.synchronize import Semaphore
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError, WorkerError
 from handconv.network import Network
 from handconv.training import blas
+from handconv.training.crew import PARENT_EVERY, Meeting, Member, SharedArray
 from handconv.training.engine import Board, Engine, Task
 
-_SPINS = 3000  # tries at a meeting before a member goes to sleep, about half a millisecond
 _WATCH_EVERY = 0.05  # seconds between two looks at the board
-_PARENT_EVERY = 0.5  # seconds between two looks whether the parent is still there
-
-
-def usable_cores() -> int:
-    """The number of processor cores that this process may use: its affinity and its container's limit respected.
-
-    Example:
-        >>> usable_cores() >= 1
-        True
-    """
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
-        cores = min(cores, max(1, int(quota) // int(period)))
-    return max(1, cores)
-
-
-def worker_count(workers: object) -> int:
-    """Read a number of workers; "auto" is the number of usable cores.
-
-    Raises:
-        ValueError: if it is neither.
-    """
-    if workers == "auto":
-        return usable_cores()
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(f'workers must be a whole number of at least 1, or "auto", got {workers!r}.')
-    return workers
-
-
-class SharedArray:
-    """Memory that several processes see, and the array in it."""
-
-    def __init__(self, context: BaseContext, shape: tuple[int, ...], dtype: DTypeLike) -> None:
-        self.shape, self.dtype = shape, np.dtype(dtype)
-        size = int(np.prod(shape)) * self.dtype.itemsize
-        self._memory = context.RawArray(ctypes.c_byte, max(1, size))
-
-    @classmethod
-    def like(cls, context: BaseContext, array: NDArray[Any]) -> Self:
-        """A copy of an array in shared memory."""
-        shared = cls(context, array.shape, array.dtype)
-        shared.array[...] = array
-        return shared
-
-    @property
-    def array(self) -> NDArray[Any]:
-        """The array itself, over the shared memory."""
-        count = int(np.prod(self.shape))
-        return np.frombuffer(memoryview(self._memory), self.dtype, count).reshape(self.shape)
-
-
-class Meeting:
-    """A barrier that is quick when all are nearly there: members try for a while before they sleep.
-
-    Each member has a door; who arrives opens the doors of all others and passes through its own once for each of them.
-    Two sets of doors take turns, so that a quick member at the next meeting opens none of this one.
-    """
-
-    def __init__(self, context: BaseContext, size: int) -> None:
-        self.doors: list[list[Semaphore]] = [[context.Semaphore(0) for _ in range(size)] for _ in range(2)]
-
-
-class Member:
-    """One worker's place in the crew."""
-
-    def __init__(self, rank: int, meeting: Meeting) -> None:
-        self.rank, self.size = rank, len(meeting.doors[0])
-        self._parent = os.getppid()
-        self._turns = [
-            (doors[rank], [door for other, door in enumerate(doors) if other != rank]) for doors in meeting.doors
-        ]
-
-    def meet(self) -> None:
-        """Return once all members have come here; end the process if the parent is gone."""
-        own, others = self._turns[0]
-        self._turns.reverse()
-        for door in others:
-            door.release()
-        for _ in others:
-            self._pass(own)
-
-    def _pass(self, door: Semaphore) -> None:
-        for _ in range(_SPINS):
-            if door.acquire(False):
-                return
-        while not door.acquire(True, _PARENT_EVERY):
-            if os.getppid() != self._parent:
-                os._exit(1)
 
 
 @dataclass(frozen=True)
@@ -334,7 +240,7 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
         pipe.send(("ready", (task.optimizer.iterations, 0)))
         with blas.one_thread():
             while os.getppid() == parent:
-                if pipe.poll(_PARENT_EVERY):
+                if pipe.poll(PARENT_EVERY):
                     done = 0
                     for steps in engine.epoch(*pipe.recv()):
                         done = steps

@@ -12,3 +12,14 @@ from handconv.datasets.formats.idx import read_idx as read_idx
 from handconv.datasets.formats.idx import write_idx as write_idx
 from handconv.datasets.formats.images import load_image_folder as load_image_folder
 from handconv.datasets.formats.images import read_digit_image as read_digit_image
+
+__all__ = [
+    "encode_idx",
+    "load_csv",
+    "load_idx",
+    "load_image_folder",
+    "read_csv",
+    "read_digit_image",
+    "read_idx",
+    "write_idx",
+]

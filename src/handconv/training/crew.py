@@ -1,0 +1,74 @@
+"""What worker processes share: memory that all of them see, and a place to meet."""
+
+import ctypes
+import os
+from multiprocessing.context import BaseContext
+from multiprocessing.synchronize import Semaphore
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+_SPINS = 3000  # tries at a meeting before a member goes to sleep, about half a millisecond
+PARENT_EVERY = 0.5  # seconds between two looks whether the parent is still there
+
+
+class SharedArray:
+    """Memory that several processes see, and the array in it."""
+
+    def __init__(self, context: BaseContext, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        size = int(np.prod(shape)) * self.dtype.itemsize
+        self._memory = context.RawArray(ctypes.c_byte, max(1, size))
+
+    @classmethod
+    def like(cls, context: BaseContext, array: NDArray[Any]) -> Self:
+        """A copy of an array in shared memory."""
+        shared = cls(context, array.shape, array.dtype)
+        shared.array[...] = array
+        return shared
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The array itself, over the shared memory."""
+        count = int(np.prod(self.shape))
+        return np.frombuffer(memoryview(self._memory), self.dtype, count).reshape(self.shape)
+
+
+class Meeting:
+    """A barrier that is quick when all are nearly there: members try for a while before they sleep.
+
+    Each member has a door; who arrives opens the doors of all others and passes through its own once for each of them.
+    Two sets of doors take turns, so that a quick member at the next meeting opens none of this one.
+    """
+
+    def __init__(self, context: BaseContext, size: int) -> None:
+        self.doors: list[list[Semaphore]] = [[context.Semaphore(0) for _ in range(size)] for _ in range(2)]
+
+
+class Member:
+    """One worker's place in the crew."""
+
+    def __init__(self, rank: int, meeting: Meeting) -> None:
+        self.rank, self.size = rank, len(meeting.doors[0])
+        self._parent = os.getppid()
+        self._turns = [
+            (doors[rank], [door for other, door in enumerate(doors) if other != rank]) for doors in meeting.doors
+        ]
+
+    def meet(self) -> None:
+        """Return once all members have come here; end the process if the parent is gone."""
+        own, others = self._turns[0]
+        self._turns.reverse()
+        for door in others:
+            door.release()
+        for _ in others:
+            self._pass(own)
+
+    def _pass(self, door: Semaphore) -> None:
+        for _ in range(_SPINS):
+            if door.acquire(False):
+                return
+        while not door.acquire(True, PARENT_EVERY):
+            if os.getppid() != self._parent:
+                os._exit(1)
