@@ -1,0 +1,47 @@
+"""``handconv data``: the cache, listed, filled, verified, emptied."""
+
+from pathlib import Path
+
+import pytest
+
+from cli_helpers import objects
+from handconv.cli import main
+
+
+def test_an_empty_cache(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "--json"]) == 0
+    states = {each["name"]: each["state"] for each in objects(capsys.readouterr().out)}
+    assert states == {"digits": "embedded", "mnist": "not cached", "fashion-mnist": "not cached"}
+    assert main(["data"]) == 0
+    assert str(cache_folder) in capsys.readouterr().out
+    assert main(["data", "verify"]) == 0
+    assert "nothing to verify" in capsys.readouterr().err
+    assert main(["data", "remove", "mnist"]) == 0
+    assert "is not in the cache" in capsys.readouterr().out
+
+
+def test_what_is_damaged_is_found(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (cache_folder / "mnist").mkdir(parents=True)
+    (cache_folder / "mnist" / "x_train.npy").write_bytes(b"cut off")
+    assert main(["data", "list", "--json"]) == 0
+    assert objects(capsys.readouterr().out)[1]["state"] == "damaged"
+    assert main(["data", "verify"]) == 1
+    output = capsys.readouterr()
+    assert "damaged" in output.out
+    assert "x_train.npy" in output.err
+    assert main(["data", "remove", "mnist", "--json"]) == 0
+    assert objects(capsys.readouterr().out)[0]["bytes"] == 7
+    assert not (cache_folder / "mnist").exists()
+
+
+def test_a_wrong_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "download", "mnist", "--source", "moon"]) == 2
+    assert "auto, kaggle, mirror, offline" in capsys.readouterr().err
+
+
+def test_the_real_mnist_into_the_cache(data_dir: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "download", "mnist", "--data-dir", str(data_dir)]) == 0
+    assert main(["data", "verify", "mnist"]) == 0
+    assert "all checksums are right" in capsys.readouterr().out
+    assert main(["data", "--json"]) == 0
+    assert objects(capsys.readouterr().out)[1]["state"] == "cached"

@@ -1,0 +1,212 @@
+"""The frame of the command line: help, mistakes, signals, streams."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli_helpers import COMMAND, environment, handconv, objects
+from handconv import __version__
+from handconv.cli import _COMMANDS, main
+
+COMMANDS = sorted(_COMMANDS)
+
+
+def test_the_overview_lists_every_command() -> None:
+    done = handconv("--help")
+    assert done.returncode == 0
+    assert all(re.search(rf"(?m)^  {name} ", done.stdout) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"usage: handconv {name}" in text
+    assert re.search(rf"examples:\n  .*handconv {name}", text)
+    assert "--json" in text
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"handconv {__version__}\n"
+
+
+MISTAKES = [
+    ("trian", 2, "Did you mean train?"),
+    ("--epoch 3", 2, "Did you mean --epochs?"),
+    ("train --no-plya", 2, "Did you mean --no-play?"),
+    ("train extra", 2, "extra"),
+    ("train --epochs", 2, "--epochs"),
+    ("train --epochs many", 2, "whole number of at least 1"),
+    ("train --epochs 0", 2, "whole number of at least 1"),
+    ("train --batch-size -1", 2, "whole number of at least 1"),
+    ("train --learning-rate nan", 2, "above 0"),
+    ("train --l2 -1", 2, "at least 0"),
+    ("train --dropout 1", 2, "below 1"),
+    ("train --seed -1", 2, "at least 0"),
+    ("train --validation-split 2", 2, "below 1"),
+    ("train --source moon", 2, "auto, kaggle, mirror, offline"),
+    ("train --picture moon", 2, "auto, window, text"),
+    ("train --dataset nowhere", 2, "nowhere"),
+    ("train --dataset mnist --data-dir nowhere", 1, "nowhere is no folder"),
+    ("train --save model.bin", 2, ".npz"),
+    ("train --save nowhere/model.npz", 2, "nowhere"),
+    ("train --config nowhere.toml", 1, "nowhere.toml: No such file"),
+    ("play nowhere.npz", 1, "nowhere.npz: No such file"),
+    ("play", 1, "handconv train"),
+    ("evaluate", 1, "handconv train"),
+    ("evaluate broken.npz", 1, "broken.npz"),
+    ("evaluate .", 1, ""),
+    ("summary broken.npz", 1, "broken.npz"),
+    ("summary a.npz b.npz", 2, "b.npz"),
+    ("predict", 2, "image files or --row"),
+    ("predict one.npz two.npz three.png", 2, "one model"),
+    ("predict --row x", 2, "--row must be"),
+    ("data frobnicate", 2, "list, download, verify, remove"),
+    ("data download", 2, "needs a name"),
+    ("data download cifar", 2, "mnist, fashion-mnist"),
+    ("data download fashion-mnist --source offline", 1, "could not be had"),
+    ("data remove", 2, "needs a name"),
+    ("data list mnist", 2, "no name"),
+]
+
+
+@pytest.mark.parametrize(("line", "status", "words"), MISTAKES, ids=[line for line, _, _ in MISTAKES])
+def test_a_mistake_gets_one_line_and_its_status(
+    line: str,
+    status: int,
+    words: str,
+    tmp_path: Path,
+    cache_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("broken.npz").write_bytes(b"PK\x03\x04 and then nothing")
+    assert main(line.split()) == status
+    output = capsys.readouterr()
+    said = [text for text in output.err.splitlines() if text.startswith("handconv: ")]
+    assert len(said) == 1
+    assert words in said[0]
+    assert output.out == ""
+    assert "Traceback" not in output.err
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--debug", "summary", "nowhere.npz"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert main(["summary", "nowhere.npz", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_what_nobody_foresaw_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr("handconv.cli.summary.reference_network", fail)
+    assert main(["summary"]) == 1
+    assert re.fullmatch(r"handconv: This should not have happened .*--debug.*\n", capsys.readouterr().err)
+
+
+def test_no_memory_is_said_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("handconv.cli.summary.reference_network", fail)
+    assert main(["summary"]) == 1
+    assert "not enough memory" in capsys.readouterr().err
+
+
+def test_training_in_json_mode_imports_neither_rich_nor_matplotlib() -> None:
+    program = (
+        "import sys; from handconv.cli import main\n"
+        "main('train --dataset digits --epochs 1 --json'.split())\n"
+        "print(*{'rich', 'matplotlib', 'PIL', 'kagglehub'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.splitlines()[-1] == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
+def test_ctrl_c_in_training_is_one_word_and_status_130() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "train", "--dataset", "digits", "--epochs", "100000", "--json"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's & may have set it off
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "Interrupted."
+    assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are of POSIX")
+def test_a_reader_that_goes_away_ends_the_work_in_silence() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "train", "--dataset", "digits", "--epochs", "100000", "--json"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(timeout=60) == 141
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors
+    process.stderr.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_under_stdout_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "summary"], env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr == "handconv: No space left on device.\n"
+
+
+def test_an_encoding_without_our_characters_is_no_obstacle(model_file: Path) -> None:
+    done = handconv("evaluate", model_file, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+
+
+def test_json_and_text_tell_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary"]) == 0
+    text = capsys.readouterr().out
+    assert main(["summary", "--json"]) == 0
+    (summary,) = objects(capsys.readouterr().out)
+    assert summary["event"] == "summary"
+    assert summary["parameters"] == sum(layer["parameters"] for layer in summary["layers"]) == 53_866
+    assert "53,866" in text
+    assert len(summary["layers"]) == 12
+
+
+def test_no_color_and_pipes_are_respected(model_file: Path) -> None:
+    for variables in ({"NO_COLOR": "1"}, {"FORCE_COLOR": None}):
+        done = handconv("evaluate", model_file, **variables)
+        assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_the_tests_do_not_touch_the_users_cache() -> None:
+    assert "handconv_cache" in os.environ["HANDCONV_CACHE"]

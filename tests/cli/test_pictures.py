@@ -1,0 +1,77 @@
+"""Pictures: text, PNG files, and the window."""
+
+import io
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli_helpers import handconv
+from handconv.cli._output import Output
+from handconv.cli._pictures import Card, Pictures, draw, png
+
+
+def card(shape: tuple[int, ...] = (1, 28, 28)) -> Card:
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    return Card("card", image, "row 1: predicted 2, truth 3", False, (("2", 0.75), ("3", 0.25)))
+
+
+def test_an_odd_number_of_rows_is_drawn_whole() -> None:
+    assert draw(np.full((1, 3, 2), 255, np.uint8)).splitlines() == ["┌──┐", "│██│", "│▀▀│", "└──┘"]
+
+
+def test_colours_end_with_each_line() -> None:
+    assert all(line.endswith("\x1b[0m") for line in draw(card().image, colours=True).splitlines())
+
+
+def test_without_its_colours_a_coloured_drawing_still_shows_the_ink() -> None:
+    drawing = draw(np.array([[[255, 0], [0, 255]]], np.uint8), colours=True)
+    assert drawing == "\x1b[38;5;255;48;5;232m▀\x1b[38;5;255;48;5;232m▄\x1b[0m"
+
+
+def test_our_own_png_files_are_read_by_pillow() -> None:
+    images = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    image = card().image
+    with images.open(io.BytesIO(png(image))) as decoded:
+        assert decoded.size == (224, 224)
+        np.testing.assert_array_equal(np.asarray(decoded)[::8, ::8], image[0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_matplotlib_writes_the_picture_if_it_is_there(channels: int, cache_folder: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    path = Pictures("text", Output(json_lines=True)).show(card((channels, 28, 28)))
+    assert path == str(cache_folder / "pictures" / "card.png")
+    assert Path(path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_the_bare_image_is_written(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handconv.cli._pictures.optional", lambda _: None)
+    path = Pictures("text", Output(json_lines=True)).show(card())
+    assert path is not None
+    assert Path(path).read_bytes() == png(card().image)
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="there is no virtual screen (Xvfb) here")
+def test_with_a_screen_the_image_is_shown_in_a_window(model_file: Path) -> None:
+    pytest.importorskip("tkinter", reason="matplotlib has no toolkit here")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    with subprocess.Popen(
+        ["Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "800x600x24"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        try:
+            display = f":{server.stdout.readline().strip()}"
+            done = handconv(
+                *("play", model_file, "--picture", "window"), stdin="3\n4\n", DISPLAY=display, MPLBACKEND="tkagg"
+            )
+        finally:
+            server.terminate()
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["row 3", "row 4"]

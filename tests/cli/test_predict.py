@@ -1,0 +1,76 @@
+"""``handconv predict``: the user's own image files, and rows of the test set."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from cli_helpers import objects
+from handconv.cli import main
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> list[Path]:
+    """Three digits of the test set, drawn dark on light, off centre, in a picture of 200 x 300."""
+    images = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    digits = hc.datasets.load("digits")
+    files = []
+    for row, ending in ((0, "png"), (2, "jpg"), (4, "png")):
+        paper = np.full((300, 200), 235, np.uint8)
+        ink = np.kron(digits.x_test[row, 0], np.ones((4, 4), np.uint8))
+        paper[150:262, 70:182] -= (ink * 0.8).astype(np.uint8)
+        files.append(tmp_path / f"{row}.{ending}")
+        images.fromarray(paper).save(files[-1])
+    return files
+
+
+def test_each_file_gets_prediction_and_confidence(
+    model_file: Path, drawings: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(model_file), *map(str, drawings)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for file, line in zip(drawings, lines, strict=True):
+        assert line.startswith(f"{file}: ")
+        assert "confidence" in line
+
+
+def test_what_was_drawn_is_recognised(
+    drawings: list[Path], cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--dataset", "digits", "--epochs", "10", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["predict", *map(str, drawings), "--json"]) == 0
+    truth = hc.datasets.load("digits").y_test[[0, 2, 4]]
+    assert [int(answer["prediction"]) for answer in objects(capsys.readouterr().out)] == truth.tolist()
+
+
+def test_a_broken_file_gets_one_line_and_the_others_are_done(
+    model_file: Path, drawings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken, missing = tmp_path / "broken.png", tmp_path / "missing.png"
+    broken.write_bytes(drawings[0].read_bytes()[:200])
+    files = [str(drawings[0]), str(broken), str(missing), str(tmp_path), str(drawings[1])]
+    assert main(["predict", str(model_file), *files]) == 1
+    output = capsys.readouterr()
+    assert len(output.out.splitlines()) == 2
+    assert [str(file) in line for file, line in zip(files[1:4], output.err.splitlines(), strict=True)] == [True] * 3
+    assert main(["predict", str(model_file), *files, "--json"]) == 1
+    events = [each["event"] for each in objects(capsys.readouterr().out)]
+    assert events == ["answer", "error", "error", "error", "answer"]
+
+
+def test_rows_of_the_test_set(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(model_file), "--row", "3", "--row", "4", "--json"]) == 0
+    answers = objects(capsys.readouterr().out)
+    assert [answer["row"] for answer in answers] == [3, 4]
+    assert "picture" not in answers[0]
+
+
+def test_a_row_that_is_not_there(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(model_file), "--row", "360"]) == 2
+    assert "from 0 to 359" in capsys.readouterr().err
+
+
+def test_files_and_rows_are_one_or_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "a.png", "--row", "3"]) == 2

@@ -1,0 +1,188 @@
+"""The quiz: a conversation over pipes, on a terminal, and for programs."""
+
+import os
+import re
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli_helpers import COMMAND, environment, handconv, objects
+
+PROMPT = b"Row of the test set, 0 to 359 (quit leaves):"
+
+
+def test_a_row_gets_prediction_truth_confidence_and_picture(model_file: Path, cache_folder: Path) -> None:
+    done = handconv("play", model_file, stdin="122\n")
+    assert done.returncode == 0
+    head, *picture, where = done.stdout.splitlines()
+    assert re.match(r"row 122: predicted \d, truth \d \((right|wrong)\)  confidence \d+\.\d\d %, then \d with ", head)
+    assert len(picture) == 16
+    assert {len(line) for line in picture} == {30}
+    assert any("█" in line for line in picture)
+    path = Path(where.removeprefix("picture: "))
+    assert path.parent == cache_folder / "pictures"
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("360", "no row 360: the test set has rows 0 to 359"),
+        ("-1", "no row -1"),
+        ("abc", "'abc' is no row number"),
+        ("1.5", "'1.5' is no row number"),
+        ("", "Type a whole number from 0 to 359, or quit."),
+        ("9" * 5000, "is no row number"),
+        ("\x1b[31m", "'\\x1b[31m' is no row number"),
+    ],
+)
+def test_a_wrong_line_gets_one_line_of_help(line: str, words: str, model_file: Path) -> None:
+    done = handconv("play", model_file, stdin=f"{line}\nquit\n")
+    assert done.returncode == 0
+    (answer,) = done.stdout.splitlines()
+    assert words in answer
+    assert len(answer) < 150
+    assert "\x1b" not in answer
+
+
+@pytest.mark.parametrize("ending", [b"quit\n5\n", b"q\n5\n", b"QUIT\n5\n", b"", b"  quit"])
+def test_the_quiz_ends_with_status_0(ending: bytes, model_file: Path) -> None:
+    done = handconv("play", model_file, stdin=ending)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_bytes_that_are_no_text_are_no_row(model_file: Path) -> None:
+    done = handconv("play", model_file, stdin=b"\xff\xfe\nquit\n")
+    assert done.returncode == 0
+    assert "is no row number" in done.stdout
+
+
+def test_with_json_each_answer_is_an_object_and_help_goes_to_stderr(model_file: Path, cache_folder: Path) -> None:
+    done = handconv("play", model_file, "--json", stdin="7\nabc\nquit\n")
+    (answer,) = objects(done.stdout)
+    assert answer["event"] == "answer"
+    assert answer["row"] == 7
+    assert answer["correct"] == (answer["prediction"] == answer["truth"])
+    assert answer["top"][0] == {"class": answer["prediction"], "probability": answer["confidence"]}
+    assert Path(answer["picture"]).is_file()
+    assert "'abc'" in done.stderr
+
+
+def test_the_quiz_follows_training_with_the_new_model(cache_folder: Path) -> None:
+    done = handconv("--dataset", "digits", "--epochs", 1, stdin="3\n")
+    assert done.returncode == 0
+    assert "row 3: predicted" in done.stdout
+    assert "row 3: predicted" in handconv("play", stdin="3\n").stdout
+
+
+def test_play_with_json_must_be_asked_for(cache_folder: Path) -> None:
+    quick = ("--dataset", "digits", "--epochs", 1, "--json")
+    assert objects(handconv(*quick, stdin="3\n").stdout)[-1]["event"] == "result"
+    assert objects(handconv(*quick, "--play", stdin="3\n").stdout)[-1]["event"] == "answer"
+
+
+def test_a_picture_that_cannot_be_written_costs_a_notice_only(model_file: Path, cache_folder: Path) -> None:
+    cache_folder.touch()
+    done = handconv("play", model_file, stdin="3\n")
+    assert done.returncode == 0
+    assert "could not be written" in done.stderr
+
+
+def test_letters_stand_in_where_the_encoding_has_no_blocks(model_file: Path) -> None:
+    done = handconv("play", model_file, stdin="3\n", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "@@" in done.stdout
+    assert "?" not in done.stdout
+
+
+def test_a_window_that_cannot_be_opened_becomes_text(model_file: Path) -> None:
+    done = handconv("play", model_file, "--picture", "window", stdin="3\n", MPLBACKEND="agg")
+    assert done.returncode == 0
+    assert "No window can be opened" in done.stderr
+    assert "█" in done.stdout
+
+
+def test_a_data_set_that_does_not_fit_the_model_is_told(tmp_path: Path, model_file: Path) -> None:
+    file = tmp_path / "eleven.csv"
+    file.write_text("".join(f"{label},{','.join(['0'] * 784)}\n" for label in [*range(11)] * 2))
+    done = handconv("play", model_file, "--dataset", file)
+    assert done.returncode == 2
+    assert "tells 10 classes apart" in done.stderr
+    file.write_text("0,1,2,3,4\n1,1,2,3,4\n" * 5)
+    done = handconv("play", model_file, "--dataset", file)
+    assert done.returncode == 2
+    assert "takes images of shape (1, 28, 28)" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of POSIX")
+class TestOnATerminal:
+    """With a pseudo-terminal on stdin, stdout and stderr."""
+
+    def talk(self, arguments: list[object], lines: list[bytes], **variables: str | None) -> tuple[int, str]:
+        """Answer each prompt with a line; give the status and all that was on the screen."""
+        import fcntl
+        import pty
+        import termios
+
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            env=environment(**({"TERM": "xterm-256color", "NO_COLOR": None} | variables)),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # keys such as Ctrl-C reach it
+        )
+        os.close(theirs)
+        screen, answered = b"", 0
+        try:
+            while select.select([ours], [], [], 100)[0] and (piece := os.read(ours, 4096)):
+                screen += piece
+                if lines and screen.rstrip().endswith(PROMPT) and screen.count(PROMPT) > answered:
+                    answered = screen.count(PROMPT)
+                    os.write(ours, lines.pop(0))
+        except OSError:  # what Linux says when the other side has closed
+            pass
+        try:
+            return process.wait(timeout=60), screen.decode()
+        finally:
+            process.kill()
+            os.close(ours)
+
+    def test_it_prompts_and_answers(self, model_file: Path) -> None:
+        status, screen = self.talk(["play", model_file], [b"3\n", b"abc\n", b"quit\n"])
+        assert status == 0
+        assert screen.count(PROMPT.decode()) == 3
+        assert "row 3: predicted" in screen
+        assert "'abc' is no row number" in screen
+        assert "\x1b[38;5;" in screen
+
+    def test_no_color_leaves_the_colours_out(self, model_file: Path) -> None:
+        status, screen = self.talk(["play", model_file], [b"3\n", b"quit\n"], NO_COLOR="1")
+        assert status == 0
+        assert "█" in screen
+        assert "\x1b[38;5;" not in screen
+
+    @pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["Ctrl-C", "Ctrl-D"])
+    def test_a_key_leaves(self, key: bytes, model_file: Path) -> None:
+        status, screen = self.talk(["play", model_file], [key])
+        assert status == 0
+        assert "Traceback" not in screen
+        assert screen.endswith("\n")
+
+    def test_training_draws_a_bar_and_keeps_the_lines(self, cache_folder: Path) -> None:
+        pytest.importorskip("rich", reason="the bar is drawn by rich")
+        status, screen = self.talk(["train", "--dataset", "digits", "--epochs", 2, "--no-play"], [])
+        assert status == 0
+        assert "━" in screen
+        assert " left" in screen
+        assert len(re.findall(r"epoch \d/2  loss ", screen)) == 2
+
+    def test_tables_are_drawn(self, model_file: Path) -> None:
+        status, screen = self.talk(["evaluate", model_file], [])
+        assert status == 0
+        assert "precision" in screen

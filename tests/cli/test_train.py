@@ -1,0 +1,194 @@
+"""``handconv train`` and the main job: what they print, save and repeat."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from cli_helpers import handconv, objects
+from handconv.cli import main
+
+QUICK = ("train", "--dataset", "digits", "--epochs", "2", "--no-play")
+
+
+def test_json_is_one_object_an_epoch_and_the_result_last(
+    cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*QUICK, "--json"]) == 0
+    output = capsys.readouterr()
+    *epochs, result = objects(output.out)
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2]
+    for epoch in epochs:
+        assert list(epoch) == [
+            *("event", "epoch", "loss", "data_loss", "penalty", "accuracy", "val_loss", "val_accuracy"),
+            *("learning_rate", "train_seconds", "images_per_second"),
+        ]
+        assert epoch["event"] == "epoch"
+        assert epoch["loss"] == pytest.approx(epoch["data_loss"] + epoch["penalty"])
+        assert 0 <= epoch["accuracy"] <= 1
+        assert epoch["val_loss"] is None
+    assert list(result) == [
+        *("event", "dataset", "source", "test_loss", "test_accuracy", "epochs", "parameters", "seconds", "seed"),
+        *("workers", "saved", "peak_memory_mb"),
+    ]
+    expected = {
+        "event": "result",
+        "dataset": "digits",
+        "source": "embedded",
+        "epochs": 2,
+        "parameters": 53_866,
+        "seed": 0,
+    }
+    assert expected.items() <= result.items()
+    assert result["saved"] == str(cache_folder / "last-model.npz")
+    assert result["seconds"] > 0
+
+
+def test_results_go_to_stdout_and_notices_to_stderr(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(list(QUICK)) == 0
+    output = capsys.readouterr()
+    first, second, test = output.out.splitlines()
+    assert first.startswith("epoch 1/2  loss ")
+    assert "accuracy" in second
+    assert test.startswith("test loss ")
+    assert "1,437 images to train on, 360 to test on" in output.err
+    assert "last-model.npz" in output.err
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_one_others(tmp_path: Path, cache_folder: Path) -> None:
+    files = [tmp_path / f"{name}.npz" for name in ("first", "again", "other")]
+    for file, seed in zip(files, (3, 3, 4), strict=True):
+        assert main([*QUICK, "--epochs", "1", "--seed", str(seed), "--save", str(file), "--json"]) == 0
+    first, again, other = (hc.load(file).parameters for file in files)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_embedded_digits_are_learnt_well_without_being_told_how_long(
+    cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--dataset", "digits", "--no-play", "--json"]) == 0
+    assert objects(capsys.readouterr().out)[-1]["test_accuracy"] >= 0.95
+
+
+def test_without_a_network_and_a_copy_the_main_job_takes_the_embedded_digits(cache_folder: Path) -> None:
+    done = handconv("--source", "offline", "--epochs", 1)
+    assert done.returncode == 0
+    assert "MNIST could not be had; the embedded digits" in done.stderr
+    assert "(360 images" in done.stdout
+
+
+def test_a_model_knows_what_it_was_trained_on(model_file: Path) -> None:
+    info = hc.load(model_file).info
+    assert info["dataset"] == "digits"
+    assert info["class_names"] == list("0123456789")
+    assert info["handconv"] == hc.__version__
+    assert 0 <= info["test_accuracy"] <= 1
+
+
+def test_validation_is_measured_each_epoch(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*QUICK, "--validation-split", "0.2", "--json"]) == 0
+    assert all(0 <= epoch["val_accuracy"] <= 1 for epoch in objects(capsys.readouterr().out)[:-1])
+
+
+def test_the_file_gives_settings_and_the_command_line_wins(
+    tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text('dataset = "digits"\nepochs = 7\nlearning-rate = 0.002\nbatch_size = 64\nplay = false\nl2 = 0\n')
+    assert main(["train", "--config", str(config), "--epochs", "1", "--json"]) == 0
+    epoch, result = objects(capsys.readouterr().out)
+    assert epoch["learning_rate"] == 0.002
+    assert epoch["penalty"] == 0
+    assert result["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("epoch = 3", "Did you mean epochs?"),
+        ("nonsense = 3", "There are: dataset, source,"),
+        ("epochs = true", "epochs must be a whole number of at least 1, got True"),
+        ("epochs = 1.5", "epochs must be a whole number"),
+        ('l2 = "much"', "l2 must be a number of at least 0"),
+        ("play = 1", "play must be true or false"),
+        ("dataset = 3", "dataset must be a text"),
+        ("[train]\nepochs = 3", "there is no setting 'train'"),
+        ("epochs =", "is no TOML file"),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_rule(
+    content: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(content)
+    assert main(["train", "--config", str(config)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "run.toml" in line
+    assert words in line
+
+
+def test_the_users_own_images_in_a_csv_file(
+    tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digits = hc.datasets.load("digits")
+    chosen = np.flatnonzero(digits.y_train < 3)[:60]
+    table = np.column_stack([digits.y_train[chosen], digits.x_train[chosen].reshape(60, -1)])
+    file, model = tmp_path / "mine.csv", tmp_path / "mine.npz"
+    np.savetxt(file, table, fmt="%d", delimiter=",")
+    assert main(["train", "--dataset", str(file), "--epochs", "1", "--save", str(model), "--no-play", "--json"]) == 0
+    result = objects(capsys.readouterr().out)[-1]
+    assert result["dataset"] == str(file)
+    assert hc.load(model).output_shape == (3,)
+    assert main(["evaluate", str(model), "--json"]) == 0
+    assert objects(capsys.readouterr().out)[0]["dataset"] == str(file)
+
+
+def test_images_too_small_for_the_network_are_told(
+    tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "small.csv"
+    file.write_text("".join(f"{label},1,2,3,4\n" for label in (0, 1) * 5))
+    assert main(["train", "--dataset", str(file), "--no-play"]) == 1
+    assert "does not fit into images of 2x2" in capsys.readouterr().err
+
+
+def test_a_run_that_diverges_says_so(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*QUICK, "--learning-rate", "1e30"]) == 1
+    _, error = capsys.readouterr().err.splitlines()  # no warnings of NumPy between notice and error
+    assert "diverged" in error
+
+
+def test_a_cache_that_cannot_be_written_costs_a_notice_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    obstacle = tmp_path / "file"
+    obstacle.touch()
+    monkeypatch.setenv("HANDCONV_CACHE", str(obstacle))
+    assert main([*QUICK, "--json"]) == 0
+    output = capsys.readouterr()
+    assert objects(output.out)[-1]["saved"] is None
+    assert "could not be kept" in output.err
+
+
+def test_one_epoch_of_the_real_mnist(data_dir: Path, cache_folder: Path) -> None:
+    done = handconv("train", "--data-dir", data_dir, "--epochs", 1, "--no-play", "--json")
+    assert done.returncode == 0
+    result = objects(done.stdout)[-1]
+    assert result["dataset"] == "mnist"
+    assert result["parameters"] == 53_866
+    assert result["test_accuracy"] > 0.96
+    assert result["peak_memory_mb"] is None or result["peak_memory_mb"] < 500
+
+
+def test_the_main_job_on_the_real_mnist_then_the_quiz(data_dir: Path, cache_folder: Path) -> None:
+    done = handconv("--data-dir", data_dir, "--epochs", 1, stdin="122\n99999\nabc\n\nquit\n")
+    assert done.returncode == 0
+    answer = done.stdout.partition("row 122: predicted 7, truth 7")[2]
+    assert "confidence" in answer
+    assert "█" in answer
+    *_, out_of_range, word, empty = done.stdout.splitlines()
+    assert "no row 99999" in out_of_range
+    assert "'abc'" in word
+    assert "whole number from 0 to 9999" in empty
