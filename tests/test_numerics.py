@@ -80,7 +80,7 @@ def test_adam_takes_gradients_that_are_denormal_zero_or_large() -> None:
 
 
 def test_a_diverging_run_of_sgd_says_where_and_what_to_do() -> None:
-    # errstate: on the way there NumPy warns of overflow, in kernels/softmax.py, losses/_categorical.py and layers/dense.py
+    # errstate: on the way there NumPy warns of overflow in softmax, the loss and the dense layer.
     x, y = normal(0, 32, 1, 8, 8, dtype=np.float32), np.arange(32) % 3
     with pytest.raises(
         hc.DivergenceError,
