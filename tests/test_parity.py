@@ -6,9 +6,9 @@ has no relative accuracy of its own, as it is a sum of terms of the size of the 
 In float64 two whole runs of 200 steps are compared; they agree to 1e-14 (4 seeds for each optimizer). In float32 two
 free runs of the reference network do not reliably end within 1e-4: of 8 seeds, 4 did with Adam, 2 with momentum, 3
 with Nesterov, and the others were up to 0.4 apart. One such run was traced: it departed in the step in which rounding
-put one number on the other side of LeakyReLU's kink, and training amplified it. So in float32 each of the 200 steps is compared
-by itself, from the same weights and the same state of the optimizer, and free runs only of SGD on a network without
-kinks (8 of 8 seeds; with Adam 7, the last being 2e-4 apart, for a reason that was not looked for).
+put one number on the other side of LeakyReLU's kink, and training amplified it. So in float32 each of the 200 steps
+is compared by itself, from the same weights and the same state of the optimizer, and free runs only of SGD on a
+network without kinks (8 of 8 seeds; with Adam 7, the last being 2e-4 apart, for a reason that was not looked for).
 """
 
 from collections.abc import Callable, Iterator
