@@ -1,6 +1,7 @@
 # handconv. Everything works on a machine with nothing but Python 3.11 or later and make.
 
 VENV ?= .venv
+VENV_BENCH ?= .venv-bench
 ARGS ?=
 TESTS ?=
 PYTEST ?= pytest
@@ -17,9 +18,9 @@ RUN = $(VENV)/bin/python
 export PYTHONPATH := $(CURDIR)/src$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 # What must be proved in every branch.
-PROVED = src/handconv/kernels/*,src/handconv/layers/*,src/handconv/losses*,src/handconv/optimizers*,src/handconv/network*,src/handconv/model*
+PROVED = src/handconv/kernels/*,src/handconv/layers/*,src/handconv/losses/*,src/handconv/optimizers/*,src/handconv/network.py,src/handconv/plan.py,src/handconv/model.py
 
-.PHONY: help run test check format lint types contracts coverage proved python parity clean
+.PHONY: help run test check format lint types contracts coverage proved python parity bench figures clean
 .NOTPARALLEL:
 
 help:  ## Show this list
@@ -69,5 +70,13 @@ parity:  ## All tests with PyTorch installed, so that none of the comparisons wi
 	@$(READY) --extra cli --group test --group parity
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 
+bench:  ## handconv and its peers side by side, one page (ARGS="--only train-128 --json bench.json")
+	@$(FOUND) scripts/environment.py '$(VENV_BENCH)' --group bench --wish rivals
+	@$(VENV_BENCH)/bin/python -m benchmarks $(ARGS)
+
+figures:  ## The figures of docs/ from what make bench ARGS="--json bench.json" wrote
+	@$(FOUND) scripts/environment.py '$(VENV_BENCH)' --group bench --wish rivals
+	@$(VENV_BENCH)/bin/python -m benchmarks.figures $(or $(ARGS),bench.json docs/figures)
+
 clean:  ## Remove the environment and everything made
-	rm -rf $(VENV) build dist .coverage .coverage.* .*_cache htmlcov
+	rm -rf $(VENV) $(VENV_BENCH) build dist .coverage .coverage.* .*_cache htmlcov

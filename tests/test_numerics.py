@@ -89,10 +89,6 @@ def test_a_diverging_run_of_sgd_says_where_and_what_to_do() -> None:
         small_network().fit(x, y, epochs=50, batch_size=8, optimizer=hc.SGD(1e6))
 
 
-@pytest.mark.xfail(
-    reason="Adam's v overflows to infinity and freezes the weights: the loss stays finite, the run ends with status 0"
-)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_on_the_command_line_a_diverging_run_is_one_line_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--dataset", "digits", "--source", "offline", "--epochs", "9", "--learning-rate", "1e6", "--no-play"]
     assert main(["train", *arguments, "--json"]) == 1

@@ -137,7 +137,7 @@ def test_training_in_json_mode_imports_neither_rich_nor_matplotlib() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
-def test_ctrl_c_in_training_is_one_word_and_status_130() -> None:
+def test_ctrl_c_in_training_saves_the_run_and_says_how_to_go_on() -> None:
     process = subprocess.Popen(
         [*COMMAND, "train", "--dataset", "digits", "--epochs", "100000", "--json"],
         env=environment(),
@@ -151,7 +151,9 @@ def test_ctrl_c_in_training_is_one_word_and_status_130() -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "Interrupted."
+    last = errors.splitlines()[-1]
+    assert last.startswith("Training was stopped by SIGINT ")
+    assert "Go on with: handconv train --resume " in last
     assert "Traceback" not in errors
 
 

@@ -96,7 +96,9 @@ def test_the_file_gives_settings_and_the_command_line_wins(
     tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "run.toml"
-    config.write_text('dataset = "digits"\nepochs = 7\nlearning-rate = 0.002\nbatch_size = 64\nplay = false\nl2 = 0\n')
+    config.write_text(
+        'dataset = "digits"\nepochs = 7\nlearning-rate = 0.002\nschedule = "constant"\nbatch_size = 64\nl2 = 0\n'
+    )
     assert main(["train", "--config", str(config), "--epochs", "1", "--json"]) == 0
     epoch, result = objects(capsys.readouterr().out)
     assert epoch["learning_rate"] == 0.002

@@ -1,17 +1,18 @@
 """From exceptions to one line on stderr and an exit status; nobody sees a traceback who did not ask for it.
 
 0    done                            2    the arguments were wrong
-1    the work failed               130    interrupted (Ctrl-C)
+1    the work failed               130    interrupted (Ctrl-C); 143 by SIGTERM
                                    141    whoever read the output has gone (a pipe into head, say)
 """
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
-from handconv.errors import HandconvError
+from handconv.errors import HandconvError, TrainingInterrupted
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141
 
@@ -30,6 +31,9 @@ def guarded(work: Callable[[], int], *, debug: bool) -> int:
         return leaving.code if isinstance(leaving.code, int) else DONE
     except KeyboardInterrupt:
         return _end(INTERRUPTED, "Interrupted.", debug=debug)
+    except TrainingInterrupted as stopped:
+        line = f"{stopped} Go on with: handconv train --resume {shlex.quote(stopped.path)}"
+        return _end(128 + stopped.signal, line, debug=debug)
     except BrokenPipeError:
         return _end(NO_READER, "", debug=debug)
     except UsageError as error:

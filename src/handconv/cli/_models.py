@@ -1,11 +1,14 @@
 """Which model a command works with: the file that was named, or the one that was trained last."""
 
 from pathlib import Path
+from typing import Any
 
 from handconv.cli._output import Output
 from handconv.datasets import cache
 from handconv.errors import HandconvError, ModelFileError
 from handconv.model import Sequential, load
+from handconv.training import Checkpoint
+from handconv.training.checkpoints import read, sibling
 
 HELP = "a saved model, FILE.npz (default: the one that was trained last)"
 
@@ -43,6 +46,33 @@ def keep_model(model: Sequential, save: str | None, output: Output) -> str | Non
         return kept
     model.save(save)
     return save
+
+
+def checkpoints(resume: str | None, save: str | None, output: Output) -> list[Checkpoint]:
+    """Save the run while it goes on: in the checkpoint it came from, beside the model's file, or as the last run."""
+    path = Path(resume) if resume else sibling(Path(save), "run") if save else cache.folder() / "last-run.npz"
+    if resume is None and save is None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            output.notice(f"The run cannot be saved as {path}: {error}.")
+            return []
+    return [Checkpoint(path)]
+
+
+def saved_settings(path: str) -> dict[str, Any]:
+    """The settings with which the run of a checkpoint was started.
+
+    Raises:
+        OSError, ModelFileError: if there is no checkpoint of the command line.
+    """
+    _, description = read(path)
+    settings = description.get("info", {}).get("settings")
+    if not isinstance(settings, dict):
+        raise ModelFileError(
+            f"{path} is no checkpoint of handconv train. Resume it in Python, with fit(…, resume=path)."
+        )
+    return settings
 
 
 def known_dataset(model: Sequential) -> str:

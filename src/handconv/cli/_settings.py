@@ -75,6 +75,14 @@ def number(rule: str, holds: Callable[[float], bool]) -> Reader:
     return read
 
 
+def workers(value: object) -> int | str:
+    """Read a number of processes, or auto."""
+    try:
+        return "auto" if value == "auto" else int(whole(1)(value))
+    except ValueError:
+        raise ValueError("auto or a whole number of at least 1") from None
+
+
 def switch(value: object) -> bool:
     """Read true or false."""
     if not isinstance(value, bool):
@@ -87,17 +95,27 @@ def add_settings(parser: argparse.ArgumentParser, settings: type[Any], *, title:
     group = parser.add_argument_group(title)
     for field in dataclasses.fields(settings):
         flag, about = f"--{field.name.replace('_', '-')}", field.metadata
+        text = about["help"].replace("%", "%%")  # argparse formats it
         if about["read"] is switch:
-            group.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about["help"]
-            )
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         else:
             shown = "" if field.default is None else f" (default: {field.default})"
-            group.add_argument(flag, default=argparse.SUPPRESS, metavar=about["metavar"], help=about["help"] + shown)
+            group.add_argument(flag, default=argparse.SUPPRESS, metavar=about["metavar"], help=text + shown)
 
 
-def read_settings(settings: type[Settings], arguments: argparse.Namespace, config: str | None = None) -> Settings:
-    """Make the settings from the defaults, then the file, then the command line.
+def read_settings(
+    settings: type[Settings],
+    arguments: argparse.Namespace,
+    config: str | None = None,
+    base: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _: {},
+) -> Settings:
+    """Make the settings from the defaults, then the base, then the file, then the command line.
+
+    Args:
+        settings: the class to make.
+        arguments: the command line.
+        config: the file.
+        base: from what file and command line say to what is to stand instead of the defaults: a recipe, for one.
 
     Raises:
         UsageError: if a value is not what it has to be, or the file has an unknown key.
@@ -114,7 +132,7 @@ def read_settings(settings: type[Settings], arguments: argparse.Namespace, confi
     for name, reader in readers.items():
         if hasattr(arguments, name):
             values[name] = _read(reader, getattr(arguments, name), f"--{name.replace('_', '-')}")
-    return settings(**values)
+    return settings(**{**base(values), **values})
 
 
 def nearest(word: str, known: Collection[str], otherwise: str = "") -> str:

@@ -10,11 +10,11 @@ from handconv.cli._models import HELP, class_names, open_model
 from handconv.cli._output import Output
 from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
-from handconv.cli._threads import one_blas_thread
 from handconv.datasets.formats.images import read_digit_image
 from handconv.errors import DataError
 from handconv.inspect import answer
 from handconv.model import Sequential
+from handconv.training import blas
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     rows = [_row(text) for text in arguments.row or ()]
     model = open_model(models[0] if models else None)
-    with one_blas_thread():
+    with blas.one_thread():
         if images:
             return FAILED if [_predict(model, path, output) for path in images].count(False) else DONE
         dataset = load_for_model(settings, model, output)

@@ -65,7 +65,7 @@ class Board:
 
     Attributes:
         lanes: gradients by lane (LANES, P).
-        totals: loss and hits of the present batch by lane (LANES, 2).
+        totals: loss, hits and the squared length of the gradient of the present batch, by lane (LANES, 3).
         sums: of the epoch so far: data loss, penalty, hits, samples done.
         control: whether a pause is asked for, and whether it is granted for the present step.
     """
@@ -80,7 +80,7 @@ class Board:
         """Make the arrays for a network."""
         return cls(
             allocate((LANES, network.parameters.size), network.dtype),
-            allocate((LANES, 2), np.dtype(np.float64)),
+            allocate((LANES, 3), np.dtype(np.float64)),
             allocate((4,), np.dtype(np.float64)),
             allocate((2,), np.dtype(np.int64)),
         )
@@ -147,9 +147,10 @@ class Engine:
                 control[1] = control[0]
             self.crew.meet()
             paused = bool(control[1])
-            loss, hits = self.board.totals[:lanes].sum(axis=0)
-            if not math.isfinite(loss + penalty):
-                raise DivergenceError(self._diagnosis(batch, epoch, step))
+            loss, hits, length = self.board.totals[:lanes].sum(axis=0)
+            if not math.isfinite(loss + penalty + length):
+                finite_loss = math.isfinite(loss + penalty)
+                raise DivergenceError(self._diagnosis(batch, epoch, step, finite_loss=finite_loss))
             self._update(lanes)
             if self.crew.rank == 0:
                 sums += len(batch) * loss, len(batch) * penalty, hits, len(batch)
@@ -169,13 +170,14 @@ class Engine:
         shards = -(-len(batch) // self.shard)
         lanes = min(shards, LANES)
         for lane in range(self.crew.rank, lanes, self.crew.size):
-            totals = np.zeros(2)
+            totals = np.zeros(3)
             for shard in range(lane, shards, LANES):
                 indices = batch[shard * self.shard : (shard + 1) * self.shard]
                 target = self.board.lanes[lane] if shard == lane else self._extra
-                totals += self._run_shard(indices, len(batch), (epoch, step, shard), target)
+                totals[:2] += self._run_shard(indices, len(batch), (epoch, step, shard), target)
                 if shard != lane:
                     self.board.lanes[lane] += self._extra
+            totals[2] = np.dot(self.board.lanes[lane], self.board.lanes[lane])
             self.board.totals[lane] = totals
         return lanes
 
@@ -200,19 +202,22 @@ class Engine:
         network.add_penalty_gradients(self._gradients, part)
         self.task.optimizer.step(network.parameters, self._gradients, part)
 
-    def _diagnosis(self, batch: NDArray[np.intp], epoch: int, step: int) -> str:
+    def _diagnosis(self, batch: NDArray[np.intp], epoch: int, step: int, *, finite_loss: bool) -> str:
         """Say where training left the finite numbers, and what to do."""
-        network = self.task.network
+        network, board = self.task.network, self.board
         x, _, _ = self.task.samples.take(batch, network.dtype, self._workspace)
         where = "the loss itself"
-        with np.errstate(all="ignore"):
-            for name, layer in zip(network.names, network.layers, strict=True):
-                x = layer.infer(x)
-                if not np.isfinite(x).all():
-                    where = f"the output of layer {name} ({type(layer).__name__})"
-                    break
+        if finite_loss:
+            lengths = {view.name: np.square(board.lanes[:, view.place]).sum() for view in network.views}
+            where = f"the squared gradient of {[name for name in lengths if not np.isfinite(lengths[name])][-1]}"
+        for name, layer in zip(network.names, network.layers, strict=True):
+            x = layer.infer(x)
+            if not np.isfinite(x).all():
+                where = f"the output of layer {name} ({type(layer).__name__})"
+                break
+        what = "gradient" if finite_loss else "loss"
         return (
-            f"Training diverged in epoch {epoch + 1}, step {step + 1}: the loss is not finite; the first number that "
+            f"Training diverged in epoch {epoch + 1}, step {step + 1}: the {what} is not finite; the first number that "
             f"is not finite is in {where}. "
             f"Use a smaller learning rate (it is {self.task.optimizer.current_learning_rate:g})."
         )

@@ -123,7 +123,8 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
     run.optimizer.total_steps = run.epochs * run.steps_per_epoch
     if resume is not None:
         checkpoints.resume(run, resume)
-    with blas.one_thread(), _team(run) as team, _signals_stop(run):
+    quiet = np.errstate(over="ignore", invalid="ignore")  # a run that diverges is told by its own error
+    with quiet, blas.one_thread(), _team(run) as team, _signals_stop(run):
         for callback in run.callbacks:
             callback.on_train_begin(run)
         enough = False

@@ -238,7 +238,7 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
         task.optimizer.state = {name: shared.array for name, shared in orders.state.items()}
         engine = Engine(task, Board(**arrays), Member(rank, orders.meeting))
         pipe.send(("ready", (task.optimizer.iterations, 0)))
-        with blas.one_thread():
+        with blas.one_thread(), np.errstate(over="ignore", invalid="ignore"):
             while os.getppid() == parent:
                 if pipe.poll(PARENT_EVERY):
                     done = 0
