@@ -74,3 +74,17 @@ def test_a_row_that_is_not_there(model_file: Path, capsys: pytest.CaptureFixture
 
 def test_files_and_rows_are_one_or_the_other(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "a.png", "--row", "3"]) == 2
+
+
+def test_images_for_a_model_of_a_folder_are_read_as_the_folder_was(tmp_path: Path, cache_folder: Path) -> None:
+    image_module = pytest.importorskip("PIL.Image", reason="image files need Pillow")
+    rng = np.random.default_rng(0)
+    for name, level in (("dark", 40), ("light", 215)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.clip(level + rng.normal(0, 5, (28, 28)), 0, 255).astype(np.uint8)
+            image_module.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    model = tmp_path / "model.npz"
+    assert main(["train", "--dataset", str(tmp_path / "images"), "--save", str(model), "--no-play"]) == 0
+    image_module.fromarray(np.full((60, 60), 210, np.uint8)).save(tmp_path / "plain.png")  # no ink to be found on it
+    assert main(["predict", str(model), str(tmp_path / "plain.png")]) == 0

@@ -3,14 +3,17 @@
 import argparse
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError
-from handconv.cli._models import HELP, class_names, open_model
+from handconv.cli._models import HELP, class_names, known_dataset, open_model
 from handconv.cli._output import Output
 from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
-from handconv.datasets.formats.images import read_digit_image
+from handconv.datasets.formats.images import read_digit_image, read_image
 from handconv.errors import DataError
 from handconv.inspect import answer
 from handconv.model import Sequential
@@ -55,10 +58,18 @@ def _row(text: str) -> int:
     return row
 
 
+def _read(model: Sequential, path: str) -> NDArray[np.uint8]:
+    """Bring an image to what the model was trained on: digits as MNIST has them, anything else just scaled."""
+    if known_dataset(model) in ("mnist", "digits"):
+        return read_digit_image(path)
+    _, height, width = model.input_shape or (1, 28, 28)
+    return read_image(path, (height, width))
+
+
 def _predict(model: Sequential, path: str, output: Output) -> bool:
     """Classify one file and print the answer; say in one line why not, if it cannot be read."""
     try:
-        image = read_digit_image(path)
+        image = _read(model, path)
     except (DataError, OSError) as error:
         why = str(error) if isinstance(error, DataError) else f"{path}: {error.strerror or error}."
         output.notice(why)

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from handconv import __version__
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_dataset
@@ -151,7 +149,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     assert settings.epochs is not None
     start = time.perf_counter()
     # What is not finite ends the training with a sentence of its own; NumPy's warnings would only stand before it.
-    with TrainingProgress(output) as progress, np.errstate(over="ignore", invalid="ignore"):
+    with TrainingProgress(output) as progress:
         model.fit(
             dataset.x_train,
             dataset.y_train,

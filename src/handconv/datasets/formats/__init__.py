@@ -12,6 +12,7 @@ from handconv.datasets.formats.idx import read_idx as read_idx
 from handconv.datasets.formats.idx import write_idx as write_idx
 from handconv.datasets.formats.images import load_image_folder as load_image_folder
 from handconv.datasets.formats.images import read_digit_image as read_digit_image
+from handconv.datasets.formats.images import read_image as read_image
 
 __all__ = [
     "encode_idx",
@@ -21,5 +22,6 @@ __all__ = [
     "read_csv",
     "read_digit_image",
     "read_idx",
+    "read_image",
     "write_idx",
 ]

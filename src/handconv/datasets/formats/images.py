@@ -57,6 +57,24 @@ def read_digit_image(path: PathLike) -> NDArray[np.uint8]:
     return frame(_resize(ink, size))[None]
 
 
+def read_image(path: PathLike, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Read one image as ``load_image_folder`` reads those of a folder: grey, and scaled to a height and width.
+
+    Args:
+        path: a PNG, JPEG, WebP, BMP or GIF file.
+        size: height and width of the result.
+
+    Shapes:
+        (1, H, W)
+
+    Raises:
+        DataError: if the file is no such image, is broken, cut off or too large.
+        OSError: if the file cannot be opened (``FileNotFoundError``, ``IsADirectoryError``, …).
+        MissingExtraError: if Pillow is not installed.
+    """
+    return _resize(_read_grey(path) / 255, size)[None]
+
+
 def load_image_folder(
     path: PathLike, size: tuple[int, int] = (28, 28)
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
@@ -89,9 +107,9 @@ def load_image_folder(
         files = sorted(entry for entry in folder.iterdir() if _is_image_name(entry))
         if not files:
             raise DataError(f"Every class needs images, {folder} has none ({', '.join(sorted(_SUFFIXES))}).")
-        images += [_resize(_read_grey(file) / 255, size) for file in files]
+        images += [read_image(file, size) for file in files]
         labels += [label] * len(files)
-    return np.stack(images)[:, None], np.array(labels, dtype=np.int64), tuple(folder.name for folder in folders)
+    return np.stack(images), np.array(labels, dtype=np.int64), tuple(folder.name for folder in folders)
 
 
 def _is_image_name(entry: Path) -> bool:
