@@ -35,11 +35,12 @@ def main() -> None:
     parser.add_argument("venv", type=Path, help="folder of the environment, made when absent")
     parser.add_argument("--extra", action="append", default=[], help="an extra; what cannot be had of it is left out")
     parser.add_argument("--group", action="append", default=[], help="a dependency group; all of it is needed")
+    parser.add_argument("--wish", action="append", default=[], help="a group; what cannot be had of it is left out")
     arguments = parser.parse_args()
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     python = arguments.venv.absolute() / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp = arguments.venv / "-".join([".handconv", *arguments.extra, *arguments.group])
+    stamp = arguments.venv / "-".join([".handconv", *arguments.extra, *arguments.group, *arguments.wish])
     fingerprint = _fingerprint(python)
     if fingerprint and stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint:
         return
@@ -48,6 +49,7 @@ def main() -> None:
         _create(arguments.venv)
     wanted = [line for name in arguments.group for line in _group(project, name)]
     optional = [line for name in arguments.extra for line in _extra(project, name)]
+    optional += [line for name in arguments.wish for line in _group(project, name)]
     if _install(python, wanted, optional):
         stamp.write_text(_fingerprint(python), encoding="utf-8")
     elif stamp.exists():

@@ -1,0 +1,74 @@
+"""ONNX Runtime, inference: the same network as an ONNX graph. Modes: "", "one thread"."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.rivals.protocol import Job, Network, Turns, compete
+
+
+def graph(net: Network) -> Any:
+    """The network as an ONNX model with random weights."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    random = np.random.default_rng(0)
+    nodes: list[Any] = []
+    weights, last = [], "x"
+
+    def add(kind: str, *shapes: tuple[int, ...], **attributes: Any) -> None:
+        nonlocal last
+        names = [f"{len(nodes)}.{place}" for place in range(len(shapes))]
+        for name, shape in zip(names, shapes, strict=True):
+            weights.append(numpy_helper.from_array(random.normal(0, 0.05, shape).astype(np.float32), name))
+        nodes.append(helper.make_node(kind, [last, *names], [f"y{len(nodes)}"], **attributes))
+        last = f"y{len(nodes) - 1}"
+
+    channels = net.shape[0]
+    for block in net.blocks:
+        for filters in block:
+            add("Conv", (filters, channels, 3, 3), (filters,), kernel_shape=[3, 3], pads=[net.padding] * 4)
+            add("LeakyRelu", alpha=net.slope)
+            channels = filters
+        add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+    add("Flatten")
+    add("Gemm", (net.features, net.hidden), (net.hidden,))
+    add("LeakyRelu", alpha=net.slope)
+    add("Gemm", (net.hidden, net.classes), (net.classes,))
+    add("Softmax", axis=1)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *net.shape])
+    y = helper.make_tensor_value_info(last, TensorProto.FLOAT, ["N", net.classes])
+    whole = helper.make_graph(nodes, "network", [x], [y], weights)
+    return helper.make_model(whole, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def main(job: Job, turns: Turns) -> None:
+    """Get ready, then answer."""
+    import onnxruntime
+    from onnx import numpy_helper
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1 if job.mode == "one thread" else job.cores
+    model = graph(job.net)
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
+    images, _ = job.images()
+    size = 1 if job.kind == "latency" else job.batch_size
+
+    def answer(start: int) -> None:
+        session.run(None, {"x": images[start : start + size]})
+
+    def everything() -> None:
+        for start in range(0, job.samples, size):
+            answer(start)
+
+    everything()
+    count = sum(numpy_helper.to_array(value).size for value in model.graph.initializer)
+    facts = {"version": onnxruntime.__version__, "parameters": count}
+    if job.kind == "latency":
+        turns.run_alone(answer, **facts)
+    else:
+        turns.run(everything, **facts)
+
+
+if __name__ == "__main__":
+    compete(main)

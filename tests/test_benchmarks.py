@@ -1,0 +1,184 @@
+"""The benchmarks run and say what they measured; no test here asserts a time."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks import page, referee
+from benchmarks.__main__ import SCHEMA, main
+from benchmarks.referee import Command, Entry, Result
+from benchmarks.rivals.protocol import NETWORKS, Job
+from benchmarks.rows import OURS, Bar, Row, rows
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TINY = ["--samples", "128", "--repetitions", "1", "--data-dir", ""]
+OFFLINE = {row.name: row for row in rows(1, "")}
+RUNNABLE = ["train-128", "numpy-peers", "infer-1", "infer-256", "colour-32x32", "gemm-floor", "import"]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pauses, one mode of each library, and nobody that compiles for seconds."""
+    monkeypatch.setattr(referee, "PAUSE", 0.0)
+
+    def few(cores: int, data_dir: str) -> list[Row]:
+        return [with_few(row) for row in rows(cores, data_dir)]
+
+    monkeypatch.setattr("benchmarks.__main__.rows", few)
+
+
+def with_few(row: Row) -> Row:
+    first = {entry.library: entry for entry in reversed(row.entries) if entry.library != "JAX"}
+    return dataclasses.replace(row, entries=tuple(reversed(first.values())))
+
+
+def result(library: str, *repetitions: float, mode: str = "", samples: int = 10) -> Result:
+    return Result(library, mode, samples, repetitions=list(repetitions))
+
+
+def row(*bars: Bar, **options: Any) -> Row:
+    return Row("some-row", "what", "s", (), bars, Job(batch_size=5), **options)
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_each_row_runs_and_is_written_down(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bench.json"
+    main(["--only", name, "--json", str(file), *TINY])
+    record = json.loads(file.read_text("utf-8"))
+    assert record["schema"] == SCHEMA
+    (written,) = record["rows"]
+    assert written["name"] == name
+    for contestant in written["contestants"]:
+        missing = contestant["status"].startswith("not installed")
+        assert missing or contestant["status"] == "ok", contestant
+        assert missing == (contestant["figure"] is None)
+        expected = {"reference": 53_866, "colour": 1_116_970}[OFFLINE[name].job.network]
+        assert contestant["facts"].get("parameters", expected) == expected
+    ours = [contestant for contestant in written["contestants"] if contestant["library"] == OURS]
+    assert ours[0]["figure"]["middle"] > 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("row")
+    assert name in printed
+    assert "processor" in printed
+
+
+def test_the_kernels_of_the_ablation_learn_the_same_task() -> None:
+    job = Job(samples=64, batch_size=64)
+    for mode in ("im2col", "rows", "fused"):
+        racer = referee.Racer(Entry(mode, "steps", mode), job)
+        for turn in range(8):
+            racer.run(turn)
+        racer.close()
+        assert racer.result.status == "ok"
+        assert racer.result.facts["loss"] < 2.3
+
+
+def test_the_rows_are_those_of_the_bar() -> None:
+    assert list(OFFLINE) == [
+        *("train-128", "train-32", "train-64", "train-256", "train-512", "train-1024", "train-one-core", "numpy-peers"),
+        *("infer-1", "infer-256", "colour-32x32", "gemm-floor", "time-to-99", "import", "memory", "ablation"),
+    ]
+
+
+def test_every_rival_is_short_enough_to_check() -> None:
+    for file in (REPOSITORY / "benchmarks" / "rivals").glob("*_rival.py"):
+        assert len(file.read_text("utf-8").splitlines()) <= 85, file.name
+
+
+def test_a_figure_is_the_median_with_its_quartiles_in_the_unit_of_the_row() -> None:
+    found = page.figure(row(scale=100.0), result("x", 1.0, 2.0, 4.0, 3.0, 5.0))
+    assert found == page.Figure("x", "", 30.0, 20.0, 40.0)
+    by_step = page.figure(row(each="step"), result("x", 6.0))
+    assert by_step is not None
+    assert by_step.middle == 3.0
+
+
+def test_the_quickest_mode_of_a_library_stands_for_it() -> None:
+    results = [result("x", 2.0, mode="slow"), result("x", 1.0, mode="quick"), result("y", 0.5), Result("x", "gone", 1)]
+    found = page.best(row(each="run"), results, "x")
+    assert found is not None
+    assert found.mode == "quick"
+
+
+@pytest.mark.parametrize(
+    ("bar", "met", "shown"),
+    [
+        (Bar("faster", 3.0, "x"), True, "3.00x"),
+        (Bar("faster", 3.1, "x"), False, "3.00x"),
+        (Bar("faster", 0.0, "x"), None, "3.00x"),
+        (Bar("longer", 0.3, "x"), False, "0.33x"),
+        (Bar("longer", 0.4, "x"), True, "0.33x"),
+        (Bar("share", 0.5, "x"), True, "300%"),
+        (Bar("below", 2.0), True, "2 s"),
+        (Bar("below", 1.9), False, "2 s"),
+        (Bar("faster", 3.0, "nobody"), None, "not measured"),
+    ],
+)
+def test_a_bar_is_met_or_missed(bar: Bar, met: bool | None, shown: str) -> None:
+    (verdict,) = page.verdicts(row(bar, each="run"), [result(OURS, 2.0), result("x", 6.0)])
+    assert (verdict.met, verdict.shown) == (met, shown)
+
+
+def test_the_accuracy_is_the_mean_over_the_seeds() -> None:
+    ours = result(OURS, 2.0)
+    ours.facts["test_accuracy"] = [0.99, 0.992]
+    (verdict,) = page.verdicts(row(Bar("accuracy", 0.99), each="run"), [ours])
+    assert (verdict.met, verdict.shown) == (True, "99.10%")
+
+
+def test_the_page_tells_what_failed_and_what_is_missing() -> None:
+    gone = Result("x", "mode", 1, status="not installed (No module named 'x')")
+    text = page.page([(row(Bar("faster", 3.0, "x"), each="run"), [result(OURS, 2.0), gone])], {"Python": "3"})
+    assert "not installed (No module named 'x')" in text
+    assert "not measured" in text
+
+
+def test_a_rival_that_is_not_installed_is_an_answer() -> None:
+    blocked = (("PYTHONPATH", str(REPOSITORY / "src")), ("PYTHONSAFEPATH", "1"))
+    (found,) = referee.race((Entry("x", "no_such_rival", env=blocked),), Job(), 1, [0], lambda _: None)
+    assert found.status.startswith("failed: ")
+    assert found.repetitions == []
+
+
+def test_a_command_that_fails_says_why() -> None:
+    command = Command("x", lambda _: [sys.executable, "-c", "import sys; sys.exit('it is broken')"])
+    (found,) = referee.race((command,), Job(), 2, sorted(usable()), lambda _: None)
+    assert found.status == "failed: it is broken"
+
+
+def test_memory_is_that_of_a_process_and_its_children() -> None:
+    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = bytearray(80_000_000)'])"
+    runner = referee.Runner(Command("x", lambda _: [sys.executable, "-c", program], measure="memory"))
+    runner.run(0)
+    assert runner.result.repetitions[0] > 0
+
+
+def test_an_unknown_row_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "nothing"])
+    assert "no row is named nothing" in capsys.readouterr().err
+
+
+def test_networks_know_how_many_features_their_poolings_leave() -> None:
+    assert {name: net.features for name, net in NETWORKS.items()} == {"reference": 400, "colour": 4096}
+
+
+def test_figures_are_drawn_from_the_record_and_small(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks import figures
+
+    file = tmp_path / "bench.json"
+    main(["--only", "numpy-peers", "--only", "gemm-floor", "--json", str(file), *TINY])
+    figures.main([str(file), str(tmp_path / "figures")])
+    drawn = {figure.stem: figure.stat().st_size for figure in (tmp_path / "figures").glob("*.png")}
+    assert "layers" in drawn
+    assert max(drawn.values()) < 60_000
+
+
+def usable() -> set[int]:
+    import os
+
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
