@@ -126,6 +126,7 @@ class Sequential(Network):
             batch_size=min(int(batch_size), len(samples)),
             shuffle=shuffle,
             logits=self._skips_softmax(loss),
+            first_epoch=self.epochs_trained,
             workers=worker_count(workers),
             callbacks=callbacks,
         )

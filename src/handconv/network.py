@@ -65,6 +65,7 @@ class Network:
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype must be float32 or float64, got {self.dtype}.")
         self.info: dict[str, Any] = {}
+        self.epochs_trained = 0
         self.input_shape: Shape | None = None
         self.parameters: FloatArray = np.empty(0, self.dtype)
         self.gradients: FloatArray = np.empty(0, self.dtype)

@@ -113,3 +113,8 @@ def test_nan_is_not_swallowed(make: Any) -> None:
 def test_alpha_must_lie_between_zero_and_one(alpha: float) -> None:
     with pytest.raises(ValueError, match=rf"LeakyReLU: alpha must lie in 0 … 1, got {alpha!r}"):
         LeakyReLU(alpha)
+
+
+def test_sigmoid_is_precise_far_out_in_float32() -> None:
+    y = Sigmoid().forward(np.array([[-20.0, -80.0]], np.float32))
+    np.testing.assert_allclose(y, [[2.0611537e-09, 1.8048513e-35]], rtol=1e-6)

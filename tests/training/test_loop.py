@@ -201,6 +201,19 @@ class TestGoingOn:
         second = network.fit(*blobs(), epochs=1, batch_size=16)
         assert second["loss"][0] < first["loss"][0] / 2
 
+    def test_fitting_again_takes_new_orders_and_masks(self) -> None:
+        once, twice = model(), model()
+        once.fit(*blobs(), epochs=2, batch_size=16, optimizer=hc.SGD(0.1))
+        twice.fit(*blobs(), epochs=1, batch_size=16, optimizer=hc.SGD(0.1))
+        twice.fit(*blobs(), epochs=1, batch_size=16, optimizer=hc.SGD(0.1))
+        np.testing.assert_array_equal(twice.parameters, once.parameters)
+
+    def test_a_schedule_given_again_goes_on_beyond_its_first_end(self) -> None:
+        network, optimizer = model(), hc.Adam(hc.schedules.CosineDecay(0.01))
+        network.fit(*blobs(), epochs=1, batch_size=60, optimizer=optimizer)
+        history = network.fit(*blobs(), epochs=2, batch_size=60, optimizer=optimizer)
+        assert history["learning_rate"][0] > 1e-3
+
     def test_afterwards_results_belong_to_the_caller(self) -> None:
         network = model()
         network.fit(*blobs())

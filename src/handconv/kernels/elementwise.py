@@ -31,13 +31,11 @@ def leaky_relu_gradient(
 
 
 def sigmoid(x: FloatArray, out: FloatArray) -> FloatArray:
-    """Write 1 / (1 + exp(-x)) to ``out``, as (1 + tanh(x / 2)) / 2, which overflows nowhere."""
-    half = x.dtype.type(0.5)
-    np.multiply(x, half, out=out)
-    np.tanh(out, out=out)
-    out += 1
-    out *= half
-    return out
+    """Write 1 / (1 + exp(-x)) to ``out``, as exp(min(x, 0)) / (1 + exp(-|x|)), in which nothing overflows."""
+    divisor = np.exp(-np.abs(x))
+    divisor += 1
+    np.exp(np.minimum(x, 0, out=out), out=out)
+    return np.divide(out, divisor, out=out)
 
 
 def sigmoid_gradient(dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:

@@ -159,7 +159,7 @@ def resume(run: "Run", path: str | os.PathLike[str]) -> None:
             {name: arrays[f"{models.RUN}{name}"] for name in run.optimizer.state}
             | {"iterations": np.array(int(saved["iterations"]))}
         )
-        run.epoch, run.step = int(saved["epoch"]), int(saved["step"])
+        run.first_epoch, run.epoch, run.step = (int(saved[name]) for name in ("first_epoch", "epoch", "step"))
         run.sums = np.array(saved["sums"], np.float64).reshape(4)
         run.seconds = float(saved["seconds"])
         for figures in saved["history"]:
@@ -185,6 +185,7 @@ def _state(run: "Run") -> dict[str, Any]:
     """The state of a run as plain values."""
     return {
         "version": _VERSION,
+        "first_epoch": run.first_epoch,
         "epoch": run.epoch,
         "step": run.step,
         "sums": run.sums.tolist(),

@@ -98,6 +98,7 @@ class Task:
     batch_size: int
     shuffle: bool
     logits: bool
+    first_epoch: int = 0  # epochs of earlier trainings, whose orders and masks are not to come again
 
     @property
     def steps_per_epoch(self) -> int:
@@ -109,7 +110,7 @@ class Task:
         count = len(self.samples)
         order = np.arange(count)
         if self.shuffle:
-            order = self.network.streams.generator(Purpose.SHUFFLE, epoch).permutation(count)
+            order = self.network.streams.generator(Purpose.SHUFFLE, self.first_epoch + epoch).permutation(count)
         return [order[start : start + self.batch_size] for start in range(0, count, self.batch_size)]
 
 
@@ -174,7 +175,7 @@ class Engine:
             for shard in range(lane, shards, LANES):
                 indices = batch[shard * self.shard : (shard + 1) * self.shard]
                 target = self.board.lanes[lane] if shard == lane else self._extra
-                totals[:2] += self._run_shard(indices, len(batch), (epoch, step, shard), target)
+                totals[:2] += self._run_shard(indices, len(batch), (self.task.first_epoch + epoch, step, shard), target)
                 if shard != lane:
                     self.board.lanes[lane] += self._extra
             totals[2] = np.dot(self.board.lanes[lane], self.board.lanes[lane])

@@ -120,7 +120,7 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
     """
     if not run.optimizer.built:
         run.optimizer.build(run.network.parameters, run.network.decayed())
-    run.optimizer.total_steps = run.epochs * run.steps_per_epoch
+    run.optimizer.total_steps = run.optimizer.iterations + run.epochs * run.steps_per_epoch
     if resume is not None:
         checkpoints.resume(run, resume)
     quiet = np.errstate(over="ignore", invalid="ignore")  # a run that diverges is told by its own error
@@ -139,6 +139,7 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
             for callback in run.callbacks:
                 enough |= callback.on_epoch_end(run, figures) is True
             _heed_signal(run)
+        run.network.epochs_trained = run.first_epoch + run.epoch
         for callback in run.callbacks:
             callback.on_train_end(run)
     return run.history

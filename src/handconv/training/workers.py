@@ -221,6 +221,7 @@ def _portable(task: Task, *, keep_samples: bool) -> Task:
         batch_size=task.batch_size,
         shuffle=task.shuffle,
         logits=task.logits,
+        first_epoch=task.first_epoch,
     )
 
 
