@@ -22,6 +22,7 @@ z = (ph, pw, OH/ph, F, OW/pw·N), so that each of the ph·pw candidates of the m
 outputs that the pooling drops are never computed. Without pooling there is one phase.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,7 +33,14 @@ from handconv.kernels.geometry import Geometry, Overlap, Pair
 from handconv.kernels.memory import FloatArray, Workspace
 
 #: Bytes of intermediate results that are made, and used up, at a time.
-TILE = 450_000
+TILE = 700_000
+
+
+def tiles(rows: int, bytes_a_row: int) -> Iterator[slice]:
+    """Cut rows into the fewest pieces of at most ``TILE`` bytes, all of about the same size."""
+    count = min(max(1, rows), -(-rows * bytes_a_row // TILE) or 1)
+    for tile in range(count):
+        yield slice(rows * tile // count, rows * (tile + 1) // count)
 
 
 @dataclass(frozen=True)
@@ -98,11 +106,6 @@ def as_matrix(weights: FloatArray) -> FloatArray:
     return weights.transpose(0, 2, 3, 1).reshape(weights.shape[0], -1)
 
 
-def convolve(windows: FloatArray, weights: FloatArray, out: FloatArray) -> FloatArray:
-    """Multiply every window by the weights: (…, KH·KW·C, cells) -> (…, F, cells)."""
-    return np.matmul(as_matrix(weights), windows, out=out)
-
-
 def weight_gradient(dz: FloatArray, windows: FloatArray, workspace: Workspace) -> FloatArray:
     """Sum dz @ windowᵀ over output rows: (ph, pw, rows, F, cells) -> (F, KH·KW·C)."""
     products = workspace.scratch("products", (*dz.shape[:-1], windows.shape[-2]), dz.dtype)
@@ -156,9 +159,8 @@ def input_gradient(
     flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(kernel_width * channels, -1)  # (KW·C, KH·F)
     dx = workspace.keep("dinputs", shape, padded.dtype)
     dx[height:] = 0
-    tile = max(1, TILE // max(1, pw * kernel_width * channels * slots * shape[-1] * item))
-    for start in range(0, height, tile):
-        stop = min(start + tile, height)
+    for rows_here in tiles(height, pw * kernel_width * channels * slots * shape[-1] * item):
+        start, stop = rows_here.start, rows_here.stop
         parts = workspace.scratch("parts", (pw, stop - start, kernel_width * channels, slots * shape[-1]), padded.dtype)
         parts[..., cells:] = 0
         np.matmul(flipped, windows[:, start:stop], out=parts[..., :cells])

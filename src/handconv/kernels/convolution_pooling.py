@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.kernels.convolution import (
-    TILE,
     RowForm,
+    as_matrix,
     as_weights,
-    convolve,
     place_rows,
+    tiles,
     weight_gradient,
     windows_of,
     zero_rows,
@@ -47,7 +47,7 @@ def forward(
 
     Returns also where each candidate but the first beat all before it, if that is to be remembered.
     """
-    windows = windows_of(expanded, form)
+    windows, matrix = windows_of(expanded, form), as_matrix(weights)
     (ph, pw), filters, cells, dtype = form.phases, weights.shape[0], expanded.shape[-1], expanded.dtype
     y = workspace.keep("output", (form.outputs[0], filters, cells), dtype)
     beaten: NDArray[np.bool_] | None = None
@@ -55,7 +55,7 @@ def forward(
         beaten = workspace.keep("beaten", (ph * pw - 1, *y.shape), np.bool_)
     for rows in _tiles(form, filters, cells, dtype):
         z = workspace.scratch("tile", (ph, pw, rows.stop - rows.start, filters, cells), dtype)
-        convolve(windows[:, :, rows], weights, z)
+        np.matmul(matrix, windows[:, :, rows], out=z)
         candidates, best = [candidate for row in z for candidate in row], y[rows]
         if beaten is None:
             maximum(candidates, best)
@@ -109,8 +109,6 @@ def backward(
 
 
 def _tiles(form: RowForm, filters: int, cells: int, dtype: np.dtype[Any]) -> Iterator[slice]:
-    """Cut the output rows into tiles."""
-    row = form.phases[0] * form.phases[1] * filters * cells * dtype.itemsize
-    size = max(1, TILE // max(1, row))
-    for start in range(0, form.outputs[0], size):
-        yield slice(start, min(start + size, form.outputs[0]))
+    """Cut the output rows into tiles of about the same size."""
+    ph, pw = form.phases
+    return tiles(form.outputs[0], ph * pw * filters * cells * dtype.itemsize)

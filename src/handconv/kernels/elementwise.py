@@ -25,8 +25,7 @@ def leaky_relu_gradient(
 ) -> FloatArray:
     """Write dy where y > 0 and alpha·dy elsewhere; arithmetic, as selecting by a mask costs ten times as much."""
     positive = np.greater(y, 0, out=workspace.scratch("positive", y.shape, np.bool_))
-    np.multiply(positive, y.dtype.type(1 - alpha), out=out)
-    out += y.dtype.type(alpha)
+    np.maximum(positive, y.dtype.type(alpha), out=out)
     return np.multiply(dy, out, out=out)
 
 

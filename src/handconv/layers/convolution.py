@@ -118,7 +118,7 @@ class Conv2D(Weighted):
         expanded = kernel.expand(memory, form, self.workspace)
         windows = kernel.windows_of(expanded, form)
         z = self.workspace.keep("output", (height, self.filters, width, x.shape[0]), self.dtype)  # (OH, F, OW, N)
-        kernel.convolve(windows, self.weights, z.reshape(1, 1, height, self.filters, -1))
+        np.matmul(kernel.as_matrix(self.weights), windows, out=z.reshape(1, 1, height, self.filters, -1))
         if self.use_bias:
             z += self.biases[:, None, None]
         self._expanded = expanded if remember else None
