@@ -141,11 +141,14 @@ class Runner:
         """Run it once; what it prints last may be a JSON object with an accuracy."""
         if self.result.status != "ok":
             return
+        try:
+            arguments = self.command.arguments(repetition)
+        except OSError as error:
+            self.result.status = f"failed: {error}"
+            return
         start = time.perf_counter()
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-            process = subprocess.Popen(
-                self.command.arguments(repetition), cwd=ROOT, env=environment(), stdout=out, stderr=errors
-            )
+            process = subprocess.Popen(arguments, cwd=ROOT, env=environment(), stdout=out, stderr=errors)
             memory = peak_memory(process) if self.command.measure == "memory" else 0
             code, seconds = process.wait(), time.perf_counter() - start
             out.seek(0)

@@ -17,12 +17,11 @@ import numpy as np
 
 from benchmarks.referee import Command, Entry
 from benchmarks.rivals.protocol import Job, mnist
+from handconv.cli.train import RECIPES, TrainSettings
+from handconv.schedules import OneCycle
 
 OURS = "handconv"
 EPOCH = 60_000  # samples
-
-#: What ``handconv train --recipe fast`` does, for the script that does the same in PyTorch.
-FAST = {"epochs": "4", "batch-size": "128", "peak": "0.01", "warmup": "0.3"}
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,10 @@ def rows(cores: int, data_dir: str) -> list[Row]:
 def fast(data_dir: str) -> tuple[Command, ...]:
     """The recipe, and its likeness in PyTorch, which gets its data unpacked."""
     ours = _handconv("train", "--recipe", "fast", *_from(data_dir))
-    settings = [part for name, value in FAST.items() for part in (f"--{name}", value)]
+    recipe = vars(TrainSettings()) | RECIPES["fast"]
+    cycle = OneCycle(recipe["learning_rate"])
+    wanted = {name: recipe[name] for name in ("epochs", "batch_size", "dropout", "l2")} | vars(cycle)
+    settings = [part for name, value in wanted.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
     def peer(seed: int) -> list[str]:
         module = "benchmarks.rivals.torch_fast"

@@ -13,6 +13,8 @@ from benchmarks.referee import Command, Entry, Result
 from benchmarks.rivals.protocol import NETWORKS, Job
 from benchmarks.rows import OURS, Bar, Row, rows
 
+from handconv.cli.train import RECIPES
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = ["--samples", "128", "--repetitions", "1", "--data-dir", ""]
 OFFLINE = {row.name: row for row in rows(1, "")}
@@ -147,6 +149,26 @@ def test_a_command_that_fails_says_why() -> None:
     command = Command("x", lambda _: [sys.executable, "-c", "import sys; sys.exit('it is broken')"])
     (found,) = referee.race((command,), Job(), 2, sorted(usable()), lambda _: None)
     assert found.status == "failed: it is broken"
+
+
+def test_time_to_99_gives_the_rival_the_settings_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.rows._unpacked", lambda _: "data.npz")
+    _, peer = OFFLINE["time-to-99"].entries
+    assert isinstance(peer, Command)
+    arguments = peer.arguments(3)[3:]
+    settings = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    recipe = RECIPES["fast"]
+    assert (settings["--seed"], settings["--epochs"]) == ("3", str(recipe["epochs"]))
+    assert settings["--peak"] == str(recipe["learning_rate"])
+
+
+def test_a_command_whose_data_is_missing_says_so() -> None:
+    def missing(_: int) -> list[str]:
+        raise FileNotFoundError("no such folder")
+
+    runner = referee.Runner(Command("x", missing))
+    runner.run(0)
+    assert runner.result.status == "failed: no such folder"
 
 
 def test_memory_is_that_of_a_process_and_its_children() -> None:
