@@ -1,7 +1,6 @@
 """``handconv train``, and ``handconv`` alone: get the data, train the reference network, test it, then the quiz."""
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +10,7 @@ from handconv import __version__
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_dataset
 from handconv.cli._errors import DONE, UsageError
+from handconv.cli._memory import MemoryWatch
 from handconv.cli._models import checkpoints, keep_model, saved_settings
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
@@ -112,6 +112,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         return resumed if resumed is not None else RECIPES[str(values.get("recipe", "standard"))]
 
     settings = read_settings(TrainSettings, arguments, arguments.config, base)
+    if resumed is not None and settings.recipe != (started := resumed.get("recipe", "standard")):
+        raise UsageError(f"the run was started with --recipe {started} and goes on with it, got {settings.recipe!r}.")
     _check_save(settings.save)
     dataset = load_dataset(settings, settings.dataset, output)
     if settings.epochs is None:
@@ -147,7 +149,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
         "settings": asdict(settings),
     }
     assert settings.epochs is not None
-    start = time.perf_counter()
+    start, memory = time.perf_counter(), MemoryWatch()
     # What is not finite ends the training with a sentence of its own; NumPy's warnings would only stand before it.
     with TrainingProgress(output) as progress:
         model.fit(
@@ -158,7 +160,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
             optimizer=Adam(SCHEDULES[settings.schedule](settings.learning_rate)),
             validation_split=settings.validation_split,
             workers=worker_count(settings.workers),
-            callbacks=[progress, *checkpoints(resume, settings.save, output)],
+            callbacks=[progress, memory, *checkpoints(resume, settings.save, output)],
             resume=resume,
         )
     seconds = time.perf_counter() - start
@@ -184,7 +186,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
             "seed": settings.seed,
             "workers": worker_count(settings.workers),
             "saved": saved,
-            "peak_memory_mb": _peak_memory_mb(worker_count(settings.workers)),
+            "peak_memory_mb": memory.peak_mb(),
         }
     )
 
@@ -199,20 +201,6 @@ def _check_save(path: str | None) -> None:
     if target.is_dir() or not target.parent.is_dir():
         what = "is a folder" if target.is_dir() else f"is in {target.parent}, which is no folder"
         raise UsageError(f"--save must be a file in a folder that exists, but {path!r} {what}.")
-
-
-def _peak_memory_mb(workers: int) -> float | None:
-    """The most memory that this process and its workers can have had, in MB; None where the system does not tell.
-
-    Of children the system tells the largest; memory that processes share is counted for each of them.
-    """
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round((own + (workers if workers > 1 else 0) * child) * unit / 1e6, 1)
 
 
 COMMAND = Command(

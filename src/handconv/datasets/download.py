@@ -10,14 +10,15 @@ everything that can hang, be it looking up the name, connecting, the handshake, 
 import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.message import Message
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from handconv.errors import SourceError
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 Progress = Callable[[str, int, int | None], object]
 """Told what is being loaded, the bytes so far, and the bytes in all where they are known."""
@@ -55,7 +56,7 @@ class _Answer:
     """How the server began its answer."""
 
     status: int
-    headers: Message
+    headers: "Message"
 
 
 def download(url: str, *, max_bytes: int, patience: Patience, progress: Progress | None = None) -> bytes:
@@ -108,6 +109,9 @@ class _Transfer:
 
     def _converse(self, start: int) -> None:
         """Hand over the server's answer and then the pieces, b"" at the end; or what went wrong (in the thread)."""
+        import urllib.error  # a third of the time that it takes to import this package, and seldom needed
+        import urllib.request
+
         inbox: SimpleQueue[_Answer | Exception] | SimpleQueue[bytes | Exception] = self._answer
         headers = {"User-Agent": "handconv", "Accept-Encoding": "identity"}
         if start:
@@ -176,9 +180,12 @@ def reason(error: Exception) -> str:
     """Say in a few words why a connection or a file failed.
 
     Example:
+        >>> import urllib.error
         >>> reason(urllib.error.URLError(ConnectionRefusedError(111, "Connection refused")))
         'Connection refused'
     """
+    import urllib.error
+
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP {error.code} {error.reason}"
     cause = error.reason if isinstance(error, urllib.error.URLError) else error

@@ -68,8 +68,9 @@ def epoch_line(figures: Mapping[str, float], epochs: int) -> str:
     """Describe an epoch in one line.
 
     Example:
-        >>> epoch_line({"epoch": 1, "loss": 0.25, "accuracy": 0.9234, "train_seconds": 2.5, "images_per_second":
-        24000}, 5) 'epoch 1/5  loss 0.2500  accuracy 92.34 %  2.5 s  24,000 images/s'
+        >>> figures = {"epoch": 1, "loss": 0.25, "accuracy": 0.9234, "train_seconds": 2.5, "images_per_second": 24000}
+        >>> epoch_line(figures, 5)
+        'epoch 1/5  loss 0.2500  accuracy 92.34 %  2.5 s  24,000 images/s'
     """
     parts = [
         f"epoch {figures['epoch']:.0f}/{epochs}",

@@ -1,0 +1,44 @@
+"""How much memory a training needed, worker processes included."""
+
+import contextlib
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from handconv.training import Callback
+from handconv.training.loop import Run
+
+
+class MemoryWatch(Callback):
+    """Looks at the end of each epoch how much memory this process and its workers hold.
+
+    On Linux that is the sum of their proportional set sizes, where memory that several processes share counts once;
+    elsewhere the peak of this process alone.
+    """
+
+    def __init__(self) -> None:
+        self._greatest = 0.0
+
+    def on_epoch_end(self, run: Run, figures: Mapping[str, float]) -> None:
+        """Look."""
+        children = [child.pid for child in multiprocessing.active_children()]
+        self._greatest = max(self._greatest, sum(_held(pid) for pid in (os.getpid(), *children)))
+
+    def peak_mb(self) -> float | None:
+        """The most that was seen, in MB; None where the system does not tell."""
+        if sys.platform == "win32":
+            return None
+        import resource
+
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return round(max(own, self._greatest) / 1e6, 1)
+
+
+def _held(pid: int | None) -> float:
+    """The proportional set size of a process in bytes; 0 where the system does not tell."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
+        return 1024.0 * int(next(line for line in lines if line.startswith("Pss:")).split()[1])
+    return 0.0
