@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import handconv as hc
-from cli_helpers import objects
+from cli_helpers import handconv, objects
 from handconv.cli import main
 
 
@@ -37,3 +37,10 @@ def test_long_class_names_do_not_head_columns(
     model.save(tmp_path / "named.npz")
     assert main(["evaluate", str(tmp_path / "named.npz")]) == 0
     assert "0 a long name" in capsys.readouterr().out
+
+
+def test_a_terminal_without_the_middle_dot_gets_a_full_stop(model_file: Path) -> None:
+    done = handconv("evaluate", model_file, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "?" not in done.stdout
+    assert "  ." in done.stdout

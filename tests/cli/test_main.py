@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def test_a_full_disk_under_stdout_is_one_line() -> None:
             [*COMMAND, "summary"], env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
         )
     assert done.returncode == 1
-    assert done.stderr == "handconv: No space left on device.\n"
+    assert done.stderr == "handconv: No space left on device. Make room, or choose another place.\n"
 
 
 def test_an_encoding_without_our_characters_is_no_obstacle(model_file: Path) -> None:
@@ -212,3 +213,48 @@ def test_no_color_and_pipes_are_respected(model_file: Path) -> None:
 
 def test_the_tests_do_not_touch_the_users_cache() -> None:
     assert "handconv_cache" in os.environ["HANDCONV_CACHE"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="streams are closed by the shell here")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_end_nothing(closed: str, model_file: Path) -> None:
+    line = f"{shlex.join([*COMMAND, 'play', str(model_file), '--picture', 'text'])} {closed}"
+    done = subprocess.run(["sh", "-c", line], env=environment(), capture_output=True, text=True, input="3\n")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
+def test_options_may_stand_between_arguments(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(model_file), "--json", "nothing.png"]) == 1
+    (error,) = objects(capsys.readouterr().out)
+    assert (error["event"], error["file"]) == ("error", "nothing.png")
+
+
+def test_a_missing_file_is_told_with_the_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", "nothing.npz"]) == 1
+    assert "nothing.npz: No such file or directory. Check its name" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = handconv(
+        "train",
+        "--dataset",
+        "digits",
+        "--epochs",
+        1,
+        "--no-play",
+        "--workers",
+        1,
+        HANDCONV_CACHE=str(tmp_path / "file"),
+    )
+    assert done.returncode == 0
+    assert done.stderr.count("Set HANDCONV_CACHE to a folder that can be written.") == 2
+    assert "Errno" not in done.stderr
+
+
+def test_a_run_goes_on_with_the_recipe_that_it_was_started_with(
+    model_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = model_file.with_name("digits.run.npz")
+    assert main(["train", "--resume", str(run), "--recipe", "fast"]) == 2
+    assert "started with --recipe standard" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from handconv import __version__
 from handconv.cli import data, evaluate, gradcheck, play, predict, summary, train
 from handconv.cli._command import Command
 from handconv.cli._errors import UsageError, guarded
-from handconv.cli._output import Output, forgive_characters
+from handconv.cli._output import Output, forgive_characters, open_closed_streams
 from handconv.cli._settings import nearest
 
 __all__ = ["main"]
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 the work failed, 2 the arguments were wrong, 130 interrupted.
     """
+    open_closed_streams()
     forgive_characters()
     arguments = sys.argv[1:] if argv is None else list(argv)
     return guarded(lambda: _run(arguments), debug="--debug" in arguments)
@@ -73,7 +74,7 @@ def _run(arguments: list[str]) -> int:
             f"there is no command {arguments[0]!r}.{nearest(arguments[0], _COMMANDS, 'handconv --help lists all.')}"
         )
     parser = command.parser(prog)
-    values, unknown = parser.parse_known_args(arguments)
+    values, unknown = parser.parse_known_intermixed_args(arguments)
     if unknown:
         options = [option for action in parser._actions for option in action.option_strings]
         word = unknown[0].partition("=")[0]

@@ -5,6 +5,7 @@
                                    141    whoever read the output has gone (a pipe into head, say)
 """
 
+import errno
 import os
 import shlex
 import sys
@@ -15,6 +16,16 @@ from contextlib import suppress
 from handconv.errors import HandconvError, TrainingInterrupted
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141
+
+
+#: What to do about what the operating system says.
+_REMEDIES = {
+    os.strerror(errno.ENOENT): " Check its name; a relative one starts at the current folder.",
+    os.strerror(errno.EISDIR): " Name a file in it.",
+    os.strerror(errno.EACCES): " Allow it, or choose another place.",
+    os.strerror(errno.EROFS): " Choose another place.",
+    os.strerror(errno.ENOSPC): " Make room, or choose another place.",
+}
 
 
 class UsageError(Exception):
@@ -61,7 +72,8 @@ def _sentence(error: Exception) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, OSError) and not isinstance(error, HandconvError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
-        return f"{where}{error.strerror}."
+        remedy = _REMEDIES.get(error.strerror, "")
+        return f"{where}{error.strerror}.{remedy}"
     if isinstance(error, MemoryError):
         return "There is not enough memory for this. Try a smaller --batch-size or fewer images."
     text = " ".join(str(error).split())

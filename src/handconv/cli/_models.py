@@ -41,7 +41,7 @@ def keep_model(model: Sequential, save: str | None, output: Output) -> str | Non
         model.save(last)
         kept = str(last)
     except (OSError, HandconvError) as error:
-        output.notice(f"The model could not be kept as {last}: {error}.")
+        output.notice(f"The model could not be kept as {last}: {_why(error)}")
     if save is None:
         return kept
     model.save(save)
@@ -55,7 +55,7 @@ def checkpoints(resume: str | None, save: str | None, output: Output) -> list[Ch
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            output.notice(f"The run cannot be saved as {path}: {error}.")
+            output.notice(f"The run cannot be saved as {path}: {_why(error)}")
             return []
     return [Checkpoint(path)]
 
@@ -85,3 +85,9 @@ def class_names(model: Sequential, fallback: tuple[str, ...] = ()) -> tuple[str,
     names = model.info.get("class_names") or fallback
     count = max(2, model.output_shape[0] if model.output_shape else 0)
     return (*map(str, names), *map(str, range(len(names), count)))
+
+
+def _why(error: Exception) -> str:
+    """Say why the cache took no file, and what to do."""
+    reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+    return f"{reason}. Set HANDCONV_CACHE to a folder that can be written."

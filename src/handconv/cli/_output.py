@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -76,6 +77,17 @@ def optional(module: str) -> ModuleType | None:
         return require(module, extra="cli")
     except MissingExtraError:
         return None
+
+
+def open_closed_streams() -> None:
+    """Put standard streams that are closed on the null device: printing is no error, and no file gets their numbers."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(handle)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open as long as the process runs
+            setattr(sys, name, null)
 
 
 def forgive_characters() -> None:

@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def _show(result: Report, names: tuple[str, ...], images: int, output: Output) -> None:
     """Print the report for people."""
     short = max(map(len, names)) <= _SHORT
+    none = "·" if output.can_print("·") else "."
     output.show(f"loss {result.loss:.4f}  accuracy {_percent(result.accuracy)}  ({images:,} images)\n")
     show_table(
         output,
@@ -64,7 +65,7 @@ def _show(result: Report, names: tuple[str, ...], images: int, output: Output) -
         "Confusion (a row for each true class, a column for each answer)",
         ("", *(names if short else map(str, range(len(names))))),
         [
-            (name if short else f"{label} {name}", *(f"{count:,}" if count else "·" for count in line))
+            (name if short else f"{label} {name}", *(f"{count:,}" if count else none for count in line))
             for label, (name, line) in enumerate(zip(names, result.confusion.tolist(), strict=True))
         ],
     )
