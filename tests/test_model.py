@@ -307,3 +307,39 @@ class TestTheReferenceNetwork:
             (8, 26, 26), (8, 26, 26), (8, 13, 13), (16, 11, 11), (16, 11, 11), (16, 5, 5),
             (400,), (128,), (128,), (128,), (10,), (10,),
         ]  # fmt: skip
+
+
+class TestWhatNewcomersTry:
+    """Mistakes at the door of ``fit`` and ``predict``: the message names the remedy."""
+
+    @pytest.mark.parametrize(
+        ("shape", "remedy"),
+        [
+            ((4, 6, 5), r"x\[:, None\]"),
+            ((1, 6, 5), r"x\[None\]"),
+            ((4, 30), r"x.reshape\(-1, 1, 6, 5\)"),
+            ((4, 6, 5, 1), r"x.transpose\(0, 3, 1, 2\)"),
+        ],
+    )
+    def test_images_of_another_form(self, shape: tuple[int, ...], remedy: str) -> None:
+        model = hc.Sequential([hc.Flatten(), hc.Dense(2)], input_shape=(1, 6, 5), seed=0)
+        with pytest.raises(ValueError, match=remedy):
+            model.predict(np.zeros(shape, np.float32))
+
+    @pytest.mark.parametrize("validation", [np.zeros((5, 3)), (np.zeros((5, 3)),), 7])
+    def test_validation_data_that_is_no_pair(self, validation: object) -> None:
+        model = hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0)
+        with pytest.raises(TypeError, match=r"validation_data must be a pair \(x, y\)"):
+            model.fit(np.zeros((2, 3)), [0, 1], validation_data=validation)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("callbacks", [print, [print], hc.PrintProgress(), [hc.PrintProgress]])
+    def test_callbacks_that_are_none(self, callbacks: object) -> None:
+        model = hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0)
+        with pytest.raises(TypeError, match="callbacks must be a list"):
+            model.fit(np.zeros((2, 3)), [0, 1], callbacks=callbacks)  # type: ignore[arg-type]
+
+    def test_saving_to_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        model = hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0)
+        with pytest.raises(FileNotFoundError, match="a folder that exists") as caught:
+            model.save(tmp_path / "missing" / "model.npz")
+        assert caught.value.filename == str(tmp_path / "missing")

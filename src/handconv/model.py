@@ -110,9 +110,11 @@ class Sequential(Network):
         loss = self._loss(loss)
         if optimizer is not None and not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
+        _check_callbacks(callbacks)
         samples = self._samples(x, y, loss, sample_weights, class_weights)
         validation = None
         if validation_data is not None:
+            _check_pair(validation_data)
             validation = self._samples(*validation_data, loss, name="validation data")
         elif validation_split:
             samples, validation = split(samples, validation_split, self.streams.generator(Purpose.SPLIT))
@@ -246,3 +248,20 @@ def _check_counts(**counts: object) -> None:
     for name, value in counts.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+
+
+def _check_callbacks(callbacks: object) -> None:
+    entries = callbacks if isinstance(callbacks, Sequence) else [callbacks]
+    wrong = [entry for entry in entries if not isinstance(entry, Callback)]
+    if wrong or entries is not callbacks:
+        raise TypeError(
+            f"callbacks must be a list of handconv.Callback objects, got {(wrong or [callbacks])[0]!r}. "
+            "Derive from Callback, and give [PrintProgress()] for one."
+        )
+
+
+def _check_pair(validation_data: object) -> None:
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        raise TypeError(
+            f"validation_data must be a pair (x, y), got {type(validation_data).__name__}. Put both in parentheses."
+        )

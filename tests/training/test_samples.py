@@ -85,7 +85,7 @@ class TestCheckedInputs:
             checked_inputs(x)
 
     def test_the_wrong_shape_is_an_error(self) -> None:
-        with pytest.raises(ValueError, match=r"x must have shape \(N, 1, 28, 28\), got \(5, 28, 28\)\.$"):
+        with pytest.raises(ValueError, match=r"x must have shape \(N, 1, 28, 28\), got \(5, 28, 28\)\."):
             checked_inputs(np.zeros((5, 28, 28)), (1, 28, 28))
 
     def test_channels_last_is_recognised(self) -> None:

@@ -4,6 +4,7 @@ A file is written to a temporary name in the same folder, flushed and renamed, s
 one is whole. Reading never unpickles anything, and trusts no header: sizes are checked before memory is allocated.
 """
 
+import errno
 import json
 import math
 import os
@@ -82,7 +83,14 @@ def _read(archive: zipfile.ZipFile) -> tuple[Any, dict[str, NDArray[Any]]]:
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, flush it to disk, and give it its name."""
+    """Let ``write`` fill a temporary file beside ``path``, flush it to disk, and give it its name.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if not path.parent.is_dir():
+        what = "A file is saved into a folder that exists; this one does not. Make it first"
+        raise FileNotFoundError(errno.ENOENT, what, str(path.parent))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -5,6 +5,7 @@ shard is taken. Floats are used as they come.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,10 +67,9 @@ def checked_inputs(x: object, input_shape: tuple[int, ...] | None = None, *, nam
             f"{name} must be a batch of samples (N, …), got shape {array.shape}. A single sample? Use x[None]."
         )
     if input_shape is not None and array.shape[1:] != input_shape:
-        channels_last = array.ndim == 4 and array.shape[1:] == (*input_shape[1:], input_shape[0])
         raise ValueError(
             f"{name} must have shape (N, {', '.join(map(str, input_shape))}), got {array.shape}."
-            + (" Channels last? Use x.transpose(0, 3, 1, 2)." if channels_last else "")
+            + _shape_remedy(array.shape, input_shape)
         )
     if not len(array):
         raise ValueError(f"{name} must hold at least one sample, got shape {array.shape}.")
@@ -80,6 +80,24 @@ def checked_inputs(x: object, input_shape: tuple[int, ...] | None = None, *, nam
                     f"{name} must be finite, got NaN or infinity. Clean it, with np.nan_to_num(x) for one."
                 )
     return array
+
+
+def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
+    """Guess from a wrong shape what was meant.
+
+    Example:
+        >>> _shape_remedy((60000, 28, 28), (1, 28, 28))
+        ' No channel axis? Use x[:, None].'
+    """
+    if shape == input_shape:
+        return " A single sample? Use x[None]."
+    if len(input_shape) == 3 and shape[1:] == (*input_shape[1:], input_shape[0]):
+        return " Channels last? Use x.transpose(0, 3, 1, 2)."
+    if input_shape[0] == 1 and shape[1:] == input_shape[1:]:
+        return " No channel axis? Use x[:, None]."
+    if math.prod(shape[1:]) == math.prod(input_shape):
+        return f" The same numbers in another form? Use x.reshape(-1, {', '.join(map(str, input_shape))})."
+    return ""
 
 
 def checked_weights(
