@@ -195,10 +195,10 @@ def _gather(parts: FloatArray, form: RowForm, dx: FloatArray, workspace: Workspa
     ]
     for remainder in range(min(step, columns.padded)):
         run = workspace.scratch("run", (height, length, batch), parts.dtype)
-        run[...] = 0
-        for (start, rest), part in starts:
-            if rest == remainder:
-                run[:, start:] += part[:, : length - start]
+        here = [(start, part) for (start, rest), part in starts if rest == remainder]  # the first one starts at 0
+        run[...] = here[0][1] if here else 0
+        for start, part in here[1:]:
+            run[:, start:] += part[:, : length - start]
         first = -((remainder - columns.before) // step)  # of the slots that lie on the input, not in its padding
         target = dx[:, :, first * step + remainder - columns.before :: step]
         target[...] = run.reshape(height, dx.shape[1], slots, batch)[:, :, first : first + target.shape[2]]

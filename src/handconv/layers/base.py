@@ -12,6 +12,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +37,7 @@ class Parameter:
     l1: float = 0.0
     l2: float = 0.0
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many numbers it has."""
         return math.prod(self.shape)
@@ -60,6 +61,7 @@ class Layer:
         self.output: FloatArray | None = None
         self.dinputs: FloatArray | None = None
         self.generator: np.random.Generator | None = None
+        self._declared: tuple[Parameter, ...] = ()
         self.workspace: Workspace = FRESH
 
     def infer_shape(self, input_shape: Shape) -> Shape:
@@ -93,14 +95,15 @@ class Layer:
         """
         self.output_shape = self.infer_shape(tuple(input_shape))
         self.input_shape, self.dtype = tuple(input_shape), np.dtype(dtype)
-        parameters = self.declare(self.input_shape)
+        parameters = self._declared = self.declare(self.input_shape)
         if parameters:
             size = sum(parameter.size for parameter in parameters)
             values = np.empty(size, dtype) if values is None else values
             self.bind(values, np.zeros(size, dtype) if gradients is None else gradients)
             random = np.random.default_rng(generator)
-            for parameter, value in zip(parameters, pieces(values, parameters), strict=True):
-                value[...] = initialize(
+            views = pieces(values, parameters)
+            for parameter in parameters:
+                views[parameter.name][...] = initialize(
                     parameter.initializer, parameter.shape, parameter.fan_in, parameter.fan_out, random, self.dtype
                 )
         return self.output_shape
@@ -197,12 +200,12 @@ class Layer:
         return type(self).__name__ if self.name is None else f"{type(self).__name__} {self.name!r}"
 
 
-def pieces(vector: FloatArray, parameters: tuple[Parameter, ...]) -> list[FloatArray]:
-    """Cut a vector into views, one for each parameter."""
-    views, start = [], 0
+def pieces(vector: FloatArray, parameters: tuple[Parameter, ...]) -> dict[str, FloatArray]:
+    """Cut a vector into views, one for each parameter, by name."""
+    views, start = {}, 0
     for parameter in parameters:
         end = start + parameter.size
-        views.append(vector[start:end].reshape(parameter.shape))
+        views[parameter.name] = vector[start:end].reshape(parameter.shape)
         start = end
     return views
 

@@ -44,10 +44,7 @@ class Weighted(Layer):
         """Let weights, biases, dweights and dbiases be views into these vectors."""
         if self.input_shape is None:
             raise RuntimeError(f"{self._label} must be built before its parameters can be bound: call build(shape).")
-        parameters = self.declare(self.input_shape)
-        names = [parameter.name for parameter in parameters]
-        self._values = dict(zip(names, pieces(values, parameters), strict=True))
-        self._gradients = dict(zip(names, pieces(gradients, parameters), strict=True))
+        self._values, self._gradients = pieces(values, self._declared), pieces(gradients, self._declared)
 
     def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
         """As ``Layer.backward``; fills ``dweights`` and ``dbiases``.
