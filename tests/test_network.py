@@ -382,3 +382,12 @@ class TestOwnLayers:
         x = np.ones((1, 2))
         np.testing.assert_allclose(network.forward(x), network.layers[1].forward(2 * x))
         assert network.backward(np.ones((1, 1))).shape == (1, 2)
+
+
+def test_a_layer_that_is_not_in_a_list_is_told() -> None:
+    with pytest.raises(TypeError, match=r"a list of layers, got Flatten\(\)\. Put them in brackets"):
+        Network(Flatten())  # type: ignore[arg-type]
+
+
+def test_a_network_shows_its_layers() -> None:
+    assert repr(Network([Flatten()], input_shape=(1, 2, 2))) == "Network([Flatten()], input_shape=(1, 2, 2))"

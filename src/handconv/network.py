@@ -57,6 +57,8 @@ class Network:
         dtype: DTypeLike = "float32",
         fuse: bool = True,
     ) -> None:
+        if not isinstance(layers, Sequence):
+            raise TypeError(f"A network is made of a list of layers, got {layers!r}. Put them in brackets: [layer, …].")
         self.layers = list(layers)
         self.streams = Streams(seed)
         self.dtype = np.dtype(dtype)
@@ -84,6 +86,9 @@ class Network:
     def output_shape(self) -> Shape:
         """The shape of one output."""
         return self.layers[-1].output_shape or ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}], input_shape={self.input_shape})"
 
     def count_parameters(self, input_shape: Sequence[int]) -> int:
         """How many parameters the layers have for this input shape; nothing is allocated."""

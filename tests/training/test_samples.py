@@ -207,3 +207,11 @@ def test_no_check_warns() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         checked_inputs(np.full((3, 2), np.finfo(np.float32).max, np.float32))
+
+
+def test_pixels_that_are_not_uint8_are_warned_of() -> None:
+    images = np.full((2, 1, 4, 4), 200, np.int64)
+    with pytest.warns(UserWarning, match=r"x looks like pixels from 0 to 255 as int64; .* Use x.astype\('uint8'\)"):
+        checked_inputs(images)
+    checked_inputs(images.astype(np.uint8))
+    checked_inputs(images / 255)

@@ -334,3 +334,17 @@ class TestStartMethod:
         monkeypatch.setattr(threading, "active_count", lambda: threads)
         monkeypatch.setattr(blas, "is_limited", lambda: limited)
         assert workers.start_method() == method
+
+
+def test_more_workers_than_a_batch_has_shards_are_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    start = workers.Workers.__init__
+
+    def watched(self: workers.Workers, task: Task, count: int) -> None:
+        counts.append(count)
+        start(self, task, count)
+
+    monkeypatch.setattr(workers.Workers, "__init__", watched)
+    x, y = np.random.default_rng(0).normal(size=(64, 3)), np.zeros(64, np.int64)
+    hc.Sequential([hc.Dense(2), hc.Softmax()], seed=0).fit(x, y, batch_size=64, workers=500)
+    assert counts == [2]

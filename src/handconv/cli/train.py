@@ -128,7 +128,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     with blas.one_thread():
         _train(model, dataset, settings, arguments.resume, output)
         if arguments.profile:
-            output.show(str(profile_step(model, dataset.x_train, dataset.y_train, batch_size=settings.batch_size)))
+            profile = profile_step(model, dataset.x_train, dataset.y_train, batch_size=settings.batch_size)
+            output.show(str(profile))
+            output.record({"event": "profile"} | asdict(profile))
         if settings.play if settings.play is not None else not output.json:
             quiz(model, dataset, output, settings.picture)
     return DONE

@@ -1,6 +1,7 @@
 """The training loop: epochs, what is measured after each, who is told, and how it is interrupted."""
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from handconv.errors import TrainingInterrupted
 from handconv.training import blas, checkpoints
 from handconv.training.callbacks import Callback, Progress
-from handconv.training.engine import Alone, Board, Engine, Task
+from handconv.training.engine import LANES, Alone, Board, Engine, Task, shard_size
 from handconv.training.evaluation import evaluate
 from handconv.training.history import History
 from handconv.training.samples import Samples
@@ -146,11 +147,13 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
 
 
 def _team(run: Run) -> Team:
-    if run.workers == 1:
+    shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size))
+    count = min(run.workers, shards, LANES)  # more would have nothing to do
+    if count == 1:
         return Solo(run)
     from handconv.training.workers import Workers  # multiprocessing is slow to import, and not often wanted
 
-    return Workers(run, run.workers)
+    return Workers(run, count)
 
 
 def _train_epoch(run: Run, team: Team) -> dict[str, float]:
