@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,10 @@ class TestOnATerminal:
         import pty
         import termios
 
+        def prepare() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's & may have set it off
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # keys such as Ctrl-C reach it
+
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
@@ -135,7 +140,7 @@ class TestOnATerminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # keys such as Ctrl-C reach it
+            preexec_fn=prepare,
         )
         os.close(theirs)
         screen, answered = b"", 0
