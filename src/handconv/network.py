@@ -8,7 +8,8 @@ The penalty on parameters is  sum over parameters of  l1 · sum|w| + l2 · sum w
 w.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,13 +132,9 @@ class Network:
     def bind(self, parameters: FloatArray, gradients: FloatArray) -> None:
         """Let the layers use these vectors; values are not copied."""
         self.parameters, self.gradients = parameters, gradients
-        for layer, place in self._weighted():
-            layer.bind(parameters[place], gradients[place])
-
-    def _weighted(self) -> list[tuple[Layer, slice]]:
-        return [
-            (layer, place) for layer, place in zip(self.layers, self._places, strict=True) if place.stop > place.start
-        ]
+        for layer, place in zip(self.layers, self._places, strict=True):
+            if place.stop > place.start:
+                layer.bind(parameters[place], gradients[place])
 
     def reuse_memory(self) -> None:
         """Keep all arrays between steps: quick, but what a step returned is overwritten by the next one."""
@@ -149,6 +146,16 @@ class Network:
         """Allocate every array anew, as layers do that are used alone: what a step returns belongs to the caller."""
         for layer in self.layers:
             layer.workspace = FRESH
+
+    @contextlib.contextmanager
+    def reused_memory(self) -> Iterator[None]:
+        """Keep all arrays between steps meanwhile; changes nothing where that is so already."""
+        set_memory = self.fresh_memory if self.layers[0].workspace is FRESH else self.reuse_memory
+        self.reuse_memory()
+        try:
+            yield
+        finally:
+            set_memory()
 
     def named_parameters(self) -> dict[str, FloatArray]:
         """The parameters by name, as views."""
@@ -166,7 +173,7 @@ class Network:
     @property
     def ends_in_softmax(self) -> bool:
         """Whether the last layer is a Softmax."""
-        return bool(self.layers) and isinstance(self.layers[-1], Softmax)
+        return isinstance(self.layers[-1], Softmax)
 
     def forward(self, x: NDArray[Any], training: bool = False, *, logits: bool = False) -> FloatArray:
         """Run all layers, remembering what ``backward`` needs.

@@ -8,7 +8,7 @@ import pytest
 from handconv.layers import Conv2D, Dense, Flatten, ReLU, Softmax
 from handconv.losses import CategoricalCrossentropy, SoftmaxCategoricalCrossentropy
 from handconv.network import Network
-from handconv.training.evaluation import evaluate, outputs, predict
+from handconv.training.evaluation import evaluate, predict
 from handconv.training.samples import Samples
 
 
@@ -74,10 +74,12 @@ def test_pixels_are_divided_by_255(network: Network) -> None:
     assert figures[0] == figures[1]
 
 
-def test_outputs_come_batch_by_batch(network: Network, samples: Samples) -> None:
-    assert [len(batch) for batch in outputs(network, samples.x, 10)] == [10, 10, 3]
-    logits = next(outputs(network, samples.x, 23, logits=True))
-    np.testing.assert_allclose(logits, network.infer(samples.x, logits=True))
+def test_memory_is_reused_only_meanwhile(network: Network, samples: Samples) -> None:
+    predict(network, samples.x, 10)
+    first = network.infer(samples.x[:3])
+    kept = first.copy()
+    network.infer(samples.x[3:6])
+    np.testing.assert_array_equal(first, kept)
 
 
 def test_samples_are_not_changed(network: Network, samples: Samples) -> None:

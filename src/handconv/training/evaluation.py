@@ -1,23 +1,17 @@
 """Running a network over many samples without training: predictions, loss and accuracy."""
 
-from collections.abc import Iterator
+import contextlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.kernels.memory import FloatArray
+from handconv.kernels.memory import FloatArray, ReusedMemory
 from handconv.losses import Loss
 from handconv.metrics import correct
 from handconv.network import Network
 from handconv.training.engine import shard_size
 from handconv.training.samples import Samples, as_floats
-
-
-def outputs(network: Network, x: NDArray[Any], batch_size: int, *, logits: bool = False) -> Iterator[FloatArray]:
-    """Yield the outputs of one batch after another."""
-    for start in range(0, len(x), batch_size):
-        yield network.infer(as_floats(x[start : start + batch_size], network.dtype), logits=logits)
 
 
 def inference_batch(network: Network) -> int:
@@ -29,10 +23,13 @@ def predict(network: Network, x: NDArray[Any], batch_size: int | None = None) ->
     """All outputs, in the usual row-major memory."""
     batch_size = batch_size or inference_batch(network)
     result: FloatArray | None = None
-    for start, batch in zip(range(0, len(x), batch_size), outputs(network, x, batch_size), strict=True):
-        if result is None:
-            result = np.empty((len(x), *batch.shape[1:]), network.dtype)
-        result[start : start + len(batch)] = batch
+    workspace = ReusedMemory()
+    with network.reused_memory() if len(x) > batch_size else contextlib.nullcontext():
+        for start in range(0, len(x), batch_size):
+            batch = network.infer(as_floats(x[start : start + batch_size], network.dtype, workspace))
+            if result is None:
+                result = np.empty((len(x), *batch.shape[1:]), network.dtype)
+            result[start : start + len(batch)] = batch
     assert result is not None
     return result
 
@@ -44,10 +41,12 @@ def evaluate(
     total, hits, count = 0.0, 0, len(samples)
     batch_size = batch_size or inference_batch(network)
     chosen = np.arange(count) if samples.chosen is None else samples.chosen
-    for start in range(0, count, batch_size):
-        part = chosen[start : start + batch_size]
-        answers = network.infer(as_floats(samples.x[part], network.dtype), logits=logits)
-        weights = None if samples.weights is None else samples.weights[part]
-        total += loss.forward(answers, samples.y[part], weights, batch_size=count, checked=True)
-        hits += correct(answers, samples.y[part])
+    workspace = ReusedMemory()
+    with network.reused_memory():
+        for start in range(0, count, batch_size):
+            part = chosen[start : start + batch_size]
+            answers = network.infer(as_floats(samples.x[part], network.dtype, workspace), logits=logits)
+            weights = None if samples.weights is None else samples.weights[part]
+            total += loss.forward(answers, samples.y[part], weights, batch_size=count, checked=True)
+            hits += correct(answers, samples.y[part])
     return {"loss": total, "accuracy": hits / count}
