@@ -1,5 +1,7 @@
 """The reference network is the one of the README, layer by layer."""
 
+from pathlib import Path
+
 import pytest
 
 import handconv as hc
@@ -35,3 +37,12 @@ def test_images_that_are_too_small_are_refused() -> None:
     hc.reference_network(input_shape=(1, 10, 10))
     with pytest.raises(ValueError, match="MaxPool2D"):
         hc.reference_network(input_shape=(1, 9, 9))
+
+
+def test_the_bundled_model_reads_digits(data_dir: Path) -> None:
+    digits = hc.datasets.load("mnist", data_dir=data_dir)
+    model = hc.trained_reference_network()
+    assert model.evaluate(digits.x_test, digits.y_test)["accuracy"] == pytest.approx(
+        model.info["test_accuracy"], abs=1e-3
+    )
+    assert model.info["test_accuracy"] > 0.99

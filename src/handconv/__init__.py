@@ -52,6 +52,7 @@ from handconv.optimizers import Adam as Adam
 from handconv.optimizers import AdamW as AdamW
 from handconv.optimizers import Optimizer as Optimizer
 from handconv.reference import reference_network as reference_network
+from handconv.reference import trained_reference_network as trained_reference_network
 from handconv.training import Callback as Callback
 from handconv.training import Checkpoint as Checkpoint
 from handconv.training import History as History
@@ -107,4 +108,5 @@ __all__ = [
     "optimizers",
     "reference_network",
     "schedules",
+    "trained_reference_network",
 ]

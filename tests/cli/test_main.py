@@ -59,8 +59,6 @@ MISTAKES = [
     ("train --save nowhere/model.npz", 2, "nowhere"),
     ("train --config nowhere.toml", 1, "nowhere.toml: No such file"),
     ("play nowhere.npz", 1, "nowhere.npz: No such file"),
-    ("play", 1, "handconv train"),
-    ("evaluate", 1, "handconv train"),
     ("evaluate broken.npz", 1, "broken.npz"),
     ("evaluate .", 1, ""),
     ("summary broken.npz", 1, "broken.npz"),

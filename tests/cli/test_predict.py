@@ -88,3 +88,8 @@ def test_images_for_a_model_of_a_folder_are_read_as_the_folder_was(tmp_path: Pat
     assert main(["train", "--dataset", str(tmp_path / "images"), "--save", str(model), "--no-play"]) == 0
     image_module.fromarray(np.full((60, 60), 210, np.uint8)).save(tmp_path / "plain.png")  # no ink to be found on it
     assert main(["predict", str(model), str(tmp_path / "plain.png")]) == 0
+
+
+def test_without_any_training_the_bundled_model_answers(drawings: list[Path], cache_folder: Path) -> None:
+    assert not (cache_folder / "last-model.npz").exists()
+    assert main(["predict", str(drawings[0])]) == 0

@@ -1,4 +1,4 @@
-"""Which model a command works with: the file that was named, or the one that was trained last."""
+"""Which model a command works with: the file that was named, the one that was trained last, or the bundled one."""
 
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,11 @@ from handconv.cli._output import Output
 from handconv.datasets import cache
 from handconv.errors import HandconvError, ModelFileError
 from handconv.model import Sequential, load
+from handconv.reference import trained_reference_network
 from handconv.training import Checkpoint
 from handconv.training.checkpoints import read, sibling
 
-HELP = "a saved model, FILE.npz (default: the one that was trained last)"
+HELP = "a saved model, FILE.npz (default: the one that was trained last, else the bundled one, trained on MNIST)"
 
 
 def last_model() -> Path:
@@ -27,9 +28,7 @@ def open_model(path: str | None) -> Sequential:
     if path is not None:
         return load(path)
     last = last_model()
-    if not last.exists():
-        raise ModelFileError("There is no trained model yet: run handconv train first, or name a saved FILE.npz.")
-    return load(last)
+    return load(last) if last.exists() else trained_reference_network()
 
 
 def keep_model(model: Sequential, save: str | None, output: Output) -> str | None:
