@@ -87,6 +87,12 @@ class TestGoingOn:
             fit(3, Checkpoint(path), At(2, lambda _: signal.raise_signal(signal.SIGINT)))
         assert_same(fit(3, resume=path, workers=2), fit(3))
 
+    @pytest.mark.parametrize("before", [1, 2])
+    @pytest.mark.parametrize("after", [1, 2])
+    def test_with_any_number_of_workers_before_and_after(self, before: int, after: int, path: Path) -> None:
+        fit(2, Checkpoint(path), workers=before)
+        assert_same(fit(4, resume=path, workers=after), fit(4))
+
     def test_pausing_changes_nothing(self, path: Path) -> None:
         paused = fit(3, Checkpoint(path), At(1, lambda run: run.pause()), At(3, lambda run: run.pause()))
         assert_same(paused, fit(3))

@@ -348,3 +348,18 @@ def test_more_workers_than_a_batch_has_shards_are_not_started(monkeypatch: pytes
     x, y = np.random.default_rng(0).normal(size=(64, 3)), np.zeros(64, np.int64)
     hc.Sequential([hc.Dense(2), hc.Softmax()], seed=0).fit(x, y, batch_size=64, workers=500)
     assert counts == [2]
+
+
+def test_the_optimizers_state_is_that_of_the_workers_while_they_are_at_work() -> None:
+    seen: list[float] = []
+
+    class Look(Callback):
+        def on_epoch_end(self, run: Any, figures: Any) -> None:
+            seen.append(float(np.abs(run.optimizer.state["m"]).sum()))
+
+    x, y = np.random.default_rng(0).normal(size=(64, 3)), np.arange(64) % 2
+    optimizer = hc.Adam(0.01)
+    network = hc.Sequential([hc.Dense(2), hc.Softmax()], seed=0)
+    network.fit(x, y, batch_size=32, epochs=2, optimizer=optimizer, workers=2, callbacks=[Look()])
+    assert seen[0] > 0
+    assert seen[1] == float(np.abs(optimizer.state["m"]).sum())

@@ -87,7 +87,8 @@ class Workers:
             self._share(name, array)
         for name, value in optimizer.state.items():
             self._state[name] = SharedArray.like(self._context, value)
-        self._private = network.parameters
+        self._private, self._private_state = network.parameters, optimizer.state
+        optimizer.state = {name: shared.array for name, shared in self._state.items()}  # what a checkpoint saves
         network.bind(self._arrays["parameters"].array, network.gradients)
         try:
             self._start()
@@ -112,7 +113,8 @@ class Workers:
         self._private[...] = network.parameters
         network.bind(self._private, network.gradients)
         for name, shared in self._state.items():
-            optimizer.state[name][...] = shared.array
+            self._private_state[name][...] = shared.array
+        optimizer.state = self._private_state
 
     def epoch(self, epoch: int, first_step: int) -> Iterator[NDArray[np.float64]]:
         """Let the workers train for one epoch or to a pause, yielding the sums from time to time, and at the end."""
