@@ -64,7 +64,7 @@ def test_backward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
     dweights = np.empty_like(weights)
     windows = windows_of(expand(np.ascontiguousarray(memory_view(x)), form, memory), form)
     as_weights(weight_gradient(dz, windows, memory), dweights)
-    padded = zero_rows(form, case.filters, dz.shape[-1], dz.dtype, memory)
+    padded = zero_rows(form, case.filters, case.shape[0], dz.dtype, memory)
     for row in range(dz.shape[2]):
         place_rows(dz[:, :, row : row + 1], row, form, padded)
     dx = input_gradient(padded, weights, form, memory_shape(case.shape), memory)

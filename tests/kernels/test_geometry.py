@@ -1,7 +1,6 @@
-"""Where windows slide: sizes, paddings, and the pairing of outputs with the inputs they see."""
+"""Where windows slide: sizes and paddings."""
 
 from hypothesis import given
-from hypothesis import strategies as st
 
 import oracles
 import strategies
@@ -32,17 +31,3 @@ def test_windows_overlap_where_a_window_is_longer_than_the_stride_in_either_dire
 
 def test_padded_is_the_size_with_both_paddings() -> None:
     assert Axis(5, 3, before=1, after=2).padded == 8
-
-
-@given(strategies.convolutions(), st.integers(1, 3), st.data())
-def test_overlap_pairs_each_output_of_a_phase_with_the_input_it_sees(
-    case: strategies.Geometry, phases: int, data: st.DataObject
-) -> None:
-    axis = geometry_of(case).rows
-    count = axis.outputs // phases
-    u, phase = data.draw(st.integers(0, axis.window - 1)), data.draw(st.integers(0, phases - 1))
-    expected = [
-        (k, h) for k in range(count) if 0 <= (h := (phase + k * phases) * axis.stride + u - axis.before) < axis.size
-    ]
-    outputs, inputs = axis.overlap(u, count, phase=phase, phases=phases)
-    assert list(zip(range(count)[outputs], range(axis.size)[inputs], strict=True)) == expected

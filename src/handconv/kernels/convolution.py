@@ -13,7 +13,8 @@ matrix (KW·C, OW·N). The KH rows under a window then lie one behind the other:
 
     z  = weights @ window           (F, KH·KW·C) @ (KH·KW·C, OW·N)
     dw = dz @ windowᵀ, summed       (F, OW·N) @ (OW·N, KH·KW·C)
-    dx = flipped weights @ window   of dz's rows between KH - 1 rows of zeros, then KW shifted additions
+    dx = flipped weights @ window   of dz's rows between KH - 1 rows of zeros, for each kernel column; these are
+                                    shifted and added
 
 Only KW copies of the input are made where im2col makes KH·KW.
 
@@ -22,6 +23,7 @@ z = (ph, pw, OH/ph, F, OW/pw·N), so that each of the ph·pw candidates of the m
 outputs that the pooling drops are never computed. Without pooling there is one phase.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,8 +31,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import DTypeLike
 
-from handconv.kernels.geometry import Geometry, Overlap, Pair
+from handconv.kernels.geometry import Geometry, Pair
 from handconv.kernels.memory import FloatArray, Workspace
+from handconv.kernels.padding import padded
 
 #: Bytes of intermediate results that are made, and used up, at a time.
 TILE = 700_000
@@ -57,16 +60,6 @@ class RowForm:
         return height // ph, width // pw
 
     @cached_property
-    def overlaps(self) -> tuple[tuple[int, int, Overlap], ...]:
-        """For each column phase and kernel column (phase, v), which outputs see which input columns."""
-        columns, pw = self.geometry.columns, self.phases[1]
-        return tuple(
-            (phase, v, columns.overlap(v, self.outputs[1], phase=phase, phases=pw))
-            for phase in range(pw)
-            for v in range(columns.window)
-        )
-
-    @cached_property
     def input_rows(self) -> int:
         """The padded input rows that the outputs look at, and the padding before the input at the least."""
         rows = self.geometry.rows
@@ -75,20 +68,14 @@ class RowForm:
 
 def expand(x: FloatArray, form: RowForm, workspace: Workspace) -> FloatArray:
     """Copy the input once for each kernel column: (H, C, W, N) -> (pw, R, KW·C, OW/pw·N) with R input rows."""
-    (height, channels, _, batch), pw = x.shape, form.phases[1]
-    rows, columns, width = form.geometry.rows, form.geometry.columns, form.outputs[1]
+    columns, pw, width = form.geometry.columns, form.phases[1], form.outputs[1]
+    source = padded(x, form.geometry, 0.0, workspace)
+    _, channels, _, batch = source.shape
+    row, channel, column, item = source.strides
+    step = column * columns.stride
     shape = (pw, form.input_rows, columns.window, channels, width, batch)
     expanded = workspace.keep("expanded", shape, x.dtype)
-    last = min(rows.before + height, form.input_rows)
-    expanded[:, : rows.before] = 0
-    expanded[:, last:] = 0
-    x = x[: last - rows.before]
-    for phase, v, (outputs, inputs) in form.overlaps:
-        target = expanded[phase, rows.before : last, v]  # (rows, C, OW/pw, N)
-        target[:, :, outputs] = x[:, :, inputs]
-        if outputs.stop - outputs.start < width:
-            target[:, :, : outputs.start] = 0
-            target[:, :, outputs.stop :] = 0
+    expanded[...] = np.ndarray(shape, x.dtype, source, 0, (step, row, column, channel, step * pw, item))
     return expanded.reshape(pw, form.input_rows, columns.window * channels, width * batch)
 
 
@@ -120,85 +107,60 @@ def as_weights(matrix: FloatArray, out: FloatArray) -> None:
     out[...] = matrix.reshape(filters, height, width, channels).transpose(0, 3, 1, 2)
 
 
-def zero_rows(form: RowForm, filters: int, cells: int, dtype: DTypeLike, workspace: Workspace) -> FloatArray:
-    """Rows of zeros (pw, R + KH - 1, F, OW/pw·N), between which ``place_rows`` puts the rows of dz."""
-    rows = form.geometry.rows
+def zero_rows(form: RowForm, filters: int, batch: int, dtype: DTypeLike, workspace: Workspace) -> FloatArray:
+    """Rows of zeros (R + KH - 1, F, J, N), among which ``place_rows`` puts the outputs, a stride apart."""
+    rows, columns = form.geometry.rows, form.geometry.columns
+    height, width = (outputs * phases for outputs, phases in zip(form.outputs, form.phases, strict=True))
     margin = rows.window - 1
-    padded = workspace.scratch("padded rows", (form.phases[1], form.input_rows + margin, filters, cells), dtype)
-    if rows.stride == 1:  # the rows between will all be written
-        padded[:, :margin] = 0
-        padded[:, form.input_rows :] = 0
+    shape = form.input_rows + margin, filters, (width - 1) * columns.stride + 1, batch
+    placed = workspace.scratch("placed rows", shape, dtype)
+    if rows.stride == columns.stride == 1:  # everything between will be written
+        placed[:margin] = 0
+        placed[margin + height :] = 0
     else:
-        padded[...] = 0
-    return padded
+        placed[...] = 0
+    return placed
 
 
-def place_rows(dz: FloatArray, first: int, form: RowForm, padded: FloatArray) -> None:
+def place_rows(dz: FloatArray, first: int, form: RowForm, placed: FloatArray) -> None:
     """Put some output rows of dz (ph, pw, rows, F, cells), of which ``first`` is the first, into their places."""
-    ph, rows = form.phases[0], form.geometry.rows
+    (ph, pw), rows, columns = form.phases, form.geometry.rows, form.geometry.columns
     step = ph * rows.stride
     for phase in range(ph):
         start = rows.window - 1 + phase * rows.stride + first * step
-        padded[:, start : start + (dz.shape[2] - 1) * step + 1 : step] = dz[phase]
+        target = placed[start : start + (dz.shape[2] - 1) * step + 1 : step]
+        for column in range(pw):
+            places = target[:, :, column * columns.stride :: pw * columns.stride]
+            places[...] = dz[phase, column].reshape(places.shape)
 
 
 def input_gradient(
-    padded: FloatArray, weights: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace
+    placed: FloatArray, weights: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace
 ) -> FloatArray:
-    """Send the padded rows of dz back through the weights: -> dx of memory ``shape`` (H, C, W, N).
+    """Send the placed rows of dz back through the weights: -> dx of memory ``shape`` (H, C, W, N).
 
-    Done for a few rows of dx at a time, which stay in the cache.
+    What kernel column v sends belongs v columns further to the right. Each line of it is followed by as many zeros as
+    the shifts may take, so that a whole tile is shifted and added as one long run: NumPy needs two to three times as
+    long for an addition whose operands are not contiguous. A tile is a few rows of dx, which stay in the cache.
     """
     filters, channels, kernel_height, kernel_width = weights.shape
-    (pw, _, _, cells), rows, slots = padded.shape, form.geometry.rows, _slots(form)
-    height = min(rows.before + shape[0], form.input_rows) - rows.before
-    phase, row, line, item = padded.strides
+    rows, columns, batch = form.geometry.rows, form.geometry.columns, shape[-1]
+    height = min(shape[0], form.input_rows - rows.before)
+    cells, (row, line, _, item) = placed.shape[2] * batch, placed.strides
     windows = np.ndarray(
-        (pw, height, kernel_height * filters, cells), padded.dtype, padded, rows.before * row, (phase, row, line, item)
+        (height, kernel_height * filters, cells), placed.dtype, placed, rows.before * row, (row, line, item)
     )
-    flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(kernel_width * channels, -1)  # (KW·C, KH·F)
-    dx = workspace.keep("dinputs", shape, padded.dtype)
+    flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(kernel_width, 1, channels, -1)  # (KW, 1, C, KH·F)
+    dx = workspace.keep("dinputs", shape, placed.dtype)
     dx[height:] = 0
-    for rows_here in tiles(height, pw * kernel_width * channels * slots * shape[-1] * item):
-        start, stop = rows_here.start, rows_here.stop
-        parts = workspace.scratch("parts", (pw, stop - start, kernel_width * channels, slots * shape[-1]), padded.dtype)
-        parts[..., cells:] = 0
-        np.matmul(flipped, windows[:, start:stop], out=parts[..., :cells])
-        _gather(
-            parts.reshape(pw, stop - start, kernel_width, channels * slots, shape[-1]), form, dx[start:stop], workspace
-        )
+    for here in tiles(height, kernel_width * channels * columns.padded * batch * item):
+        part = (here.stop - here.start, channels, columns.padded * batch)
+        sent = workspace.scratch("parts", (kernel_width, *part), placed.dtype)
+        sent[..., cells:] = 0
+        np.matmul(flipped, windows[here], out=sent[..., :cells])
+        total, *others = sent.reshape(kernel_width, math.prod(part))
+        for v, other in enumerate(others, 1):
+            total[v * batch :] += other[: -v * batch]
+        on_input = slice(columns.before, columns.before + columns.size)
+        dx[here] = total.reshape(*part[:2], columns.padded, batch)[:, :, on_input]
     return dx
-
-
-def _slots(form: RowForm) -> int:
-    """Columns that a line of parts needs so that, shifted to its place, it runs into zeros only."""
-    columns = form.geometry.columns
-    return (columns.padded - 1) // (form.phases[1] * columns.stride) + 1
-
-
-def _gather(parts: FloatArray, form: RowForm, dx: FloatArray, workspace: Workspace) -> None:
-    """Write to some rows of dx (rows, C, W, N) the sum of what each phase and kernel column sends to each column.
-
-    The padded input column i = o·step + r, with step = pw·s, hears from those parts whose first column has the
-    remainder r: part (phase, v) starts at column phase·s + v. Each line of a part is followed by as many zeros as the
-    shift may take, so that all lines of a row are shifted and added as one long run, and only the sum is put in its
-    place: NumPy needs two to three times as long for an addition whose operands are not contiguous, and for a copy it
-    does not.
-    """
-    pw, height, kernel_width, length, batch = parts.shape
-    columns = form.geometry.columns
-    step, slots = pw * columns.stride, _slots(form)
-    starts = [
-        (divmod(phase * columns.stride + v, step), parts[phase, :, v])
-        for phase in range(pw)
-        for v in range(kernel_width)
-    ]
-    for remainder in range(min(step, columns.padded)):
-        run = workspace.scratch("run", (height, length, batch), parts.dtype)
-        here = [(start, part) for (start, rest), part in starts if rest == remainder]  # the first one starts at 0
-        run[...] = here[0][1] if here else 0
-        for start, part in here[1:]:
-            run[:, start:] += part[:, : length - start]
-        first = -((remainder - columns.before) // step)  # of the slots that lie on the input, not in its padding
-        target = dx[:, :, first * step + remainder - columns.before :: step]
-        target[...] = run.reshape(height, dx.shape[1], slots, batch)[:, :, first : first + target.shape[2]]

@@ -84,11 +84,12 @@ def backward(
 ) -> FloatArray | None:
     """Route dy (OH/ph, F, cells) to the outputs that won, and write the gradients of weights and biases.
 
-    Returns the routed gradient as padded rows, which ``input_gradient`` wants, if they are asked for.
+    Returns the routed gradient as placed rows, which ``input_gradient`` wants, if they are asked for.
     """
     windows = windows_of(expanded, form)
     (ph, pw), (_, filters, cells), dtype = form.phases, dy.shape, dy.dtype
-    padded = zero_rows(form, filters, cells, dtype, workspace) if rows_too else None
+    placed = zero_rows(form, filters, cells // form.outputs[1], dtype, workspace) if rows_too else None
+    ones = np.ones(cells, dtype)
     dmatrix = np.zeros((filters, windows.shape[-2]), dtype)
     if dbiases is not None:
         dbiases[...] = 0
@@ -99,13 +100,13 @@ def backward(
             best = workspace.scratch("rectified", best.shape, dtype)
             leaky_relu_gradient(dy[rows], y[rows], alpha, best, workspace)
         if dbiases is not None:
-            dbiases += np.einsum("hfc->f", best)
+            dbiases += np.add.reduce(np.matmul(best, ones), axis=0)
         route(best, beaten[:, rows], [target for row in dz for target in row], add=False, workspace=workspace)
         dmatrix += weight_gradient(dz, windows[:, :, rows], workspace)
-        if padded is not None:
-            place_rows(dz, rows.start, form, padded)
+        if placed is not None:
+            place_rows(dz, rows.start, form, placed)
     as_weights(dmatrix, dweights)
-    return padded
+    return placed
 
 
 def _tiles(form: RowForm, filters: int, cells: int, dtype: np.dtype[Any]) -> Iterator[slice]:

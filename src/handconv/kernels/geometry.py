@@ -1,4 +1,4 @@
-"""Where a window slides: sizes, strides, padding, and which outputs see which inputs.
+"""Where a window slides: sizes, strides and padding.
 
 An ``Axis`` describes one direction of a convolution or a pooling; a ``Geometry`` two of them. Both are frozen and
 hashable; all arithmetic on indices lives here.
@@ -9,17 +9,9 @@ hashable; all arithmetic on indices lives here.
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import NamedTuple
 
 Pair = tuple[int, int]
 Padding = int | Pair | str
-
-
-class Overlap(NamedTuple):
-    """The outputs ``first … last - 1`` of one window position that fall on the input, and the inputs they see."""
-
-    outputs: slice
-    inputs: slice
 
 
 @dataclass(frozen=True)
@@ -41,18 +33,6 @@ class Axis:
     def padded(self) -> int:
         """The size with its padding."""
         return self.size + self.before + self.after
-
-    def overlap(self, u: int, count: int, *, phase: int = 0, phases: int = 1) -> Overlap:
-        """Pair the outputs phase, phase + phases, … (``count`` of them) with the inputs that offset ``u`` sees.
-
-        Outputs whose input lies in the padding are left out.
-        """
-        step = phases * self.stride
-        start = phase * self.stride + u - self.before
-        first = max(0, -(start // step))
-        last = max(first, min(count, (self.size - 1 - start) // step + 1))
-        begin = first * step + start
-        return Overlap(slice(first, last), slice(begin, max(begin, begin + (last - first - 1) * step + 1), step))
 
 
 @dataclass(frozen=True)

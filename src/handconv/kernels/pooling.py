@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from handconv.kernels.geometry import Geometry
 from handconv.kernels.memory import FloatArray, Workspace
+from handconv.kernels.padding import padded, unpadded
 
 BoolArray = NDArray[np.bool_]
 
@@ -38,22 +39,6 @@ def candidates(x: FloatArray, geometry: Geometry) -> list[FloatArray]:
         for u in range(rows.window)
         for v in range(columns.window)
     ]
-
-
-def padded(x: FloatArray, geometry: Geometry, fill: float) -> FloatArray:
-    """Surround (H, C, W, N) with ``fill``; ``x`` itself where there is no padding."""
-    if not geometry.has_padding:
-        return x
-    rows, columns = geometry.rows, geometry.columns
-    result = np.full((rows.padded, x.shape[1], columns.padded, x.shape[3]), fill, x.dtype)
-    unpadded(result, geometry)[...] = x
-    return result
-
-
-def unpadded(x: FloatArray, geometry: Geometry) -> FloatArray:
-    """See the part of a padded array that is no padding."""
-    rows, columns = geometry.rows, geometry.columns
-    return x[rows.before : rows.before + rows.size, :, columns.before : columns.before + columns.size]
 
 
 def maximum(cells: Sequence[FloatArray], out: FloatArray) -> None:
@@ -76,8 +61,9 @@ def tournament(cells: Sequence[FloatArray], out: FloatArray, beaten: BoolArray) 
 
 def route(dy: FloatArray, beaten: BoolArray, targets: Sequence[FloatArray], *, add: bool, workspace: Workspace) -> None:
     """Hand each window's gradient to the candidate that won it, by writing (or ``add``-ing) to the ``targets``."""
-    rest = workspace.scratch("rest", dy.shape, dy.dtype)
-    routed = workspace.scratch("routed", dy.shape, dy.dtype)
+    rest, routed = targets[0], targets[0]
+    if add:
+        rest, routed = (workspace.scratch(name, dy.shape, dy.dtype) for name in ("rest", "routed"))
     for k in range(len(targets) - 1, 0, -1):
         share = routed if add else targets[k]
         np.multiply(dy, beaten[k - 1], out=share)
@@ -86,7 +72,7 @@ def route(dy: FloatArray, beaten: BoolArray, targets: Sequence[FloatArray], *, a
             targets[k][...] += share
     if add:
         targets[0][...] += dy
-    else:
+    elif len(targets) == 1:
         targets[0][...] = dy
 
 
@@ -96,7 +82,7 @@ def max_pool(
     """Pool (H, C, W, N) by the maximum: -> (OH, C, OW, N), and what ``max_pool_gradient`` needs."""
     (height, width), (_, channels, _, batch) = geometry.outputs, x.shape
     shape = (height, channels, width, batch)
-    cells = candidates(padded(x, geometry, -np.inf), geometry)
+    cells = candidates(padded(x, geometry, -np.inf, workspace), geometry)
     y = workspace.keep("output", shape, x.dtype)
     if not remember:
         maximum(cells, y)
@@ -116,7 +102,7 @@ def max_pool_gradient(dy: FloatArray, beaten: BoolArray, geometry: Geometry, wor
 def average_pool(x: FloatArray, geometry: Geometry, workspace: Workspace) -> FloatArray:
     """Pool (H, C, W, N) by the mean, zeros of the padding included: -> (OH, C, OW, N)."""
     (height, width), (_, channels, _, batch) = geometry.outputs, x.shape
-    cells = candidates(padded(x, geometry, 0.0), geometry)
+    cells = candidates(padded(x, geometry, 0.0, workspace), geometry)
     y = workspace.keep("output", (height, channels, width, batch), x.dtype)
     y[...] = cells[0]
     for cell in cells[1:]:

@@ -135,10 +135,10 @@ class Conv2D(Weighted):
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         assert self.input_shape is not None
         form, dz = kernel.RowForm(self.geometry), self._split(dvalues)
-        padded = kernel.zero_rows(form, self.filters, dz.shape[-1], self.dtype, self.workspace)
-        kernel.place_rows(dz, 0, form, padded)
+        placed = kernel.zero_rows(form, self.filters, dvalues.shape[0], self.dtype, self.workspace)
+        kernel.place_rows(dz, 0, form, placed)
         shape = memory_shape((dvalues.shape[0], *self.input_shape))
-        return public_view(kernel.input_gradient(padded, self.weights, form, shape, self.workspace))
+        return public_view(kernel.input_gradient(placed, self.weights, form, shape, self.workspace))
 
     def _split(self, dvalues: FloatArray) -> FloatArray:
         """See the gradient as rows of one phase: (1, 1, OH, F, OW·N)."""
