@@ -45,12 +45,19 @@ def test_the_numbers_of_the_purposes_never_change() -> None:
     }
 
 
-def test_a_stream_is_sfc64_seeded_by_a_spawn_key() -> None:
-    sequence = np.random.SeedSequence(5, spawn_key=(3, 1, 2))
-    expected = np.random.Generator(np.random.SFC64(sequence)).random(3)
-    generator = Streams(5).generator(Purpose.DROPOUT, 1, 2)
-    assert isinstance(generator.bit_generator, np.random.SFC64)
-    assert generator.random(3).tolist() == expected.tolist()
+def test_a_stream_is_philox_at_a_counter() -> None:
+    key = np.random.SeedSequence(5).generate_state(2, np.uint64)
+    counter = np.array([0, 1 | 2 << 32, 0, 3 | 2 << 32], np.uint64)
+    expected = np.random.Generator(np.random.Philox(key=key, counter=counter)).random(3)
+    assert Streams(5).generator(Purpose.DROPOUT, 1, 2).random(3).tolist() == expected.tolist()
+
+
+def test_entering_a_place_is_a_new_generator_there_whatever_was_drawn_before() -> None:
+    streams = Streams(5)
+    moved = streams.generator(Purpose.SHUFFLE)
+    moved.integers(0, 10, 3, np.uint32)  # leaves half a word, and numbers in the buffer
+    streams.enter(moved, Purpose.DROPOUT, 1, 2, 3)
+    assert moved.integers(0, 2**63, size=4).tolist() == draws(streams, Purpose.DROPOUT, 1, 2, 3)
 
 
 def test_no_seed_draws_one_that_repeats_the_run() -> None:
@@ -83,5 +90,5 @@ def test_a_negative_seed_is_a_value_error() -> None:
 
 @pytest.mark.parametrize("index", [-1, 2**32])
 def test_a_place_that_would_be_taken_for_another_is_a_value_error(index: int) -> None:
-    with pytest.raises(ValueError, match=rf"must be from 0 to 2\*\*32 - 1, got \(0, {index}\)\."):
+    with pytest.raises(ValueError, match=rf"at most 4 indices from 0 to 2\*\*32 - 1, got \(0, {index}\)\."):
         Streams(5).generator(Purpose.DROPOUT, 0, index)

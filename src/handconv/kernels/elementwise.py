@@ -25,11 +25,14 @@ def leaky_relu_gradient(
 ) -> FloatArray:
     """Write dy where y > 0 and alpha·dy elsewhere; arithmetic, as selecting by a mask costs ten times as much.
 
-    ``out`` becomes the slope before it becomes the gradient, so it must not be dy or y.
+    ``out`` becomes the slope first, positive · (1 - alpha) + alpha, so it must not be dy or y. Where y > 0 the slope is
+    exactly 1, as adding alpha undoes the rounding of 1 - alpha.
     """
+    alpha = y.dtype.type(alpha)
     positive = np.greater(y, 0, out=workspace.scratch("positive", y.shape, np.bool_))
     out[...] = positive
-    np.clip(out, alpha, 1, out=out)  # np.maximum of an array and a number takes twice as long
+    out *= 1 - alpha
+    out += alpha
     return np.multiply(dy, out, out=out)
 
 

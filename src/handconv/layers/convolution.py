@@ -130,7 +130,7 @@ class Conv2D(Weighted):
         windows = kernel.windows_of(self._expanded, form)
         kernel.as_weights(kernel.weight_gradient(dz, windows, self.workspace), self.dweights)
         if self.use_bias:
-            np.sum(memory_view(dvalues), axis=(0, 2, 3), out=self.dbiases)
+            np.add.reduce(memory_view(dvalues), axis=(0, 2, 3), out=self.dbiases)
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         assert self.input_shape is not None

@@ -126,7 +126,9 @@ class Engine:
         self._part = slice(size * crew.rank // crew.size, size * (crew.rank + 1) // crew.size)
         self._workspace = ReusedMemory()
         self._gradients = network.gradients
-        self._extra = np.empty(size, network.dtype)
+        network.bind(network.parameters, np.empty_like(network.gradients))  # those of one shard
+        self._random = network.streams.generator(Purpose.DROPOUT)
+        network.set_generator(self._random)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[int]:
         """Train for one epoch, or until a pause is granted, yielding the number of steps done after each.
@@ -174,21 +176,21 @@ class Engine:
             totals = np.zeros(3)
             for shard in range(lane, shards, LANES):
                 indices = batch[shard * self.shard : (shard + 1) * self.shard]
-                target = self.board.lanes[lane] if shard == lane else self._extra
-                totals[:2] += self._run_shard(indices, len(batch), (self.task.first_epoch + epoch, step, shard), target)
-                if shard != lane:
-                    self.board.lanes[lane] += self._extra
+                totals[:2] += self._run_shard(indices, len(batch), (self.task.first_epoch + epoch, step, shard))
+                if shard == lane:
+                    self.board.lanes[lane] = self.task.network.gradients
+                else:
+                    self.board.lanes[lane] += self.task.network.gradients
             totals[2] = np.dot(self.board.lanes[lane], self.board.lanes[lane])
             self.board.totals[lane] = totals
         return lanes
 
     def _run_shard(
-        self, indices: NDArray[np.intp], batch_size: int, place: tuple[int, int, int], gradients: FloatArray
+        self, indices: NDArray[np.intp], batch_size: int, place: tuple[int, int, int]
     ) -> tuple[float, int]:
-        """Write the gradient of one shard's share of the mean loss; its loss, and how many answers were right."""
+        """Compute the gradient of one shard's share of the mean loss; its loss, and how many answers were right."""
         network, loss, logits = self.task.network, self.task.loss, self.task.logits
-        network.bind(network.parameters, gradients)
-        network.set_generator(network.streams.generator(Purpose.DROPOUT, *place))
+        network.streams.enter(self._random, Purpose.DROPOUT, *place)
         x, y, weights = self.task.samples.take(indices, network.dtype, self._workspace)
         outputs = network.forward(x, True, logits=logits)
         value = loss.forward(outputs, y, weights, batch_size=batch_size, checked=True)
