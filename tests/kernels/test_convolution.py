@@ -30,11 +30,11 @@ def row_form(case: Geometry, phases: tuple[int, int]) -> RowForm:
 
 
 def by_phase(y: Array, form: RowForm) -> Array:
-    """(N, F, OH, OW) -> (ph, pw, OH/ph, F, OW/pw·N), literally."""
+    """(N, F, OH, OW) -> (pw, ph, OH/ph, F, OW/pw·N), literally."""
     (ph, pw), (rows, columns) = form.phases, form.outputs
-    result = np.zeros((ph, pw, rows, y.shape[1], columns, y.shape[0]))
-    for a, b, i, f, j, n in np.ndindex(*result.shape):
-        result[a, b, i, f, j, n] = y[n, f, i * ph + a, j * pw + b]
+    result = np.zeros((pw, ph, rows, y.shape[1], columns, y.shape[0]))
+    for b, a, i, f, j, n in np.ndindex(*result.shape):
+        result[b, a, i, f, j, n] = y[n, f, i * ph + a, j * pw + b]
     return result.reshape(*result.shape[:4], -1)
 
 

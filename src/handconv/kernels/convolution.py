@@ -19,7 +19,7 @@ matrix (KW·C, OW·N). The KH rows under a window then lie one behind the other:
 Only KW copies of the input are made where im2col makes KH·KW.
 
 Phases: where a pooling of ph x pw follows, outputs are computed split by their position in the pooling window,
-z = (ph, pw, OH/ph, F, OW/pw·N), so that each of the ph·pw candidates of the maximum is one contiguous array, and
+z = (pw, ph, OH/ph, F, OW/pw·N), so that each of the candidates of the maximum is one contiguous array, and
 outputs that the pooling drops are never computed. Without pooling there is one phase.
 """
 
@@ -80,12 +80,12 @@ def expand(x: FloatArray, form: RowForm, workspace: Workspace) -> FloatArray:
 
 
 def windows_of(expanded: FloatArray, form: RowForm) -> FloatArray:
-    """See the rows under each window as one matrix: a view (ph, pw, OH/ph, KH·KW·C, OW/pw·N)."""
+    """See the rows under each window as one matrix: a view (pw, ph, OH/ph, KH·KW·C, OW/pw·N)."""
     (ph, pw), rows = form.phases, form.geometry.rows
     phase, row, line, item = expanded.strides
     step = row * rows.stride
-    shape = (ph, pw, form.outputs[0], rows.window * expanded.shape[2], expanded.shape[3])
-    return np.ndarray(shape, expanded.dtype, expanded, 0, (step, phase, step * ph, line, item))
+    shape = (pw, ph, form.outputs[0], rows.window * expanded.shape[2], expanded.shape[3])
+    return np.ndarray(shape, expanded.dtype, expanded, 0, (phase, step, step * ph, line, item))
 
 
 def as_matrix(weights: FloatArray) -> FloatArray:
@@ -94,7 +94,7 @@ def as_matrix(weights: FloatArray) -> FloatArray:
 
 
 def weight_gradient(dz: FloatArray, windows: FloatArray, workspace: Workspace) -> FloatArray:
-    """Sum dz @ windowᵀ over output rows: (ph, pw, rows, F, cells) -> (F, KH·KW·C)."""
+    """Sum dz @ windowᵀ over output rows: (pw, ph, rows, F, cells) -> (F, KH·KW·C)."""
     products = workspace.scratch("products", (*dz.shape[:-1], windows.shape[-2]), dz.dtype)
     np.matmul(dz, windows.swapaxes(-1, -2), out=products)
     total: FloatArray = np.add.reduce(products.reshape(-1, *products.shape[-2:]), axis=0)
@@ -123,7 +123,7 @@ def zero_rows(form: RowForm, filters: int, batch: int, dtype: DTypeLike, workspa
 
 
 def place_rows(dz: FloatArray, first: int, form: RowForm, placed: FloatArray) -> None:
-    """Put some output rows of dz (ph, pw, rows, F, cells), of which ``first`` is the first, into their places."""
+    """Put some output rows of dz (pw, ph, rows, F, cells), of which ``first`` is the first, into their places."""
     (ph, pw), rows, columns = form.phases, form.geometry.rows, form.geometry.columns
     step = ph * rows.stride
     for phase in range(ph):
@@ -131,7 +131,7 @@ def place_rows(dz: FloatArray, first: int, form: RowForm, placed: FloatArray) ->
         target = placed[start : start + (dz.shape[2] - 1) * step + 1 : step]
         for column in range(pw):
             places = target[:, :, column * columns.stride :: pw * columns.stride]
-            places[...] = dz[phase, column].reshape(places.shape)
+            places[...] = dz[column, phase].reshape(places.shape)
 
 
 def input_gradient(

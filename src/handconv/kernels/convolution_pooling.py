@@ -30,7 +30,7 @@ from handconv.kernels.convolution import (
 )
 from handconv.kernels.elementwise import leaky_relu, leaky_relu_gradient
 from handconv.kernels.memory import FloatArray, Workspace
-from handconv.kernels.pooling import BoolArray, maximum, route, tournament
+from handconv.kernels.pooling import Beaten, route, tournament
 
 
 def forward(
@@ -42,28 +42,28 @@ def forward(
     workspace: Workspace,
     *,
     remember: bool,
-) -> tuple[FloatArray, BoolArray | None]:
+) -> tuple[FloatArray, Beaten | None]:
     """Convolve expanded rows, keep the best output of each window, add the biases and rectify: -> (OH/ph, F, cells).
 
-    Returns also where each candidate but the first beat all before it, if that is to be remembered.
+    Returns also what the tournaments remember, if that is wanted.
     """
     windows, matrix = windows_of(expanded, form), as_matrix(weights)
     (ph, pw), filters, cells, dtype = form.phases, weights.shape[0], expanded.shape[-1], expanded.dtype
     y = workspace.keep("output", (form.outputs[0], filters, cells), dtype)
-    beaten: NDArray[np.bool_] | None = None
+    beaten: Beaten | None = None
     if remember:
-        beaten = workspace.keep("beaten", (ph * pw - 1, *y.shape), np.bool_)
+        by_column = workspace.keep("beaten by column", (pw - 1, ph, *y.shape), np.bool_)
+        by_row = workspace.keep("beaten by row", (ph - 1, *y.shape), np.bool_)
+        beaten = by_column, by_row
     for rows in _tiles(form, filters, cells, dtype):
-        z = workspace.scratch("tile", (ph, pw, rows.stop - rows.start, filters, cells), dtype)
+        z = workspace.scratch("tile", (pw, ph, rows.stop - rows.start, filters, cells), dtype)
         np.matmul(matrix, windows[:, :, rows], out=z)
-        candidates, best = [candidate for row in z for candidate in row], y[rows]
-        if beaten is None:
-            maximum(candidates, best)
-        else:
-            tournament(candidates, best, beaten[:, rows])
+        best = y[rows]
+        tournament(z, z[0], beaten and beaten[0][:, :, rows])
+        tournament(z[0], best, beaten and beaten[1][:, rows])
         if biases is not None:
-            candidates[0][...] = biases[:, None]  # NumPy adds a copy of what it would broadcast in half the time
-            best += candidates[0]
+            z[0, 0] = biases[:, None]  # NumPy adds a copy of what it would broadcast in half the time
+            best += z[0, 0]
         if alpha is not None:
             leaky_relu(best, alpha, best, workspace)
     return y, beaten
@@ -72,7 +72,7 @@ def forward(
 def backward(
     dy: FloatArray,
     y: FloatArray,
-    beaten: BoolArray,
+    beaten: Beaten,
     expanded: FloatArray,
     alpha: float | None,
     form: RowForm,
@@ -90,18 +90,20 @@ def backward(
     (ph, pw), (_, filters, cells), dtype = form.phases, dy.shape, dy.dtype
     placed = zero_rows(form, filters, cells // form.outputs[1], dtype, workspace) if rows_too else None
     ones = np.ones(cells, dtype)
+    by_column, by_row = beaten
     dmatrix = np.zeros((filters, windows.shape[-2]), dtype)
     if dbiases is not None:
         dbiases[...] = 0
     for rows in _tiles(form, filters, cells, dtype):
-        dz = workspace.scratch("tile", (ph, pw, rows.stop - rows.start, filters, cells), dtype)
+        dz = workspace.scratch("tile", (pw, ph, rows.stop - rows.start, filters, cells), dtype)
         best = dy[rows]
         if alpha is not None:
             best = workspace.scratch("rectified", best.shape, dtype)
             leaky_relu_gradient(dy[rows], y[rows], alpha, best, workspace)
         if dbiases is not None:
             dbiases += np.add.reduce(np.matmul(best, ones), axis=0)
-        route(best, beaten[:, rows], [target for row in dz for target in row], add=False, workspace=workspace)
+        route(best, by_row[:, rows], dz[0], add=False, workspace=workspace)
+        route(dz[0], by_column[:, :, rows], dz, add=False, workspace=workspace)
         dmatrix += weight_gradient(dz, windows[:, :, rows], workspace)
         if placed is not None:
             place_rows(dz, rows.start, form, placed)

@@ -29,6 +29,11 @@ class Axis:
         """How many windows fit."""
         return (self.size + self.before + self.after - self.window) // self.stride + 1
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether one input may belong to several windows."""
+        return self.window > self.stride
+
     @cached_property
     def padded(self) -> int:
         """The size with its padding."""
@@ -51,11 +56,6 @@ class Geometry:
     def has_padding(self) -> bool:
         """Whether any window reaches beyond the input."""
         return any((self.rows.before, self.rows.after, self.columns.before, self.columns.after))
-
-    @property
-    def overlaps(self) -> bool:
-        """Whether one input may belong to several windows."""
-        return self.rows.window > self.rows.stride or self.columns.window > self.columns.stride
 
 
 @cache

@@ -7,11 +7,13 @@ The plain algorithm, with s the stride and x padded by -inf (maximum) or 0 (mean
     mean:     y[n, c, i, j] = mean over u, v of x[n, c, i·s + u, j·s + v]
               dx[n, c, i·s + u, j·s + v]   += dy[n, c, i, j] / (KH·KW)
 
-The fast form works on whole arrays of *candidates*: candidate k holds, for all windows at once, the cell at offset k of
-the window. A tournament plays them one after another; ``beaten[k]`` remembers where candidate k was strictly greater
-than all before it, so that ties stay with the first. The last k that did so holds the maximum, and the gradient is
-handed out from the last candidate to the first by one product and one difference each. Comparing x with its maximum
-instead would send the gradient to every tie, and images with a blank border tie everywhere.
+The maximum is separable: first along the columns of every row, then along the rows of what that leaves. Each of the two
+is a tournament of whole arrays, in which *candidate* k holds, for all windows at once, the cell at offset k. The
+candidates play one after another; ``beaten[k]`` remembers where candidate k was strictly greater than all before it, so
+that ties stay with the first, and columns before rows make that the first in row-major order. The last k that did so
+holds the maximum, and the gradient is handed out from the last candidate to the first by one product and one difference
+each. Comparing x with its maximum instead would send the gradient to every tie, and images with a blank border tie
+everywhere.
 """
 
 from collections.abc import Sequence
@@ -25,38 +27,30 @@ from handconv.kernels.memory import FloatArray, Workspace
 from handconv.kernels.padding import padded, unpadded
 
 BoolArray = NDArray[np.bool_]
+Beaten = tuple[BoolArray, BoolArray]  # along the columns, along the rows
 
 
-def candidates(x: FloatArray, geometry: Geometry) -> list[FloatArray]:
-    """List the cells of all windows by their offset, row-major: padded (H, C, W, N) -> KH·KW views (OH, C, OW, N)."""
-    (height, width), rows, columns = geometry.outputs, geometry.rows, geometry.columns
-    return [
-        x[
-            u : u + (height - 1) * rows.stride + 1 : rows.stride,
-            :,
-            v : v + (width - 1) * columns.stride + 1 : columns.stride,
-        ]
-        for u in range(rows.window)
-        for v in range(columns.window)
-    ]
+def along_rows(x: FloatArray, geometry: Geometry) -> list[FloatArray]:
+    """List the rows of all windows by their offset: padded (H, C, W, N) -> KH views (OH, C, W, N)."""
+    axis = geometry.rows
+    return [x[u : u + (axis.outputs - 1) * axis.stride + 1 : axis.stride] for u in range(axis.window)]
 
 
-def maximum(cells: Sequence[FloatArray], out: FloatArray) -> None:
-    """Write the greatest candidate of each window to ``out``."""
-    if len(cells) == 1:
-        out[...] = cells[0]
-    for k, cell in enumerate(cells[1:]):
-        np.maximum(cell, out if k else cells[0], out=out)
+def along_columns(x: FloatArray, geometry: Geometry) -> list[FloatArray]:
+    """List the columns of all windows by their offset: padded (H, C, W, N) -> KW views (H, C, OW, N)."""
+    axis = geometry.columns
+    return [x[:, :, v : v + (axis.outputs - 1) * axis.stride + 1 : axis.stride] for v in range(axis.window)]
 
 
-def tournament(cells: Sequence[FloatArray], out: FloatArray, beaten: BoolArray) -> None:
-    """Write the greatest candidate to ``out`` and, for each but the first, where it beat all before it."""
-    if len(cells) == 1:
-        out[...] = cells[0]
-    for k, cell in enumerate(cells[1:]):
-        best = out if k else cells[0]
-        np.greater(cell, best, out=beaten[k])
-        np.maximum(cell, best, out=out)
+def tournament(candidates: Sequence[FloatArray], out: FloatArray, beaten: BoolArray | None) -> None:
+    """Write the greatest candidate to ``out`` (it may be the first) and where each other one beat all before it."""
+    best, *challengers = candidates
+    if not challengers:
+        out[...] = best
+    for k, challenger in enumerate(challengers):
+        if beaten is not None:
+            np.greater(challenger, best, out=beaten[k])
+        best = np.maximum(challenger, best, out=out)
 
 
 def route(dy: FloatArray, beaten: BoolArray, targets: Sequence[FloatArray], *, add: bool, workspace: Workspace) -> None:
@@ -78,31 +72,38 @@ def route(dy: FloatArray, beaten: BoolArray, targets: Sequence[FloatArray], *, a
 
 def max_pool(
     x: FloatArray, geometry: Geometry, workspace: Workspace, *, remember: bool
-) -> tuple[FloatArray, BoolArray | None]:
+) -> tuple[FloatArray, Beaten | None]:
     """Pool (H, C, W, N) by the maximum: -> (OH, C, OW, N), and what ``max_pool_gradient`` needs."""
-    (height, width), (_, channels, _, batch) = geometry.outputs, x.shape
-    shape = (height, channels, width, batch)
-    cells = candidates(padded(x, geometry, -np.inf, workspace), geometry)
-    y = workspace.keep("output", shape, x.dtype)
-    if not remember:
-        maximum(cells, y)
-        return y, None
-    beaten = workspace.keep("beaten", (len(cells) - 1, *shape), np.bool_)
-    tournament(cells, y, beaten)
+    x = padded(x, geometry, -np.inf, workspace)
+    (height, width), (rows, channels, _, batch) = geometry.outputs, x.shape
+    row_shape, shape = (rows, channels, width, batch), (height, channels, width, batch)
+    best, y = workspace.scratch("best of row", row_shape, x.dtype), workspace.keep("output", shape, x.dtype)
+    beaten = None
+    if remember:
+        by_column = workspace.keep("beaten by column", (geometry.columns.window - 1, *row_shape), np.bool_)
+        by_row = workspace.keep("beaten by row", (geometry.rows.window - 1, *shape), np.bool_)
+        beaten = by_column, by_row
+    tournament(along_columns(x, geometry), best, beaten and beaten[0])
+    tournament(along_rows(best, geometry), y, beaten and beaten[1])
     return y, beaten
 
 
-def max_pool_gradient(dy: FloatArray, beaten: BoolArray, geometry: Geometry, workspace: Workspace) -> FloatArray:
+def max_pool_gradient(dy: FloatArray, beaten: Beaten, geometry: Geometry, workspace: Workspace) -> FloatArray:
     """Route (OH, C, OW, N) back to the cells that won: -> (H, C, W, N)."""
+    by_column, by_row = beaten
+    rows, columns = geometry.rows, geometry.columns
+    dbest = workspace.scratch("best of row", by_column.shape[1:], dy.dtype)
+    dbest[...] = 0
+    route(dy, by_row, along_rows(dbest, geometry), add=rows.overlaps, workspace=workspace)
     dx = _zeros(dy, geometry, workspace)
-    route(dy, beaten, candidates(dx, geometry), add=geometry.overlaps, workspace=workspace)
+    route(dbest, by_column, along_columns(dx, geometry), add=columns.overlaps, workspace=workspace)
     return unpadded(dx, geometry)
 
 
 def average_pool(x: FloatArray, geometry: Geometry, workspace: Workspace) -> FloatArray:
     """Pool (H, C, W, N) by the mean, zeros of the padding included: -> (OH, C, OW, N)."""
     (height, width), (_, channels, _, batch) = geometry.outputs, x.shape
-    cells = candidates(padded(x, geometry, 0.0, workspace), geometry)
+    cells = _cells(padded(x, geometry, 0.0, workspace), geometry)
     y = workspace.keep("output", (height, channels, width, batch), x.dtype)
     y[...] = cells[0]
     for cell in cells[1:]:
@@ -114,11 +115,16 @@ def average_pool(x: FloatArray, geometry: Geometry, workspace: Workspace) -> Flo
 def average_pool_gradient(dy: FloatArray, geometry: Geometry, workspace: Workspace) -> FloatArray:
     """Spread (OH, C, OW, N) evenly over the cells of each window: -> (H, C, W, N)."""
     dx = _zeros(dy, geometry, workspace)
-    targets = candidates(dx, geometry)
+    targets = _cells(dx, geometry)
     share = dy * dy.dtype.type(1 / len(targets))
     for target in targets:
         np.add(target, share, out=target)
     return unpadded(dx, geometry)
+
+
+def _cells(x: FloatArray, geometry: Geometry) -> list[FloatArray]:
+    """List the cells of all windows by their offset, row-major: padded (H, C, W, N) -> KH·KW views (OH, C, OW, N)."""
+    return [cell for row in along_rows(x, geometry) for cell in along_columns(row, geometry)]
 
 
 def _zeros(dy: FloatArray, geometry: Geometry, workspace: Workspace) -> NDArray[Any]:
