@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.kernels.geometry import Geometry, geometry
+from handconv.kernels.memory import FreshMemory
 from strategies import Geometry as Case
 
 
-class PoisonedMemory:
+class PoisonedMemory(FreshMemory):
     """A workspace whose arrays come filled with NaN or True: what is read before it is written shows in the result."""
 
     def keep(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

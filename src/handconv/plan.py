@@ -11,9 +11,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.kernels import convolution as kernel
-from handconv.kernels import convolution_pooling
-from handconv.kernels.memory import FloatArray, laid_out, memory_shape, memory_view, public_view
+from handconv.kernels.memory import FloatArray, laid_out
 from handconv.layers import Conv2D, Layer, LeakyReLU, MaxPool2D, ReLU
 
 
@@ -39,51 +37,21 @@ class ConvolutionPooling:
 
     def __init__(self, convolution: Conv2D, rectifier: LeakyReLU | ReLU | None, pool: MaxPool2D) -> None:
         self.convolution, self.rectifier, self.pool = convolution, rectifier, pool
-        self._form = kernel.RowForm(convolution.geometry, pool.pool_size)
         self._alpha = rectifier.alpha if rectifier else None
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """(N, C, H, W) -> (N, F, OH, OW)."""
-        return self._forward(inputs, remember=True)
+        return self.convolution.run(laid_out(inputs), self.pool.pool_size, self._alpha, remember=True)
 
     def infer(self, inputs: NDArray[Any]) -> FloatArray:
         """As ``forward``, remembering nothing."""
-        return self._forward(inputs, remember=False)
-
-    def _forward(self, inputs: NDArray[Any], *, remember: bool) -> FloatArray:
-        conv, form = self.convolution, self._form
-        x = memory_view(laid_out(inputs))
-        expanded = kernel.expand(x, form, conv.workspace)
-        biases = conv.biases if conv.use_bias else None
-        y, beaten = convolution_pooling.forward(
-            expanded, conv.weights, biases, self._alpha, form, conv.workspace, remember=remember
-        )
-        if beaten is not None:
-            self._remembered = y, beaten, expanded
-        return public_view(y.reshape(form.outputs[0], conv.filters, form.outputs[1], x.shape[3]))
+        return self.convolution.run(laid_out(inputs), self.pool.pool_size, self._alpha, remember=False)
 
     def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
         """(N, F, OH, OW) -> (N, C, H, W), and the gradients of the convolution's parameters."""
-        conv, form = self.convolution, self._form
-        y, beaten, expanded = self._remembered
-        dbiases = conv.dbiases if conv.use_bias else None
-        dy = memory_view(laid_out(dvalues)).reshape(y.shape)
-        rows = convolution_pooling.backward(
-            dy,
-            y,
-            beaten,
-            expanded,
-            self._alpha,
-            form,
-            conv.dweights,
-            dbiases,
-            conv.workspace,
-            rows_too=not skip_dinputs,
-        )
-        if rows is None:
-            return np.empty(0, conv.dtype)
-        shape = memory_shape((len(dvalues), *(conv.input_shape or ())))
-        return public_view(kernel.input_gradient(rows, conv.weights, form, shape, conv.workspace))
+        convolution, dvalues = self.convolution, laid_out(dvalues)
+        convolution.parameter_gradients(dvalues, dinputs_too=not skip_dinputs)
+        return np.empty(0, convolution.dtype) if skip_dinputs else convolution.input_gradient(dvalues)
 
     def __repr__(self) -> str:
         parts = [part for part in (self.convolution, self.rectifier, self.pool) if part is not None]

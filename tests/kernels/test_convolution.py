@@ -6,18 +6,8 @@ from hypothesis import strategies as st
 
 import oracles
 import strategies
-from handconv.kernels.convolution import (
-    RowForm,
-    as_matrix,
-    as_weights,
-    expand,
-    input_gradient,
-    place_rows,
-    weight_gradient,
-    windows_of,
-    zero_rows,
-)
-from handconv.kernels.memory import memory_shape, memory_view, public_view
+from handconv.kernels.convolution import InputGradient, RowForm, as_matrix, as_weights, expand, windows_of
+from handconv.kernels.memory import memory_view, public_view
 from helpers import PoisonedMemory, assert_close, geometry_of
 from oracles import Array
 from strategies import Geometry, normal
@@ -41,32 +31,41 @@ def by_phase(y: Array, form: RowForm) -> Array:
 phases = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
+def windows(x: Array, case: Geometry, form: RowForm) -> Array:
+    memory, (_, kernel_width) = PoisonedMemory(), case.window
+    lines = form.phases[1], form.input_rows, kernel_width, case.shape[1]
+    expanded = memory.keep("expanded", (*lines, form.outputs[1], case.shape[0]), x.dtype)
+    expand(np.ascontiguousarray(memory_view(x)), form, expanded, memory)
+    return windows_of(expanded, form)
+
+
 @given(strategies.convolutions(), phases, strategies.seeds)
 def test_forward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
-    form, memory = row_form(case, phases), PoisonedMemory()
+    form = row_form(case, phases)
     x, weights = normal(seed, *case.shape), normal(seed + 1, *case.weights_shape)
-    windows = windows_of(expand(np.ascontiguousarray(memory_view(x)), form, memory), form)
-    z = as_matrix(weights) @ windows
+    z = as_matrix(weights) @ windows(x, case, form)
     y = oracles.conv2d_forward(x, weights, np.zeros(case.filters), case.stride, case.pads)
     assert_close(z, by_phase(y, form))
 
 
 @given(strategies.convolutions(), phases, strategies.seeds)
 def test_backward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
-    form, memory = row_form(case, phases), PoisonedMemory()
+    form = row_form(case, phases)
     x, weights = normal(seed, *case.shape), normal(seed + 1, *case.weights_shape)
-    dy = np.zeros((case.shape[0], case.filters, *form.geometry.outputs))  # zero where pooling drops the output
-    kept = form.outputs[0] * phases[0], form.outputs[1] * phases[1]
-    dy[:, :, : kept[0], : kept[1]] = normal(seed + 2, *dy.shape[:2], *kept)
-    expected_dx, expected_dweights, _ = oracles.conv2d_backward(x, weights, dy, case.stride, case.pads)
+    back = InputGradient(form, weights.shape, case.shape[0], x.dtype)
+    for again in range(2):  # the second time in memory that the first one left
+        dy = np.zeros((case.shape[0], case.filters, *form.geometry.outputs))  # zero where pooling drops the output
+        kept = form.outputs[0] * phases[0], form.outputs[1] * phases[1]
+        dy[:, :, : kept[0], : kept[1]] = normal(seed + 2 + again, *dy.shape[:2], *kept)
+        expected_dx, expected_dweights, _ = oracles.conv2d_backward(x, weights, dy, case.stride, case.pads)
 
-    dz = by_phase(dy, form)
-    dweights = np.empty_like(weights)
-    windows = windows_of(expand(np.ascontiguousarray(memory_view(x)), form, memory), form)
-    as_weights(weight_gradient(dz, windows, memory), dweights)
-    padded = zero_rows(form, case.filters, case.shape[0], dz.dtype, memory)
-    for row in range(dz.shape[2]):
-        place_rows(dz[:, :, row : row + 1], row, form, padded)
-    dx = input_gradient(padded, weights, form, memory_shape(case.shape), memory)
-    assert_close(dweights, expected_dweights)
-    assert_close(public_view(dx), expected_dx)
+        dz = by_phase(dy, form)
+        dweights = np.empty_like(weights)
+        as_weights((dz @ windows(x, case, form).swapaxes(-1, -2)).sum(axis=(0, 1, 2)), dweights)
+        for column, phase in np.ndindex(dz.shape[:2]):
+            place = back.places[column][phase]
+            place[...] = dz[column, phase].reshape(place.shape)
+        dx = np.full_like(np.ascontiguousarray(memory_view(x)), np.nan)
+        back.compute(weights, dx)
+        assert_close(dweights, expected_dweights)
+        assert_close(public_view(dx), expected_dx)

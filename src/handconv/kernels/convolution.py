@@ -66,25 +66,22 @@ class RowForm:
         return max(rows.before, (self.outputs[0] * self.phases[0] - 1) * rows.stride + rows.window)
 
 
-def expand(x: FloatArray, form: RowForm, workspace: Workspace) -> FloatArray:
-    """Copy the input once for each kernel column: (H, C, W, N) -> (pw, R, KW·C, OW/pw·N) with R input rows."""
-    columns, pw, width = form.geometry.columns, form.phases[1], form.outputs[1]
+def expand(x: FloatArray, form: RowForm, expanded: FloatArray, workspace: Workspace) -> None:
+    """Copy the input once for each kernel column: (H, C, W, N) -> (pw, R, KW, C, OW/pw, N) with R input rows."""
+    columns, pw = form.geometry.columns, form.phases[1]
     source = padded(x, form.geometry, 0.0, workspace)
-    _, channels, _, batch = source.shape
     row, channel, column, item = source.strides
     step = column * columns.stride
-    shape = (pw, form.input_rows, columns.window, channels, width, batch)
-    expanded = workspace.keep("expanded", shape, x.dtype)
-    expanded[...] = np.ndarray(shape, x.dtype, source, 0, (step, row, column, channel, step * pw, item))
-    return expanded.reshape(pw, form.input_rows, columns.window * channels, width * batch)
+    expanded[...] = np.ndarray(expanded.shape, x.dtype, source, 0, (step, row, column, channel, step * pw, item))
 
 
 def windows_of(expanded: FloatArray, form: RowForm) -> FloatArray:
     """See the rows under each window as one matrix: a view (pw, ph, OH/ph, KH·KW·C, OW/pw·N)."""
-    (ph, pw), rows = form.phases, form.geometry.rows
-    phase, row, line, item = expanded.strides
+    ph, rows = form.phases[0], form.geometry.rows
+    pw, _, kernel_width, channels, width, batch = expanded.shape
+    phase, row, _, line, _, item = expanded.strides
     step = row * rows.stride
-    shape = (pw, ph, form.outputs[0], rows.window * expanded.shape[2], expanded.shape[3])
+    shape = (pw, ph, form.outputs[0], rows.window * kernel_width * channels, width * batch)
     return np.ndarray(shape, expanded.dtype, expanded, 0, (phase, step, step * ph, line, item))
 
 
@@ -93,74 +90,67 @@ def as_matrix(weights: FloatArray) -> FloatArray:
     return weights.transpose(0, 2, 3, 1).reshape(weights.shape[0], -1)
 
 
-def weight_gradient(dz: FloatArray, windows: FloatArray, workspace: Workspace) -> FloatArray:
-    """Sum dz @ windowᵀ over output rows: (pw, ph, rows, F, cells) -> (F, KH·KW·C)."""
-    products = workspace.scratch("products", (*dz.shape[:-1], windows.shape[-2]), dz.dtype)
-    np.matmul(dz, windows.swapaxes(-1, -2), out=products)
-    total: FloatArray = np.add.reduce(products.reshape(-1, *products.shape[-2:]), axis=0)
-    return total
-
-
 def as_weights(matrix: FloatArray, out: FloatArray) -> None:
     """Write a matrix (F, KH·KW·C) to ``out`` (F, C, KH, KW)."""
     filters, channels, height, width = out.shape
     out[...] = matrix.reshape(filters, height, width, channels).transpose(0, 3, 1, 2)
 
 
-def zero_rows(form: RowForm, filters: int, batch: int, dtype: DTypeLike, workspace: Workspace) -> FloatArray:
-    """Rows of zeros (R + KH - 1, F, J, N), among which ``place_rows`` puts the outputs, a stride apart."""
-    rows, columns = form.geometry.rows, form.geometry.columns
-    height, width = (outputs * phases for outputs, phases in zip(form.outputs, form.phases, strict=True))
-    margin = rows.window - 1
-    shape = form.input_rows + margin, filters, (width - 1) * columns.stride + 1, batch
-    placed = workspace.scratch("placed rows", shape, dtype)
-    if rows.stride == columns.stride == 1:  # everything between will be written
-        placed[:margin] = 0
-        placed[margin + height :] = 0
-    else:
-        placed[...] = 0
-    return placed
+class InputGradient:
+    """The way from dz back to dx, for one size of batch: put the rows of dz into ``places``, then ``compute``.
 
+    Between the rows and columns of dz, a stride apart, and in a margin of KH - 1 rows around them lie zeros, which are
+    never written. What kernel column v sends to dx belongs v columns further to the right. Each line of it is followed
+    by as many zeros as the shifts may take, so that a whole tile is shifted and added as one long run: NumPy needs
+    longer for an addition whose operands are not contiguous. A tile is a few rows of dx, which stay in the cache.
 
-def place_rows(dz: FloatArray, first: int, form: RowForm, placed: FloatArray) -> None:
-    """Put some output rows of dz (pw, ph, rows, F, cells), of which ``first`` is the first, into their places."""
-    (ph, pw), rows, columns = form.phases, form.geometry.rows, form.geometry.columns
-    step = ph * rows.stride
-    for phase in range(ph):
-        start = rows.window - 1 + phase * rows.stride + first * step
-        target = placed[start : start + (dz.shape[2] - 1) * step + 1 : step]
-        for column in range(pw):
-            places = target[:, :, column * columns.stride :: pw * columns.stride]
-            places[...] = dz[column, phase].reshape(places.shape)
-
-
-def input_gradient(
-    placed: FloatArray, weights: FloatArray, form: RowForm, shape: tuple[int, ...], workspace: Workspace
-) -> FloatArray:
-    """Send the placed rows of dz back through the weights: -> dx of memory ``shape`` (H, C, W, N).
-
-    What kernel column v sends belongs v columns further to the right. Each line of it is followed by as many zeros as
-    the shifts may take, so that a whole tile is shifted and added as one long run: NumPy needs two to three times as
-    long for an addition whose operands are not contiguous. A tile is a few rows of dx, which stay in the cache.
+    Args:
+        form: the sizes.
+        weights_shape: (F, C, KH, KW).
+        batch: N.
+        dtype: of everything.
     """
-    filters, channels, kernel_height, kernel_width = weights.shape
-    rows, columns, batch = form.geometry.rows, form.geometry.columns, shape[-1]
-    height = min(shape[0], form.input_rows - rows.before)
-    cells, (row, line, _, item) = placed.shape[2] * batch, placed.strides
-    windows = np.ndarray(
-        (height, kernel_height * filters, cells), placed.dtype, placed, rows.before * row, (row, line, item)
-    )
-    flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(kernel_width, 1, channels, -1)  # (KW, 1, C, KH·F)
-    dx = workspace.keep("dinputs", shape, placed.dtype)
-    dx[height:] = 0
-    for here in tiles(height, kernel_width * channels * columns.padded * batch * item):
-        part = (here.stop - here.start, channels, columns.padded * batch)
-        sent = workspace.scratch("parts", (kernel_width, *part), placed.dtype)
-        sent[..., cells:] = 0
-        np.matmul(flipped, windows[here], out=sent[..., :cells])
-        total, *others = sent.reshape(kernel_width, math.prod(part))
-        for v, other in enumerate(others, 1):
-            total[v * batch :] += other[: -v * batch]
-        on_input = slice(columns.before, columns.before + columns.size)
-        dx[here] = total.reshape(*part[:2], columns.padded, batch)[:, :, on_input]
-    return dx
+
+    def __init__(self, form: RowForm, weights_shape: tuple[int, ...], batch: int, dtype: DTypeLike) -> None:
+        filters, self._channels, kernel_height, self._kernel_width = weights_shape
+        (ph, pw), rows, columns = form.phases, form.geometry.rows, form.geometry.columns
+        width = (form.outputs[1] * pw - 1) * columns.stride + 1
+        placed = np.zeros((form.input_rows + rows.window - 1, filters, width, batch), dtype)
+        first, last = rows.window - 1, rows.window - 1 + (form.outputs[0] * ph - 1) * rows.stride
+        #: Where the rows of each phase belong: pw x ph views (OH/ph, F, OW/pw, N).
+        self.places = [
+            [
+                placed[
+                    first + phase * rows.stride : last + 1 : ph * rows.stride,
+                    :,
+                    column * columns.stride :: pw * columns.stride,
+                ]
+                for phase in range(ph)
+            ]
+            for column in range(pw)
+        ]
+        self._height = min(rows.size, form.input_rows - rows.before)
+        self._cells, (row, line, _, item) = width * batch, placed.strides
+        self._windows = np.ndarray(
+            (self._height, kernel_height * filters, self._cells), dtype, placed, rows.before * row, (row, line, item)
+        )
+        self._columns, self._batch, self._line = columns, batch, columns.padded * batch
+        lines = self._kernel_width * self._channels
+        self._tiles = list(tiles(self._height, lines * self._line * item))
+        most = max(here.stop - here.start for here in self._tiles)
+        self._parts = np.zeros((most * lines, self._line), dtype)
+
+    def compute(self, weights: FloatArray, dx: FloatArray) -> None:
+        """Send the placed rows back through the weights: -> dx (H, C, W, N)."""
+        flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(self._kernel_width, 1, self._channels, -1)
+        on_input = slice(self._columns.before, self._columns.before + self._columns.size)
+        dx[self._height :] = 0
+        for here in self._tiles:
+            part = here.stop - here.start, self._channels, self._line
+            parts = self._parts[: self._kernel_width * part[0] * part[1]].reshape(self._kernel_width, *part)
+            np.matmul(flipped, self._windows[here], out=parts[..., : self._cells])  # (C, KH·F) @ (KH·F, cells)
+            total, *others = parts.reshape(self._kernel_width, math.prod(part))
+            for v, other in enumerate(others, 1):
+                total[v * self._batch :] += other[: -v * self._batch]
+            dx[here] = total.reshape(*part[:2], self._columns.padded, self._batch)[:, :, on_input]
+            parts[0, ..., self._cells :] = 0  # as it was

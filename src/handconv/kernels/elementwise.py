@@ -12,12 +12,10 @@ import numpy as np
 from handconv.kernels.memory import FloatArray, Workspace
 
 
-def leaky_relu(x: FloatArray, alpha: float, out: FloatArray, workspace: Workspace) -> FloatArray:
-    """Write max(x, alpha·x) to ``out``, which may be x itself."""
-    scaled = workspace.scratch("scaled", x.shape, x.dtype)
-    np.multiply(x, x.dtype.type(alpha), out=scaled)
-    np.maximum(x, scaled, out=out)
-    return out
+def leaky_relu(x: FloatArray, alpha: float, out: FloatArray, spare: FloatArray) -> FloatArray:
+    """Write max(x, alpha·x) to ``out``, which may be x itself; ``spare`` is overwritten."""
+    np.multiply(x, x.dtype.type(alpha), out=spare)
+    return np.maximum(x, spare, out=out)
 
 
 def leaky_relu_gradient(

@@ -10,13 +10,14 @@ used alone returns belongs to the caller. ``ReusedMemory`` hands out the same me
 would page-fault at each use, which costs more than the arithmetic on them.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 FloatArray = NDArray[np.floating[Any]]
+Prepared = TypeVar("Prepared")
 
 
 def memory_view(x: NDArray[Any]) -> NDArray[Any]:
@@ -56,6 +57,10 @@ class Workspace(Protocol):
         """An array that anybody may overwrite as soon as the present call returns."""
 
 
+    def prepared(self, key: Hashable, make: Callable[[], Prepared]) -> Prepared:
+        """What ``make`` returned for this key: arrays, and views of them, that are worth laying out once."""
+
+
 class FreshMemory:
     """A workspace that allocates every array anew."""
 
@@ -64,6 +69,10 @@ class FreshMemory:
         return np.empty(shape, dtype)
 
     scratch = keep
+
+    def prepared(self, _key: Hashable, make: Callable[[], Prepared]) -> Prepared:
+        """What ``make`` returns."""
+        return make()
 
 
 FRESH = FreshMemory()
@@ -76,10 +85,22 @@ class ReusedMemory:
     """
 
     def __init__(self) -> None:
+        self._prepared: dict[Hashable, Any] = {}
         self._kept: _Buffers = _Buffers()
         self._shared: _Buffers = _Buffers()
         self.keep: Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]] = self._kept.take
         self.scratch: Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]] = self._shared.take
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """A copy starts empty: views would not survive it."""
+        return ReusedMemory, ()
+
+    def prepared(self, key: Hashable, make: Callable[[], Prepared]) -> Prepared:
+        """What ``make`` returned when it was asked for this key for the first time."""
+        found: Prepared | None = self._prepared.get(key)
+        if found is None:
+            found = self._prepared[key] = make()
+        return found
 
     def section(self) -> "ReusedMemory":
         """A workspace with kept arrays of its own and the same scratch arrays."""

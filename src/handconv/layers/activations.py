@@ -67,7 +67,8 @@ class LeakyReLU(_Activation):
         self.alpha = alpha
 
     def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.leaky_relu(x, self.alpha, out, self.workspace)
+        spare = self.workspace.scratch("spare", x.shape, x.dtype)
+        return elementwise.leaky_relu(x, self.alpha, out, spare)
 
     def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
         return elementwise.leaky_relu_gradient(dy, y, self.alpha, out, self.workspace)

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from handconv.kernels import convolution as kernel
-from handconv.kernels.geometry import Geometry, geometry
+from handconv.kernels.convolution import RowForm
+from handconv.kernels.convolution_pooling import FusedConvolution
+from handconv.kernels.geometry import Geometry, Pair, geometry
 from handconv.kernels.memory import FloatArray, memory_shape, memory_view, public_view
 from handconv.layers._arguments import image_shape, padding_of, pair, positive
 from handconv.layers.base import Initializer, Parameter, Shape
@@ -83,6 +82,7 @@ class Conv2D(Weighted):
         self.kernel_size = pair("Conv2D", "kernel_size", kernel_size)
         self.stride = pair("Conv2D", "stride", stride)
         self.padding = padding_of("Conv2D", padding)
+        self._kernel: FusedConvolution | None = None
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W) -> (F, OH, OW)."""
@@ -113,34 +113,38 @@ class Conv2D(Weighted):
         return geometry(height, width, self.kernel_size, self.stride, self.padding)
 
     def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        form, memory = kernel.RowForm(self.geometry), memory_view(x)
-        height, width = form.outputs
-        expanded = kernel.expand(memory, form, self.workspace)
-        windows = kernel.windows_of(expanded, form)
-        z = self.workspace.keep("output", (height, self.filters, width, x.shape[0]), self.dtype)  # (OH, F, OW, N)
-        np.matmul(kernel.as_matrix(self.weights), windows, out=z.reshape(1, 1, height, self.filters, -1))
-        if self.use_bias:
-            z += self.biases[:, None, None]
-        self._expanded = expanded if remember else None
-        return public_view(z)
+        return self.run(x, remember=remember)
 
     def _parameter_gradients(self, dvalues: FloatArray) -> None:
-        assert self._expanded is not None
-        form, dz = kernel.RowForm(self.geometry), self._split(dvalues)
-        windows = kernel.windows_of(self._expanded, form)
-        kernel.as_weights(kernel.weight_gradient(dz, windows, self.workspace), self.dweights)
-        if self.use_bias:
-            np.add.reduce(memory_view(dvalues), axis=(0, 2, 3), out=self.dbiases)
+        self.parameter_gradients(dvalues, dinputs_too=True)
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
-        assert self.input_shape is not None
-        form, dz = kernel.RowForm(self.geometry), self._split(dvalues)
-        placed = kernel.zero_rows(form, self.filters, dvalues.shape[0], self.dtype, self.workspace)
-        kernel.place_rows(dz, 0, form, placed)
-        shape = memory_shape((dvalues.shape[0], *self.input_shape))
-        return public_view(kernel.input_gradient(placed, self.weights, form, shape, self.workspace))
+        return self.input_gradient(dvalues)
 
-    def _split(self, dvalues: FloatArray) -> FloatArray:
-        """See the gradient as rows of one phase: (1, 1, OH, F, OW·N)."""
-        dz = memory_view(dvalues)
-        return dz.reshape(1, 1, dz.shape[0], dz.shape[1], -1)
+    def run(
+        self, x: FloatArray, pool_size: Pair = (1, 1), alpha: float | None = None, *, remember: bool
+    ) -> FloatArray:
+        """Convolve, keep the best of each pooling window, add the biases, rectify: (N, C, H, W) -> (N, F, OH, OW)."""
+        memory, batch = memory_view(x), x.shape[0]
+        form = RowForm(self.geometry, pool_size)
+
+        def make() -> FusedConvolution:
+            return FusedConvolution(form, self.weights.shape, batch, self.dtype, alpha, self.workspace)
+
+        self._kernel = self.workspace.prepared((form, batch, alpha), make)
+        y = self._kernel.forward(memory, self.weights, self.biases if self.use_bias else None, remember=remember)
+        return public_view(y.reshape(form.outputs[0], self.filters, form.outputs[1], batch))
+
+    def parameter_gradients(self, dvalues: FloatArray, *, dinputs_too: bool) -> None:
+        """Go back through ``run`` to the parameters, on the way to ``input_gradient`` if that is wanted too."""
+        assert self._kernel is not None
+        dy = memory_view(dvalues)
+        dbiases = self.dbiases if self.use_bias else None
+        self._kernel.backward(dy.reshape(*dy.shape[:2], -1), self.dweights, dbiases, dinputs_too=dinputs_too)
+
+    def input_gradient(self, dvalues: FloatArray) -> FloatArray:
+        """Go on to the inputs: (N, C, H, W)."""
+        assert self._kernel is not None and self.input_shape is not None
+        dx = self.workspace.keep("dinputs", memory_shape((len(dvalues), *self.input_shape)), self.dtype)
+        self._kernel.input_gradient(self.weights, dx)
+        return public_view(dx)
