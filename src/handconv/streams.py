@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 _SEED_BITS = 53  # what every JSON reader keeps exactly
 _PLACES = 4  # the most indices of a place; two of them share a word of Philox's counter
 _INDEX_LIMIT = 1 << 32
+_LARGEST = (1 << 64) - 1
 
 
 class Purpose(IntEnum):
@@ -59,6 +60,7 @@ class Streams:
             raise ValueError(f"A seed must be at least 0, got {seed}.")
         self.seed = int(seed)
         self._key = np.random.SeedSequence(self.seed).generate_state(2, np.uint64)
+        self._state = np.random.Philox(key=self._key).state  # from which nothing was drawn
 
     def generator(self, purpose: Purpose, *indices: int) -> np.random.Generator:
         """Return the stream of a purpose at a place, from its beginning.
@@ -71,14 +73,8 @@ class Streams:
 
     def enter(self, generator: np.random.Generator, purpose: Purpose, *indices: int) -> None:
         """Move a generator that ``generator`` returned to the beginning of another place: far quicker than a new one."""
-        generator.bit_generator.state = {
-            "bit_generator": "Philox",
-            "state": {"counter": self._counter(purpose, indices), "key": self._key},
-            "buffer": _NOTHING,
-            "buffer_pos": len(_NOTHING),
-            "has_uint32": 0,
-            "uinteger": 0,
-        }
+        self._state["state"]["counter"] = self._counter(purpose, indices)
+        generator.bit_generator.state = self._state
 
     def _counter(self, purpose: Purpose, indices: tuple[int, ...]) -> NDArray[np.uint64]:
         """The first word counts the numbers of the stream; the others tell the place and how many indices it has."""
@@ -91,4 +87,10 @@ class Streams:
         return f"Streams({self.seed})"
 
 
-_NOTHING = np.zeros(4, np.uint64)  # Philox makes four numbers at a time, and keeps those that were not yet asked for
+
+def random_bits(generator: np.random.Generator, count: int) -> NDArray[np.uint64]:
+    """Draw words of 64 random bits, raw where the generator makes just those."""
+    if isinstance(generator.bit_generator, np.random.MT19937):  # makes 32
+        return generator.integers(0, _LARGEST, count, np.uint64, endpoint=True)
+    words: NDArray[np.uint64] = generator.bit_generator.random_raw(count)
+    return words

@@ -66,6 +66,7 @@ class FusedConvolution:
         lines = pw, form.input_rows, kernel_width, channels
         self._expanded = workspace.keep("expanded", (*lines, width, batch), dtype)
         self._y = workspace.keep("output", (height, filters, width * batch), dtype)
+        self._ones = np.ones(width * batch, dtype)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         """A copy of a network has computed nothing: the views would not survive it."""
@@ -125,8 +126,8 @@ class FusedConvolution:
 
         ``input_gradient`` may follow if ``dinputs_too``.
         """
-        (ph, pw), dtype = self._form.phases, self._y.dtype
-        dmatrix, ones = np.zeros(1, dtype), np.ones(dy.shape[-1], dtype)
+        ph, pw = self._form.phases
+        dmatrix: FloatArray | float = 0.0
         if dbiases is not None:
             dbiases[...] = 0
         for tile in self._tiles:
@@ -134,14 +135,14 @@ class FusedConvolution:
             if self._alpha is not None:
                 best = leaky_relu_gradient(best, tile.y, self._alpha, tile.spare, self._workspace)
             if dbiases is not None:
-                dbiases += np.add.reduce(np.matmul(best, ones), axis=0)
+                dbiases += np.add.reduce(np.matmul(best, self._ones), axis=0)
             dz = best[None, None]
             if ph * pw > 1:
                 dz = tile.z
                 route(best, tile.by_row, dz[0], add=False, workspace=self._workspace)
                 route(dz[0], tile.by_column, dz, add=False, workspace=self._workspace)
             products = np.matmul(dz, tile.windows.swapaxes(-1, -2))  # one for each output row
-            dmatrix = dmatrix + np.add.reduce(products, axis=(0, 1, 2))
+            dmatrix += np.add.reduce(products.reshape(-1, *products.shape[3:]), axis=0)
             if dinputs_too:
                 for column, phases in enumerate(self._input_gradient.places):
                     for phase, place in enumerate(phases):

@@ -94,7 +94,7 @@ class Dense(Weighted):
         assert self._inputs is not None
         np.matmul(self._inputs.T, dvalues, out=self.dweights)  # (D, N) @ (N, units)
         if self.use_bias:
-            np.add.reduce(memory_view(dvalues), axis=1, out=self.dbiases)
+            np.matmul(memory_view(dvalues), np.ones(len(dvalues), self.dtype), out=self.dbiases)
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         dx = self.workspace.keep("dinputs", (self.weights.shape[0], dvalues.shape[0]), self.dtype)

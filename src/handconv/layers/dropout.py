@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from handconv.kernels.memory import FloatArray, memory_view, public_view
 from handconv.layers.base import Layer
+from handconv.streams import random_bits
 
 _LEVELS = 1 << 16
-_WORD = (1 << 64) - 1
 
 
 class Dropout(Layer):
@@ -74,7 +74,7 @@ class Dropout(Layer):
         """Fill the mask from 16 random bits a unit, far quicker than random floats."""
         if self.generator is None:
             self.generator = np.random.default_rng()
-        words = self.generator.integers(0, _WORD, size=-(-mask.size // 4), dtype=np.uint64, endpoint=True)
+        words = random_bits(self.generator, -(-mask.size // 4))
         bits = words.view(np.uint16)[: mask.size].reshape(mask.shape)
         kept = bits >= round(self.rate * _LEVELS)
         np.multiply(kept, self.dtype.type(1 / (1 - self.rate)), out=mask)

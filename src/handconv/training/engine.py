@@ -200,8 +200,10 @@ class Engine:
     def _update(self, lanes: int) -> None:
         """Move this member's part of the parameters."""
         network, part = self.task.network, self._part
-        gradients = self._gradients[part]
-        np.add.reduce(self.board.lanes[:lanes, part], axis=0, out=gradients)
+        total, (first, *others) = self._gradients[part], self.board.lanes[:lanes, part]
+        total[...] = first
+        for other in others:
+            total += other
         network.add_penalty_gradients(self._gradients, part)
         self.task.optimizer.step(network.parameters, self._gradients, part)
 

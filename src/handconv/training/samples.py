@@ -26,7 +26,9 @@ def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = FRESH) -
     """
     memory = workspace.keep("samples", memory_shape(x.shape), dtype)
     if x.dtype == np.uint8:
-        np.divide(memory_view(x), memory.dtype.type(255), out=memory)
+        pixels = workspace.scratch("pixels", memory.shape, np.uint8)
+        pixels[...] = memory_view(x)  # bytes are quicker to turn round than floats
+        np.divide(pixels, memory.dtype.type(255), out=memory)
     else:
         memory[...] = memory_view(x)
     return public_view(memory)
