@@ -36,6 +36,7 @@ class _Tile:
     spare: FloatArray  # as y
     by_column: BoolArray  # (pw - 1, ph, rows, F, cells)
     by_row: BoolArray  # (ph - 1, rows, F, cells)
+    positive: BoolArray  # as y
 
 
 class FusedConvolution:
@@ -83,6 +84,7 @@ class FusedConvolution:
         spare = self._workspace.scratch("spare", (most,), dtype)
         by_column = self._workspace.keep("beaten by column", (pw - 1, ph, *self._y.shape), np.bool_)
         by_row = self._workspace.keep("beaten by row", (ph - 1, *self._y.shape), np.bool_)
+        positive = self._workspace.keep("positive", self._y.shape, np.bool_)
         for rows in rows_of_tiles:
             y = self._y[rows]
             cut.append(
@@ -94,6 +96,7 @@ class FusedConvolution:
                     spare[: y.size].reshape(y.shape),
                     by_column[:, :, rows],
                     by_row[:, rows],
+                    positive[rows],
                 )
             )
         return cut
@@ -117,6 +120,8 @@ class FusedConvolution:
                 np.add(y, tile.spare, out=y)
             if self._alpha is not None:
                 leaky_relu(y, self._alpha, y, tile.spare)
+                if remember:
+                    np.greater(y, 0, out=tile.positive)
         return self._y
 
     def backward(
@@ -133,7 +138,7 @@ class FusedConvolution:
         for tile in self._tiles:
             best = dy[tile.rows]
             if self._alpha is not None:
-                best = leaky_relu_gradient(best, tile.y, self._alpha, tile.spare, self._workspace)
+                best = leaky_relu_gradient(best, tile.positive, self._alpha, tile.spare)
             if dbiases is not None:
                 dbiases += np.add.reduce(np.matmul(best, self._ones), axis=0)
             dz = best[None, None]

@@ -71,7 +71,7 @@ class LeakyReLU(_Activation):
         return elementwise.leaky_relu(x, self.alpha, out, spare)
 
     def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.leaky_relu_gradient(dy, y, self.alpha, out, self.workspace)
+        return elementwise.leaky_relu_gradient(dy, y > 0, self.alpha, out)
 
 
 class ReLU(_Activation):
@@ -97,7 +97,7 @@ class ReLU(_Activation):
         return np.maximum(x, 0, out=out)
 
     def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.leaky_relu_gradient(dy, y, 0.0, out, self.workspace)
+        return elementwise.leaky_relu_gradient(dy, y > 0, 0.0, out)
 
 
 class Sigmoid(_Activation):

@@ -9,17 +9,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+_LINE = 64  # bytes of a cache line
 _SPINS = 3000  # tries at a meeting before a member goes to sleep, about half a millisecond
 PARENT_EVERY = 0.5  # seconds between two looks whether the parent is still there
 
 
 class SharedArray:
-    """Memory that several processes see, and the array in it."""
+    """Memory that several processes see, and the array in it, which begins with a cache line."""
 
     def __init__(self, context: BaseContext, shape: tuple[int, ...], dtype: DTypeLike) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
         size = int(np.prod(shape)) * self.dtype.itemsize
-        self._memory = context.RawArray(ctypes.c_byte, max(1, size))
+        self._memory = context.RawArray(ctypes.c_byte, size + _LINE)
 
     @classmethod
     def like(cls, context: BaseContext, array: NDArray[Any]) -> Self:
@@ -32,7 +33,8 @@ class SharedArray:
     def array(self) -> NDArray[Any]:
         """The array itself, over the shared memory."""
         count = int(np.prod(self.shape))
-        return np.frombuffer(memoryview(self._memory), self.dtype, count).reshape(self.shape)
+        start = -ctypes.addressof(self._memory) % _LINE  # the same in all processes, as memory is mapped by pages
+        return np.frombuffer(memoryview(self._memory), self.dtype, count, start).reshape(self.shape)
 
 
 class Meeting:

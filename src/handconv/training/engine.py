@@ -27,6 +27,7 @@ from handconv.streams import Purpose
 from handconv.training.samples import Samples
 
 LANES = 8
+_LINE = 16  # numbers of 4 bytes in a cache line
 _CACHE = 1_500_000  # bytes that the largest output of a shard may take
 
 Allocate = Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]
@@ -47,6 +48,12 @@ class Crew(Protocol):
 
     def meet(self) -> None:
         """Return once all members have come here."""
+
+
+def part_of(size: int, crew: Crew) -> slice:
+    """A member's part of a vector: whole cache lines, so that no two members write to the same one."""
+    start, stop = (size * rank // crew.size // _LINE * _LINE for rank in (crew.rank, crew.rank + 1))
+    return slice(start, stop if crew.rank + 1 < crew.size else size)
 
 
 class Alone:
@@ -122,8 +129,7 @@ class Engine:
         network = task.network
         network.reuse_memory()
         self.shard = shard_size(network, task.batch_size)
-        size = network.parameters.size
-        self._part = slice(size * crew.rank // crew.size, size * (crew.rank + 1) // crew.size)
+        self._part = part_of(network.parameters.size, crew)
         self._workspace = ReusedMemory()
         self._gradients = network.gradients
         network.bind(network.parameters, np.empty_like(network.gradients))  # those of one shard
