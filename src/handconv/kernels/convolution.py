@@ -13,8 +13,7 @@ matrix (KW·C, OW·N). The KH rows under a window then lie one behind the other:
 
     z  = weights @ window           (F, KH·KW·C) @ (KH·KW·C, OW·N)
     dw = dz @ windowᵀ, summed       (F, OW·N) @ (OW·N, KH·KW·C)
-    dx = flipped weights @ window   of dz's rows between KH - 1 rows of zeros, for each kernel column; these are
-                                    shifted and added
+    dx = flipped weights @ window   of the rows of dz, for each kernel column; these are shifted and added
 
 Only KW copies of the input are made where im2col makes KH·KW.
 
@@ -23,6 +22,7 @@ z = (pw, ph, OH/ph, F, OW/pw·N), so that each of the candidates of the maximum 
 outputs that the pooling drops are never computed. Without pooling there is one phase.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,10 +99,11 @@ def as_weights(matrix: FloatArray, out: FloatArray) -> None:
 class InputGradient:
     """The way from dz back to dx, for one size of batch: put the rows of dz into ``places``, then ``compute``.
 
-    Between the rows and columns of dz, a stride apart, and in a margin of KH - 1 rows around them lie zeros, which are
-    never written. What kernel column v sends to dx belongs v columns further to the right. Each line of it is followed
-    by as many zeros as the shifts may take, so that a whole tile is shifted and added as one long run: NumPy needs
-    longer for an addition whose operands are not contiguous. A tile is a few rows of dx, which stay in the cache.
+    Where the stride leaves rows and columns out, there are zeros between those of dz, which are never written. A window
+    that reaches beyond the first or the last row of dz is a shorter matrix. What kernel column v sends to dx belongs v
+    columns further to the right. Each line of it is followed by as many zeros as the shifts may take, so that a whole
+    tile is shifted and added as one long run: NumPy needs longer for an addition whose operands are not contiguous. A
+    tile is a few rows of dx, which stay in the cache.
 
     Args:
         form: the sizes.
@@ -114,43 +115,67 @@ class InputGradient:
     def __init__(self, form: RowForm, weights_shape: tuple[int, ...], batch: int, dtype: DTypeLike) -> None:
         filters, self._channels, kernel_height, self._kernel_width = weights_shape
         (ph, pw), rows, columns = form.phases, form.geometry.rows, form.geometry.columns
-        width = (form.outputs[1] * pw - 1) * columns.stride + 1
-        placed = np.zeros((form.input_rows + rows.window - 1, filters, width, batch), dtype)
-        first, last = rows.window - 1, rows.window - 1 + (form.outputs[0] * ph - 1) * rows.stride
+        height, width = (
+            (outputs * phases - 1) * axis.stride + 1
+            for outputs, phases, axis in zip(form.outputs, form.phases, (rows, columns), strict=True)
+        )
+        placed = np.zeros((height, filters, width, batch), dtype)
         #: Where the rows of each phase belong: pw x ph views (OH/ph, F, OW/pw, N).
         self.places = [
             [
-                placed[
-                    first + phase * rows.stride : last + 1 : ph * rows.stride,
-                    :,
-                    column * columns.stride :: pw * columns.stride,
-                ]
+                placed[phase * rows.stride :: ph * rows.stride, :, column * columns.stride :: pw * columns.stride]
                 for phase in range(ph)
             ]
             for column in range(pw)
         ]
         self._height = min(rows.size, form.input_rows - rows.before)
-        self._cells, (row, line, _, item) = width * batch, placed.strides
-        self._windows = np.ndarray(
-            (self._height, kernel_height * filters, self._cells), dtype, placed, rows.before * row, (row, line, item)
-        )
-        self._columns, self._batch, self._line = columns, batch, columns.padded * batch
-        lines = self._kernel_width * self._channels
-        self._tiles = list(tiles(self._height, lines * self._line * item))
-        most = max(here.stop - here.start for here in self._tiles)
-        self._parts = np.zeros((most * lines, self._line), dtype)
+        self._cells, self._columns, self._batch = width * batch, columns, batch
+        line = columns.padded * batch
+        cut = list(tiles(self._height, self._kernel_width * self._channels * line * placed.itemsize))
+        most = max(here.stop - here.start for here in cut)
+        zeros = np.zeros(self._kernel_width * most * self._channels * line, dtype)
+        self._tiles: list[tuple[slice, FloatArray, list[_Product]]] = []
+        for here in cut:
+            shape = self._kernel_width, here.stop - here.start, self._channels, line
+            parts = zeros[: math.prod(shape)].reshape(shape)
+            products = _products(placed, parts[..., : self._cells], here, rows.before, kernel_height)
+            self._tiles.append((here, parts, list(products)))
 
     def compute(self, weights: FloatArray, dx: FloatArray) -> None:
         """Send the placed rows back through the weights: -> dx (H, C, W, N)."""
         flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(self._kernel_width, 1, self._channels, -1)
         on_input = slice(self._columns.before, self._columns.before + self._columns.size)
         dx[self._height :] = 0
-        for here in self._tiles:
-            part = here.stop - here.start, self._channels, self._line
-            parts = self._parts[: self._kernel_width * part[0] * part[1]].reshape(self._kernel_width, *part)
-            np.matmul(flipped, self._windows[here], out=parts[..., : self._cells])  # (C, KH·F) @ (KH·F, cells)
-            total, *others = parts.reshape(self._kernel_width, math.prod(part))
+        for here, parts, products in self._tiles:
+            for lines, windows, out in products:
+                np.matmul(flipped[..., lines], windows, out=out)  # (C, KH·F) @ (KH·F, cells)
+            total, *others = parts.reshape(self._kernel_width, math.prod(parts.shape[1:]))
             for v, other in enumerate(others, 1):
                 total[v * self._batch :] += other[: -v * self._batch]
-            dx[here] = total.reshape(*part[:2], self._columns.padded, self._batch)[:, :, on_input]
+            dx[here] = total.reshape(*parts.shape[1:3], self._columns.padded, self._batch)[:, :, on_input]
             parts[0, ..., self._cells :] = 0  # as it was
+
+
+_Product = tuple[slice, FloatArray, FloatArray]
+
+
+def _products(placed: FloatArray, out: FloatArray, here: slice, before: int, kernel_height: int) -> Iterator[_Product]:
+    """For some rows of dx list the products that make them, as (lines of the weights, windows, out).
+
+    Row h hears from the rows h + before - KH + 1 … h + before of dz, as far as there are any; rows that hear from as
+    many go into one product.
+    """
+    height, filters, width, batch = placed.shape
+    row, line, _, item = placed.strides
+
+    def heard(h: int) -> tuple[int, int]:
+        first = h + before - kernel_height + 1
+        return max(0, -first), min(kernel_height, height - first)
+
+    for (start, stop), group in itertools.groupby(range(here.start, here.stop), heard):
+        rows = list(group)
+        shape = len(rows), (stop - start) * filters, width * batch
+        first = rows[0] + before - kernel_height + 1 + start
+        windows = np.ndarray(shape, placed.dtype, placed, first * row, (row, line, item))
+        lines = slice(start * filters, stop * filters)
+        yield lines, windows, out[:, rows[0] - here.start : rows[-1] + 1 - here.start]
