@@ -33,7 +33,8 @@ def public_names(module: ModuleType) -> set[str]:
     """What a package defines, or re-exports in the explicit form ``from … import name as name``."""
     tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
     names: set[str] = set()
-    for node in tree.body:
+    later = [node for block in tree.body if isinstance(block, ast.If) for node in block.body]  # if TYPE_CHECKING
+    for node in [*tree.body, *later]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in {"handconv", ""}:
             names |= {alias.name for alias in node.names if alias.asname == alias.name}
         elif isinstance(node, ast.ClassDef | ast.FunctionDef):

@@ -84,9 +84,9 @@ def test_a_diverging_run_of_sgd_says_where_and_what_to_do() -> None:
     x, y = normal(0, 32, 1, 8, 8, dtype=np.float32), np.arange(32) % 3
     with pytest.raises(
         hc.DivergenceError,
-        match=r"epoch \d+, step \d+: .* layer \d+ \((Conv2D|Dense)\)\. Use a smaller learning rate \(it is 1e\+06\)",
+        match=r"epoch \d+, step \d+: .* layer \d+ \((Conv2D|Dense)\)\. Use a smaller learning rate \(it is 1e\+07\)",
     ), np.errstate(all="ignore"):  # fmt: skip
-        small_network().fit(x, y, epochs=50, batch_size=8, optimizer=hc.SGD(1e6))
+        small_network().fit(x, y, epochs=50, batch_size=8, optimizer=hc.SGD(1e7))
 
 
 def test_on_the_command_line_a_diverging_run_is_one_line_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:

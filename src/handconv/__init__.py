@@ -9,7 +9,9 @@
 13610
 """
 
-from handconv import datasets as datasets
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from handconv import initializers as initializers
 from handconv import losses as losses
 from handconv import metrics as metrics
@@ -23,7 +25,6 @@ from handconv.errors import ModelFileError as ModelFileError
 from handconv.errors import SourceError as SourceError
 from handconv.errors import TrainingInterrupted as TrainingInterrupted
 from handconv.errors import WorkerError as WorkerError
-from handconv.inspect import gradcheck as gradcheck
 from handconv.layers import AveragePool2D as AveragePool2D
 from handconv.layers import Conv2D as Conv2D
 from handconv.layers import Dense as Dense
@@ -51,14 +52,27 @@ from handconv.optimizers import SGD as SGD
 from handconv.optimizers import Adam as Adam
 from handconv.optimizers import AdamW as AdamW
 from handconv.optimizers import Optimizer as Optimizer
-from handconv.reference import reference_network as reference_network
-from handconv.reference import trained_reference_network as trained_reference_network
-from handconv.training import Callback as Callback
-from handconv.training import Checkpoint as Checkpoint
-from handconv.training import History as History
-from handconv.training import PrintProgress as PrintProgress
+
+if TYPE_CHECKING:
+    from handconv import datasets as datasets
+    from handconv.inspect.gradcheck import gradcheck as gradcheck
+    from handconv.reference import reference_network as reference_network
+    from handconv.reference import trained_reference_network as trained_reference_network
+    from handconv.training import Callback as Callback
+    from handconv.training import Checkpoint as Checkpoint
+    from handconv.training import History as History
+    from handconv.training import PrintProgress as PrintProgress
 
 __version__ = "0.1.0"
+
+#: What is imported when it is first used, so that ``import handconv`` takes little longer than ``import numpy``.
+_LATER = {
+    "datasets": "handconv.datasets",
+    "gradcheck": "handconv.inspect",
+    **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.reference"),
+    **dict.fromkeys(("Callback", "Checkpoint", "History", "PrintProgress"), "handconv.training"),
+}
+
 
 __all__ = [
     "SGD",
@@ -110,3 +124,16 @@ __all__ = [
     "schedules",
     "trained_reference_network",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is imported late (PEP 562)."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'handconv' has no attribute {name!r}")
+    module = importlib.import_module(_LATER[name])
+    value = globals()[name] = getattr(module, name, module)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

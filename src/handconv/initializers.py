@@ -27,37 +27,37 @@ from handconv.kernels.memory import FloatArray
 
 Shape = tuple[int, ...]
 #: Called with (shape, fan_in, fan_out, generator); what it returns is converted to the parameters' dtype.
-Function = Callable[[Shape, int, int, np.random.Generator], FloatArray]
+Function = Callable[[Shape, int, int, "np.random.Generator"], FloatArray]
 
 
-def he_normal(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
+def he_normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
     """Draw from N(0, 2 / fan_in), not truncated."""
     return math.sqrt(2 / fan_in) * generator.standard_normal(shape)
 
 
-def he_uniform(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
+def he_uniform(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
     """Draw from U(-a, a) with a = sqrt(6 / fan_in), whose variance is 2 / fan_in."""
     limit = math.sqrt(6 / fan_in)
     return generator.uniform(-limit, limit, shape)
 
 
-def glorot_normal(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
+def glorot_normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
     """Draw from N(0, 2 / (fan_in + fan_out)), not truncated."""
     return math.sqrt(2 / (fan_in + fan_out)) * generator.standard_normal(shape)
 
 
-def glorot_uniform(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
+def glorot_uniform(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
     """Draw from U(-a, a) with a = sqrt(6 / (fan_in + fan_out)), whose variance is 2 / (fan_in + fan_out)."""
     limit = math.sqrt(6 / (fan_in + fan_out))
     return generator.uniform(-limit, limit, shape)
 
 
-def normal(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
+def normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
     """Draw from 0.01 · N(0, 1)."""
     return 0.01 * generator.standard_normal(shape)
 
 
-def zeros(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
+def zeros(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
     """All zeros."""
     return np.zeros(shape)
 
@@ -93,7 +93,7 @@ def initialize(
     shape: Shape,
     fan_in: int,
     fan_out: int,
-    generator: np.random.Generator,
+    generator: "np.random.Generator",
     dtype: DTypeLike = np.float32,
 ) -> FloatArray:
     """Return the initial values of one array of parameters.

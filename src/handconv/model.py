@@ -2,26 +2,26 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from handconv.formats import models, npz
 from handconv.kernels.memory import FloatArray
 from handconv.layers import Layer, Sigmoid
 from handconv.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
 from handconv.network import Network
 from handconv.optimizers import Adam, Optimizer
 from handconv.streams import Purpose
-from handconv.summary import Summary, summarize
-from handconv.training.callbacks import Callback
-from handconv.training.checkpoints import saved_optimizer
-from handconv.training.cores import worker_count
-from handconv.training.evaluation import evaluate, predict
-from handconv.training.history import History
-from handconv.training.loop import Run, train
-from handconv.training.samples import Samples, checked_inputs, checked_weights, split
+
+if TYPE_CHECKING:
+    from handconv.summary import Summary
+    from handconv.training.callbacks import Callback
+    from handconv.training.history import History
+    from handconv.training.samples import Samples
+
+# What trains, and what reads and writes files, is imported by the verb that needs it: whoever imports handconv waits
+# little longer than for NumPy.
 
 
 class Sequential(Network):
@@ -70,9 +70,9 @@ class Sequential(Network):
         class_weights: Mapping[int, float] | None = None,
         shuffle: bool = True,
         workers: int | Literal["auto"] = 1,
-        callbacks: Sequence[Callback] = (),
+        callbacks: "Sequence[Callback]" = (),
         resume: str | os.PathLike[str] | None = None,
-    ) -> History:
+    ) -> "History":
         """Train on samples.
 
         Args:
@@ -104,6 +104,11 @@ class Sequential(Network):
             WorkerError: if a worker process dies.
             ModelFileError: if the checkpoint cannot be resumed.
         """
+        from handconv.training.checkpoints import saved_optimizer
+        from handconv.training.cores import worker_count
+        from handconv.training.loop import Run, train
+        from handconv.training.samples import split
+
         _check_counts(epochs=epochs, batch_size=batch_size)
         if validation_split and validation_data is not None:
             raise ValueError("Give validation_split or validation_data, not both.")
@@ -142,6 +147,8 @@ class Sequential(Network):
         Returns:
             {"loss": …, "accuracy": …}
         """
+        from handconv.training.evaluation import evaluate
+
         loss = self._loss(loss)
         samples = self._samples(x, y, loss)
         _check_counts(batch_size=batch_size)
@@ -149,6 +156,9 @@ class Sequential(Network):
 
     def predict(self, x: ArrayLike, *, batch_size: int | None = None) -> FloatArray:
         """Compute the outputs, batch by batch: for a classifier that ends in Softmax, probabilities (N, K)."""
+        from handconv.training.evaluation import predict
+        from handconv.training.samples import checked_inputs
+
         inputs = checked_inputs(x, self.input_shape)
         if not self.built:
             self.build(inputs.shape[1:])
@@ -159,12 +169,14 @@ class Sequential(Network):
         """Binary cross-entropy after a final Sigmoid, else softmax cross-entropy."""
         return BinaryCrossentropy() if isinstance(self.layers[-1], Sigmoid) else SoftmaxCategoricalCrossentropy()
 
-    def summary(self) -> Summary:
+    def summary(self) -> "Summary":
         """Describe the layers: shapes, parameters, multiply-adds, memory; and the steps that really run.
 
         Raises:
             ValueError: if the input shape is not known yet.
         """
+        from handconv.summary import summarize
+
         if not self.built:
             raise ValueError("summary needs the input shape: give input_shape=… or call build(shape) first.")
         return summarize(self)
@@ -175,6 +187,8 @@ class Sequential(Network):
         Raises:
             ValueError: if the file name does not end in .npz, or the model cannot be described in a file.
         """
+        from handconv.formats import models, npz
+
         if not self.built:
             raise ValueError("save needs parameters: give input_shape=… or call build(shape) first.")
         models.check_suffix(path)
@@ -203,8 +217,10 @@ class Sequential(Network):
         class_weights: Mapping[int, float] | None = None,
         *,
         name: str = "x",
-    ) -> Samples:
+    ) -> "Samples":
         """Check inputs and targets against the network and each other."""
+        from handconv.training.samples import Samples, checked_inputs, checked_weights
+
         inputs = checked_inputs(x, self.input_shape, name=name)
         if not self.built:
             self.build(inputs.shape[1:])
@@ -239,6 +255,8 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
         >>> hc.load(path).layers
         [Dense(2)]
     """
+    from handconv.formats import models, npz
+
     models.check_suffix(path)
     arrays, description = npz.load(path)
     return models.rebuild(Sequential, description, arrays, path, layers)
@@ -251,6 +269,8 @@ def _check_counts(**counts: object) -> None:
 
 
 def _check_callbacks(callbacks: object) -> None:
+    from handconv.training.callbacks import Callback
+
     entries = callbacks if isinstance(callbacks, Sequence) else [callbacks]
     wrong = [entry for entry in entries if not isinstance(entry, Callback)]
     if wrong or entries is not callbacks:

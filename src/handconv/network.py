@@ -161,7 +161,7 @@ class Network:
         """The parameters by name, as views."""
         return {view.name: view.of(self.parameters) for view in self.views}
 
-    def set_generator(self, generator: np.random.Generator) -> None:
+    def set_generator(self, generator: "np.random.Generator") -> None:
         """Let all random layers draw from this stream."""
         for layer in self.layers:
             layer.generator = generator

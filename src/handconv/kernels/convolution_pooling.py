@@ -13,6 +13,7 @@ still in the cache. And every array, and every view of it, is made once for each
 some hundred NumPy calls of a few microseconds, among which each line of Python counts.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -124,15 +125,13 @@ class FusedConvolution:
                     np.greater(y, 0, out=tile.positive)
         return self._y
 
-    def backward(
-        self, dy: FloatArray, dweights: FloatArray, dbiases: FloatArray | None, *, dinputs_too: bool
-    ) -> None:
+    def backward(self, dy: FloatArray, dweights: FloatArray, dbiases: FloatArray | None, *, dinputs_too: bool) -> None:
         """Route dy (OH/ph, F, OW/pw·N) to the outputs that won, and write the gradients of weights and biases.
 
         ``input_gradient`` may follow if ``dinputs_too``.
         """
         ph, pw = self._form.phases
-        dmatrix: FloatArray | float = 0.0
+        dmatrix = np.zeros((self._weights_shape[0], math.prod(self._weights_shape[1:])), self._y.dtype)
         if dbiases is not None:
             dbiases[...] = 0
         for tile in self._tiles:

@@ -22,8 +22,8 @@ def leaky_relu(x: FloatArray, alpha: float, out: FloatArray, spare: FloatArray) 
 def leaky_relu_gradient(dy: FloatArray, positive: NDArray[np.bool_], alpha: float, out: FloatArray) -> FloatArray:
     """Write dy where y was positive and alpha·dy elsewhere; arithmetic, as selecting by a mask takes ten times as long.
 
-    ``out`` becomes the slope first, positive · (1 - alpha) + alpha, so it must not be dy. Where y was positive the slope
-    is exactly 1, as adding alpha undoes the rounding of 1 - alpha.
+    ``out`` becomes the slope first, positive · (1 - alpha) + alpha, so it must not be dy. Where y was positive the
+    slope is exactly 1, as adding alpha undoes the rounding of 1 - alpha.
     """
     slope = dy.dtype.type(alpha)
     out[...] = positive

@@ -57,7 +57,6 @@ class Workspace(Protocol):
     def scratch(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """An array that anybody may overwrite as soon as the present call returns."""
 
-
     def prepared(self, key: Hashable, make: Callable[[], Prepared]) -> Prepared:
         """What ``make`` returned for this key: arrays, and views of them, that are worth laying out once."""
 

@@ -19,4 +19,3 @@ def unpadded(x: FloatArray, geometry: Geometry) -> FloatArray:
     """See the part of a padded array that is no padding."""
     rows, columns = geometry.rows, geometry.columns
     return x[rows.before : rows.before + rows.size, :, columns.before : columns.before + columns.size]
-

@@ -16,7 +16,7 @@ each. Comparing x with its maximum instead would send the gradient to every tie,
 everywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def along_columns(x: FloatArray, geometry: Geometry) -> list[FloatArray]:
     return [x[:, :, v : v + (axis.outputs - 1) * axis.stride + 1 : axis.stride] for v in range(axis.window)]
 
 
-def tournament(candidates: Sequence[FloatArray], out: FloatArray, beaten: BoolArray | None) -> None:
+def tournament(candidates: Iterable[FloatArray], out: FloatArray, beaten: BoolArray | None) -> None:
     """Write the greatest candidate to ``out`` (it may be the first) and where each other one beat all before it."""
     best, *challengers = candidates
     if not challengers:
@@ -53,7 +53,9 @@ def tournament(candidates: Sequence[FloatArray], out: FloatArray, beaten: BoolAr
         best = np.maximum(challenger, best, out=out)
 
 
-def route(dy: FloatArray, beaten: BoolArray, targets: Sequence[FloatArray], *, add: bool, workspace: Workspace) -> None:
+def route(
+    dy: FloatArray, beaten: BoolArray, targets: Sequence[FloatArray] | FloatArray, *, add: bool, workspace: Workspace
+) -> None:
     """Hand each window's gradient to the candidate that won it, by writing (or ``add``-ing) to the ``targets``."""
     rest, routed = targets[0], targets[0]
     if add:

@@ -77,7 +77,7 @@ class Layer:
         input_shape: Shape,
         *,
         dtype: DTypeLike = np.float32,
-        generator: np.random.Generator | int | None = None,
+        generator: "np.random.Generator | int | None" = None,
         values: FloatArray | None = None,
         gradients: FloatArray | None = None,
     ) -> Shape:

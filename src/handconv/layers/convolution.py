@@ -121,9 +121,7 @@ class Conv2D(Weighted):
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         return self.input_gradient(dvalues)
 
-    def run(
-        self, x: FloatArray, pool_size: Pair = (1, 1), alpha: float | None = None, *, remember: bool
-    ) -> FloatArray:
+    def run(self, x: FloatArray, pool_size: Pair = (1, 1), alpha: float | None = None, *, remember: bool) -> FloatArray:
         """Convolve, keep the best of each pooling window, add the biases, rectify: (N, C, H, W) -> (N, F, OH, OW)."""
         memory, batch = memory_view(x), x.shape[0]
         form = RowForm(self.geometry, pool_size)
@@ -144,7 +142,8 @@ class Conv2D(Weighted):
 
     def input_gradient(self, dvalues: FloatArray) -> FloatArray:
         """Go on to the inputs: (N, C, H, W)."""
-        assert self._kernel is not None and self.input_shape is not None
+        assert self._kernel is not None
+        assert self.input_shape is not None
         dx = self.workspace.keep("dinputs", memory_shape((len(dvalues), *self.input_shape)), self.dtype)
         self._kernel.input_gradient(self.weights, dx)
         return public_view(dx)

@@ -191,9 +191,7 @@ class Engine:
             self.board.totals[lane] = totals
         return lanes
 
-    def _run_shard(
-        self, indices: NDArray[np.intp], batch_size: int, place: tuple[int, int, int]
-    ) -> tuple[float, int]:
+    def _run_shard(self, indices: NDArray[np.intp], batch_size: int, place: tuple[int, int, int]) -> tuple[float, int]:
         """Compute the gradient of one shard's share of the mean loss; its loss, and how many answers were right."""
         network, loss, logits = self.task.network, self.task.loss, self.task.logits
         network.streams.enter(self._random, Purpose.DROPOUT, *place)

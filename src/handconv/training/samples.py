@@ -129,7 +129,7 @@ def checked_weights(
     return weights
 
 
-def split(samples: Samples, share: float, generator: np.random.Generator) -> tuple[Samples, Samples]:
+def split(samples: Samples, share: float, generator: "np.random.Generator") -> tuple[Samples, Samples]:
     """Draw a share of each class for validation: (the rest, the share). Nothing is copied."""
     if not 0 < share < 1:
         raise ValueError(f"validation_split is the share held back, above 0 and below 1; got {share!r}.")
