@@ -34,6 +34,7 @@ from numpy.typing import DTypeLike
 from handconv.kernels.geometry import Geometry, Pair
 from handconv.kernels.memory import FloatArray, Workspace
 from handconv.kernels.padding import padded
+from handconv.kernels.products import banded_matmul
 
 #: Bytes of intermediate results that are made, and used up, at a time.
 TILE = 700_000
@@ -148,7 +149,7 @@ class InputGradient:
         dx[self._height :] = 0
         for here, parts, products in self._tiles:
             for lines, windows, out in products:
-                np.matmul(flipped[..., lines], windows, out=out)  # (C, KH·F) @ (KH·F, cells)
+                banded_matmul(flipped[..., lines], windows, out)  # (C, KH·F) @ (KH·F, cells)
             total, *others = parts.reshape(self._kernel_width, math.prod(parts.shape[1:]))
             for v, other in enumerate(others, 1):
                 total[v * self._batch :] += other[: -v * self._batch]

@@ -24,6 +24,7 @@ from handconv.kernels.convolution import InputGradient, RowForm, as_matrix, as_w
 from handconv.kernels.elementwise import leaky_relu, leaky_relu_gradient
 from handconv.kernels.memory import FloatArray, Workspace
 from handconv.kernels.pooling import BoolArray, route, tournament
+from handconv.kernels.products import banded_matmul, summed_outer_product
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class FusedConvolution:
         (ph, pw), matrix = self._form.phases, as_matrix(weights)
         for tile in self._tiles:
             z, y = tile.z, tile.y
-            np.matmul(matrix, tile.windows, out=z)
+            banded_matmul(matrix, tile.windows, z)
             if ph * pw > 1:
                 tournament(z, z[0], tile.by_column if remember else None)
                 tournament(z[0], y, tile.by_row if remember else None)
@@ -145,8 +146,7 @@ class FusedConvolution:
                 dz = tile.z
                 route(best, tile.by_row, dz[0], add=False, workspace=self._workspace)
                 route(dz[0], tile.by_column, dz, add=False, workspace=self._workspace)
-            products = np.matmul(dz, tile.windows.swapaxes(-1, -2))  # one for each output row
-            dmatrix += np.add.reduce(products.reshape(-1, *products.shape[3:]), axis=0)
+            dmatrix += summed_outer_product(dz, tile.windows)
             if dinputs_too:
                 for column, phases in enumerate(self._input_gradient.places):
                     for phase, place in enumerate(phases):

@@ -28,7 +28,7 @@ from handconv.training.samples import Samples
 
 LANES = 8
 _LINE = 16  # numbers of 4 bytes in a cache line
-_CACHE = 1_500_000  # bytes that the largest output of a shard may take
+_CACHE = 6_000_000  # bytes that the largest output of a shard may take
 
 Allocate = Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]
 
