@@ -46,8 +46,10 @@ def summed_outer_product(left: FloatArray, right: FloatArray) -> FloatArray:
     """Sum left @ rightᵀ over the stack: (…, M, N), (…, K, N) -> (M, K)."""
     rows, columns = left.shape[-2], right.shape[-2]
     if rows * columns < _LARGE:
-        products = np.matmul(left, right.swapaxes(-1, -2))
-        return np.add.reduce(products.reshape(-1, rows, columns), axis=0)
+        products: FloatArray = np.matmul(left, right.swapaxes(-1, -2))
+        total: FloatArray = np.add.reduce(products.reshape(-1, rows, columns), axis=0)
+        return total
     products = np.empty((*right.shape[:-1], rows), right.dtype)
     banded_matmul(right, np.ascontiguousarray(left.swapaxes(-1, -2)), products)
-    return np.add.reduce(products.reshape(-1, columns, rows), axis=0).T
+    total = np.add.reduce(products.reshape(-1, columns, rows), axis=0)
+    return total.T
