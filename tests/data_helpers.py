@@ -1,6 +1,7 @@
 """What the tests of data sources share: files, a web server that misbehaves on command, a stand-in for kagglehub."""
 
 import gzip
+import socket
 import sys
 import threading
 from collections import defaultdict, deque
@@ -106,6 +107,14 @@ class Web:
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
+
+    def reachable(self) -> bool:
+        """Whether this machine can talk to itself."""
+        try:
+            socket.create_connection(self._server.server_address[:2], timeout=5).close()
+        except OSError:
+            return False
+        return True
 
     def hold(self, known: KnownSet, arrays: Arrays, folder: str) -> str:
         """Serve the four files of a set from a folder; give its address, as a mirror."""

@@ -71,11 +71,11 @@ def test_the_kernels_of_the_ablation_learn_the_same_task() -> None:
     job = Job(samples=64, batch_size=64)
     for mode in ("im2col", "rows", "fused"):
         racer = referee.Racer(Entry(mode, "steps", mode), job)
-        for turn in range(8):
+        for turn in range(40):
             racer.run(turn)
         racer.close()
         assert racer.result.status == "ok"
-        assert racer.result.facts["loss"] < 2.3
+        assert racer.result.facts["loss"] < 2
 
 
 def test_the_rows_are_those_of_the_bar() -> None:

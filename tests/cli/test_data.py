@@ -39,6 +39,18 @@ def test_a_wrong_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert "auto, kaggle, mirror, offline" in capsys.readouterr().err
 
 
+def test_a_cache_that_cannot_be_written_is_named(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HANDCONV_CACHE", str(tmp_path / "file"))
+    assert main(["data", "download", "mnist", "--data-dir", str(data_dir)]) == 1
+    output = capsys.readouterr()
+    assert "Set HANDCONV_CACHE to a folder that can be written." in output.err
+    assert output.err.splitlines()[-1] == f"handconv: mnist could not be put into {tmp_path / 'file'}."
+    assert output.out == ""
+
+
 def test_the_real_mnist_into_the_cache(data_dir: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "download", "mnist", "--data-dir", str(data_dir)]) == 0
     assert main(["data", "verify", "mnist"]) == 0

@@ -32,6 +32,13 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
     assert "--json" in text
 
 
+def test_help_is_also_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "predict"]) == 0
+    assert capsys.readouterr().out.startswith("usage: handconv predict")
+    assert main(["help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: handconv [OPTIONS]")
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"handconv {__version__}\n"
@@ -42,6 +49,8 @@ MISTAKES = [
     ("--epoch 3", 2, "Did you mean --epochs?"),
     ("train --no-plya", 2, "Did you mean --no-play?"),
     ("train extra", 2, "extra"),
+    ("--json evaluate m.npz", 2, "the command comes first: handconv evaluate"),
+    ("--row 3 predict", 2, "the command comes first: handconv predict"),
     ("train --epochs", 2, "--epochs"),
     ("train --epochs many", 2, "whole number of at least 1"),
     ("train --epochs 0", 2, "whole number of at least 1"),
@@ -72,6 +81,8 @@ MISTAKES = [
     ("data download fashion-mnist --source offline", 1, "could not be had"),
     ("data remove", 2, "needs a name"),
     ("data list mnist", 2, "no name"),
+    ("predict nowhere.png", 1, "nowhere.png: No such file or directory. Check its name"),
+    ("predict .", 1, "Is a directory. Name a file in it."),
 ]
 
 

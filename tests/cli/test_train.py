@@ -158,7 +158,7 @@ def test_images_too_small_for_the_network_are_told(
 
 def test_a_run_that_diverges_says_so(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*QUICK, "--learning-rate", "1e30"]) == 1
-    _, error = capsys.readouterr().err.splitlines()  # no warnings of NumPy between notice and error
+    _, _, error = capsys.readouterr().err.splitlines()  # no warnings of NumPy between notices and error
     assert "diverged" in error
 
 

@@ -162,6 +162,16 @@ def test_a_cache_that_cannot_be_written_costs_only_the_cache(
     assert dataset.notices[0].startswith("not cached: Not a directory. Set HANDCONV_CACHE")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_a_cache_for_several_users_is_written_for_all_of_them(tiny: KnownSet, arrays: Arrays) -> None:
+    before = os.umask(0o022)
+    try:
+        cache.store(tiny, arrays, "a test")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (cache.folder() / "tiny").iterdir()} == {0o644}
+
+
 def test_what_killed_runs_left_is_swept_away_when_it_is_old(tiny: KnownSet, arrays: Arrays) -> None:
     cache.store(tiny, arrays, "a test")
     old, young = (cache.folder() / "tiny" / f"x_train.npy{age}.unfinished" for age in ("old", "young"))

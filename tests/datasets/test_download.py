@@ -120,11 +120,10 @@ def test_an_error_status_is_final(web: Web, code: int, text: str) -> None:
     assert len(web.requests) == 1
 
 
-def test_a_closed_port_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+def test_a_closed_port_is_named(web: Web) -> None:
+    web.close()
     with pytest.raises(SourceError, match="refused"):
-        download(f"http://127.0.0.1:{port}/file", max_bytes=1, patience=HASTE)
+        get(web)
 
 
 def test_a_name_that_cannot_be_resolved_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,10 +80,10 @@ class TestFigures:
         assert history["accuracy"] == pytest.approx([figures["accuracy"]])
         assert history["penalty"] == pytest.approx([penalty], rel=1e-9)
 
-    def test_the_learning_rate_is_that_of_the_next_step(self) -> None:
+    def test_the_learning_rate_is_the_mean_of_those_of_the_epochs_steps(self) -> None:
         schedule = hc.schedules.InverseTimeDecay(0.1, decay=1.0)
         history = model().fit(*blobs(), epochs=2, batch_size=60, optimizer=hc.Adam(schedule))
-        assert history["learning_rate"] == pytest.approx([0.1 / 3, 0.1 / 5])
+        assert history["learning_rate"] == pytest.approx([(0.1 + 0.1 / 2) / 2, (0.1 / 3 + 0.1 / 4) / 2])
 
     def test_images_per_second_follow_from_the_seconds(self) -> None:
         history = model().fit(*blobs(), epochs=2)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from handconv import __version__
 from handconv.cli import data, evaluate, gradcheck, play, predict, summary, train
-from handconv.cli._command import Command
+from handconv.cli._command import Command, Parser
 from handconv.cli._errors import UsageError, guarded
 from handconv.cli._output import Output, forgive_characters, open_closed_streams
 from handconv.cli._settings import nearest
@@ -57,6 +57,8 @@ def _run(arguments: list[str]) -> int:
     """Find the command, read its arguments, do it."""
     while arguments and arguments[0] == "--debug":
         arguments = arguments[1:]
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [*arguments[1:], "--help"]
     if arguments and arguments[0] in ("-h", "--help", "help"):
         commands = "\n".join(f"  {command.name:10} {command.summary}" for command in _COMMANDS.values())
         print(_OVERVIEW.format(commands=commands), end="")
@@ -76,8 +78,16 @@ def _run(arguments: list[str]) -> int:
     parser = command.parser(prog)
     values, unknown = parser.parse_known_intermixed_args(arguments)
     if unknown:
-        options = [option for action in parser._actions for option in action.option_strings]
-        word = unknown[0].partition("=")[0]
-        what = "option" if word.startswith("-") else "argument"
-        raise UsageError(f"{prog} has no {what} {word!r}.{nearest(word, options, f'See {prog} --help.')}")
+        raise UsageError(_not_known(unknown, parser))
     return command.run(values, Output(json_lines=values.json))
+
+
+def _not_known(unknown: list[str], parser: Parser) -> str:
+    """Say what is wrong with words that a parser left over."""
+    late = [word for word in unknown if word in _COMMANDS]
+    if late and parser.prog == "handconv":
+        return f"the command comes first: handconv {late[0]}, then its options."
+    word = unknown[0].partition("=")[0]
+    what = "option" if word.startswith("-") else "argument"
+    options = [option for action in parser._actions for option in action.option_strings]
+    return f"{parser.prog} has no {what} {word!r}.{nearest(word, options, f'See {parser.prog} --help.')}"

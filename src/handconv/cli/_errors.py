@@ -50,7 +50,7 @@ def guarded(work: Callable[[], int], *, debug: bool) -> int:
     except UsageError as error:
         return _end(WRONG_USAGE, str(error), debug=debug)
     except Exception as error:  # noqa: BLE001 - whatever it is, a user gets a sentence and not a traceback
-        return _end(FAILED, _sentence(error), debug=debug)
+        return _end(FAILED, sentence(error), debug=debug)
 
 
 def _end(status: int, line: str, *, debug: bool) -> int:
@@ -68,7 +68,7 @@ def _end(status: int, line: str, *, debug: bool) -> int:
     return status
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, OSError) and not isinstance(error, HandconvError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""

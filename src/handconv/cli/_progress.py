@@ -1,7 +1,7 @@
 """Progress on stderr: a live bar where it is a terminal and rich is installed, plain lines otherwise."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ _FIGURES = (
     *("learning_rate", "train_seconds", "images_per_second"),
 )
 _LINE_EVERY = 5.0  # seconds between two plain lines of a download
+_LEAST_BAR, _WIDEST_BAR = 4, 24  # characters
 
 
 class TrainingProgress(Callback):
@@ -30,14 +31,16 @@ class TrainingProgress(Callback):
         if self._rich is None:
             return
         if self._bar is None:
-            self._bar = _Bar("{task.description}", "{task.fields[figures]}")
+            self._bar = _Bar()
         later = (progress.epochs - progress.epoch) * progress.samples / max(progress.images_per_second, 1e-9)
         self._bar.update(
             f"epoch {progress.epoch}/{progress.epochs}",
             progress.samples_done,
             progress.samples,
-            f"loss {progress.loss:.4f}  accuracy {100 * progress.accuracy:.2f} %  "
-            f"{progress.images_per_second:,.0f} images/s  {_clock(progress.seconds_left + later)} left ",
+            f"loss {progress.loss:.4f}",
+            f"accuracy {100 * progress.accuracy:.2f} %",
+            f"{_clock(progress.seconds_left + later)} left",
+            f"{progress.images_per_second:,.0f} images/s",
         )
 
     def on_epoch_end(self, run: Run, figures: Mapping[str, float]) -> None:
@@ -80,7 +83,7 @@ class DownloadProgress:
         size = f"{done / unit:.1f}{whole} {name_of_unit}"
         if self._rich is not None:
             if self._bar is None:
-                self._bar = _Bar("{task.description}", "{task.fields[figures]}")
+                self._bar = _Bar()
             self._bar.update(name, done, total, size)
             return
         now = time.monotonic()
@@ -107,15 +110,18 @@ class DownloadProgress:
 class _Bar:
     """A bar of rich on stderr that goes away when it is done; drawn when it is told to, not by a thread."""
 
-    def __init__(self, before: str, after: str) -> None:
+    def __init__(self) -> None:
         progress, console = optional("rich.progress"), optional("rich.console")
         assert progress is not None
         assert console is not None
+        before, after = (
+            progress.TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[figures]")
+        )
+        self._bar = progress.BarColumn()
+        self._console = console.Console(stderr=True)
         self._progress: Any = progress.Progress(
-            progress.TextColumn(before, markup=False),
-            progress.BarColumn(bar_width=24),
-            progress.TextColumn(after, markup=False),
-            console=console.Console(stderr=True),
+            *(before, self._bar, after),
+            console=self._console,
             transient=True,
             auto_refresh=False,
             redirect_stdout=False,
@@ -125,18 +131,32 @@ class _Bar:
         self._progress.start()
         self._drawn = 0.0
 
-    def update(self, description: str, done: int, total: int | None, figures: str) -> None:
-        """Draw it, at most ten times a second."""
+    def update(self, description: str, done: int, total: int | None, *figures: str) -> None:
+        """Draw it, at most ten times a second; in a narrow terminal, without the last of the figures."""
         now = time.monotonic()
         if now - self._drawn > 0.09 or done == total:
             self._drawn = now
+            self._bar.bar_width, text = _fitted(figures, self._console.width - len(description) - 2)
             self._progress.update(
-                self._task, description=description, completed=done, total=total, figures=figures, refresh=True
+                self._task, description=description, completed=done, total=total, figures=text, refresh=True
             )
 
     def stop(self) -> None:
         """Take it away."""
         self._progress.stop()
+
+
+def _fitted(figures: Sequence[str], room: int) -> tuple[int, str]:
+    """Divide the room between the bar and as many figures as it takes; the last are the first to go.
+
+    Example:
+        >>> _fitted(("loss 0.1234", "0:07 left"), 60), _fitted(("loss 0.1234", "0:07 left"), 20)
+        ((24, 'loss 0.1234  0:07 left'), (9, 'loss 0.1234'))
+    """
+    shown = list(figures)
+    while len(text := "  ".join(shown)) > room - _LEAST_BAR and len(shown) > 1:
+        shown.pop()
+    return min(max(room - len(text), _LEAST_BAR), _WIDEST_BAR), text
 
 
 def _clock(seconds: float) -> str:

@@ -1,31 +1,18 @@
-"""Tables: drawn by rich on a terminal, plain aligned text everywhere else."""
+"""Tables: text aligned with spaces, never cut, so that they can be read in any width and by any program."""
 
 from collections.abc import Sequence
 
-from handconv.cli._output import Output, optional
+from handconv.cli._output import Output
 
 
 def show_table(
     output: Output, title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
 ) -> None:
     """Print a table; the first ``left`` columns are text, the others numbers."""
-    if output.json:
-        return
-    tables, consoles = (
-        (optional(f"rich.{name}") for name in ("table", "console")) if output.on_terminal else (None, None)
-    )
-    if tables is None or consoles is None:
-        output.show(plain_table(title, head, rows, left=left))
-        return
-    table = tables.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place < left else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    console = consoles.Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(title, style="bold")
-    console.print(table)
-    output.show()
+    lines = plain_table(title, head, rows, left=left).splitlines()
+    if output.colours:
+        lines[:2] = (f"\x1b[1m{line}\x1b[0m" for line in lines[:2])
+    output.show("\n".join([*lines, ""]))
 
 
 def plain_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -37,7 +24,6 @@ def plain_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], 
         class  images
         0         980
         1       1,135
-        <BLANKLINE>
     """
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [
@@ -47,4 +33,4 @@ def plain_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], 
         ).rstrip()
         for row in (head, *rows)
     ]
-    return "\n".join([title, *lines, ""])
+    return "\n".join([title, *lines])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
-from handconv.cli._errors import DONE, FAILED, UsageError
+from handconv.cli._errors import DONE, FAILED, UsageError, sentence
 from handconv.cli._models import HELP, class_names, known_dataset, open_model
 from handconv.cli._output import Output
 from handconv.cli._quiz import shares, show_row
@@ -71,8 +71,8 @@ def _predict(model: Sequential, path: str, output: Output) -> bool:
     try:
         image = _read(model, path)
     except (DataError, OSError) as error:
-        why = str(error) if isinstance(error, DataError) else f"{path}: {error.strerror or error}."
-        output.notice(why)
+        why = sentence(error)
+        output.notice(f"handconv: {why}")
         output.record({"event": "error", "file": path, "error": why})
         return False
     found = answer(model, image)

@@ -1,6 +1,7 @@
 """``handconv train``, and ``handconv`` alone: get the data, train the reference network, test it, then the quiz."""
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -141,8 +142,10 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     height, width = dataset.x_train.shape[2:]
     output.notice(
         f"{dataset.name}: {len(dataset.x_train):,} images to train on, {len(dataset.x_test):,} to test on, "
-        f"{height}x{width} pixels, {len(dataset.class_names)} classes; "
-        f"{model.parameters.size:,} parameters, seed {settings.seed}"
+        f"{height}x{width} pixels"
+    )
+    output.notice(
+        f"network: {model.parameters.size:,} parameters, {len(dataset.class_names)} classes, seed {settings.seed}"
     )
     model.info = {
         "dataset": dataset.name if dataset.name in NAMES else str(Path(dataset.name).resolve()),
@@ -200,9 +203,14 @@ def _check_save(path: str | None) -> None:
     target = Path(path)
     if target.suffix != ".npz":
         raise UsageError(f"--save must be a file name that ends in .npz, got {path!r}.")
-    if target.is_dir() or not target.parent.is_dir():
-        what = "is a folder" if target.is_dir() else f"is in {target.parent}, which is no folder"
-        raise UsageError(f"--save must be a file in a folder that exists, but {path!r} {what}.")
+    folder = target.parent
+    for wrong, what in (
+        (target.is_dir(), "is a folder"),
+        (not folder.is_dir(), f"is in {folder}, which is no folder"),
+        (not os.access(folder, os.W_OK), f"is in {folder}, which cannot be written"),
+    ):
+        if wrong:
+            raise UsageError(f"--save must be a file in a folder that exists, but {path!r} {what}.")
 
 
 COMMAND = Command(

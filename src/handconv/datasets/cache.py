@@ -13,8 +13,8 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -132,11 +132,11 @@ def store(known: KnownSet, arrays: Arrays, source: str, stamps: Stamps = ()) -> 
     contents: dict[str, bytes | NDArray[np.uint8]] = {_ORIGIN: origin}
     if _faults(known):
         contents |= {f"{part}.npy": array for part, array in arrays.items()}
-    unfinished: dict[str, str] = {}
+    unfinished: dict[str, Path] = {}
     try:
         for name, content in contents.items():
-            with tempfile.NamedTemporaryFile(dir=target, prefix=name, suffix=_UNFINISHED, delete=False) as file:
-                unfinished[name] = file.name
+            unfinished[name] = target / f"{name}.{uuid.uuid4().hex}{_UNFINISHED}"
+            with unfinished[name].open("xb") as file:
                 if isinstance(content, bytes):
                     file.write(content)
                 else:
@@ -144,10 +144,10 @@ def store(known: KnownSet, arrays: Arrays, source: str, stamps: Stamps = ()) -> 
                 file.flush()
                 os.fsync(file.fileno())
         for name, temporary in unfinished.items():
-            Path(temporary).replace(target / name)
+            temporary.replace(target / name)
     except BaseException:
         for temporary in unfinished.values():
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         with suppress(OSError):
             target.rmdir()  # only if it is empty
         raise

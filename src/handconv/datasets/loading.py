@@ -89,7 +89,7 @@ def fetch(
         raise ValueError(f"The data sets that can be fetched are {', '.join(KNOWN)}, got {name!r}.")
     dataset = Search(KNOWN[name], progress=progress, report=report).run(source, data_dir)
     if cache.open_arrays(KNOWN[name]) is None:
-        raise SourceError("\n".join(dataset.notices))
+        raise SourceError("\n".join([*dataset.notices, f"{dataset.name} could not be put into {cache.folder()}."]))
     return dataset
 
 

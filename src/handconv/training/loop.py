@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.errors import TrainingInterrupted
+from handconv.schedules import Schedule
 from handconv.training import blas, checkpoints
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.engine import LANES, Alone, Board, Engine, Task, shard_size
@@ -184,10 +185,19 @@ def _train_epoch(run: Run, team: Team) -> dict[str, float]:
         "data_loss": data_loss,
         "penalty": penalty,
         "accuracy": hits,
-        "learning_rate": run.optimizer.current_learning_rate,
+        "learning_rate": _mean_learning_rate(run),
         "train_seconds": run.seconds,
         "images_per_second": count / run.seconds,
     }
+
+
+def _mean_learning_rate(run: Run) -> float:
+    """The mean over the steps of the epoch that is done."""
+    optimizer, rate = run.optimizer, run.optimizer.learning_rate
+    if not isinstance(rate, Schedule):
+        return rate
+    steps = range(optimizer.iterations - run.steps_per_epoch, optimizer.iterations)
+    return sum(rate(step, optimizer.total_steps) for step in steps) / len(steps)
 
 
 def _report(run: Run, sums: NDArray[np.float64], seconds: float) -> None:
