@@ -24,6 +24,11 @@ settings.load_profile("ci")  # --hypothesis-profile=thorough overrides it
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the tests go on that can go on for as long as one likes."""
+    parser.addoption("--kill-rounds", type=int, default=3, help="how often tests/training/test_killed.py kills a run")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the user's real caches out of the tests, and the tests out of them."""

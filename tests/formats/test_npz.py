@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import stat
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,6 +144,17 @@ class TestSaving:
         with pytest.raises(KeyboardInterrupt):
             npz.write_atomically(tmp_path / "new.npz", interrupt)
         assert not list(tmp_path.iterdir())
+
+    def test_what_a_killed_writer_left_is_removed_an_hour_later(self, saved: Path) -> None:
+        fresh, old = (saved.with_name(f".model.npz.{name}.tmp") for name in ("fresh", "old"))
+        other = saved.with_name(".other.npz.old.tmp")
+        for file in fresh, old, other:
+            file.write_bytes(b"half of it")
+        hour_ago = time.time() - 3601
+        for file in old, other:
+            os.utime(file, (hour_ago, hour_ago))
+        model().save(saved)
+        assert sorted(entry.name for entry in saved.parent.iterdir()) == [fresh.name, other.name, "model.npz"]
 
     def test_a_whole_file_replaces_the_old_one(self, saved: Path) -> None:
         changed = model()

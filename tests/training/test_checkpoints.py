@@ -196,7 +196,7 @@ class TestFiles:
         assert all(0 < step < 3 for _, step in saved)
         assert_same(whole, fit(2))
 
-    def test_a_failing_write_leaves_the_one_before(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_failing_write_leaves_the_last_one(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fit(1, Checkpoint(path))
 
         def full(*_: Any) -> None:
@@ -206,9 +206,15 @@ class TestFiles:
         with pytest.raises(OSError, match="No space left"):
             fit(2, Checkpoint(path), resume=path)
         monkeypatch.undo()
+        assert sorted(file.name for file in path.parent.iterdir()) == ["run.best.npz", "run.npz"]
+        assert_same(fit(2, resume=path), fit(2))
+
+    def test_a_missing_one_gives_way_to_the_one_before(self, path: Path) -> None:
+        fit(2, Checkpoint(path))
+        path.unlink()
         with pytest.warns(UserWarning, match=r"is missing; going on from the one before it"):
-            resumed = fit(2, resume=path)
-        assert_same(resumed, fit(2))
+            resumed = fit(3, resume=path)
+        assert_same(resumed, fit(3))
 
     def test_a_damaged_one_gives_way_to_the_one_before(self, path: Path) -> None:
         fit(2, Checkpoint(path))

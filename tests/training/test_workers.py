@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -233,9 +234,9 @@ class TestAWorkersLife:
         assert answers == [("ready", (0, 0)), ("done", (3, 3)), ("done", (5, 3))]
 
     def test_it_ends_with_its_parent(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        parents = iter([1, 1, 1, 2])
+        answers = iter([False, False, True])
         monkeypatch.setattr(workers, "PARENT_EVERY", 1e-3)
-        monkeypatch.setattr(os, "getppid", lambda: next(parents))
+        monkeypatch.setattr(workers, "orphaned", lambda: next(answers))
         assert self.work(task()) == [("ready", (0, 0))]
 
     def test_it_tells_of_divergence(self) -> None:
@@ -250,6 +251,13 @@ class TestAWorkersLife:
         answers = self.work(task(), "nonsense order")
         assert answers[1][0] == "failed"
         assert "Traceback" in answers[1][1]
+
+    def test_its_parent_is_gone_when_it_has_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert not crew.orphaned()  # this process is nobody's worker
+        monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getppid()))
+        assert not crew.orphaned()
+        monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=-1))
+        assert crew.orphaned()
 
     def test_at_a_meeting_it_waits_for_the_others_and_ends_with_its_parent(
         self, monkeypatch: pytest.MonkeyPatch
@@ -279,9 +287,12 @@ class TestAWorkersLife:
         member.meet()  # at once
         member.meet()  # after a while
         assert other.released == 2
-        monkeypatch.setattr(os, "getppid", lambda: -1)
-        with pytest.raises(Gone):
-            member.meet()
+        answers = iter([True, False, True])
+        monkeypatch.setattr(crew, "orphaned", lambda: next(answers))
+        for _ in "before it waits", "while it waits":
+            with pytest.raises(Gone):
+                member.meet()
+        assert other.released == 3
 
 
 class TestHowMany:

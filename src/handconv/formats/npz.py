@@ -5,14 +5,17 @@ one is whole. Reading never unpickles anything, and trusts no header: sizes are 
 """
 
 import errno
+import glob
 import json
 import math
 import os
 import re
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,8 +37,14 @@ _HEADER = re.compile(
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, RuntimeError)
 
 
-def save(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
-    """Write named arrays and metadata, which must be plain JSON values."""
+def save(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, NDArray[Any]],
+    metadata: Mapping[str, Any],
+    *,
+    previous: Path | None = None,
+) -> None:
+    """Write named arrays and metadata, which must be plain JSON values; the old file becomes ``previous``."""
     text = json.dumps(metadata, indent=1, allow_nan=False)
 
     def write(file: IO[bytes]) -> None:
@@ -45,7 +54,7 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], metad
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
 
-    write_atomically(Path(path), write)
+    write_atomically(Path(path), write, previous=previous)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -82,8 +91,10 @@ def _read(archive: zipfile.ZipFile) -> tuple[Any, dict[str, NDArray[Any]]]:
     }
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def write_atomically(path: Path, write: Callable[[IO[bytes]], None], *, previous: Path | None = None) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk, and give it its name.
+
+    The old file is replaced, or renamed to ``previous``, not before the new one is whole.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -91,6 +102,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     if not path.parent.is_dir():
         what = "A file is saved into a folder that exists; this one does not. Make it first"
         raise FileNotFoundError(errno.ENOENT, what, str(path.parent))
+    _sweep(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -100,10 +112,21 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
+        if previous is not None:
+            with suppress(FileNotFoundError):  # there is no old one yet
+                path.replace(previous)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed runs left of this file; what is younger than an hour may belong to one that is still at it."""
+    for file in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if file.stat().st_mtime < time.time() - 3600:
+                file.unlink()
 
 
 def _read_metadata(archive: zipfile.ZipFile) -> bytes:

@@ -5,12 +5,11 @@ epoch and step, the sums of the epoch so far, the history, how the run was set u
 Random streams are derived from seed, epoch and step, so nothing else is needed of them.
 
 Three files are kept: the last checkpoint, the one before it (``NAME.previous.npz``), and the best by validation
-(``NAME.best.npz``). Each is written under a temporary name, flushed and renamed.
+(``NAME.best.npz``). Each is written under a temporary name, flushed and renamed; until then the old ones stay.
 """
 
 import hashlib
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Mapping
@@ -83,22 +82,21 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, run: "Run", figures: Mapping[str, float]) -> None:
         """Save the run, and keep it as the best if it is."""
-        self._save(run)
         if self.monitor in figures:
             sign = -1.0 if self.monitor.endswith("loss") else 1.0
             if sign * figures[self.monitor] >= max(sign * value for value in run.history[self.monitor]):
-                temporary = sibling(self.path, "best.tmp")
-                shutil.copyfile(self.path, temporary)
-                temporary.replace(sibling(self.path, "best"))
+                _write(run, sibling(self.path, "best"))  # first: a run killed here does the epoch once more
+        self._save(run)
 
     def _save(self, run: "Run") -> None:
-        arrays = dict(run.network.named_parameters())
-        arrays |= {f"{models.RUN}{name}": vector for name, vector in run.optimizer.state.items()}
-        description = models.describe(run.network) | {"run": _state(run)}
-        if self.path.exists():
-            self.path.replace(sibling(self.path, "previous"))
-        npz.save(self.path, arrays, description)
+        _write(run, self.path, previous=sibling(self.path, "previous"))
         self._saved_at = time.monotonic()
+
+
+def _write(run: "Run", path: Path, *, previous: Path | None = None) -> None:
+    arrays = dict(run.network.named_parameters())
+    arrays |= {f"{models.RUN}{name}": vector for name, vector in run.optimizer.state.items()}
+    npz.save(path, arrays, models.describe(run.network) | {"run": _state(run)}, previous=previous)
 
 
 def sibling(path: Path, kind: str) -> Path:

@@ -1,6 +1,7 @@
 """What worker processes share: memory that all of them see, and a place to meet."""
 
 import ctypes
+import multiprocessing
 import os
 from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Semaphore
@@ -12,6 +13,12 @@ from numpy.typing import DTypeLike, NDArray
 _LINE = 64  # bytes of a cache line
 _SPINS = 3000  # tries at a meeting before a member goes to sleep, about half a millisecond
 PARENT_EVERY = 0.5  # seconds between two looks whether the parent is still there
+
+
+def orphaned() -> bool:
+    """Whether the process that started this one as a worker is gone, perhaps before this one knew its own number."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and os.getppid() != parent.pid
 
 
 class SharedArray:
@@ -53,13 +60,14 @@ class Member:
 
     def __init__(self, rank: int, meeting: Meeting) -> None:
         self.rank, self.size = rank, len(meeting.doors[0])
-        self._parent = os.getppid()
         self._turns = [
             (doors[rank], [door for other, door in enumerate(doors) if other != rank]) for doors in meeting.doors
         ]
 
     def meet(self) -> None:
         """Return once all members have come here; end the process if the parent is gone."""
+        if orphaned():
+            os._exit(1)
         own, others = self._turns[0]
         self._turns.reverse()
         for door in others:
@@ -72,5 +80,5 @@ class Member:
             if door.acquire(False):
                 return
         while not door.acquire(True, PARENT_EVERY):
-            if os.getppid() != self._parent:
+            if orphaned():
                 os._exit(1)

@@ -20,7 +20,6 @@ import copy
 import dataclasses
 import multiprocessing
 import multiprocessing.connection
-import os
 import signal
 import sys
 import threading
@@ -39,7 +38,7 @@ from numpy.typing import NDArray
 from handconv.errors import DivergenceError, WorkerError
 from handconv.network import Network
 from handconv.training import blas
-from handconv.training.crew import PARENT_EVERY, Meeting, Member, SharedArray
+from handconv.training.crew import PARENT_EVERY, Meeting, Member, SharedArray, orphaned
 from handconv.training.engine import Board, Engine, Task
 
 _WATCH_EVERY = 0.05  # seconds between two looks at the board
@@ -231,7 +230,6 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
     """A worker's life: get ready, train for an epoch whenever told to, end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    parent = os.getppid()
     try:
         task, arrays = orders.task, {name: shared.array for name, shared in orders.arrays.items()}
         if orders.x is not None:
@@ -242,7 +240,7 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
         engine = Engine(task, Board(**arrays), Member(rank, orders.meeting))
         pipe.send(("ready", (task.optimizer.iterations, 0)))
         with blas.one_thread(), np.errstate(over="ignore", invalid="ignore"):
-            while os.getppid() == parent:
+            while not orphaned():
                 if pipe.poll(PARENT_EVERY):
                     done = 0
                     for steps in engine.epoch(*pipe.recv()):
