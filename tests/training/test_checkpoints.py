@@ -21,9 +21,14 @@ Y = np.arange(50) % 3
 TIMES = ("train_seconds", "images_per_second")
 
 
-def model(seed: int = 0, units: int = 8) -> hc.Sequential:
+def model(seed: int = 0, units: int = 8, more: hc.Layer | None = None) -> hc.Sequential:
     layers = [hc.Dense(units, l2=1e-3), hc.LeakyReLU(), hc.Dropout(0.3), hc.Dense(3), hc.Softmax()]
-    return hc.Sequential(layers, input_shape=(4,), seed=seed)
+    return hc.Sequential([*layers, more] if more else layers, input_shape=(4,), seed=seed)
+
+
+def wider_model() -> hc.Sequential:
+    layers = [hc.Dense(8, l2=1e-3), hc.Tanh(), hc.Dense(8), hc.Dropout(0.3), hc.Dense(3), hc.LeakyReLU(), hc.Softmax()]
+    return hc.Sequential(layers, input_shape=(4,), seed=0)
 
 
 def fit(epochs: int, *callbacks: Callback, network: hc.Sequential | None = None, **options: Any) -> hc.Sequential:
@@ -250,21 +255,28 @@ class TestAnotherRun:
     @pytest.mark.parametrize(
         ("options", "difference"),
         [
-            ({"network": model(seed=1)}, r"differs from the saved one in seed, data \(seed was 0, is 1\)"),
-            ({"batch_size": 8}, r"batch_size \(batch_size was 16, is 8\)"),
-            ({"shuffle": False}, "shuffle"),
-            ({"optimizer": hc.SGD(0.01)}, "optimizer"),
-            ({"optimizer": hc.Adam(0.02)}, "optimizer"),
-            ({"loss": hc.losses.SoftmaxCategoricalCrossentropy(0.1)}, "loss"),
-            ({"validation_split": 0.5}, "data, samples"),
-            ({"sample_weights": np.ones(50)}, "in data"),
-            ({"network": model(units=9)}, r"layers .* was \[.*…, is"),
+            ({"network": model(seed=1)}, "seed was 0, is 1; the samples are others"),
+            ({"network": model(units=9)}, "units of layer 0 was 8, is 9"),
+            ({"network": model(more=hc.Softmax())}, "layer 5 was None, is Softmax"),
+            (
+                {"network": wider_model()},
+                "layer 1 was LeakyReLU, is Tanh; layer 2 was Dropout, is Dense; .*; and 3 more",
+            ),
+            ({"batch_size": 8}, "batch_size was 16, is 8"),
+            ({"shuffle": False}, "shuffle was True, is False"),
+            ({"optimizer": hc.SGD(0.01)}, "optimizer was Adam, is SGD"),
+            ({"optimizer": hc.Adam(0.02)}, "learning_rate of optimizer was 0.01, is 0.02"),
+            ({"optimizer": hc.Adam(hc.schedules.OneCycle(0.02))}, "learning_rate of optimizer was 0.01, is OneCycle"),
+            ({"loss": hc.losses.SoftmaxCategoricalCrossentropy(0.1)}, "label_smoothing of loss was 0.0, is 0.1"),
+            ({"validation_split": 0.5}, "samples were 40, are 25"),
+            ({"sample_weights": np.ones(50)}, "the samples are others"),
         ],
     )
     def test_it_is_not_resumed(self, options: Any, difference: str, path: Path) -> None:
         fit(1, Checkpoint(path))
         with pytest.raises(
-            hc.ModelFileError, match=rf"cannot be resumed: .*{difference}.*Resume with what it was started"
+            hc.ModelFileError,
+            match=rf"cannot be resumed, as this is not the same run: {difference}\. Resume with what it was started",
         ):
             fit(2, resume=path, **options)
 
@@ -272,7 +284,7 @@ class TestAnotherRun:
         fit(1, Checkpoint(path))
         other = X.copy()
         other[0, 0] += 1
-        with pytest.raises(hc.ModelFileError, match="differs from the saved one in data"):
+        with pytest.raises(hc.ModelFileError, match="not the same run: the samples are others"):
             model().fit(other, Y, epochs=2, batch_size=16, optimizer=hc.Adam(0.01), validation_split=0.2, resume=path)
 
     def test_a_model_is_no_checkpoint(self, path: Path) -> None:

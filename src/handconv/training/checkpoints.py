@@ -12,7 +12,7 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,20 +136,14 @@ def resume(run: "Run", path: str | os.PathLike[str]) -> None:
         ModelFileError: if it is damaged, or of another network, data set, or set-up.
     """
     arrays, description = read(path)
-    saved, present = description["run"], _state(run)
-    here = models.describe(run.network)
-    differences = [
-        name
-        for name in ("layers", "input_shape", "dtype", "seed")
-        if _plain(description.get(name)) != _plain(here[name])
-    ]
-    differences += [name for name in _FIXED if _plain(saved.get(name)) != _plain(present[name])]
+    saved = description["run"]
+    was, now = (_setup(*states) for states in ((description, saved), (models.describe(run.network), _state(run))))
+    differences = list(_differences("", was, now))
     if differences:
-        name = differences[0]
-        was, now = (saved.get(name, description.get(name)), present.get(name, here.get(name)))
+        more = f"; and {len(differences) - _TOLD} more" if len(differences) > _TOLD else ""
         raise ModelFileError(
-            f"{path} cannot be resumed: this run differs from the saved one in {', '.join(differences)} "
-            f"({name} was {_short(was)}, is {_short(now)}). Resume with what it was started with, or start anew."
+            f"{path} cannot be resumed, as this is not the same run: {'; '.join(differences[:_TOLD])}{more}. "
+            "Resume with what it was started with, or start anew."
         )
     models.fill(run.network, arrays, path)
     try:
@@ -175,8 +169,37 @@ def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
         raise ModelFileError(f"{path} is damaged: its optimizer makes no sense ({error}).") from error
 
 
-#: What must be the same when a run is resumed.
-_FIXED = ("data", "samples", "batch_size", "shuffle", "loss", "optimizer")
+_TOLD = 3  # differences that are named when a run cannot be resumed
+
+
+def _setup(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be the same when a run is resumed, by the names that messages use."""
+    layers = model.get("layers")
+    places = enumerate(layers if isinstance(layers, list) else [layers])
+    setup = {f"layer {place}": layer for place, layer in places}
+    setup |= {name: model.get(name) for name in ("input_shape", "dtype", "seed")}
+    setup |= {name: state.get(name) for name in ("loss", "optimizer", "batch_size", "shuffle")}
+    setup["samples"] = (state.get("samples"), state.get("data"))
+    return {name: _plain(value) for name, value in setup.items()}
+
+
+def _differences(name: str, was: Any, now: Any) -> Iterator[str]:
+    """Say what a run was started with and now is not, one thing after the other."""
+    if was == now:
+        return
+    if name == "samples":
+        yield f"samples were {was[0]}, are {now[0]}" if was[0] != now[0] else "the samples are others"
+    elif isinstance(was, Mapping) and isinstance(now, Mapping) and _kind(was) == _kind(now):
+        for key in {**was, **now}:
+            inner = key if not name else name if key == "config" else f"{key} of {name}"
+            yield from _differences(inner, was.get(key), now.get(key))
+    else:
+        yield f"{name} was {_kind(was)}, is {_kind(now)}"
+
+
+def _kind(value: Any) -> Any:
+    """What to call a value: the name of a layer, a loss, an optimizer or a schedule, else the value itself."""
+    return value.get("class", value.get("name")) if isinstance(value, Mapping) else value
 
 
 def _state(run: "Run") -> dict[str, Any]:
@@ -233,8 +256,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
