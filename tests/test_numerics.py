@@ -79,6 +79,31 @@ def test_adam_takes_gradients_that_are_denormal_zero_or_large() -> None:
     assert parameters[3] == pytest.approx(-0.1)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("optimizer", [hc.Adam(beta_2=0.9), hc.AdamW(beta_2=0.9), hc.SGD(0.1, 0.9)], ids=repr)
+def test_where_gradients_stay_zero_no_moment_becomes_subnormal(optimizer: hc.Optimizer, dtype: type) -> None:
+    optimizer = hc.optimizers.from_config(optimizer.config())
+    parameters, gradients = np.ones(3, dtype), np.array([1e-3, -1.0, 1e15], dtype)
+    optimizer.step(parameters, gradients)
+    tiny, steps = np.finfo(dtype).tiny, 0
+    while any(vector.any() for vector in optimizer.state.values()):
+        optimizer.step(parameters, 0 * gradients)
+        steps += 1
+        for vector in optimizer.state.values():
+            assert (np.abs(vector[vector != 0]) >= tiny).all()
+    assert steps < 8000
+
+
+def test_moments_of_ordinary_gradients_are_left_alone() -> None:
+    parameters, gradients = np.zeros(2), np.array([1e-3, 1e-12])
+    adam, m, v = hc.Adam(), 0.0, 0.0
+    for _ in range(130):
+        adam.step(parameters, gradients)
+        m, v = 0.9 * m + (1 - 0.9) * gradients, 0.999 * v + (1 - 0.999) * gradients**2
+    np.testing.assert_array_equal(adam.state["m"], m)
+    np.testing.assert_array_equal(adam.state["v"], v)
+
+
 def test_a_diverging_run_of_sgd_says_where_and_what_to_do() -> None:
     # errstate: on the way there NumPy warns of overflow in softmax, the loss and the dense layer.
     x, y = normal(0, 32, 1, 8, 8, dtype=np.float32), np.arange(32) % 3

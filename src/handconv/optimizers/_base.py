@@ -17,6 +17,11 @@ Allocate = Callable[[tuple[int, ...], np.dtype[Any]], FloatArray]
 #: step on a million parameters. Smaller blocks cost more in calls than they save; the reference network is one block.
 BLOCK = 65_536
 
+#: Where gradients stay zero, running means shrink step by step until they are subnormal, and so they remain: 0.9 times
+#: the smallest float rounds to it. Processors take ten times as long for such numbers. So every so many steps what is
+#: nearly subnormal, and far too small to move any parameter, becomes zero.
+_SETTLE_EVERY, _SETTLE_BELOW = 64, 1e8
+
 _EVERYTHING = slice(None)
 
 
@@ -110,6 +115,10 @@ class Optimizer(ABC):
         rate = self.current_learning_rate
         self.iterations += 1
         self._update(parameters, gradients, part, rate)
+        if self.iterations % _SETTLE_EVERY == 0:
+            for vector in self.state.values():
+                settled = vector[part]
+                settled[np.abs(settled) < _SETTLE_BELOW * np.finfo(settled.dtype).tiny] = 0
 
     @abstractmethod
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
