@@ -15,13 +15,13 @@ from strategies import Geometry, normal
 
 def row_form(case: Geometry, phases: tuple[int, int]) -> RowForm:
     form = RowForm(geometry_of(case), phases)
-    assume(min(form.outputs) >= 1)
+    assume(min(form.pooled) >= 1)
     return form
 
 
 def by_phase(y: Array, form: RowForm) -> Array:
     """(N, F, OH, OW) -> (pw, ph, OH/ph, F, OW/pw·N), literally."""
-    (ph, pw), (rows, columns) = form.phases, form.outputs
+    (ph, pw), (rows, columns) = form.phases, form.pooled
     result = np.zeros((pw, ph, rows, y.shape[1], columns, y.shape[0]))
     for b, a, i, f, j, n in np.ndindex(*result.shape):
         result[b, a, i, f, j, n] = y[n, f, i * ph + a, j * pw + b]
@@ -34,7 +34,7 @@ phases = st.tuples(st.integers(1, 3), st.integers(1, 3))
 def windows(x: Array, case: Geometry, form: RowForm) -> Array:
     memory, (_, kernel_width) = PoisonedMemory(), case.window
     lines = form.phases[1], form.input_rows, kernel_width, case.shape[1]
-    expanded = memory.keep("expanded", (*lines, form.outputs[1], case.shape[0]), x.dtype)
+    expanded = memory.keep("expanded", (*lines, form.pooled[1], case.shape[0]), x.dtype)
     expand(np.ascontiguousarray(memory_view(x)), form, expanded, memory)
     return windows_of(expanded, form)
 
@@ -52,19 +52,18 @@ def test_forward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
 def test_backward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
     form = row_form(case, phases)
     x, weights = normal(seed, *case.shape), normal(seed + 1, *case.weights_shape)
-    back = InputGradient(form, weights.shape, case.shape[0], x.dtype)
+    dz_by_row = np.empty((phases[1], form.rows, case.filters, form.pooled[1] * case.shape[0]))
+    back = InputGradient(form, weights.shape, dz_by_row, case.shape[0])
     for again in range(2):  # the second time in memory that the first one left
         dy = np.zeros((case.shape[0], case.filters, *form.geometry.outputs))  # zero where pooling drops the output
-        kept = form.outputs[0] * phases[0], form.outputs[1] * phases[1]
+        kept = form.rows, form.pooled[1] * phases[1]
         dy[:, :, : kept[0], : kept[1]] = normal(seed + 2 + again, *dy.shape[:2], *kept)
         expected_dx, expected_dweights, _ = oracles.conv2d_backward(x, weights, dy, case.stride, case.pads)
 
         dz = by_phase(dy, form)
+        dz_by_row[...] = dz.swapaxes(1, 2).reshape(dz_by_row.shape)
         dweights = np.empty_like(weights)
         as_weights((dz @ windows(x, case, form).swapaxes(-1, -2)).sum(axis=(0, 1, 2)), dweights)
-        for column, phase in np.ndindex(dz.shape[:2]):
-            place = back.places[column][phase]
-            place[...] = dz[column, phase].reshape(place.shape)
         dx = np.full_like(np.ascontiguousarray(memory_view(x)), np.nan)
         back.compute(weights, dx)
         assert_close(dweights, expected_dweights)

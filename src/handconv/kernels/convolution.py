@@ -17,9 +17,9 @@ matrix (KW·C, OW·N). The KH rows under a window then lie one behind the other:
 
 Only KW copies of the input are made where im2col makes KH·KW.
 
-Phases: where a pooling of ph x pw follows, outputs are computed split by their position in the pooling window,
-z = (pw, ph, OH/ph, F, OW/pw·N), so that each of the candidates of the maximum is one contiguous array, and
-outputs that the pooling drops are never computed. Without pooling there is one phase.
+Phases: where a pooling of ph x pw follows, outputs are computed split by their place in the pooling window,
+z = (pw, ph, OH/ph, F, OW/pw·N), so that each candidate of the maximum is one contiguous array, and outputs that the
+pooling drops are never computed. Without pooling there is one phase.
 """
 
 import itertools
@@ -27,9 +27,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from handconv.kernels.geometry import Geometry, Pair
 from handconv.kernels.memory import FloatArray, Workspace
@@ -55,16 +55,21 @@ class RowForm:
     phases: Pair = (1, 1)
 
     @cached_property
-    def outputs(self) -> Pair:
-        """Output rows and columns of each phase: (OH // ph, OW // pw)."""
+    def pooled(self) -> Pair:
+        """Rows and columns that pooling leaves: (OH // ph, OW // pw)."""
         (height, width), (ph, pw) = self.geometry.outputs, self.phases
         return height // ph, width // pw
 
     @cached_property
+    def rows(self) -> int:
+        """The output rows OH that pooling looks at."""
+        return self.pooled[0] * self.phases[0]
+
+    @cached_property
     def input_rows(self) -> int:
-        """The padded input rows that the outputs look at, and the padding before the input at the least."""
-        rows = self.geometry.rows
-        return max(rows.before, (self.outputs[0] * self.phases[0] - 1) * rows.stride + rows.window)
+        """The padded input rows that these outputs look at."""
+        axis = self.geometry.rows
+        return (self.rows - 1) * axis.stride + axis.window
 
 
 def expand(x: FloatArray, form: RowForm, expanded: FloatArray, workspace: Workspace) -> None:
@@ -78,11 +83,11 @@ def expand(x: FloatArray, form: RowForm, expanded: FloatArray, workspace: Worksp
 
 def windows_of(expanded: FloatArray, form: RowForm) -> FloatArray:
     """See the rows under each window as one matrix: a view (pw, ph, OH/ph, KH·KW·C, OW/pw·N)."""
-    ph, rows = form.phases[0], form.geometry.rows
+    (ph, _), axis = form.phases, form.geometry.rows
     pw, _, kernel_width, channels, width, batch = expanded.shape
     phase, row, _, line, _, item = expanded.strides
-    step = row * rows.stride
-    shape = (pw, ph, form.outputs[0], rows.window * kernel_width * channels, width * batch)
+    step = row * axis.stride
+    shape = (pw, ph, form.pooled[0], axis.window * kernel_width * channels, width * batch)
     return np.ndarray(shape, expanded.dtype, expanded, 0, (phase, step, step * ph, line, item))
 
 
@@ -98,85 +103,132 @@ def as_weights(matrix: FloatArray, out: FloatArray) -> None:
 
 
 class InputGradient:
-    """The way from dz back to dx, for one size of batch: put the rows of dz into ``places``, then ``compute``.
+    """The way from dz back to dx, for one size of batch.
 
-    Where the stride leaves rows and columns out, there are zeros between those of dz, which are never written. A window
-    that reaches beyond the first or the last row of dz is a shorter matrix. What kernel column v sends to dx belongs v
-    columns further to the right. Each line of it is followed by as many zeros as the shifts may take, so that a whole
-    tile is shifted and added as one long run: NumPy needs longer for an addition whose operands are not contiguous. A
-    tile is a few rows of dx, which stay in the cache.
+    Rows: output row o and kernel row u meet at the input row o·s + u, counted with the padding. So an input row hears
+    from the kernel rows that leave the same remainder by s as it does, and the rows of dz that these bring lie one
+    behind the other: again a window of rows *is* a matrix. Input rows that hear from equally many go into one product;
+    nothing is multiplied by zeros.
+
+    Columns: phase b and kernel column v send column j of dz to the input column L·j + s·b + v, with L = s·pw. So all
+    that such a pair sends belongs to the input columns of one remainder by L, some places further to the right. Each
+    line of it is followed by as many zeros as it may be moved by, so that all lines are moved and added as one long
+    run: NumPy needs longer for an addition whose operands are not contiguous.
+
+    A tile is a few rows of dx, which stay in the cache.
 
     Args:
         form: the sizes.
         weights_shape: (F, C, KH, KW).
+        dz: (pw, OH, F, OW/pw·N), the rows in their natural order, which ``compute`` will read.
         batch: N.
-        dtype: of everything.
     """
 
-    def __init__(self, form: RowForm, weights_shape: tuple[int, ...], batch: int, dtype: DTypeLike) -> None:
-        filters, self._channels, kernel_height, self._kernel_width = weights_shape
-        (ph, pw), rows, columns = form.phases, form.geometry.rows, form.geometry.columns
-        height, width = (
-            (outputs * phases - 1) * axis.stride + 1
-            for outputs, phases, axis in zip(form.outputs, form.phases, (rows, columns), strict=True)
-        )
-        placed = np.zeros((height, filters, width, batch), dtype)
-        #: Where the rows of each phase belong: pw x ph views (OH/ph, F, OW/pw, N).
-        self.places = [
-            [
-                placed[phase * rows.stride :: ph * rows.stride, :, column * columns.stride :: pw * columns.stride]
-                for phase in range(ph)
-            ]
-            for column in range(pw)
+    def __init__(self, form: RowForm, weights_shape: tuple[int, ...], dz: FloatArray, batch: int) -> None:
+        _, self._channels, self._kernel_height, kernel_width = weights_shape
+        self._rows, self._columns = form.geometry.rows, form.geometry.columns
+        self._dz, pw = dz, form.phases[1]
+        self._period = pw * self._columns.stride
+        pairs = [(b, v, *divmod(self._columns.stride * b + v, self._period)) for b, v in np.ndindex(pw, kernel_width)]
+        #: For each remainder by L the pairs (phase, kernel column) that send to it, and how far: the nearest first.
+        self._senders = [
+            sorted((far, b, v) for b, v, far, remainder in pairs if remainder == wanted)
+            for wanted in range(self._period)
         ]
-        self._height = min(rows.size, form.input_rows - rows.before)
-        self._cells, self._columns, self._batch = width * batch, columns, batch
-        line = columns.padded * batch
-        cut = list(tiles(self._height, self._kernel_width * self._channels * line * placed.itemsize))
+        reached = (self._columns.before + self._columns.size - 1) // self._period + 1
+        width = max(reached, form.pooled[1] + max(far for _, _, far, _ in pairs))  # of a line, its zeros included
+        line = self._channels, width, batch
+        cut = list(tiles(self._rows.size, pw * kernel_width * math.prod(line) * dz.itemsize))
         most = max(here.stop - here.start for here in cut)
-        zeros = np.zeros(self._kernel_width * most * self._channels * line, dtype)
-        self._tiles: list[tuple[slice, FloatArray, list[_Product]]] = []
-        for here in cut:
-            shape = self._kernel_width, here.stop - here.start, self._channels, line
-            parts = zeros[: math.prod(shape)].reshape(shape)
-            products = _products(placed, parts[..., : self._cells], here, rows.before, kernel_height)
-            self._tiles.append((here, parts, list(products)))
+        parts, total = np.zeros((pw, kernel_width, most, *line), dz.dtype), np.empty((most, *line), dz.dtype)
+        self._tiles = [self._tile(here, parts[:, :, : here.stop - here.start], total) for here in cut]
 
     def compute(self, weights: FloatArray, dx: FloatArray) -> None:
-        """Send the placed rows back through the weights: -> dx (H, C, W, N)."""
-        flipped = weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(self._kernel_width, 1, self._channels, -1)
-        on_input = slice(self._columns.before, self._columns.before + self._columns.size)
-        dx[self._height :] = 0
-        for here, parts, products in self._tiles:
-            for lines, windows, out in products:
-                banded_matmul(flipped[..., lines], windows, out)  # (C, KH·F) @ (KH·F, cells)
-            total, *others = parts.reshape(self._kernel_width, math.prod(parts.shape[1:]))
-            for v, other in enumerate(others, 1):
-                total[v * self._batch :] += other[: -v * self._batch]
-            dx[here] = total.reshape(*parts.shape[1:3], self._columns.padded, self._batch)[:, :, on_input]
-            parts[0, ..., self._cells :] = 0  # as it was
+        """Send dz back through the weights: -> dx (H, C, W, N)."""
+        stride = self._rows.stride
+        matrices = [_reversed_matrix(weights[:, :, remainder::stride]) for remainder in range(stride)]
+        for tile in self._tiles:
+            for remainder, lines, windows, out in tile.products:
+                banded_matmul(matrices[remainder][..., lines], windows, out)  # (C, rows·F) @ (rows·F, cells)
+            here = dx[tile.rows]
+            for columns, sent, additions in tile.columns:
+                for left, right, out in additions:
+                    np.add(left, right, out=out)
+                here[:, :, columns] = sent
+            for row in tile.silent:
+                dx[row] = 0
+
+    def _tile(self, here: slice, parts: FloatArray, total: FloatArray) -> "_InputTile":
+        """Lay out all views for some rows of dx; parts (pw, KW, rows, C, width, N), total (rows, C, width, N)."""
+        pw, kernel_width, count, channels, width, batch = parts.shape
+        products, heard = [], set[int]()
+        for remainder, rows, lines, windows in self._products(here):
+            heard.update(rows)
+            place = slice(rows[0] - here.start, rows[-1] + 1 - here.start, self._rows.stride)
+            out = parts.reshape(*parts.shape[:4], width * batch)[:, :, place, :, : windows.shape[-1]]
+            products.append((remainder, lines, windows[:, None], out))
+        columns = []
+        for remainder, senders in enumerate(self._senders):
+            first = (remainder - self._columns.before) % self._period
+            skipped = (first + self._columns.before) // self._period
+            reached = len(range(first, self._columns.size, self._period))
+            senders = [(far * batch, parts[b, v].reshape(-1)) for far, b, v in senders]
+            sent, additions = _sum(senders, total[:count].reshape(-1))
+            cells = sent.reshape(total[:count].shape)[:, :, skipped : skipped + reached]
+            columns.append((slice(first, self._columns.size, self._period), cells, additions))
+        silent = tuple(row for row in range(here.start, here.stop) if row not in heard)
+        return _InputTile(here, products, columns, silent)
+
+    def _products(self, here: slice) -> Iterator[tuple[int, list[int], slice, FloatArray]]:
+        """List the products for some rows of dx: (remainder, rows, lines of the matrix, windows of dz)."""
+        axis = self._rows
+        _, height, filters, cells = self._dz.shape
+        phase, row, line, item = self._dz.strides
+        for remainder in range(axis.stride):
+            window = len(range(remainder, self._kernel_height, axis.stride))
+
+            def heard(h: int, window: int = window) -> tuple[int, int]:
+                first = (h + axis.before) // axis.stride - window + 1  # row of dz
+                return max(0, -first), min(window, height - first)
+
+            start = here.start + (remainder - axis.before - here.start) % axis.stride
+            for (begin, end), group in itertools.groupby(range(start, here.stop, axis.stride), heard):
+                rows = list(group)
+                if begin < end:
+                    first = (rows[0] + axis.before) // axis.stride - window + 1 + begin
+                    shape = (len(self._dz), len(rows), (end - begin) * filters, cells)
+                    windows = np.ndarray(shape, self._dz.dtype, self._dz, first * row, (phase, row, line, item))
+                    yield remainder, rows, slice(begin * filters, end * filters), windows
 
 
-_Product = tuple[slice, FloatArray, FloatArray]
+_Addition = tuple[FloatArray, FloatArray | np.floating[Any], FloatArray]  # left, right, out
 
 
-def _products(placed: FloatArray, out: FloatArray, here: slice, before: int, kernel_height: int) -> Iterator[_Product]:
-    """For some rows of dx list the products that make them, as (lines of the weights, windows, out).
+@dataclass(frozen=True)
+class _InputTile:
+    """Some rows of dx, and how they are made."""
 
-    Row h hears from the rows h + before - KH + 1 … h + before of dz, as far as there are any; rows that hear from as
-    many go into one product.
-    """
-    height, filters, width, batch = placed.shape
-    row, line, _, item = placed.strides
+    rows: slice
+    products: list[tuple[int, slice, FloatArray, FloatArray]]  # remainder, lines of its matrix, windows of dz, out
+    columns: list[tuple[slice, FloatArray, list[_Addition]]]  # where in dx, from where, made by which additions
+    silent: tuple[int, ...]  # rows of dx that hear from no row of dz
 
-    def heard(h: int) -> tuple[int, int]:
-        first = h + before - kernel_height + 1
-        return max(0, -first), min(kernel_height, height - first)
 
-    for (start, stop), group in itertools.groupby(range(here.start, here.stop), heard):
-        rows = list(group)
-        shape = len(rows), (stop - start) * filters, width * batch
-        first = rows[0] + before - kernel_height + 1 + start
-        windows = np.ndarray(shape, placed.dtype, placed, first * row, (row, line, item))
-        lines = slice(start * filters, stop * filters)
-        yield lines, windows, out[:, rows[0] - here.start : rows[-1] + 1 - here.start]
+def _reversed_matrix(weights: FloatArray) -> FloatArray:
+    """Lay out some rows of the kernel, the last one first: (F, C, KH, KW) -> (KW, 1, C, KH·F)."""
+    filters, channels, height, width = weights.shape
+    return weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(width, 1, channels, height * filters)
+
+
+def _sum(sent: list[tuple[int, FloatArray]], total: FloatArray) -> tuple[FloatArray, list[_Addition]]:
+    """Lay out the sum of vectors, each moved so far to the right, the first not at all: where it is, how it is made."""
+    if not sent:
+        return np.zeros_like(total), []
+    (_, so_far), *others = sent
+    additions = []
+    for far, other in others:
+        if far and so_far is not total:
+            additions.append((so_far[:far], so_far.dtype.type(0), total[:far]))
+        additions.append((so_far[far:], other[: len(other) - far], total[far:]))
+        so_far = total
+    return so_far, additions

@@ -16,17 +16,18 @@ each. Comparing x with its maximum instead would send the gradient to every tie,
 everywhere.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.kernels.geometry import Geometry
+from handconv.kernels.geometry import Axis, Geometry
 from handconv.kernels.memory import FloatArray, Workspace
 from handconv.kernels.padding import padded, unpadded
 
 BoolArray = NDArray[np.bool_]
+Masks = Sequence[BoolArray] | BoolArray  # one for each candidate but the first
 Beaten = tuple[BoolArray, BoolArray]  # along the columns, along the rows
 
 
@@ -42,34 +43,40 @@ def along_columns(x: FloatArray, geometry: Geometry) -> list[FloatArray]:
     return [x[:, :, v : v + (axis.outputs - 1) * axis.stride + 1 : axis.stride] for v in range(axis.window)]
 
 
-def tournament(candidates: Iterable[FloatArray], out: FloatArray, beaten: BoolArray | None) -> None:
+def tournament(candidates: Sequence[FloatArray], out: FloatArray, beaten: Masks | None) -> None:
     """Write the greatest candidate to ``out`` (it may be the first) and where each other one beat all before it."""
-    best, *challengers = candidates
-    if not challengers:
+    best = candidates[0]
+    if len(candidates) == 1 and out is not best:
         out[...] = best
-    for k, challenger in enumerate(challengers):
-        if beaten is not None:
-            np.greater(challenger, best, out=beaten[k])
+    if beaten is None:
+        for challenger in candidates[1:]:
+            best = np.maximum(challenger, best, out=out)
+        return
+    for challenger, won in zip(candidates[1:], beaten, strict=True):
+        np.greater(challenger, best, out=won)
         best = np.maximum(challenger, best, out=out)
 
 
-def route(
-    dy: FloatArray, beaten: BoolArray, targets: Sequence[FloatArray] | FloatArray, *, add: bool, workspace: Workspace
-) -> None:
-    """Hand each window's gradient to the candidate that won it, by writing (or ``add``-ing) to the ``targets``."""
-    rest, routed = targets[0], targets[0]
-    if add:
-        rest, routed = (workspace.scratch(name, dy.shape, dy.dtype) for name in ("rest", "routed"))
-    for k in range(len(targets) - 1, 0, -1):
-        share = routed if add else targets[k]
-        np.multiply(dy, beaten[k - 1], out=share)
-        dy = np.subtract(dy, share, out=rest)
-        if add:
-            targets[k][...] += share
-    if add:
-        targets[0][...] += dy
-    elif len(targets) == 1:
+def route(dy: FloatArray, beaten: Masks, targets: Sequence[FloatArray]) -> None:
+    """Hand each window's gradient to the candidate that won it, by writing to the ``targets``; dy may be the first."""
+    if len(targets) == 1 and targets[0] is not dy:
         targets[0][...] = dy
+    for won, target in zip(beaten[::-1], targets[:0:-1], strict=True):
+        np.multiply(dy, won, out=target)
+        dy = np.subtract(dy, target, out=targets[0])
+
+
+def _route(dy: FloatArray, beaten: BoolArray, targets: Sequence[FloatArray], axis: Axis, workspace: Workspace) -> None:
+    """Do as ``route`` does, but add to the targets where windows overlap."""
+    if not axis.overlaps:
+        route(dy, beaten, targets)
+        return
+    rest, share = (workspace.scratch(name, dy.shape, dy.dtype) for name in ("rest", "share"))
+    for won, target in zip(beaten[::-1], targets[:0:-1], strict=True):
+        np.multiply(dy, won, out=share)
+        dy = np.subtract(dy, share, out=rest)
+        target += share
+    targets[0][...] += dy
 
 
 def max_pool(
@@ -93,12 +100,11 @@ def max_pool(
 def max_pool_gradient(dy: FloatArray, beaten: Beaten, geometry: Geometry, workspace: Workspace) -> FloatArray:
     """Route (OH, C, OW, N) back to the cells that won: -> (H, C, W, N)."""
     by_column, by_row = beaten
-    rows, columns = geometry.rows, geometry.columns
     dbest = workspace.scratch("best of row", by_column.shape[1:], dy.dtype)
     dbest[...] = 0
-    route(dy, by_row, along_rows(dbest, geometry), add=rows.overlaps, workspace=workspace)
+    _route(dy, by_row, along_rows(dbest, geometry), geometry.rows, workspace)
     dx = _zeros(dy, geometry, workspace)
-    route(dbest, by_column, along_columns(dx, geometry), add=columns.overlaps, workspace=workspace)
+    _route(dbest, by_column, along_columns(dx, geometry), geometry.columns, workspace)
     return unpadded(dx, geometry)
 
 

@@ -123,15 +123,17 @@ class Conv2D(Weighted):
 
     def run(self, x: FloatArray, pool_size: Pair = (1, 1), alpha: float | None = None, *, remember: bool) -> FloatArray:
         """Convolve, keep the best of each pooling window, add the biases, rectify: (N, C, H, W) -> (N, F, OH, OW)."""
-        memory, batch = memory_view(x), x.shape[0]
-        form = RowForm(self.geometry, pool_size)
+        batch = x.shape[0]
 
         def make() -> FusedConvolution:
+            form = RowForm(self.geometry, pool_size)
             return FusedConvolution(form, self.weights.shape, batch, self.dtype, alpha, self.workspace)
 
-        self._kernel = self.workspace.prepared((form, batch, alpha), make)
-        y = self._kernel.forward(memory, self.weights, self.biases if self.use_bias else None, remember=remember)
-        return public_view(y.reshape(form.outputs[0], self.filters, form.outputs[1], batch))
+        self._kernel = self.workspace.prepared((batch, pool_size, alpha), make)
+        y = self._kernel.forward(
+            memory_view(x), self.weights, self.biases if self.use_bias else None, remember=remember
+        )
+        return public_view(y)
 
     def parameter_gradients(self, dvalues: FloatArray, *, dinputs_too: bool) -> None:
         """Go back through ``run`` to the parameters, on the way to ``input_gradient`` if that is wanted too."""
