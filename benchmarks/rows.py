@@ -205,7 +205,7 @@ def fast(data_dir: str) -> tuple[Command, ...]:
     ours = _handconv("train", "--recipe", "fast", *_from(data_dir))
     recipe = vars(TrainSettings()) | RECIPES["fast"]
     cycle = OneCycle(recipe["learning_rate"])
-    wanted = {name: recipe[name] for name in ("epochs", "batch_size", "dropout", "l2")} | vars(cycle)
+    wanted = {name: recipe[name] for name in ("epochs", "batch_size", "dropout", "l2", "label_smoothing")} | vars(cycle)
     settings = [part for name, value in wanted.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
     def peer(seed: int) -> list[str]:

@@ -160,6 +160,7 @@ def test_time_to_99_gives_the_rival_the_settings_of_the_recipe(monkeypatch: pyte
     recipe = RECIPES["fast"]
     assert (settings["--seed"], settings["--epochs"]) == ("3", str(recipe["epochs"]))
     assert settings["--peak"] == str(recipe["learning_rate"])
+    assert settings["--label-smoothing"] == str(recipe["label_smoothing"])
 
 
 def test_a_command_whose_data_is_missing_says_so() -> None:

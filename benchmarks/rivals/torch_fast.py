@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     for name in ("seed", "epochs", "batch-size"):
         parser.add_argument(f"--{name}", type=int, required=True)
-    for name in ("peak", "warmup", "start-divisor", "final-divisor", "dropout", "l2"):
+    for name in ("peak", "warmup", "start-divisor", "final-divisor", "dropout", "l2", "label-smoothing"):
         parser.add_argument(f"--{name}", type=float, required=True)
     settings = parser.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
@@ -52,7 +52,8 @@ def main() -> None:
         for chosen in torch.randperm(len(train)).split(size):
             batch = data_order.index_select(0, chosen).permute(0, 3, 1, 2)
             optimizer.zero_grad(set_to_none=True)
-            functional.cross_entropy(model(batch), y_train.index_select(0, chosen)).backward()
+            truth = y_train.index_select(0, chosen)
+            functional.cross_entropy(model(batch), truth, label_smoothing=settings.label_smoothing).backward()
             optimizer.step()
             schedule.step()
     model.eval()

@@ -58,6 +58,7 @@ MISTAKES = [
     ("train --learning-rate nan", 2, "above 0"),
     ("train --l2 -1", 2, "at least 0"),
     ("train --dropout 1", 2, "below 1"),
+    ("train --label-smoothing 1", 2, "below 1"),
     ("train --seed -1", 2, "at least 0"),
     ("train --validation-split 2", 2, "below 1"),
     ("train --source moon", 2, "auto, kaggle, mirror, offline"),

@@ -56,6 +56,15 @@ def test_results_go_to_stdout_and_notices_to_stderr(cache_folder: Path, capsys: 
     assert "last-model.npz" in output.err
 
 
+def test_label_smoothing_is_part_of_the_loss_in_training_alone(
+    cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*QUICK, "--epochs", "8", "--label-smoothing", "0.5", "--json"]) == 0
+    *_, last, result = objects(capsys.readouterr().out)
+    least = -0.55 * np.log(0.55) - 9 * 0.05 * np.log(0.05)  # the entropy of such a truth
+    assert last["data_loss"] > least > result["test_loss"]
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_one_others(tmp_path: Path, cache_folder: Path) -> None:
     files = [tmp_path / f"{name}.npz" for name in ("first", "again", "other")]
     for file, seed in zip(files, (3, 3, 4), strict=True):

@@ -20,6 +20,7 @@ from handconv.cli._quiz import quiz
 from handconv.cli._settings import add_settings, number, one_of, read_settings, setting, switch, text, whole, workers
 from handconv.datasets import NAMES, Dataset
 from handconv.inspect.profile import profile_step
+from handconv.losses import SoftmaxCategoricalCrossentropy
 from handconv.model import Sequential
 from handconv.optimizers import Adam
 from handconv.reference import reference_network
@@ -34,9 +35,17 @@ SCHEDULES: dict[str, Callable[[float], float | Schedule]] = {
     "cosine": CosineDecay,
     "constant": float,
 }
+# These and the default rate were chosen on 5,000 of the training images, held out, over eight seeds; never on the test set.
 RECIPES: dict[str, dict[str, object]] = {
     "standard": {},
-    "fast": {"epochs": 4, "learning_rate": 0.01, "dropout": 0.2, "l2": 0.0},
+    "fast": {
+        "epochs": 2,
+        "batch_size": 64,
+        "learning_rate": 0.015,
+        "dropout": 0.0,
+        "l2": 0.0,
+        "label_smoothing": 0.1,
+    },
 }
 
 
@@ -58,7 +67,7 @@ class TrainSettings(DataSettings):
     )
     batch_size: int = setting(128, whole(1), "images to each step of the optimizer", metavar="N")
     learning_rate: float = setting(
-        6e-3, number("above 0", lambda rate: rate > 0), "step size of Adam, the highest of its schedule", metavar="RATE"
+        0.01, number("above 0", lambda rate: rate > 0), "step size of Adam, the highest of its schedule", metavar="RATE"
     )
     schedule: str = setting(
         "one-cycle", one_of(*SCHEDULES), "how the learning rate changes while training", metavar="|".join(SCHEDULES)
@@ -72,6 +81,12 @@ class TrainSettings(DataSettings):
         "share of the hidden units silenced in training",
         metavar="SHARE",
     )
+    label_smoothing: float = setting(
+        0.0,
+        number("of at least 0 and below 1", lambda share: 0 <= share < 1),
+        "share of the truth that is spread over all classes in training",
+        metavar="SHARE",
+    )
     validation_split: float = setting(
         0.0,
         number("of at least 0 and below 1", lambda share: 0 <= share < 1),
@@ -81,7 +96,7 @@ class TrainSettings(DataSettings):
     recipe: str = setting(
         "standard",
         one_of(*RECIPES),
-        "settings that go together; fast: 99 % on MNIST in few epochs",
+        "settings that go together; fast: 99 % on MNIST in two epochs",
         metavar="|".join(RECIPES),
     )
     workers: int | str = setting(
@@ -163,6 +178,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             optimizer=Adam(SCHEDULES[settings.schedule](settings.learning_rate)),
+            loss=SoftmaxCategoricalCrossentropy(label_smoothing=settings.label_smoothing),
             validation_split=settings.validation_split,
             workers=worker_count(settings.workers),
             callbacks=[progress, memory, *checkpoints(resume, settings.save, output)],
