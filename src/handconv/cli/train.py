@@ -35,7 +35,7 @@ SCHEDULES: dict[str, Callable[[float], float | Schedule]] = {
     "cosine": CosineDecay,
     "constant": float,
 }
-# These and the default rate were chosen on 5,000 of the training images, held out, over eight seeds; never on the test set.
+# These and the default rate were chosen on 5,000 held-out training images, over eight seeds; never on the test set.
 RECIPES: dict[str, dict[str, object]] = {
     "standard": {},
     "fast": {
