@@ -21,7 +21,8 @@ from handconv.layers import (
     Tanh,
 )
 from handconv.network import Network
-from handconv.plan import ConvolutionPooling, Step
+from handconv.plan import ConvolutionBlock
+from handconv.summary import summarize
 from helpers import assert_close
 from strategies import MEMORY_ORDERS, in_memory_order
 
@@ -61,15 +62,11 @@ def both(layers: Layers, shape: tuple[int, ...], dtype: str = "float64") -> tupl
     return fused, plain
 
 
-def kinds(steps: list[Step]) -> list[str]:
-    return [type(step).__name__ for step in steps]
-
-
 @every_net
 class TestFusedEqualsUnfused:
     def test_plan_has_the_fused_step(self, layers: Layers, shape: tuple[int, ...]) -> None:
         fused, plain = both(layers, shape)
-        assert any(isinstance(step, ConvolutionPooling) for step in fused.plan)
+        assert any(isinstance(step, ConvolutionBlock) for step in fused.plan)
         assert plain.plan == plain.layers
 
     def test_outputs(self, layers: Layers, shape: tuple[int, ...], rng: np.random.Generator) -> None:
@@ -131,13 +128,13 @@ def test_ties_give_the_gradient_to_the_first_place_as_the_layers_do(between: typ
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [
-        (lambda: [Conv2D(2, 3), MaxPool2D(2)], ["ConvolutionPooling"]),
-        (lambda: [Conv2D(2, 3), ReLU(), MaxPool2D(2), Flatten()], ["ConvolutionPooling", "Flatten"]),
-        (lambda: [Conv2D(2, 3), MaxPool2D(2), ReLU(), Flatten()], ["ConvolutionPooling", "ReLU", "Flatten"]),
-        (lambda: [Conv2D(2, 3), ReLU(), ReLU(), MaxPool2D(2)], ["Conv2D", "ReLU", "ReLU", "MaxPool2D"]),
-        (lambda: [Conv2D(2, 3), ReLU()], ["Conv2D", "ReLU"]),
-        (lambda: [Conv2D(2, 3), ReLU(), Flatten()], ["Conv2D", "ReLU", "Flatten"]),
-        (lambda: [Conv2D(2, 3), Conv2D(2, 3), MaxPool2D(2)], ["Conv2D", "ConvolutionPooling"]),
+        (lambda: [Conv2D(2, 3), MaxPool2D(2)], ["[Conv2D + MaxPool2D]"]),
+        (lambda: [Conv2D(2, 3), ReLU(), MaxPool2D(2), Flatten()], ["[Conv2D + ReLU + MaxPool2D]", "Flatten"]),
+        (lambda: [Conv2D(2, 3), MaxPool2D(2), ReLU(), Flatten()], ["[Conv2D + MaxPool2D]", "ReLU", "Flatten"]),
+        (lambda: [Conv2D(2, 3), ReLU(), ReLU(), MaxPool2D(2)], ["[Conv2D + ReLU]", "ReLU", "MaxPool2D"]),
+        (lambda: [Conv2D(2, 3), ReLU()], ["[Conv2D + ReLU]"]),
+        (lambda: [Conv2D(2, 3), ReLU(), Flatten()], ["[Conv2D + ReLU]", "Flatten"]),
+        (lambda: [Conv2D(2, 3), Conv2D(2, 3), MaxPool2D(2)], ["Conv2D", "[Conv2D + MaxPool2D]"]),
         (lambda: [Conv2D(2, 3), Tanh(), MaxPool2D(2)], ["Conv2D", "Tanh", "MaxPool2D"]),
         (lambda: [Conv2D(2, 3), Sigmoid(), MaxPool2D(2)], ["Conv2D", "Sigmoid", "MaxPool2D"]),
         (lambda: [Conv2D(2, 3), Dropout(0.5), MaxPool2D(2)], ["Conv2D", "Dropout", "MaxPool2D"]),
@@ -148,11 +145,11 @@ def test_ties_give_the_gradient_to_the_first_place_as_the_layers_do(between: typ
         (lambda: [ReLU(), MaxPool2D(2)], ["ReLU", "MaxPool2D"]),
     ],
 )
-def test_a_plan_fuses_a_convolution_with_the_pooling_after_it_where_windows_lie_side_by_side(
+def test_a_plan_fuses_a_convolution_with_the_rectifier_and_the_pooling_after_it_where_windows_lie_side_by_side(
     layers: Layers, expected: list[str]
 ) -> None:
     network = Network(layers(), input_shape=(1, 9, 9), seed=0)
-    assert kinds(network.plan) == expected
+    assert list(summarize(network).plan) == expected
 
 
 def test_classes_derived_from_the_layers_are_not_fused() -> None:
@@ -167,7 +164,7 @@ def test_classes_derived_from_the_layers_are_not_fused() -> None:
 
     for layers in ([Own(2, 3), MaxPool2D(2)], [Conv2D(2, 3), OwnPool(2)], [Conv2D(2, 3), OwnReLU(), MaxPool2D(2)]):
         network = Network(layers, input_shape=(1, 9, 9), seed=0)
-        assert network.plan == network.layers
+        assert [type(layer).__name__ for layer in layers] == list(summarize(network).plan)
 
 
 def test_fuse_false_runs_the_layers() -> None:
@@ -200,6 +197,45 @@ def test_fused_equals_unfused_whatever_the_geometry(size, kernel, stride, paddin
         return  # the pooling window does not fit
     rng = np.random.default_rng(0)
     x = rng.normal(size=(batch, channels, *size))
+    y = plain.forward(x)
+    assert_close(fused.forward(x), y)
+    dy = rng.normal(size=y.shape)
+    assert_close(fused.backward(dy), plain.backward(dy), 1e-11)
+    assert_close(fused.gradients, plain.gradients, 1e-11)
+
+
+def test_a_block_computes_what_the_next_one_looks_at_and_no_more() -> None:
+    """11 x 11 outputs are pooled to 5 x 5, so of 13 x 13 inputs the last row and column are never looked at."""
+    network = Network([Conv2D(2, 3), MaxPool2D(2), Conv2D(3, 3), MaxPool2D(2)], input_shape=(1, 28, 28))
+    first, second = network.plan
+    assert isinstance(first, ConvolutionBlock)
+    assert isinstance(second, ConvolutionBlock)
+    assert (first.wanted, second.wanted) == ((12, 12), None)
+    assert first.forward(np.zeros((1, 1, 28, 28))).shape == (1, 2, 12, 12)
+
+
+@settings(max_examples=40)
+@given(
+    size=st.tuples(st.integers(9, 16), st.integers(9, 16)),
+    kernels=st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=3, max_size=3),
+    strides=st.lists(st.tuples(st.integers(1, 2), st.integers(1, 2)), min_size=3, max_size=3),
+    paddings=st.lists(st.sampled_from(["same", "valid", 1]), min_size=3, max_size=3),
+    pools=st.lists(st.one_of(st.none(), st.tuples(st.integers(1, 3), st.integers(1, 3))), min_size=3, max_size=3),
+)
+def test_chains_of_blocks_equal_the_layers_whatever_the_geometry(size, kernels, strides, paddings, pools) -> None:  # type: ignore[no-untyped-def]
+    def layers() -> list[Layer]:
+        chain: list[Layer] = []
+        for kernel, stride, padding, pool in zip(kernels, strides, paddings, pools, strict=True):
+            chain += [Conv2D(2, kernel, stride=stride, padding=padding), ReLU()]
+            chain += [] if pool is None else [MaxPool2D(pool)]
+        return [*chain, Flatten()]
+
+    try:
+        fused, plain = both(layers, (2, *size))
+    except ValueError:
+        return  # a window does not fit
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 2, *size))
     y = plain.forward(x)
     assert_close(fused.forward(x), y)
     dy = rng.normal(size=y.shape)

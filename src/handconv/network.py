@@ -217,7 +217,7 @@ class Network:
         first = self._first_weighted(steps) if skip_dinputs else -1
         for index in range(len(steps) - 1, max(first, 0) - 1, -1):
             step = steps[index]
-            if index == first and isinstance(step, Weighted | plan.ConvolutionPooling):
+            if index == first and isinstance(step, Weighted | plan.ConvolutionBlock):
                 dvalues = step.backward(dvalues, skip_dinputs=True)
             else:
                 dvalues = step.backward(dvalues)
@@ -225,7 +225,7 @@ class Network:
 
     def _first_weighted(self, steps: Sequence[plan.Step]) -> int:
         for index, step in enumerate(steps):
-            if isinstance(step, plan.ConvolutionPooling | Weighted):
+            if isinstance(step, plan.ConvolutionBlock | Weighted):
                 return index
         return len(steps)
 

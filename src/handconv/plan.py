@@ -1,22 +1,25 @@
 """The plan of a network: the steps it really runs, some of them two layers at once.
 
 A step acts like a layer: ``forward``, ``infer``, ``backward``. Most steps are layers. A convolution, a rectifier and a
-maximum pooling whose windows lie side by side become one step, as the three together can be computed far quicker than
+maximum pooling whose windows lie side by side become one step, as together they can be computed far quicker than
 one after another (``kernels/convolution_pooling.py`` says why) with the same results. Layers know nothing of plans.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.kernels.convolution import RowForm
+from handconv.kernels.geometry import Pair
 from handconv.kernels.memory import FloatArray, laid_out
 from handconv.layers import Conv2D, Layer, LeakyReLU, MaxPool2D, ReLU
 
 
 class Step(Protocol):
-    """One entry of a plan: what ``Layer`` and ``ConvolutionPooling`` have in common."""
+    """One entry of a plan: what ``Layer`` and ``ConvolutionBlock`` have in common."""
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """Compute the outputs, and remember what ``backward`` needs."""
@@ -28,49 +31,85 @@ class Step(Protocol):
         """Turn the gradient by the outputs into the gradient by the inputs."""
 
 
-class ConvolutionPooling:
-    """A convolution, a rectifier and the maximum pooling of the outputs, as one step.
+class ConvolutionBlock:
+    """A convolution, a rectifier, and the maximum pooling of the outputs, as one step; all but the first may be absent.
 
     Maths:
         y = f(max over the window of (w ∗ x) + b)        f: LeakyReLU, ReLU, or nothing
+    Attributes:
+        convolution, rectifier, pool: the layers.
+        wanted: the rows and columns of y that anybody looks at, if not all; no others are computed.
     """
 
-    def __init__(self, convolution: Conv2D, rectifier: LeakyReLU | ReLU | None, pool: MaxPool2D) -> None:
-        self.convolution, self.rectifier, self.pool = convolution, rectifier, pool
-        self._alpha = rectifier.alpha if rectifier else None
+    def __init__(self, convolution: Conv2D) -> None:
+        self.convolution = convolution
+        self.rectifier: LeakyReLU | ReLU | None = None
+        self.pool: MaxPool2D | None = None
+        self.wanted: Pair | None = None
+
+    @property
+    def looked_at(self) -> Pair:
+        """The rows and columns of its inputs that this step looks at."""
+        return RowForm(self.convolution.geometry, self._phases, self.wanted).looked_at
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that are one here."""
+        return [layer for layer in (self.convolution, self.rectifier, self.pool) if layer is not None]
+
+    @property
+    def _phases(self) -> Pair:
+        return self.pool.pool_size if self.pool else (1, 1)
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """(N, C, H, W) -> (N, F, OH, OW)."""
-        return self.convolution.run(laid_out(inputs), self.pool.pool_size, self._alpha, remember=True)
+        return self._run(inputs, remember=True)
 
     def infer(self, inputs: NDArray[Any]) -> FloatArray:
         """As ``forward``, remembering nothing."""
-        return self.convolution.run(laid_out(inputs), self.pool.pool_size, self._alpha, remember=False)
+        return self._run(inputs, remember=False)
+
+    def _run(self, inputs: NDArray[Any], *, remember: bool) -> FloatArray:
+        alpha = self.rectifier.alpha if self.rectifier else None
+        return self.convolution.run(laid_out(inputs), self._phases, alpha, self.wanted, remember=remember)
 
     def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
         """(N, F, OH, OW) -> (N, C, H, W), and the gradients of the convolution's parameters."""
         convolution, dvalues = self.convolution, laid_out(dvalues)
         convolution.parameter_gradients(dvalues, dinputs_too=not skip_dinputs)
-        return np.empty(0, convolution.dtype) if skip_dinputs else convolution.input_gradient(dvalues)
+        return np.empty(0, convolution.dtype) if skip_dinputs else convolution.input_gradient()
 
     def __repr__(self) -> str:
-        parts = [part for part in (self.convolution, self.rectifier, self.pool) if part is not None]
-        return f"[{' + '.join(type(part).__name__ for part in parts)}]"
+        names = " + ".join(type(layer).__name__ for layer in self.layers)
+        return f"[{names}]" if len(self.layers) > 1 else names
 
 
 def draw(layers: Sequence[Layer], *, fuse: bool = True) -> list[Step]:
-    """List the steps for built layers; Conv2D, LeakyReLU or ReLU or neither, MaxPool2D become one."""
+    """List the steps for built layers: each Conv2D is one with the LeakyReLU or ReLU and the MaxPool2D that follow it.
+
+    Where one such step feeds another, the first computes only what the second looks at: convolution and pooling often
+    drop the last row and column.
+    """
+    if not fuse:
+        return list(layers)
     steps: list[Step] = []
     waiting = list(layers)
     while waiting:
-        convolution = waiting.pop(0)
-        rectifier = waiting[0] if waiting and _is_rectifier(waiting[0]) else None
-        after = waiting[1:] if rectifier else waiting
-        if fuse and type(convolution) is Conv2D and after and _is_side_by_side(pool := after[0]):
-            steps.append(ConvolutionPooling(convolution, rectifier, pool))
-            waiting = after[1:]
-        else:
-            steps.append(convolution)
+        layer = waiting.pop(0)
+        if type(layer) is not Conv2D:
+            steps.append(layer)
+            continue
+        block = ConvolutionBlock(layer)
+        if waiting and _is_rectifier(rectifier := waiting[0]):
+            block.rectifier = rectifier
+            waiting.pop(0)
+        if waiting and _is_side_by_side(pool := waiting[0]):
+            block.pool = pool
+            waiting.pop(0)
+        steps.append(block)
+    for step, following in reversed(list(itertools.pairwise(steps))):
+        if isinstance(step, ConvolutionBlock) and isinstance(following, ConvolutionBlock):
+            step.wanted = following.looked_at
     return steps
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from handconv.network import Network
-from handconv.plan import ConvolutionPooling
+from handconv.plan import ConvolutionBlock
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def summarize(network: Network) -> Summary:
         )
         for name, layer in zip(network.names, network.layers, strict=True)
     )
-    steps = tuple(repr(step) if isinstance(step, ConvolutionPooling) else type(step).__name__ for step in network.plan)
+    steps = tuple(repr(step) if isinstance(step, ConvolutionBlock) else type(step).__name__ for step in network.plan)
     return Summary(network.input_shape or (), rows, steps)
 
 

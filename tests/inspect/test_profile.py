@@ -34,7 +34,7 @@ def test_the_floor_is_the_sum_of_the_products_alone(profile: Profile) -> None:
 def test_every_step_of_the_plan_has_both_directions(profile: Profile) -> None:
     titles = [(row.name, row.direction) for row in profile.rows if row.name[0].isdigit()]
     forward = [name for name, direction in titles if direction == "forward"]
-    assert forward[0] == "0 Conv2D + MaxPool2D"
+    assert forward[0] == "0 Conv2D + LeakyReLU + MaxPool2D"
     assert sorted(forward) == sorted(name for name, direction in titles if direction == "backward")
 
 

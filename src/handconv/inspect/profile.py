@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.losses import Loss
 from handconv.model import Sequential
 from handconv.optimizers import Adam, Optimizer
-from handconv.plan import ConvolutionPooling, Step
+from handconv.plan import ConvolutionBlock, Step
 from handconv.training import blas
 from handconv.training.callbacks import Callback
 from handconv.training.loop import Run
@@ -133,7 +133,7 @@ def profile_step(
         >>> import handconv as hc
         >>> profile = profile_step(hc.reference_network(), np.zeros((64, 1, 28, 28)), np.arange(64) % 10, 32, passes=1)
         >>> profile.rows[1].name, profile.rows[1].direction, profile.rows[-1].name
-        ('0 Conv2D + MaxPool2D', 'forward', 'rest')
+        ('0 Conv2D + LeakyReLU + MaxPool2D', 'forward', 'rest')
     """
     stopwatch = _observe(model, x, y, batch_size, steps, passes)
     total, spent = min(stopwatch.passes, key=lambda measured: measured[0])
@@ -243,8 +243,8 @@ def _places(model: Sequential, loss: Loss, optimizer: Optimizer) -> Iterator[tup
 
 
 def _title(model: Sequential, step: Step) -> str:
-    """A step by the name of its first layer and what it does: "0 Conv2D + MaxPool2D"."""
-    parts = [step.convolution, step.pool] if isinstance(step, ConvolutionPooling) else [step]
+    """A step by the name of its first layer and what it does: "0 Conv2D + LeakyReLU + MaxPool2D"."""
+    parts = step.layers if isinstance(step, ConvolutionBlock) else [step]
     first = next(name for name, layer in zip(model.names, model.layers, strict=True) if layer is parts[0])
     return f"{first} {' + '.join(type(part).__name__ for part in parts)}"
 

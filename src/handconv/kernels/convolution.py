@@ -49,16 +49,21 @@ def tiles(rows: int, bytes_a_row: int) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class RowForm:
-    """The sizes of a convolution in row form: ``phases`` = (ph, pw) is the window of the pooling that follows."""
+    """The sizes of a convolution in row form.
+
+    ``phases`` = (ph, pw) is the window of the pooling that follows; ``wanted`` are the rows and columns of what that
+    leaves that anybody looks at, if not all of them.
+    """
 
     geometry: Geometry
     phases: Pair = (1, 1)
+    wanted: Pair | None = None
 
     @cached_property
     def pooled(self) -> Pair:
-        """Rows and columns that pooling leaves: (OH // ph, OW // pw)."""
+        """Rows and columns that are left: (OH // ph, OW // pw), or what is wanted of them."""
         (height, width), (ph, pw) = self.geometry.outputs, self.phases
-        return height // ph, width // pw
+        return self.wanted or (height // ph, width // pw)
 
     @cached_property
     def rows(self) -> int:
@@ -68,8 +73,16 @@ class RowForm:
     @cached_property
     def input_rows(self) -> int:
         """The padded input rows that these outputs look at."""
-        axis = self.geometry.rows
-        return (self.rows - 1) * axis.stride + axis.window
+        return self.geometry.rows.reach(self.rows)
+
+    @cached_property
+    def looked_at(self) -> Pair:
+        """The input rows and columns that these outputs look at, all before them included."""
+        (rows, columns), width = (self.geometry.rows, self.geometry.columns), self.pooled[1] * self.phases[1]
+        return (
+            min(rows.size, self.input_rows - rows.before),
+            min(columns.size, columns.reach(width) - columns.before),
+        )
 
 
 def expand(x: FloatArray, form: RowForm, expanded: FloatArray, workspace: Workspace) -> None:
@@ -160,7 +173,7 @@ class InputGradient:
 
     def _tile(self, here: slice, parts: FloatArray, total: FloatArray) -> "_InputTile":
         """Lay out all views for some rows of dx; parts (pw, KW, rows, C, width, N), total (rows, C, width, N)."""
-        pw, kernel_width, count, channels, width, batch = parts.shape
+        *_, count, _, width, batch = parts.shape
         products, heard = [], set[int]()
         for remainder, rows, lines, windows in self._products(here):
             heard.update(rows)
@@ -172,8 +185,8 @@ class InputGradient:
             first = (remainder - self._columns.before) % self._period
             skipped = (first + self._columns.before) // self._period
             reached = len(range(first, self._columns.size, self._period))
-            senders = [(far * batch, parts[b, v].reshape(-1)) for far, b, v in senders]
-            sent, additions = _sum(senders, total[:count].reshape(-1))
+            vectors = [(far * batch, parts[b, v].reshape(-1)) for far, b, v in senders]
+            sent, additions = _sum(vectors, total[:count].reshape(-1))
             cells = sent.reshape(total[:count].shape)[:, :, skipped : skipped + reached]
             columns.append((slice(first, self._columns.size, self._period), cells, additions))
         silent = tuple(row for row in range(here.start, here.stop) if row not in heard)
@@ -225,7 +238,7 @@ def _sum(sent: list[tuple[int, FloatArray]], total: FloatArray) -> tuple[FloatAr
     if not sent:
         return np.zeros_like(total), []
     (_, so_far), *others = sent
-    additions = []
+    additions: list[_Addition] = []
     for far, other in others:
         if far and so_far is not total:
             additions.append((so_far[:far], so_far.dtype.type(0), total[:far]))

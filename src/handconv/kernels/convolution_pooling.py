@@ -97,10 +97,11 @@ class FusedConvolution:
         return self._output
 
     def backward(self, dy: FloatArray, dweights: FloatArray, dbiases: FloatArray | None, *, dinputs_too: bool) -> None:
-        """Route dy (OH/ph, F, OW/pw·N) to the outputs that won, and write the gradients of weights and biases.
+        """Route dy (OH/ph, F, OW/pw, N) to the outputs that won, and write the gradients of weights and biases.
 
         ``input_gradient`` may follow if ``dinputs_too``.
         """
+        dy = dy.reshape(self._y.shape)
         of_weights, of_biases = [], []
         for tile in self._tiles:
             best = dy[tile.rows]
@@ -120,9 +121,13 @@ class FusedConvolution:
         if dbiases is not None:
             np.add.reduce(np.concatenate(of_biases), axis=0, out=dbiases)
 
-    def input_gradient(self, weights: FloatArray, dx: FloatArray) -> None:
-        """Write the gradient by the inputs, of the last ``backward``, to dx (H, C, W, N)."""
+    def input_gradient(self, weights: FloatArray) -> FloatArray:
+        """Compute the gradient by the inputs, of the last ``backward``: (H, C, W, N)."""
+        rows, columns = self._form.geometry.rows, self._form.geometry.columns
+        shape = rows.size, self._weights_shape[1], columns.size, self._batch
+        dx = self._workspace.keep("dinputs", shape, self._y.dtype)
         self._input_gradient.compute(weights, dx)
+        return dx
 
     @cached_property
     def _dz(self) -> FloatArray:

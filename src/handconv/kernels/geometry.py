@@ -7,7 +7,7 @@ hashable; all arithmetic on indices lives here.
     output o looks at the inputs o·stride + u - before, for u in 0 … window - 1
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 Pair = tuple[int, int]
@@ -28,6 +28,10 @@ class Axis:
     def outputs(self) -> int:
         """How many windows fit."""
         return (self.size + self.before + self.after - self.window) // self.stride + 1
+
+    def reach(self, outputs: int) -> int:
+        """How many of the padded inputs the first so many outputs look at."""
+        return (outputs - 1) * self.stride + self.window
 
     @property
     def overlaps(self) -> bool:
@@ -56,6 +60,10 @@ class Geometry:
     def has_padding(self) -> bool:
         """Whether any window reaches beyond the input."""
         return any((self.rows.before, self.rows.after, self.columns.before, self.columns.after))
+
+    def cut(self, height: int, width: int) -> "Geometry":
+        """The same windows over an input that lacks its last rows and columns."""
+        return Geometry(replace(self.rows, size=height), replace(self.columns, size=width))
 
 
 @cache

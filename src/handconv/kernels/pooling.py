@@ -75,7 +75,7 @@ def _route(dy: FloatArray, beaten: BoolArray, targets: Sequence[FloatArray], axi
     for won, target in zip(beaten[::-1], targets[:0:-1], strict=True):
         np.multiply(dy, won, out=share)
         dy = np.subtract(dy, share, out=rest)
-        target += share
+        np.add(target, share, out=target)
     targets[0][...] += dy
 
 

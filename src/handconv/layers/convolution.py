@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from handconv.kernels.convolution import RowForm
 from handconv.kernels.convolution_pooling import FusedConvolution
 from handconv.kernels.geometry import Geometry, Pair, geometry
-from handconv.kernels.memory import FloatArray, memory_shape, memory_view, public_view
+from handconv.kernels.memory import FloatArray, memory_view, public_view
 from handconv.layers._arguments import image_shape, padding_of, pair, positive
 from handconv.layers.base import Initializer, Parameter, Shape
 from handconv.layers.weighted import Weighted
@@ -119,33 +119,37 @@ class Conv2D(Weighted):
         self.parameter_gradients(dvalues, dinputs_too=True)
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
-        return self.input_gradient(dvalues)
+        return self.input_gradient()
 
-    def run(self, x: FloatArray, pool_size: Pair = (1, 1), alpha: float | None = None, *, remember: bool) -> FloatArray:
-        """Convolve, keep the best of each pooling window, add the biases, rectify: (N, C, H, W) -> (N, F, OH, OW)."""
-        batch = x.shape[0]
+    def run(
+        self,
+        x: FloatArray,
+        pool_size: Pair = (1, 1),
+        alpha: float | None = None,
+        wanted: Pair | None = None,
+        *,
+        remember: bool,
+    ) -> FloatArray:
+        """Convolve, keep the best of each pooling window, add the biases, rectify: (N, C, H, W) -> (N, F, OH, OW).
+
+        The inputs may lack last rows and columns that the ``wanted`` outputs do not look at.
+        """
 
         def make() -> FusedConvolution:
-            form = RowForm(self.geometry, pool_size)
-            return FusedConvolution(form, self.weights.shape, batch, self.dtype, alpha, self.workspace)
+            form = RowForm(self.geometry.cut(*x.shape[2:]), pool_size, wanted)
+            return FusedConvolution(form, self.weights.shape, len(x), self.dtype, alpha, self.workspace)
 
-        self._kernel = self.workspace.prepared((batch, pool_size, alpha), make)
-        y = self._kernel.forward(
-            memory_view(x), self.weights, self.biases if self.use_bias else None, remember=remember
-        )
-        return public_view(y)
+        self._kernel = self.workspace.prepared((x.shape, pool_size, alpha, wanted), make)
+        biases = self.biases if self.use_bias else None
+        return public_view(self._kernel.forward(memory_view(x), self.weights, biases, remember=remember))
 
     def parameter_gradients(self, dvalues: FloatArray, *, dinputs_too: bool) -> None:
         """Go back through ``run`` to the parameters, on the way to ``input_gradient`` if that is wanted too."""
         assert self._kernel is not None
-        dy = memory_view(dvalues)
         dbiases = self.dbiases if self.use_bias else None
-        self._kernel.backward(dy.reshape(*dy.shape[:2], -1), self.dweights, dbiases, dinputs_too=dinputs_too)
+        self._kernel.backward(memory_view(dvalues), self.dweights, dbiases, dinputs_too=dinputs_too)
 
-    def input_gradient(self, dvalues: FloatArray) -> FloatArray:
+    def input_gradient(self) -> FloatArray:
         """Go on to the inputs: (N, C, H, W)."""
         assert self._kernel is not None
-        assert self.input_shape is not None
-        dx = self.workspace.keep("dinputs", memory_shape((len(dvalues), *self.input_shape)), self.dtype)
-        self._kernel.input_gradient(self.weights, dx)
-        return public_view(dx)
+        return public_view(self._kernel.input_gradient(self.weights))
