@@ -202,6 +202,20 @@ def test_a_digit_cut_out_close_to_its_ink_is_read(save: Save, expected: NDArray[
     assert likeness(read_digit_image(save(drawn().crop((40, 60, 160, 240)))), expected) > 0.9
 
 
+def test_a_digit_that_fills_the_picture_and_most_of_its_border_is_read(save: Save) -> None:
+    points = [(8, 8), (192, 8), (100, 130), (185, 200), (150, 290), (8, 290)]
+    alone = Image.new("L", (300, 400), 235)
+    alone.paste(drawn(points, width=28), (50, 50))
+    filling = read_digit_image(save(drawn(points, width=28)))
+    assert likeness(filling, read_digit_image(save(alone))) > 0.95
+
+
+def test_a_frame_around_the_digit_is_ignored(save: Save, expected: NDArray[np.uint8]) -> None:
+    sheet = drawn()
+    ImageDraw.Draw(sheet).rectangle([20, 30, 180, 275], outline=30, width=4)
+    assert likeness(read_digit_image(save(sheet)), expected) > 0.98
+
+
 @pytest.mark.parametrize("width", [1, 2, 4, 8])
 def test_thin_strokes_are_broadened(save: Save, width: int) -> None:
     image = read_digit_image(save(drawn(SEVEN, width=width)))

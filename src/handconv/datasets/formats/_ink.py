@@ -1,10 +1,11 @@
 """What is ink in a picture of a digit: the light on the paper is estimated, taken off, and the rest cut in two.
 
 paper (H, W)     a + bx + cy + dx² + exy + fy², fitted to the border first (the border says which brightness is
-background), then to everything that is not ink: a photo may be darker on one side
+background), then to everything that is not ink: a photo may be darker on one side. If that finds no digit, because it
+fills the picture, the brightness that most pixels have is background
 ink (H, W)       |picture - paper| on the side where most of the difference is: dark on light, or light on dark
 threshold        Otsu's: the cut that leaves the least variance within the two parts
-parts            connected pixels of ink; specks are dropped
+parts            connected pixels of ink; specks are dropped, and a frame around the digit
 """
 
 import numpy as np
@@ -17,6 +18,10 @@ Mask = NDArray[np.bool_]
 _LEAST_CONTRAST = 10.0
 # Ink stands out this many standard deviations of the paper's noise.
 _LEAST_SIGNAL = 2.5
+# Where less than this share is paper, what was taken for ink is paper and the other way round.
+_LEAST_PAPER = 0.35
+# A part of the ink that has at least this share of what lies around it is a digit in a frame.
+_FRAMED = 0.3
 # A part of the ink with less than this share of the largest part is a speck.
 _SPECK = 0.05
 # Thinner strokes are broadened to this width, in pixels of the 20x20 box.
@@ -41,7 +46,18 @@ def find_ink(picture: Floats) -> Floats | None:
                [1.],
                [1.]])
     """
-    difference = picture - _fit_paper(picture, _border(picture.shape))
+    bright = picture > _otsu(picture)
+    majority = bright if 2 * bright.sum() > bright.size else ~bright
+    for paper in (_border(picture.shape), majority):
+        ink = _stands_out(picture, paper)
+        if ink is not None:
+            return ink
+    return None
+
+
+def _stands_out(picture: Floats, is_paper: Mask) -> Floats | None:
+    """Find the ink if these pixels are paper, or most of them; None if nothing stands out from it, or too much."""
+    difference = picture - _fit_paper(picture, is_paper)
     if np.abs(difference).max() < _LEAST_CONTRAST:
         return None
     sign = 1 if (difference**3).sum() > 0 else -1
@@ -51,7 +67,7 @@ def find_ink(picture: Floats) -> Floats | None:
     ink, noise = np.maximum(sign * difference, 0), _spread(difference)
     threshold = _otsu(ink)
     full = float(np.median(ink[ink > threshold])) if ink.max() > threshold else 0.0
-    if full < max(_LEAST_CONTRAST, _LEAST_SIGNAL * noise):
+    if is_paper.mean() < _LEAST_PAPER or full < max(_LEAST_CONTRAST, _LEAST_SIGNAL * noise):
         return None
     digit = _without_specks(ink, ink > min(threshold, max(threshold / 2, 3 * noise)))
     faintest = min(threshold / 2, 3 * noise)
@@ -138,6 +154,12 @@ def _without_specks(ink: Floats, is_ink: Mask) -> Mask:
     """Keep the large parts of the ink; what touches the picture's edge counts only if nothing large is inside."""
     parts = _connected(is_ink)
     masses = np.array([ink.ravel()[part].sum() for part in parts])
+    corners = np.array([_corners(part, ink.shape[1]) for part in parts])
+    frames = [
+        ((corners > corner).all(axis=1) & (masses >= _FRAMED * mass)).any()
+        for corner, mass in zip(corners, masses, strict=True)
+    ]
+    masses[frames] = 0
     edge = np.ones(ink.shape, dtype=np.bool_)
     edge[1:-1, 1:-1] = False
     inside = np.array([not edge.ravel()[part].any() for part in parts])
@@ -147,6 +169,12 @@ def _without_specks(ink: Floats, is_ink: Mask) -> Mask:
     digit = np.zeros(ink.size, dtype=np.bool_)
     digit[np.concatenate([part for part, kept in zip(parts, large, strict=True) if kept])] = True
     return digit.reshape(ink.shape)
+
+
+def _corners(part: NDArray[np.int64], width: int) -> tuple[int, int, int, int]:
+    """Return top, left, -bottom, -right of a part: all four are larger for what lies within it."""
+    rows, columns = np.divmod(part, width)
+    return int(rows.min()), int(columns.min()), -int(rows.max()), -int(columns.max())
 
 
 def _connected(mask: Mask) -> list[NDArray[np.int64]]:
