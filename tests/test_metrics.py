@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handconv.metrics import accuracy, confusion_matrix, correct, precision_recall
+from handconv.metrics import accuracy, confusion_matrix, correct, name_classes, precision_recall
 
 OUTPUTS = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3]])
 ANSWERS = [0, 1, 2, 0, 1]
@@ -22,6 +22,24 @@ def test_accuracy_is_their_share() -> None:
 def test_one_hot_targets_count_as_class_numbers() -> None:
     assert correct(OUTPUTS, np.eye(3)[TRUTH]) == 3
     np.testing.assert_array_equal(confusion_matrix(OUTPUTS, np.eye(3)[TRUTH]), confusion_matrix(OUTPUTS, TRUTH))
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ([0, 1, 7], True),
+        ([0.5, 1.0], False),
+        ([[0, 1], [1, 0]], True),
+        ([[0.9, 0.1], [0.5, 0.5]], True),  # shares
+        ([[1, 1], [0, 0]], False),  # several labels at once
+        ([[2, -1], [1, 0]], False),
+        ([[0], [1]], True),
+        ([[0.2], [1]], False),
+        ([[[0, 1]]], False),
+    ],
+)
+def test_targets_name_classes_or_are_numbers(targets: object, expected: bool) -> None:
+    assert name_classes(np.array(targets)) is expected
 
 
 def test_scores_count_as_probabilities() -> None:

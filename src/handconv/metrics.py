@@ -15,6 +15,20 @@ from numpy.typing import NDArray
 Classes = NDArray[np.integer[Any]]
 
 
+def name_classes(targets: NDArray[Any]) -> bool:
+    """Tell whether targets say which class a sample is of, so that an answer can be right or wrong.
+
+    Example:
+        >>> name_classes(np.array([3, 1])), name_classes(np.array([[0, 1]])), name_classes(np.array([[2.5]]))
+        (True, True, False)
+    """
+    if targets.ndim == 1:
+        return targets.dtype.kind in "biu"
+    if targets.ndim == 2 and targets.shape[1] > 1:
+        return bool((targets >= 0).all() and np.allclose(targets.sum(axis=1), 1))
+    return targets.ndim == 2 and bool(np.isin(targets, (0, 1)).all())
+
+
 def correct(outputs: NDArray[Any], targets: NDArray[Any]) -> int:
     """Count the right answers.
 

@@ -93,8 +93,9 @@ class Sequential(Network):
             resume: a checkpoint of the same run to go on from; epochs counts from its beginning.
 
         Returns:
-            The history: loss, data_loss, penalty, accuracy, learning_rate, train_seconds, images_per_second, and
-            val_loss and val_accuracy (without penalties) for each epoch.
+            The history: loss, data_loss, penalty, accuracy, learning_rate (the mean over the steps), train_seconds,
+            images_per_second, and val_loss and val_accuracy (without penalties) for each epoch. There is no accuracy
+            where the targets name no classes.
 
         Raises:
             ValueError, TypeError: if arguments or arrays do not fit.
@@ -145,7 +146,7 @@ class Sequential(Network):
         """Measure the mean data loss (without penalties) and the accuracy.
 
         Returns:
-            {"loss": …, "accuracy": …}
+            {"loss": …, "accuracy": …}; no accuracy where the targets name no classes
         """
         from handconv.training.evaluation import evaluate
 

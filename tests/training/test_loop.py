@@ -11,6 +11,8 @@ import pytest
 
 import handconv as hc
 from handconv.losses import SoftmaxCategoricalCrossentropy
+from handconv.training import Progress
+from handconv.training.loop import Run
 
 SOURCES = Path(hc.__file__).resolve().parent.parent
 
@@ -79,6 +81,22 @@ class TestFigures:
         assert history["data_loss"] == pytest.approx([figures["loss"]], rel=1e-9)
         assert history["accuracy"] == pytest.approx([figures["accuracy"]])
         assert history["penalty"] == pytest.approx([penalty], rel=1e-9)
+
+    @pytest.mark.parametrize("width", [1, 3])
+    def test_where_targets_are_no_classes_there_is_no_accuracy(self, width: int) -> None:
+        x = np.random.default_rng(0).normal(size=(40, 2))
+        targets, loss = 3 * x[:, :1] + np.arange(width), hc.MeanSquaredError()
+        network, told = hc.Sequential([hc.Dense(width)], seed=0), []
+
+        class Watch(hc.Callback):
+            def on_batch_end(self, run: Run, progress: Progress) -> None:
+                told.append(progress.accuracy)
+
+        history = network.fit(x, targets, loss=loss, validation_split=0.25, callbacks=[Watch(), hc.PrintProgress()])
+        assert {"loss", "val_loss"} < set(history)
+        assert not {"accuracy", "val_accuracy"} & set(history)
+        assert np.isnan(told).all()
+        assert list(network.evaluate(x, targets, loss=loss)) == ["loss"]
 
     def test_the_learning_rate_is_the_mean_of_those_of_the_epochs_steps(self) -> None:
         schedule = hc.schedules.InverseTimeDecay(0.1, decay=1.0)

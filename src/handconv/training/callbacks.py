@@ -72,13 +72,10 @@ def epoch_line(figures: Mapping[str, float], epochs: int) -> str:
         >>> epoch_line(figures, 5)
         'epoch 1/5  loss 0.2500  accuracy 92.34 %  2.5 s  24,000 images/s'
     """
-    parts = [
-        f"epoch {figures['epoch']:.0f}/{epochs}",
-        f"loss {figures['loss']:.4f}",
-        f"accuracy {figures['accuracy']:.2%}".replace("%", " %"),
-    ]
-    if "val_loss" in figures:
-        parts.append(f"val loss {figures['val_loss']:.4f}")
-        parts.append(f"val accuracy {figures['val_accuracy']:.2%}".replace("%", " %"))
+    parts = [f"epoch {figures['epoch']:.0f}/{epochs}"]
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        if name in figures:
+            value = f"{figures[name]:.4f}" if name.endswith("loss") else f"{100 * figures[name]:.2f} %"
+            parts.append(f"{name.replace('_', ' ')} {value}")
     parts += [f"{figures['train_seconds']:.1f} s", f"{figures['images_per_second']:,.0f} images/s"]
     return "  ".join(parts)

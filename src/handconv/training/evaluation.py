@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handconv.kernels.memory import FloatArray, ReusedMemory
 from handconv.losses import Loss
-from handconv.metrics import correct
+from handconv.metrics import correct, name_classes
 from handconv.network import Network
 from handconv.training.engine import shard_size
 from handconv.training.samples import Samples, as_floats
@@ -37,16 +37,16 @@ def predict(network: Network, x: NDArray[Any], batch_size: int | None = None) ->
 def evaluate(
     network: Network, loss: Loss, samples: Samples, batch_size: int | None = None, *, logits: bool
 ) -> dict[str, float]:
-    """The mean data loss (without penalties) and the accuracy."""
+    """The mean data loss (without penalties) and, where targets name classes, the accuracy."""
     total, hits, count = 0.0, 0, len(samples)
     batch_size = batch_size or inference_batch(network)
     chosen = np.arange(count) if samples.chosen is None else samples.chosen
-    workspace = ReusedMemory()
+    workspace, told_apart = ReusedMemory(), name_classes(samples.y)
     with network.reused_memory():
         for start in range(0, count, batch_size):
             part = chosen[start : start + batch_size]
             answers = network.infer(as_floats(samples.x[part], network.dtype, workspace), logits=logits)
             weights = None if samples.weights is None else samples.weights[part]
             total += loss.forward(answers, samples.y[part], weights, batch_size=count, checked=True)
-            hits += correct(answers, samples.y[part])
-    return {"loss": total, "accuracy": hits / count}
+            hits += correct(answers, samples.y[part]) if told_apart else 0
+    return {"loss": total} | ({"accuracy": hits / count} if told_apart else {})

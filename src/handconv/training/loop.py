@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.errors import TrainingInterrupted
+from handconv.metrics import name_classes
 from handconv.schedules import Schedule
 from handconv.training import blas, checkpoints
 from handconv.training.callbacks import Callback, Progress
@@ -57,6 +58,11 @@ class Run(Task):
         """Ask for the end of the run after the step at hand, as a signal does."""
         self.stopped_by = signal_number
         self.pause()
+
+    @cached_property
+    def told_apart(self) -> bool:
+        """Whether the samples are of classes, so that there is an accuracy."""
+        return name_classes(self.samples.y)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -184,7 +190,7 @@ def _train_epoch(run: Run, team: Team) -> dict[str, float]:
         "loss": data_loss + penalty,
         "data_loss": data_loss,
         "penalty": penalty,
-        "accuracy": hits,
+        **({"accuracy": hits} if run.told_apart else {}),
         "learning_rate": _mean_learning_rate(run),
         "train_seconds": run.seconds,
         "images_per_second": count / run.seconds,
@@ -209,7 +215,7 @@ def _report(run: Run, sums: NDArray[np.float64], seconds: float) -> None:
             samples_done=int(done),
             samples=len(run.samples),
             loss=(data_loss + penalty) / done,
-            accuracy=hits / done,
+            accuracy=hits / done if run.told_apart else math.nan,
             images_per_second=done / seconds,
         )
         for callback in run.callbacks:
