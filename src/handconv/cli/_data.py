@@ -70,7 +70,7 @@ def _tell(get: Callable[..., Dataset], output: Output) -> Dataset:
 
         def report(line: str) -> None:
             told.append(line)
-            progress.pause()
+            progress.close()
             output.notice(line)
 
         try:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from handconv.cli._output import Output, optional
@@ -18,22 +17,41 @@ _LINE_EVERY = 5.0  # seconds between two plain lines of a download
 _LEAST_BAR, _WIDEST_BAR = 4, 24  # characters
 
 
-class TrainingProgress(Callback):
-    """Prints each epoch as a result, and keeps a bar below the lines while the next one runs."""
+class _Live:
+    """Draws a bar on stderr where that is possible; leaving takes it away."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._bar: _Bar | None = None
-        self._rich = optional("rich.progress") if output.live else None
+        self._can_draw = output.live and optional("rich.progress") is not None
+
+    def _draw(self, description: str, done: int, total: int | None, *figures: str) -> None:
+        if self._bar is None:
+            self._bar = _Bar()
+        self._bar.update(description, done, total, *figures)
+
+    def close(self) -> None:
+        """Take the bar away until there is more to draw."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class TrainingProgress(_Live, Callback):
+    """Prints each epoch as a result, and keeps a bar below the lines while the next one runs."""
 
     def on_batch_end(self, run: Run, progress: Progress) -> None:
         """Move the bar."""
-        if self._rich is None:
+        if not self._can_draw:
             return
-        if self._bar is None:
-            self._bar = _Bar()
         later = (progress.epochs - progress.epoch) * progress.samples / max(progress.images_per_second, 1e-9)
-        self._bar.update(
+        self._draw(
             f"epoch {progress.epoch}/{progress.epochs}",
             progress.samples_done,
             progress.samples,
@@ -51,28 +69,12 @@ class TrainingProgress(Callback):
         if self._output.json and not self._output.on_terminal:
             self._output.notice(epoch_line(figures, run.epochs))
 
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class DownloadProgress:
+class DownloadProgress(_Live):
     """Told the bytes of a download: draws a bar, or prints a line at its start, at its end and every few seconds."""
 
     def __init__(self, output: Output) -> None:
-        self._output = output
-        self._bar: _Bar | None = None
-        self._rich = optional("rich.progress") if output.live else None
+        super().__init__(output)
         self._name: str | None = None
         self._told = 0.0
 
@@ -81,30 +83,18 @@ class DownloadProgress:
         unit, name_of_unit = (1e6, "MB") if max(done, total or 0) >= 1e6 else (1e3, "kB")
         whole = "" if total is None else f" of {total / unit:.1f}"
         size = f"{done / unit:.1f}{whole} {name_of_unit}"
-        if self._rich is not None:
-            if self._bar is None:
-                self._bar = _Bar()
-            self._bar.update(name, done, total, size)
+        if self._can_draw:
+            self._draw(name, done, total, size)
             return
         now = time.monotonic()
         if name != self._name or now - self._told > _LINE_EVERY or done == total:
             self._name, self._told = name, now
             self._output.notice(f"  {name}: {size}")
 
-    def pause(self) -> None:
-        """Take the bar away until there is more to tell."""
+    def close(self) -> None:
+        """Take the bar away, and begin the next file with a line of its own."""
+        super().close()
         self._name = None
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.pause()
 
 
 class _Bar:
