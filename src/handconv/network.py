@@ -112,6 +112,8 @@ class Network:
             shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
         self.input_shape, self._output_shape = input_shape, None
         self.plan = plan.draw(self.layers, fuse=self.fuse)
+        weighted = (place for place, step in enumerate(self.plan) if isinstance(step, Weighted | plan.ConvolutionBlock))
+        self._first_weighted = next(weighted, len(self.plan))
 
     def _lay_out(self, shape: Shape) -> tuple[ParameterView, ...]:
         """Give each parameter its place in the vectors."""
@@ -135,6 +137,19 @@ class Network:
         for layer, place in zip(self.layers, self._places, strict=True):
             if place.stop > place.start:
                 layer.bind(parameters[place], gradients[place])
+
+    def gradient_views(self, gradients: FloatArray) -> list[tuple[Weighted, dict[str, FloatArray]]]:
+        """Lay out once what ``write_gradients`` needs to let backward passes write to another vector."""
+        return [
+            (layer, layer.gradient_views(gradients[place]))
+            for layer, place in zip(self.layers, self._places, strict=True)
+            if isinstance(layer, Weighted)
+        ]
+
+    def write_gradients(self, views: list[tuple[Weighted, dict[str, FloatArray]]]) -> None:
+        """Let backward passes write to the vector that these views are of; ``gradients`` stays the network's own."""
+        for layer, gradients in views:
+            layer.gradients = gradients
 
     def reuse_memory(self) -> None:
         """Keep all arrays between steps: quick, but what a step returned is overwritten by the next one."""
@@ -214,20 +229,16 @@ class Network:
                 f"backward expects the gradient by the outputs, of shape {self._output_shape}, got {dvalues.shape}."
             )
         steps = self.steps(logits=logits)
-        first = self._first_weighted(steps) if skip_dinputs else -1
-        for index in range(len(steps) - 1, max(first, 0) - 1, -1):
-            step = steps[index]
-            if index == first and isinstance(step, Weighted | plan.ConvolutionBlock):
-                dvalues = step.backward(dvalues, skip_dinputs=True)
-            else:
+        if not skip_dinputs:
+            for step in reversed(steps):
                 dvalues = step.backward(dvalues)
+            return dvalues
+        for step in reversed(steps[self._first_weighted + 1 :]):
+            dvalues = step.backward(dvalues)
+        for step in steps[self._first_weighted : self._first_weighted + 1]:
+            assert isinstance(step, Weighted | plan.ConvolutionBlock)
+            dvalues = step.backward(dvalues, skip_dinputs=True)
         return dvalues
-
-    def _first_weighted(self, steps: Sequence[plan.Step]) -> int:
-        for index, step in enumerate(steps):
-            if isinstance(step, plan.ConvolutionBlock | Weighted):
-                return index
-        return len(steps)
 
     def penalty(self) -> float:
         """The sum of the L1 and L2 penalties of all parameters."""

@@ -44,6 +44,8 @@ def memory_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def laid_out(x: NDArray[Any]) -> NDArray[Any]:
     """Return ``x`` with the batch innermost in memory: ``x`` itself if it lies so, else a copy."""
+    if x.ndim == 2 and x.flags.f_contiguous:
+        return x
     memory = memory_view(x)
     return x if memory.flags.c_contiguous else public_view(np.ascontiguousarray(memory))
 

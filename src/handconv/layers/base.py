@@ -171,6 +171,8 @@ class Layer:
     def _received(self, inputs: NDArray[Any]) -> FloatArray:
         """Check the inputs, build at first use, and lay the inputs out with the batch innermost."""
         inputs = np.asarray(inputs)
+        if inputs.ndim and inputs.shape[1:] == self.input_shape and inputs.dtype == self.dtype:
+            return laid_out(inputs)
         if inputs.ndim < 1:
             raise ValueError(f"{self._label} expects a batch (N, …), got a single number. Use x[None].")
         if self.input_shape is None:

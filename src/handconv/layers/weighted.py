@@ -33,7 +33,8 @@ class Weighted(Layer):
         self.l1, self.l2, self.bias_l1, self.bias_l2 = l1, l2, bias_l1, bias_l2
         self.weight_init, self.bias_init = weight_init, bias_init
         self._values: dict[str, FloatArray] = {}
-        self._gradients: dict[str, FloatArray] = {}
+        #: Where ``backward`` writes to: views by the name of the parameter.
+        self.gradients: dict[str, FloatArray] = {}
 
     def _declaration(self, shape: Shape, fan_in: int, fan_out: int, units: int) -> tuple[Parameter, ...]:
         weights = Parameter("weights", shape, self.weight_init, fan_in, fan_out, self.l1, self.l2)
@@ -44,7 +45,11 @@ class Weighted(Layer):
         """Let weights, biases, dweights and dbiases be views into these vectors."""
         if self.input_shape is None:
             raise RuntimeError(f"{self._label} must be built before its parameters can be bound: call build(shape).")
-        self._values, self._gradients = pieces(values, self._declared), pieces(gradients, self._declared)
+        self._values, self.gradients = pieces(values, self._declared), self.gradient_views(gradients)
+
+    def gradient_views(self, vector: FloatArray) -> dict[str, FloatArray]:
+        """Cut a vector into dweights and dbiases; assigned to ``gradients``, ``backward`` writes to it."""
+        return pieces(vector, self._declared)
 
     def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
         """As ``Layer.backward``; fills ``dweights`` and ``dbiases``.
@@ -84,12 +89,12 @@ class Weighted(Layer):
     @property
     def dweights(self) -> FloatArray:
         """The gradient of the loss by the weights, of the last ``backward``."""
-        return self._named(self._gradients, "weights")
+        return self._named(self.gradients, "weights")
 
     @property
     def dbiases(self) -> FloatArray:
         """The gradient of the loss by the biases, of the last ``backward``."""
-        return self._named(self._gradients, "biases")
+        return self._named(self.gradients, "biases")
 
     def _named(self, arrays: dict[str, FloatArray], name: str) -> FloatArray:
         if self.input_shape is None:

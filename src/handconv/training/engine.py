@@ -131,8 +131,8 @@ class Engine:
         self.shard = shard_size(network, task.batch_size)
         self._part = part_of(network.parameters.size, crew)
         self._workspace = ReusedMemory()
-        self._gradients = network.gradients
-        network.bind(network.parameters, np.empty_like(network.gradients))  # those of one shard
+        self._extra = np.empty_like(network.gradients)  # of a shard whose lane has one already
+        self._to_extra, *self._to_lanes = [network.gradient_views(vector) for vector in (self._extra, *board.lanes)]
         self._random = network.streams.generator(Purpose.DROPOUT)
         network.set_generator(self._random)
 
@@ -172,7 +172,7 @@ class Engine:
         """Give the network memory of its own again, and its gradient vector back."""
         network = self.task.network
         network.fresh_memory()
-        network.bind(network.parameters, self._gradients)
+        network.write_gradients(network.gradient_views(network.gradients))
 
     def _run_shards(self, batch: NDArray[np.intp], epoch: int, step: int) -> int:
         """Compute this member's shards of a batch; returns how many lanes the batch has."""
@@ -181,12 +181,11 @@ class Engine:
         for lane in range(self.crew.rank, lanes, self.crew.size):
             totals = np.zeros(3)
             for shard in range(lane, shards, LANES):
+                self.task.network.write_gradients(self._to_lanes[lane] if shard == lane else self._to_extra)
                 indices = batch[shard * self.shard : (shard + 1) * self.shard]
                 totals[:2] += self._run_shard(indices, len(batch), (self.task.first_epoch + epoch, step, shard))
-                if shard == lane:
-                    self.board.lanes[lane] = self.task.network.gradients
-                else:
-                    self.board.lanes[lane] += self.task.network.gradients
+                if shard != lane:
+                    self.board.lanes[lane] += self._extra
             totals[2] = np.dot(self.board.lanes[lane], self.board.lanes[lane])
             self.board.totals[lane] = totals
         return lanes
@@ -204,12 +203,13 @@ class Engine:
     def _update(self, lanes: int) -> None:
         """Move this member's part of the parameters."""
         network, part = self.task.network, self._part
-        total, (first, *others) = self._gradients[part], self.board.lanes[:lanes, part]
-        total[...] = first
-        for other in others:
-            total += other
-        network.add_penalty_gradients(self._gradients, part)
-        self.task.optimizer.step(network.parameters, self._gradients, part)
+        total, so_far = network.gradients[part], self.board.lanes[0, part]
+        for lane in range(1, lanes):
+            so_far = np.add(so_far, self.board.lanes[lane, part], out=total)
+        if lanes == 1:
+            total[...] = so_far
+        network.add_penalty_gradients(network.gradients, part)
+        self.task.optimizer.step(network.parameters, network.gradients, part)
 
     def _diagnosis(self, batch: NDArray[np.intp], epoch: int, step: int, *, finite_loss: bool) -> str:
         """Say where training left the finite numbers, and what to do."""

@@ -28,7 +28,8 @@ def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = FRESH) -
     if x.dtype == np.uint8:
         pixels = workspace.scratch("pixels", memory.shape, np.uint8)
         pixels[...] = memory_view(x)  # bytes are quicker to turn round than floats
-        np.divide(pixels, memory.dtype.type(255), out=memory)
+        memory[...] = pixels
+        np.divide(memory, memory.dtype.type(255), out=memory)
     else:
         memory[...] = memory_view(x)
     return public_view(memory)
