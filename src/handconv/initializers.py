@@ -31,34 +31,64 @@ Function = Callable[[Shape, int, int, "np.random.Generator"], FloatArray]
 
 
 def he_normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
-    """Draw from N(0, 2 / fan_in), not truncated."""
+    """Draw from N(0, 2 / fan_in), not truncated; its arguments, and those of the others, are as for ``initialize``.
+
+    Example:
+        >>> he_normal((2,), 8, 1, np.random.default_rng(0)).round(3)
+        array([ 0.063, -0.066])
+    """
     return math.sqrt(2 / fan_in) * generator.standard_normal(shape)
 
 
 def he_uniform(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
-    """Draw from U(-a, a) with a = sqrt(6 / fan_in), whose variance is 2 / fan_in."""
+    """Draw from U(-a, a) with a = sqrt(6 / fan_in), whose variance is 2 / fan_in.
+
+    Example:
+        >>> he_uniform((2,), 6, 1, np.random.default_rng(0)).round(3)
+        array([ 0.274, -0.46 ])
+    """
     limit = math.sqrt(6 / fan_in)
     return generator.uniform(-limit, limit, shape)
 
 
 def glorot_normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
-    """Draw from N(0, 2 / (fan_in + fan_out)), not truncated."""
+    """Draw from N(0, 2 / (fan_in + fan_out)), not truncated.
+
+    Example:
+        >>> glorot_normal((2,), 6, 2, np.random.default_rng(0)).round(3)
+        array([ 0.063, -0.066])
+    """
     return math.sqrt(2 / (fan_in + fan_out)) * generator.standard_normal(shape)
 
 
 def glorot_uniform(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
-    """Draw from U(-a, a) with a = sqrt(6 / (fan_in + fan_out)), whose variance is 2 / (fan_in + fan_out)."""
+    """Draw from U(-a, a) with a = sqrt(6 / (fan_in + fan_out)), whose variance is 2 / (fan_in + fan_out).
+
+    Example:
+        >>> glorot_uniform((2,), 4, 2, np.random.default_rng(0)).round(3)
+        array([ 0.274, -0.46 ])
+    """
     limit = math.sqrt(6 / (fan_in + fan_out))
     return generator.uniform(-limit, limit, shape)
 
 
 def normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
-    """Draw from 0.01 · N(0, 1)."""
+    """Draw from 0.01 · N(0, 1).
+
+    Example:
+        >>> normal((2,), 4, 2, np.random.default_rng(0)).round(5)
+        array([ 0.00126, -0.00132])
+    """
     return 0.01 * generator.standard_normal(shape)
 
 
 def zeros(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
-    """All zeros."""
+    """Give zeros.
+
+    Example:
+        >>> zeros((2,), 4, 2, np.random.default_rng(0))
+        array([0., 0.])
+    """
     return np.zeros(shape)
 
 
@@ -70,9 +100,16 @@ INITIALIZERS: dict[str, Function] = {
 def find(initializer: str | Function) -> Function:
     """Return the function of a name; a function is its own.
 
+    Args:
+        initializer: a name out of ``INITIALIZERS``, or a function.
+
     Raises:
         ValueError: if the name is unknown; the message has the known ones and the nearest.
         TypeError: if it is neither a name nor a function.
+
+    Example:
+        >>> find("zeros") is zeros
+        True
     """
     if callable(initializer):
         return initializer

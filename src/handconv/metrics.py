@@ -18,6 +18,9 @@ Classes = NDArray[np.integer[Any]]
 def name_classes(targets: NDArray[Any]) -> bool:
     """Tell whether targets say which class a sample is of, so that an answer can be right or wrong.
 
+    Args:
+        targets: of all samples, (N, …).
+
     Example:
         >>> name_classes(np.array([3, 1])), name_classes(np.array([[0, 1]])), name_classes(np.array([[2.5]]))
         (True, True, False)
@@ -32,6 +35,10 @@ def name_classes(targets: NDArray[Any]) -> bool:
 def correct(outputs: NDArray[Any], targets: NDArray[Any]) -> int:
     """Count the right answers.
 
+    Args:
+        outputs: (N, K), or (N,) and (N, 1) for yes or no.
+        targets: class numbers (N,) or one-hot (N, K).
+
     Example:
         >>> correct(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
         1
@@ -43,6 +50,10 @@ def correct(outputs: NDArray[Any], targets: NDArray[Any]) -> int:
 def accuracy(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
     """Return the share of right answers, from 0 to 1.
 
+    Args:
+        outputs: (N, K), or (N,) and (N, 1) for yes or no.
+        targets: class numbers (N,) or one-hot (N, K).
+
     Example:
         >>> accuracy(np.array([[0.1], [0.8]]), np.array([1, 1]))
         0.5
@@ -52,6 +63,10 @@ def accuracy(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
 
 def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.int64]:
     """Count how many samples of each class (row) got each answer (column): (K, K), 2 x 2 for one output.
+
+    Args:
+        outputs: (N, K), or (N,) and (N, 1) for yes or no.
+        targets: class numbers (N,) or one-hot (N, K).
 
     Example:
         >>> confusion_matrix(np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]]), np.array([1, 1, 0]))
@@ -65,6 +80,9 @@ def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np
 
 def precision_recall(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return precision and recall of each class (K,) each; 0 where there is nothing to divide by.
+
+    Args:
+        confusion: how many samples of each class (row) got each answer (column), (K, K).
 
     Example:
         >>> precision_recall(np.array([[3, 1], [0, 4]]))

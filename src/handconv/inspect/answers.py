@@ -43,6 +43,10 @@ def probabilities(model: Sequential, x: ArrayLike) -> NDArray[np.floating]:
     After a final Softmax these are the outputs, after a single Sigmoid those of "no" and "yes", else the softmax of
     the outputs.
 
+    Args:
+        model: the classifier.
+        x: samples (N, …).
+
     Shapes:
         (N, …) -> (N, K)
 
@@ -65,6 +69,10 @@ def probabilities(model: Sequential, x: ArrayLike) -> NDArray[np.floating]:
 
 def answer(model: Sequential, image: ArrayLike) -> Answer:
     """Let a model classify one sample, given without the batch axis.
+
+    Args:
+        model: the classifier.
+        image: the sample, (C, H, W) for an image.
 
     Raises:
         ValueError: if the sample does not have the model's input shape, or the model is no classifier.

@@ -13,7 +13,14 @@ from handconv.model import Sequential
 
 @dataclass(frozen=True)
 class ClassReport:
-    """One class: of the answers that named it, the share that was right; of its samples, the share that was found."""
+    """One class: of the answers that named it, the share that was right; of its samples, the share that was found.
+
+    Args:
+        name: of the class.
+        precision: right answers / all answers that named it.
+        recall: right answers / all samples of it.
+        samples: how many there are of it.
+    """
 
     name: str
     precision: float
@@ -23,7 +30,15 @@ class ClassReport:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One sample that was taken for another class, with the probabilities of both."""
+    """One sample that was taken for another class, with the probabilities of both.
+
+    Args:
+        row: where it stands in the samples.
+        truth: the class that it is of.
+        answer: the class that it was taken for.
+        confidence: the probability of the answer.
+        truth_probability: the probability of the truth.
+    """
 
     row: int
     truth: int
@@ -34,7 +49,15 @@ class Mistake:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The result of an examination; ``confusion[t, p]`` counts the samples of class t that were taken for p."""
+    """The result of an examination.
+
+    Args:
+        loss: the mean over all samples.
+        accuracy: the share of right answers.
+        classes: each class by itself.
+        confusion: [t, p] counts the samples of class t that were taken for p.
+        mistakes: the worst, with the least probability of the truth, first.
+    """
 
     loss: float
     accuracy: float

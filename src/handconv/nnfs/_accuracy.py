@@ -7,7 +7,16 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Accuracy_Categorical:
-    """The share of right answers; of each single one with ``binary``."""
+    """The share of right answers.
+
+    Args:
+        binary: whether the answers are zeros and ones, each right or wrong by itself.
+
+    Example:
+        >>> accuracy = Accuracy_Categorical()
+        >>> accuracy.calculate(np.array([2, 0, 1, 1]), np.array([2, 0, 1, 0])), accuracy.calculate_accumulated()
+        (0.75, 0.75)
+    """
 
     def __init__(self, *, binary: bool = False) -> None:
         self.binary = binary

@@ -9,7 +9,12 @@ from handconv.nnfs._layers import Identity
 
 
 class Activation_Linear(Identity):
-    """The linear activation of a regression's last layer: its ``output`` is the inputs."""
+    """The linear activation of a regression's last layer: its ``output`` is the inputs.
+
+    Example:
+        >>> Activation_Linear().forward([[-1.0, 2.0]]).tolist()
+        [[-1.0, 2.0]]
+    """
 
     def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return the answers for outputs: the outputs themselves."""
@@ -17,7 +22,12 @@ class Activation_Linear(Identity):
 
 
 class Activation_ReLU(layers.ReLU):
-    """max(x, 0)."""
+    """max(x, 0).
+
+    Example:
+        >>> Activation_ReLU().forward([[-1.0, 2.0]]).tolist()
+        [[0.0, 2.0]]
+    """
 
     def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return the answers for outputs: the outputs themselves."""
@@ -25,7 +35,15 @@ class Activation_ReLU(layers.ReLU):
 
 
 class Activation_LeakyReLU(layers.LeakyReLU):
-    """max(x, alpha·x)."""
+    """max(x, alpha·x).
+
+    Args:
+        alpha: the slope below zero.
+
+    Example:
+        >>> Activation_LeakyReLU(0.5).forward([[-1.0, 2.0]]).tolist()
+        [[-0.5, 2.0]]
+    """
 
     def __init__(self, alpha: float = 0.01) -> None:
         super().__init__(alpha)
@@ -36,7 +54,12 @@ class Activation_LeakyReLU(layers.LeakyReLU):
 
 
 class Activation_Sigmoid(layers.Sigmoid):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    Example:
+        >>> Activation_Sigmoid().forward([[0.0, 1e4]]).tolist()
+        [[0.5, 1.0]]
+    """
 
     def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return the answers for outputs: 1 above one half, else 0."""
@@ -44,7 +67,13 @@ class Activation_Sigmoid(layers.Sigmoid):
 
 
 class Activation_Softmax(layers.Softmax):
-    """exp(x) / sum of exp(x), stable for any scores."""
+    """exp(x) / sum of exp(x), stable for any scores.
+
+    Example:
+        >>> softmax = Activation_Softmax()
+        >>> softmax.forward([[1e4, 1e4]]).tolist(), softmax.predictions(softmax.output).tolist()
+        ([[0.5, 0.5]], [0])
+    """
 
     def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return the answers for outputs: the number of the largest in each row."""

@@ -84,6 +84,14 @@ class Trainable:
 class Layer_Dense(Trainable):
     """The fully connected layer: weights (n_inputs, n_neurons) of 0.01 · N(0, 1), biases (1, n_neurons) of zeros.
 
+    Args:
+        n_inputs: numbers to each sample.
+        n_neurons: numbers that come out.
+        weight_regularizer_l1: the L1 penalty of the weights.
+        weight_regularizer_l2: the L2 penalty of the weights.
+        bias_regularizer_l1: the L1 penalty of the biases.
+        bias_regularizer_l2: the L2 penalty of the biases.
+
     Example:
         >>> np.random.seed(0)
         >>> dense = Layer_Dense(2, 3)
@@ -119,6 +127,16 @@ class Conv2D(Trainable):
 
     They exist from the first ``forward`` on, as the images tell how many channels C there are.
 
+    Args:
+        n_filters: channels that come out.
+        kernel_size: height and width of a filter.
+        stride: steps of the window, down and across.
+        padding: zeros around the image; "same" and "valid" too.
+        weight_regularizer_l1: the L1 penalty of the weights.
+        weight_regularizer_l2: the L2 penalty of the weights.
+        bias_regularizer_l1: the L1 penalty of the biases.
+        bias_regularizer_l2: the L2 penalty of the biases.
+
     Example:
         >>> conv = Conv2D(8, 3, weight_regularizer_l2=5e-4)
         >>> conv.forward(np.zeros((4, 1, 28, 28)), training=True).shape, conv.weights.shape
@@ -150,7 +168,10 @@ class Conv2D(Trainable):
 
 
 class Layer_Dropout(layers.Dropout):
-    """Dropout; ``rate`` is the share that is dropped. Without ``training`` it drops, as in the book's earlier chapters.
+    """Dropout. Without ``training`` it drops, as in the book's earlier chapters.
+
+    Args:
+        rate: the share that is dropped.
 
     Example:
         >>> Layer_Dropout(0.1).forward(np.ones((1, 2)), training=False).tolist()
@@ -185,7 +206,12 @@ class Identity(layers.Layer):
 
 
 class Layer_Input(Identity):
-    """The begin of a network: its ``output`` is the inputs."""
+    """The begin of a network: its ``output`` is the inputs.
+
+    Example:
+        >>> Layer_Input().forward(np.ones((1, 2)), training=True).tolist()
+        [[1.0, 1.0]]
+    """
 
 
 def _drawn_seed() -> int:

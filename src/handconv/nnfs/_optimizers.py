@@ -54,6 +54,25 @@ class Optimizer_SGD(_Optimizer):
 
     Maths:
         update = momentum · update - rate · g        p += update        rate = learning_rate / (1 + decay · iterations)
+    Args:
+        learning_rate: of the first step.
+        decay: how fast the rate falls.
+        momentum: the share of the last update that is kept.
+
+    Example:
+        >>> import numpy as np
+        >>> from handconv.nnfs import Layer_Dense
+        >>> dense, optimizer = Layer_Dense(2, 1), Optimizer_SGD(learning_rate=0.25)
+        >>> dense.weights = [[1], [1]]
+        >>> _ = dense.forward(np.ones((1, 2)), training=True), dense.backward(np.ones((1, 1)))
+        >>> optimizer.pre_update_params()
+        >>> optimizer.update_params(dense)
+        >>> optimizer.post_update_params()
+        >>> dense.weights.tolist()
+        [[0.75], [0.75]]
+
+    References:
+        Kinsley and Kukieła, Neural networks from scratch in Python, 2020, chapter 10.
     """
 
     def __init__(self, learning_rate: float = 1.0, decay: float = 0.0, momentum: float = 0.0) -> None:
@@ -75,6 +94,23 @@ class Optimizer_Adam(_Optimizer):
         m = beta_1 · m + (1 - beta_1) · g        m_hat = m / (1 - beta_1^t)        t = iterations + 1
         v = beta_2 · v + (1 - beta_2) · g²       v_hat = v / (1 - beta_2^t)
         p -= rate · m_hat / (sqrt(v_hat) + epsilon)        rate = learning_rate / (1 + decay · iterations)
+    Args:
+        learning_rate: of the first step.
+        decay: how fast the rate falls.
+        epsilon: keeps the divisor above 0.
+        beta_1: the share of the gradients' mean that is kept.
+        beta_2: the share of their squares' mean that is kept.
+
+    Example:
+        >>> optimizer = Optimizer_Adam(learning_rate=0.02, decay=0.5)
+        >>> optimizer.post_update_params()
+        >>> optimizer.pre_update_params()
+        >>> round(optimizer.current_learning_rate, 6)
+        0.013333
+
+    References:
+        Kinsley and Kukieła, Neural networks from scratch in Python, 2020, chapter 10.
+        Kingma and Ba, Adam: a method for stochastic optimization, 2015.
     """
 
     def __init__(

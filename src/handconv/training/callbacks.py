@@ -54,7 +54,14 @@ class Callback:
 
 
 class PrintProgress(Callback):
-    """Print one line an epoch."""
+    """Print one line an epoch.
+
+    Args:
+        write: takes the line; ``print`` unless given, a logger's ``info`` for one.
+
+    Example:
+        history = model.fit(x, y, epochs=5, callbacks=[PrintProgress(logging.info)])
+    """
 
     def __init__(self, write: Callable[[str], object] = print) -> None:
         self.write = write
