@@ -27,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the tests go on that can go on for as long as one likes."""
     parser.addoption("--kill-rounds", type=int, default=3, help="how often tests/training/test_killed.py kills a run")
+    parser.addoption("--fuzz-rounds", type=int, default=2, help="how often the fuzzing tests go through everything")
     parser.addoption("--long-steps", type=int, default=4000, help="the steps that tests/training/test_long_run.py does")
 
 

@@ -612,3 +612,12 @@ class TestTogether:
 
     def test_the_script_by_hand_reads_like_a_page(self) -> None:
         assert len((REPOSITORY / "examples" / "by_hand.py").read_text("utf-8").splitlines()) <= 80
+
+
+def test_what_needs_a_batch_or_a_layer_says_so() -> None:
+    for empty in nnfs.Accuracy_Categorical(), nnfs.Loss_MeanSquaredError():
+        empty.new_pass()
+        with pytest.raises(RuntimeError, match=r"calculate_accumulated needs a batch: call calculate\("):
+            empty.calculate_accumulated()
+    with pytest.raises(TypeError, match="expects a layer with weights, such as Layer_Dense, got 3"):
+        nnfs.Loss_MeanSquaredError().regularization_loss(3)

@@ -427,6 +427,21 @@ def test_a_learning_rate_set_later_is_checked_too() -> None:
     assert optimizer.learning_rate == 1e-3
 
 
+@pytest.mark.parametrize("vectors", [([1.0], np.ones(1)), (np.ones(1), [1.0]), (1.0, None)])
+def test_a_step_is_done_on_arrays_alone(vectors: tuple) -> None:
+    with pytest.raises(TypeError, match=r"SGD works in place on NumPy arrays, got (list|float)\. Use np\.array"):
+        SGD(0.1).step(*vectors)
+
+
+def test_what_is_no_config_and_no_state_is_told() -> None:
+    with pytest.raises(TypeError, match=r"made of what its config\(\) returned, got 'Adam'"):
+        from_config("Adam")
+    adam = Adam()
+    adam.build(np.ones(2))
+    with pytest.raises(TypeError, match=r"Adam expects a state by name, as state_dict\(\) returns it, got 3"):
+        adam.load_state_dict(3)
+
+
 def test_parameters_must_be_one_flat_vector() -> None:
     message = r"Adam expects one flat vector of parameters, got shape \(2, 3\)\. Use x\.reshape\(-1\)\."
     with pytest.raises(ValueError, match=message):

@@ -74,7 +74,7 @@ def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np
                [1, 1]])
     """
     answers, truth = _decided(outputs, targets)
-    classes = max(2, outputs.size // len(outputs))
+    classes = max(2, np.size(outputs) // len(outputs))
     return np.bincount(truth * classes + answers, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -95,6 +95,7 @@ def precision_recall(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64],
 
 def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Classes]:
     """Return the answer and the truth for each sample, as class numbers (N,) each."""
+    outputs, targets = np.asarray(outputs), np.asarray(targets)
     if len(outputs) != len(targets) or not len(outputs):
         raise ValueError(
             f"Metrics need at least one sample and as many targets: got {len(outputs)} outputs, {len(targets)} targets."

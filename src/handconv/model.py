@@ -222,6 +222,8 @@ class Sequential(Network):
         """Check inputs and targets against the network and each other."""
         from handconv.training.samples import Samples, checked_inputs, checked_weights
 
+        if class_weights is not None and not isinstance(class_weights, Mapping):
+            raise TypeError(f"class_weights maps class numbers to weights, as in {{3: 2.0}}, got {class_weights!r}.")
         inputs = checked_inputs(x, self.input_shape, name=name)
         if not self.built:
             self.build(inputs.shape[1:])

@@ -198,8 +198,10 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     """Make the schedule that ``config()`` described.
 
     Raises:
-        ValueError: if it names no schedule of this module.
+        ValueError, TypeError: if it names no schedule of this module.
     """
+    if not isinstance(config, Mapping):
+        raise TypeError(f"A schedule is made of what its config() returned, got {config!r}.")
     name = config.get("name")
     if name not in SCHEDULES:
         raise ValueError(f"A schedule must be one of {', '.join(SCHEDULES)}; got {name!r}.")

@@ -51,7 +51,7 @@ def probabilities(model: Sequential, x: ArrayLike) -> NDArray[np.floating]:
         (N, …) -> (N, K)
 
     Raises:
-        ValueError: if the model does not give one vector of classes a sample.
+        ValueError, TypeError: if the model does not give one vector of classes a sample.
 
     Example:
         >>> import handconv as hc
@@ -59,6 +59,8 @@ def probabilities(model: Sequential, x: ArrayLike) -> NDArray[np.floating]:
         >>> probabilities(model, np.zeros((1, 2)))
         array([[0.5, 0.5]], dtype=float32)
     """
+    if not isinstance(model, Sequential):
+        raise TypeError(f"A classifier is a handconv.Sequential, got {model!r}.")
     outputs = model.predict(x)
     if outputs.ndim != 2:
         raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {outputs.shape[1:]}.")

@@ -138,7 +138,7 @@ def _of_model(model: Sequential, x: ArrayLike, y: ArrayLike | None, loss: Loss |
     judged: tuple[Loss, NDArray[Any]] | None = None
     logits = False
     if y is not None:
-        chosen = model.default_loss() if loss is None else loss
+        chosen = model._loss(loss)
         used, logits = model._combined(chosen), model._skips_softmax(chosen)
         judged = used, used.check_targets(np.asarray(y), (len(inputs), *network.output_shape))
     network.set_generator(np.random.default_rng(seed))

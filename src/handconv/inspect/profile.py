@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from handconv.layers._arguments import is_whole
 from handconv.losses import Loss
 from handconv.model import Sequential
 from handconv.optimizers import Adam, Optimizer
@@ -203,7 +204,13 @@ class _Stopwatch(Callback):
 
 def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, steps: int, passes: int) -> _Stopwatch:
     """Let ``fit`` run with a stopwatch in all that it calls."""
+    if not isinstance(model, Sequential):
+        raise TypeError(f"A profile is of a handconv.Sequential, got {model!r}.")
+    if not is_whole(batch_size) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}.")
     samples, targets = np.asarray(x), np.asarray(y)
+    if samples.ndim < 2 or samples.shape[:1] != targets.shape[:1]:
+        raise ValueError(f"A profile needs samples (N, …) and as many labels, got {samples.shape}, {targets.shape}.")
     steps = min(steps, len(samples) // batch_size)
     if steps < 1:
         raise ValueError(f"A profile needs at least one batch of {batch_size} samples, got {len(samples)}.")

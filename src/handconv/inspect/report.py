@@ -79,7 +79,7 @@ def report(
         worst: how many mistakes to tell, those with the highest loss (the least probability of the truth) first.
 
     Raises:
-        ValueError: if samples and model do not fit together.
+        ValueError, TypeError: if samples and model do not fit together.
 
     Example:
         >>> import handconv as hc
@@ -88,8 +88,8 @@ def report(
         (0.5, [1])
     """
     labels = np.asarray(y)
-    loss = model.evaluate(x, labels)["loss"]
     chances = probabilities(model, x)
+    loss = model.evaluate(x, labels)["loss"]
     answers, of_truth = chances.argmax(axis=1), chances[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(answers != labels)
     wrong = wrong[np.argsort(of_truth[wrong], kind="stable")][:worst]

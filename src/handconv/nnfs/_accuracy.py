@@ -39,11 +39,13 @@ class Accuracy_Categorical:
 
     def calculate_accumulated(self) -> float:
         """Return the share of all batches since ``new_pass``, each by its size."""
+        if not self.accumulated_count:
+            raise RuntimeError("calculate_accumulated needs a batch: call calculate(predictions, y) first.")
         return self.accumulated_sum / self.accumulated_count
 
     def compare(self, predictions: NDArray[Any], y: ArrayLike) -> NDArray[np.bool_]:
         """Say of each answer whether it is right."""
-        truth = np.asarray(y)
+        predictions, truth = np.asarray(predictions), np.asarray(y)
         if not self.binary and truth.ndim == 2:
             truth = truth.argmax(axis=1)
         if predictions.shape != truth.shape:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from handconv import layers
@@ -63,7 +64,8 @@ class Activation_Sigmoid(layers.Sigmoid):
 
     def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return the answers for outputs: 1 above one half, else 0."""
-        return (outputs > 0.5) * 1
+        answers: NDArray[Any] = (np.asarray(outputs) > 0.5) * 1
+        return answers
 
 
 class Activation_Softmax(layers.Softmax):
@@ -77,5 +79,5 @@ class Activation_Softmax(layers.Softmax):
 
     def predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return the answers for outputs: the number of the largest in each row."""
-        answers: NDArray[Any] = outputs.argmax(axis=1)
+        answers: NDArray[Any] = np.asarray(outputs).argmax(axis=1)
         return answers

@@ -54,11 +54,15 @@ class Loss:
 
     def calculate_accumulated(self, *, include_regularization: bool = False) -> float | tuple[float, float]:
         """Return the mean loss of all samples since ``new_pass``, each batch by its size."""
+        if not self.accumulated_count:
+            raise RuntimeError("calculate_accumulated needs a batch: call calculate(output, y) first.")
         data_loss = self.accumulated_sum / self.accumulated_count
         return (data_loss, self.regularization_loss()) if include_regularization else data_loss
 
     def regularization_loss(self, layer: Trainable | None = None) -> float:
         """Return the penalties of a layer, or of all remembered layers."""
+        if layer is not None and not hasattr(layer, "network"):
+            raise TypeError(f"regularization_loss expects a layer with weights, such as Layer_Dense, got {layer!r}.")
         return sum(each.network.penalty() for each in (self.trainable_layers if layer is None else [layer]))
 
 

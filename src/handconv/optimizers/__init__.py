@@ -28,12 +28,14 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
     """Make the optimizer that ``config()`` described, without its state.
 
     Raises:
-        ValueError: if it names no optimizer of this package.
+        ValueError, TypeError: if it names no optimizer of this package.
 
     Example:
         >>> from_config({"name": "SGD", "learning_rate": 0.1})
         SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
     """
+    if not isinstance(config, Mapping):
+        raise TypeError(f"An optimizer is made of what its config() returned, got {config!r}.")
     name = config.get("name")
     if name not in OPTIMIZERS:
         raise ValueError(f"An optimizer must be one of {', '.join(OPTIMIZERS)}; got {name!r}.")

@@ -80,8 +80,9 @@ class Optimizer(ABC):
             allocate: makes a vector of zeros of a shape and dtype; in shared memory where processes share the work.
 
         Raises:
-            ValueError: if it is no flat vector.
+            ValueError, TypeError: if it is no flat vector.
         """
+        self._check_arrays(parameters)
         if parameters.ndim != 1:
             raise ValueError(
                 f"{self._label} expects one flat vector of parameters, got shape {parameters.shape}. Use x.reshape(-1)."
@@ -103,8 +104,9 @@ class Optimizer(ABC):
             part: the piece to be updated.
 
         Raises:
-            ValueError: if the vectors are not those that the optimizer was built for.
+            ValueError, TypeError: if the vectors are not those that the optimizer was built for.
         """
+        self._check_arrays(parameters, gradients)
         if self._shape is None:
             self.build(parameters)
         if not self._shape == parameters.shape == gradients.shape:
@@ -145,8 +147,10 @@ class Optimizer(ABC):
         """Copy in what ``state_dict`` returned; the optimizer must have been built.
 
         Raises:
-            ValueError: if names or shapes do not fit; then nothing is changed.
+            ValueError, TypeError: if names or shapes do not fit; then nothing is changed.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"{self._label} expects a state by name, as state_dict() returns it, got {state!r}.")
         expected = {name: vector.shape for name, vector in self.state.items()} | {"iterations": ()}
         received = {name: np.shape(vector) for name, vector in state.items()}
         if expected != received:
@@ -157,6 +161,12 @@ class Optimizer(ABC):
         for name, vector in self.state.items():
             vector[...] = state[name]
         self.iterations = int(state["iterations"])
+
+    def _check_arrays(self, *vectors: object) -> None:
+        for vector in vectors:
+            if not isinstance(vector, np.ndarray):
+                what = type(vector).__name__
+                raise TypeError(f"{self._label} works in place on NumPy arrays, got {what}. Use np.array(x, float).")
 
     def __repr__(self) -> str:
         return f"{self._label}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._arguments)})"

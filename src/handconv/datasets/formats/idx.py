@@ -106,6 +106,7 @@ def encode_idx(array: NDArray[np.uint8]) -> bytes:
         >>> encode_idx(np.array([[1, 2, 3]], dtype=np.uint8)).hex(" ", -4)
         '00000802 00000001 00000003 010203'
     """
+    array = np.asarray(array)
     if array.dtype != np.uint8:
         raise TypeError(f"IDX files here hold uint8, got {array.dtype}. Convert with x.astype(np.uint8).")
     if not 1 <= array.ndim <= _MAX_AXES or array.size == 0:
