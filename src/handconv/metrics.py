@@ -25,6 +25,7 @@ def name_classes(targets: NDArray[Any]) -> bool:
         >>> name_classes(np.array([3, 1])), name_classes(np.array([[0, 1]])), name_classes(np.array([[2.5]]))
         (True, True, False)
     """
+    targets = np.asarray(targets)
     if targets.ndim == 1:
         return targets.dtype.kind in "biu"
     if targets.ndim == 2 and targets.shape[1] > 1:
