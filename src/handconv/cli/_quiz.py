@@ -48,7 +48,7 @@ def show_row(model: Sequential, dataset: Dataset, row: int, output: Output, pict
         ranking=tuple((names[label], chance) for label, chance in found.top(10)),
     )
     verdict = "right" if card.right else "wrong"
-    output.show(f"{card.title} ({verdict})  {shares(card.ranking[:3])}")
+    output.show(f"{card.title} ({verdict})  {shares(card.ranking[:2])}")
     path = pictures.show(card) if pictures is not None else None
     output.record(
         {
