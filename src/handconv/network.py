@@ -4,8 +4,7 @@ Every layer's ``weights`` and ``biases`` are views into ``parameters``, every ``
 ``gradients``, in the order of the layers. An optimizer, a checkpoint, a copy between processes or a sum over shards is
 then one operation on one vector. Names are paths, ``"0.weights"``, or begin with the layer's own name.
 
-The penalty on parameters is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradient  l1 · sign(w) + 2 · l2 ·
-w.
+The penalty is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradient  l1 · sign(w) + 2 · l2 · w.
 """
 
 import contextlib
@@ -123,9 +122,8 @@ class Network:
         for name, layer in zip(self.names, self.layers, strict=True):
             for parameter in layer.declare(shape) if layer.infer_shape(shape) else ():
                 place = slice(end, end + parameter.size)
-                views.append(
-                    ParameterView(f"{name}.{parameter.name}", place, parameter.shape, parameter.l1, parameter.l2)
-                )
+                path = f"{name}.{parameter.name}"
+                views.append(ParameterView(path, place, parameter.shape, parameter.l1, parameter.l2))
                 end = place.stop
             self._places.append(slice(start, end))
             start, shape = end, layer.infer_shape(shape)
@@ -229,13 +227,11 @@ class Network:
                 f"backward expects the gradient by the outputs, of shape {self._output_shape}, got {dvalues.shape}."
             )
         steps = self.steps(logits=logits)
-        if not skip_dinputs:
-            for step in reversed(steps):
-                dvalues = step.backward(dvalues)
-            return dvalues
-        for step in reversed(steps[self._first_weighted + 1 :]):
+        last = self._first_weighted if skip_dinputs else -1
+        for step in reversed(steps[last + 1 :]):
             dvalues = step.backward(dvalues)
-        for step in steps[self._first_weighted : self._first_weighted + 1]:
+        if 0 <= last < len(steps):
+            step = steps[last]
             assert isinstance(step, Weighted | plan.ConvolutionBlock)
             dvalues = step.backward(dvalues, skip_dinputs=True)
         return dvalues
@@ -245,10 +241,8 @@ class Network:
         total = 0.0
         for view in self.views:
             values = self.parameters[view.place]
-            if view.l1:
-                total += view.l1 * float(np.abs(values).sum())
-            if view.l2:
-                total += view.l2 * float(np.dot(values, values))
+            total += view.l1 * float(np.abs(values).sum()) if view.l1 else 0.0
+            total += view.l2 * float(np.dot(values, values)) if view.l2 else 0.0
         return total
 
     def add_penalty_gradients(self, gradients: FloatArray, part: slice | None = None) -> None:
@@ -284,10 +278,7 @@ def _checked_shape(input_shape: object) -> Shape:
     """Check the shape of one sample."""
     sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
     if not sizes or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
-        raise ValueError(
-            f"input_shape must be whole numbers of at least 1, the shape of one sample as in (1, 28, 28); "
-            f"got {input_shape!r}."
-        )
+        raise ValueError(f"input_shape must be whole numbers of at least 1, as in (1, 28, 28); got {input_shape!r}.")
     return tuple(int(size) for size in sizes)
 
 
@@ -301,10 +292,9 @@ def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     if len({id(layer) for layer in layers}) < len(layers):
         raise ValueError("Each layer may stand in a network once; make a new one for each place.")
     names = tuple(str(layer.name or place) for place, layer in enumerate(layers))
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"Names of layers must differ, got {twice[0]!r} twice.")
     for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"Names of layers must differ, got {name!r} twice.")
         if not name.isprintable() or "/" in name or "\\" in name:
             raise ValueError(f"A layer's name must be one line of text without slashes, got {name!r}.")
     return names
