@@ -56,6 +56,18 @@ def test_results_go_to_stdout_and_notices_to_stderr(cache_folder: Path, capsys: 
     assert "last-model.npz" in output.err
 
 
+def test_the_result_tells_the_workers_that_there_was_work_for(
+    cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*QUICK, "--batch-size", "8", "--epochs", "1", "--workers", "500", "--json"]) == 0
+    assert objects(capsys.readouterr().out)[-1]["workers"] == 1
+
+
+def test_a_folder_that_is_not_looked_into_is_told(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*QUICK, "--data-dir", "nowhere"]) == 0
+    assert "--data-dir is for mnist and fashion-mnist; digits is not taken from it." in capsys.readouterr().err
+
+
 def test_label_smoothing_is_part_of_the_loss_in_training_alone(
     cache_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

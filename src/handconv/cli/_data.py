@@ -11,6 +11,7 @@ from handconv.cli._output import Output
 from handconv.cli._progress import DownloadProgress
 from handconv.cli._settings import one_of, setting, text
 from handconv.datasets import Dataset
+from handconv.datasets.catalog import KNOWN
 from handconv.errors import DataError, SourceError
 from handconv.model import Sequential
 
@@ -39,6 +40,8 @@ class DataSettings:
 
 def load_dataset(settings: DataSettings, name: str, output: Output) -> Dataset:
     """Load a data set, telling what is tried and how far a download has come."""
+    if settings.data_dir is not None and name not in KNOWN:
+        output.notice(f"--data-dir is for {' and '.join(KNOWN)}; {name} is not taken from it.")
     return _tell(partial(datasets.load, name, source=settings.source, data_dir=settings.data_dir), output)
 
 

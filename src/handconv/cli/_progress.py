@@ -46,6 +46,13 @@ class _Live:
 class TrainingProgress(_Live, Callback):
     """Prints each epoch as a result, and keeps a bar below the lines while the next one runs."""
 
+    #: How many processes do the work: as many as were wanted, or as there is work for.
+    workers = 1
+
+    def on_train_begin(self, run: Run) -> None:
+        """Note the workers."""
+        self.workers = run.workers
+
     def on_batch_end(self, run: Run, progress: Progress) -> None:
         """Move the bar."""
         if not self._can_draw:

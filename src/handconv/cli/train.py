@@ -205,7 +205,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
             "parameters": model.parameters.size,
             "seconds": seconds,
             "seed": settings.seed,
-            "workers": worker_count(settings.workers),
+            "workers": progress.workers,
             "saved": saved,
             "peak_memory_mb": memory.peak_mb(),
         }

@@ -155,12 +155,12 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
 
 def _team(run: Run) -> Team:
     shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size))
-    count = min(run.workers, shards, LANES)  # more would have nothing to do
-    if count == 1:
+    run.workers = min(run.workers, shards, LANES)  # more would have nothing to do
+    if run.workers == 1:
         return Solo(run)
     from handconv.training.workers import Workers  # multiprocessing is slow to import, and not often wanted
 
-    return Workers(run, count)
+    return Workers(run, run.workers)
 
 
 def _train_epoch(run: Run, team: Team) -> dict[str, float]:
