@@ -6,6 +6,7 @@ one is whole. Reading never unpickles anything, and trusts no header: sizes are 
 
 import errno
 import glob
+import io
 import json
 import math
 import os
@@ -37,6 +38,15 @@ _HEADER = re.compile(
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, RuntimeError)
 
 
+class _File(io.BufferedReader):
+    """A file that is never asked for more than it holds: Python takes the memory for what is asked before it looks."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to ``size`` bytes."""
+        left = max(0, os.fstat(self.fileno()).st_size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
 def save(
     path: str | os.PathLike[str],
     arrays: Mapping[str, NDArray[Any]],
@@ -64,7 +74,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
         FileNotFoundError: if there is no such file.
         ModelFileError: if the file is none of these, or damaged.
     """
-    with Path(path).open("rb") as file:
+    with _File(io.FileIO(path)) as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 metadata, arrays = _read(archive)

@@ -154,9 +154,12 @@ def resume(run: "Run", path: str | os.PathLike[str]) -> None:
         run.first_epoch, run.epoch, run.step = (int(saved[name]) for name in ("first_epoch", "epoch", "step"))
         run.sums = np.array(saved["sums"], np.float64).reshape(4)
         run.seconds = float(saved["seconds"])
+        places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations)
+        if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch:
+            raise ValueError(f"there are no epoch and step {places}")
         for figures in saved["history"]:
             run.history.append(figures)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
 
 
@@ -165,7 +168,7 @@ def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
     _, description = read(path)
     try:
         return optimizers.from_config(description["run"]["optimizer"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged: its optimizer makes no sense ({error}).") from error
 
 

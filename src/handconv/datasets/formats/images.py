@@ -4,6 +4,7 @@ Pillow decodes and scales; what is ink and what is paper is decided in ``_ink``,
 in ``_frame``.
 """
 
+import io
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,24 +121,25 @@ def _read_grey(path: PathLike, at_most: int | None = None) -> Floats:
     """Decode an image file to brightness from 0 to 255, upright, with no side longer than ``at_most``: (H, W)."""
     pillow = require("PIL.Image", extra="cli")
     operations = require("PIL.ImageOps", extra="cli")
-    with Path(path).open("rb") as file:
-        if not file.peek(1):
-            raise DataError(f"{path} is empty. Save the image again.")
-        try:
-            # Pillow warns of large images and odd metadata; the first is refused below, the second is no matter.
-            with warnings.catch_warnings(action="ignore"), pillow.open(file, formats=_FORMATS) as image:
-                if image.width * image.height <= _MAX_PIXELS:
-                    if at_most:
-                        image.draft("L", (4 * at_most, 4 * at_most))
-                    return _grey(operations.exif_transpose(image), at_most)
-                problem = f"it has {image.width:,} x {image.height:,} pixels, at most {_MAX_PIXELS:,} are read"
-        except pillow.UnidentifiedImageError:
-            problem = f"it is none of {', '.join(_FORMATS)}"
-        except pillow.DecompressionBombError:
-            problem = f"it has more than the {_MAX_PIXELS:,} pixels that are read"
-        except Exception as error:
-            # On damaged files the decoders raise whatever their code stumbles over (SyntaxError, KeyError, …).
-            raise DataError(f"{path} is a damaged image ({error}). Save it again.") from error
+    # The whole file, as Pillow asks a file for as many bytes as a damaged header names, and Python makes room for them.
+    content = Path(path).read_bytes()
+    if not content:
+        raise DataError(f"{path} is empty. Save the image again.")
+    try:
+        # Pillow warns of large images and odd metadata; the first is refused below, the second is no matter.
+        with warnings.catch_warnings(action="ignore"), pillow.open(io.BytesIO(content), formats=_FORMATS) as image:
+            if image.width * image.height <= _MAX_PIXELS:
+                if at_most:
+                    image.draft("L", (4 * at_most, 4 * at_most))
+                return _grey(operations.exif_transpose(image), at_most)
+            problem = f"it has {image.width:,} x {image.height:,} pixels, at most {_MAX_PIXELS:,} are read"
+    except pillow.UnidentifiedImageError:
+        problem = f"it is none of {', '.join(_FORMATS)}"
+    except pillow.DecompressionBombError:
+        problem = f"it has more than the {_MAX_PIXELS:,} pixels that are read"
+    except Exception as error:
+        # On damaged files the decoders raise whatever their code stumbles over (SyntaxError, KeyError, …).
+        raise DataError(f"{path} is a damaged image ({error}). Save it again.") from error
     raise DataError(f"{path} cannot be read as an image: {problem}. Save it as a PNG or JPEG file.")
 
 
