@@ -66,7 +66,8 @@ def saved_settings(path: str) -> dict[str, Any]:
         OSError, ModelFileError: if there is no checkpoint of the command line.
     """
     _, description = read(path)
-    settings = description.get("info", {}).get("settings")
+    info = description.get("info")
+    settings = info.get("settings") if isinstance(info, dict) else None
     if not isinstance(settings, dict):
         raise ModelFileError(
             f"{path} is no checkpoint of handconv train. Resume it in Python, with fit(…, resume=path)."
