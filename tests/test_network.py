@@ -391,3 +391,20 @@ def test_a_layer_that_is_not_in_a_list_is_told() -> None:
 
 def test_a_network_shows_its_layers() -> None:
     assert repr(Network([Flatten()], input_shape=(1, 2, 2))) == "Network([Flatten()], input_shape=(1, 2, 2))"
+
+
+def test_after_an_infer_there_is_nothing_to_go_back_through(rng: np.random.Generator) -> None:
+    network = Network([Conv2D(2, 3), ReLU(), MaxPool2D(2)], input_shape=(1, 8, 8), seed=0)
+    x = rng.normal(size=(2, 1, 8, 8))
+    y = network.forward(x)
+    network.infer(x)
+    with pytest.raises(RuntimeError, match="backward needs a forward before it"):
+        network.backward(y)
+
+
+def test_what_infer_returned_stays_as_it_is(rng: np.random.Generator) -> None:
+    network = Network([Dense(3)], input_shape=(4,), seed=0)
+    first = network.infer(rng.normal(size=(2, 4)))
+    before = first.copy()
+    network.infer(rng.normal(size=(2, 4)))
+    np.testing.assert_array_equal(first, before)

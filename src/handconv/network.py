@@ -74,6 +74,7 @@ class Network:
         self.views: tuple[ParameterView, ...] = ()
         self.plan: list[plan.Step] = []
         self._output_shape: Shape | None = None
+        self._inference: list[ReusedMemory] | None = None
         if input_shape is not None:
             self.build(input_shape)
 
@@ -109,7 +110,7 @@ class Network:
         for layer, place in zip(self.layers, self._places, strict=True):
             values, gradients = self.parameters[place], self.gradients[place]
             shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
-        self.input_shape, self._output_shape = input_shape, None
+        self.input_shape, self._output_shape, self._inference = input_shape, None, None
         self.plan = plan.draw(self.layers, fuse=self.fuse)
         weighted = (place for place, step in enumerate(self.plan) if isinstance(step, Weighted | plan.ConvolutionBlock))
         self._first_weighted = next(weighted, len(self.plan))
@@ -161,14 +162,20 @@ class Network:
             layer.workspace = FRESH
 
     @contextlib.contextmanager
-    def reused_memory(self) -> Iterator[None]:
-        """Keep all arrays between steps meanwhile; changes nothing where that is so already."""
-        set_memory = self.fresh_memory if self.layers[0].workspace is FRESH else self.reuse_memory
-        self.reuse_memory()
+    def inference_memory(self) -> Iterator[None]:
+        """Meanwhile use arrays that are kept from one inference to the next; where memory is reused already, that."""
+        if self.layers[0].workspace is not FRESH:
+            yield
+            return
+        if self._inference is None:
+            memory = ReusedMemory()
+            self._inference = [memory.section() for _ in self.layers]
+        for layer, section in zip(self.layers, self._inference, strict=True):
+            layer.workspace = section
         try:
             yield
         finally:
-            set_memory()
+            self.fresh_memory()
 
     def named_parameters(self) -> dict[str, FloatArray]:
         """The parameters by name, as views."""
@@ -201,11 +208,15 @@ class Network:
         return x
 
     def infer(self, x: NDArray[Any], *, logits: bool = False) -> FloatArray:
-        """Run all layers as out of training, remembering nothing."""
-        x = self._received(x)
-        for step in self.steps(logits=logits):
-            x = step.infer(x)
-        return x
+        """Run all layers as out of training, remembering nothing.
+
+        A network does one thing at a time: threads that infer at once need a network each.
+        """
+        x, is_fresh, self._output_shape = self._received(x), self.layers[0].workspace is FRESH, None
+        with self.inference_memory():
+            for step in self.steps(logits=logits):
+                x = step.infer(x)
+            return x.copy(order="K") if is_fresh else x
 
     def backward(self, dvalues: NDArray[Any], *, logits: bool = False, skip_dinputs: bool = False) -> FloatArray:
         """Run all layers backwards: fills ``gradients`` and returns the gradient by the inputs.

@@ -139,9 +139,10 @@ class Conv2D(Weighted):
             form = RowForm(self.geometry.cut(*x.shape[2:]), pool_size, wanted)
             return FusedConvolution(form, self.weights.shape, len(x), self.dtype, alpha, self.workspace)
 
-        self._kernel = self.workspace.prepared((x.shape, pool_size, alpha, wanted), make)
+        kernel = self.workspace.prepared((x.shape, pool_size, alpha, wanted), make)
+        self._kernel = kernel if remember else None
         biases = self.biases if self.use_bias else None
-        return public_view(self._kernel.forward(memory_view(x), self.weights, biases, remember=remember))
+        return public_view(kernel.forward(memory_view(x), self.weights, biases, remember=remember))
 
     def parameter_gradients(self, dvalues: FloatArray, *, dinputs_too: bool) -> None:
         """Go back through ``run`` to the parameters, on the way to ``input_gradient`` if that is wanted too."""

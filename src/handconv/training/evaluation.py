@@ -1,6 +1,5 @@
 """Running a network over many samples without training: predictions, loss and accuracy."""
 
-import contextlib
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ def predict(network: Network, x: NDArray[Any], batch_size: int | None = None) ->
     batch_size = batch_size or inference_batch(network)
     result: FloatArray | None = None
     workspace = ReusedMemory()
-    with network.reused_memory() if len(x) > batch_size else contextlib.nullcontext():
+    with network.inference_memory():
         for start in range(0, len(x), batch_size):
             batch = network.infer(as_floats(x[start : start + batch_size], network.dtype, workspace))
             if result is None:
@@ -42,7 +41,7 @@ def evaluate(
     batch_size = batch_size or inference_batch(network)
     chosen = np.arange(count) if samples.chosen is None else samples.chosen
     workspace, told_apart = ReusedMemory(), name_classes(samples.y)
-    with network.reused_memory():
+    with network.inference_memory():
         for start in range(0, count, batch_size):
             part = chosen[start : start + batch_size]
             answers = network.infer(as_floats(samples.x[part], network.dtype, workspace), logits=logits)
