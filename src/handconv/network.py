@@ -9,7 +9,6 @@ The penalty is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradi
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,23 +17,9 @@ from numpy.typing import DTypeLike, NDArray
 from handconv import plan
 from handconv.kernels.memory import FRESH, FloatArray, ReusedMemory
 from handconv.layers import Layer, Softmax, Weighted
-from handconv.layers.base import Shape
+from handconv.layers._arguments import sample_shape
+from handconv.layers.base import ParameterView, Shape
 from handconv.streams import Purpose, Streams
-
-
-@dataclass(frozen=True)
-class ParameterView:
-    """Where one named array of parameters lies in the vectors."""
-
-    name: str
-    place: slice
-    shape: Shape
-    l1: float
-    l2: float
-
-    def of(self, vector: FloatArray) -> FloatArray:
-        """The array as a view into a vector."""
-        return vector[self.place].reshape(self.shape)
 
 
 class Network:
@@ -93,7 +78,7 @@ class Network:
 
     def count_parameters(self, input_shape: Sequence[int]) -> int:
         """How many parameters the layers have for this input shape; nothing is allocated."""
-        shape, count = _checked_shape(input_shape), 0
+        shape, count = sample_shape(input_shape), 0
         for layer in self.layers:
             output_shape = layer.infer_shape(shape)
             count += sum(parameter.size for parameter in layer.declare(shape))
@@ -102,7 +87,7 @@ class Network:
 
     def build(self, input_shape: Sequence[int]) -> None:
         """Work out all shapes, allocate the vectors, initialise the parameters and draw the plan."""
-        shape = input_shape = _checked_shape(input_shape)
+        shape = input_shape = sample_shape(input_shape)
         self.views = self._lay_out(shape)
         size = self.views[-1].place.stop if self.views else 0
         self.parameters, self.gradients = np.zeros(size, self.dtype), np.zeros(size, self.dtype)
@@ -112,8 +97,8 @@ class Network:
             shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
         self.input_shape, self._output_shape, self._inference = input_shape, None, None
         self.plan = plan.draw(self.layers, fuse=self.fuse)
-        weighted = (place for place, step in enumerate(self.plan) if isinstance(step, Weighted | plan.ConvolutionBlock))
-        self._first_weighted = next(weighted, len(self.plan))
+        weighted = [isinstance(step, Weighted | plan.ConvolutionBlock) for step in self.plan]
+        self._first_weighted = weighted.index(True) if True in weighted else len(self.plan)
 
     def _lay_out(self, shape: Shape) -> tuple[ParameterView, ...]:
         """Give each parameter its place in the vectors."""
@@ -167,9 +152,8 @@ class Network:
         if self.layers[0].workspace is not FRESH:
             yield
             return
-        if self._inference is None:
-            memory = ReusedMemory()
-            self._inference = [memory.section() for _ in self.layers]
+        memory = ReusedMemory()
+        self._inference = self._inference or [memory.section() for _ in self.layers]
         for layer, section in zip(self.layers, self._inference, strict=True):
             layer.workspace = section
         try:
@@ -283,14 +267,6 @@ class Network:
                 "Images are (N, C, H, W); a single sample is x[None]."
             )
         return x
-
-
-def _checked_shape(input_shape: object) -> Shape:
-    """Check the shape of one sample."""
-    sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
-    if not sizes or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
-        raise ValueError(f"input_shape must be whole numbers of at least 1, as in (1, 28, 28); got {input_shape!r}.")
-    return tuple(int(size) for size in sizes)
 
 
 def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:

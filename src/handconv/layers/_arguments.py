@@ -1,4 +1,4 @@
-"""Checks that several layers' constructors share."""
+"""Checks of arguments that layers and networks share."""
 
 from collections.abc import Sequence
 
@@ -32,6 +32,14 @@ def padding_of(owner: str, value: int | Sequence[int] | str) -> Pair | str:
             raise ValueError(f'{owner}: padding must be a number, a pair, "same" or "valid", got {value!r}.')
         return value
     return pair(owner, "padding", value, least=0)
+
+
+def sample_shape(input_shape: object) -> tuple[int, ...]:
+    """Check the shape of one sample."""
+    sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
+    if not sizes or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
+        raise ValueError(f"input_shape must be whole numbers of at least 1, as in (1, 28, 28); got {input_shape!r}.")
+    return tuple(int(size) for size in sizes)
 
 
 def image_shape(owner: str, shape: tuple[int, ...]) -> tuple[int, int, int]:

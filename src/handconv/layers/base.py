@@ -43,6 +43,21 @@ class Parameter:
         return math.prod(self.shape)
 
 
+@dataclass(frozen=True)
+class ParameterView:
+    """Where one named array of parameters lies in the vectors."""
+
+    name: str
+    place: slice
+    shape: Shape
+    l1: float
+    l2: float
+
+    def of(self, vector: FloatArray) -> FloatArray:
+        """The array as a view into a vector."""
+        return vector[self.place].reshape(self.shape)
+
+
 class Layer:
     """One step of a network, usable alone and in ``Sequential``.
 
@@ -52,6 +67,8 @@ class Layer:
 
     #: Whether it treats every number alike, whatever the shape; then it takes any shape at any time.
     elementwise: ClassVar[bool] = False
+    #: The arguments that may be given as one number for both directions, and are shown so.
+    pairs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name
@@ -154,12 +171,15 @@ class Layer:
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def __repr__(self) -> str:
-        signature = inspect.signature(type(self)).parameters.values()
-        shown = [
-            f"{p.name}={getattr(self, p.name)!r}" if p.kind is p.KEYWORD_ONLY else repr(getattr(self, p.name))
-            for p in signature
-            if getattr(self, p.name) != p.default
-        ]
+        shown = []
+        for parameter in inspect.signature(type(self)).parameters.values():
+            value = getattr(self, parameter.name)
+            if parameter.name in self.pairs and value[0] == value[1]:
+                value = value[0]
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                shown.append(repr(value))
+            elif value != parameter.default:
+                shown.append(f"{parameter.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 from handconv.kernels.convolution import RowForm
 from handconv.kernels.convolution_pooling import FusedConvolution
@@ -51,6 +52,8 @@ class Conv2D(Weighted):
     References:
         LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, 1998, section II.
     """
+
+    pairs: ClassVar[tuple[str, ...]] = ("kernel_size", "stride", "padding")
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Pooling layers: a smaller image of the strongest, or the average, answers."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from handconv.layers.base import Layer, Shape
 
 class _Pooling(Layer):
     """The window that both kinds of pooling slide over the image."""
+
+    pairs: ClassVar[tuple[str, ...]] = ("pool_size", "stride", "padding")
 
     def __init__(
         self,
