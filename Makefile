@@ -20,7 +20,7 @@ export PYTHONPATH := $(CURDIR)/src$(if $(PYTHONPATH),:$(PYTHONPATH))
 # What must be proved in every branch.
 PROVED = src/handconv/kernels/*,src/handconv/layers/*,src/handconv/losses/*,src/handconv/optimizers/*,src/handconv/network.py,src/handconv/plan.py,src/handconv/model.py
 
-.PHONY: help run test check format lint types contracts coverage proved python parity bench figures clean
+.PHONY: help run test check format lint types contracts coverage proved python parity mutants bench figures clean
 .NOTPARALLEL:
 
 help:  ## Show this list
@@ -69,6 +69,10 @@ python:
 parity:  ## All tests with PyTorch installed, so that none of the comparisons with it is skipped
 	@$(READY) --extra cli --group test --group parity
 	@$(RUN) -m pytest $(PYTEST_ARGS)
+
+mutants:  ## Are small mistakes in the code noticed? (ARGS="losses", "layers --part 1/8"; minutes to an hour each)
+	@$(READY) --extra cli --group test
+	@$(RUN) scripts/mutants.py $(or $(ARGS),losses optimizers layers network model kernels)
 
 bench:  ## handconv and its peers side by side, one page (ARGS="--only train-128 --json bench.json")
 	@$(FOUND) scripts/environment.py '$(VENV_BENCH)' --group bench --wish rivals

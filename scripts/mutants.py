@@ -35,7 +35,10 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "layers": (("layers",), ("tests/layers", "tests/test_numerics.py", "tests/test_network.py")),
     "kernels": (("kernels",), ("tests/kernels", "tests/layers", "tests/test_plan.py")),
     "network": (("network.py", "plan.py"), ("tests/test_network.py", "tests/test_plan.py", "tests/test_model.py")),
-    "model": (("model.py",), ("tests/test_model.py", "tests/training/test_loop.py", "tests/formats")),
+    "model": (
+        ("model.py",),
+        ("tests/test_model.py", "tests/test_summary.py", "tests/training/test_loop.py", "tests/formats"),
+    ),
 }
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -177,19 +180,18 @@ def start(mutant: Mutant | None, tests: Sequence[str], limit: float) -> int:
     os._exit(1)
 
 
-def survivors(mutants: Sequence[Mutant], tests: Sequence[str], limit: float, jobs: int) -> list[Mutant]:
-    """The mutants that the tests do not notice."""
+def survivors(mutants: Sequence[Mutant], tests: Sequence[str], limit: float, jobs: int) -> Iterator[Mutant]:
+    """The mutants that the tests do not notice, as they are found."""
     running: dict[int, Mutant] = {}
-    waiting, survived = list(reversed(mutants)), []
+    waiting = list(reversed(mutants))
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
             running[start(mutant, tests, limit)] = mutant
         process, status = os.wait()
+        survivor = running.pop(process)
         if status == 0:
-            survived.append(running[process])
-        del running[process]
-    return survived
+            yield survivor
 
 
 def main() -> int:
@@ -217,11 +219,11 @@ def main() -> int:
         if os.waitpid(start(None, tests, 600), 0)[1]:
             parser.exit(1, f"{name}: the tests fail without any mutant: {' '.join(tests)}\n")
         limit = 5 + 10 * (time.perf_counter() - began)
-        alive = survivors(mutants, tests, limit, arguments.jobs)
-        for mutant in alive:
-            print(f"{mutant.path.relative_to(ROOT)}:{mutant.line}: {mutant.change}")
-        total, left = total + len(mutants), left + len(alive)
-        print(f"{name}: {len(mutants) - len(alive)} of {len(mutants)} mutants noticed", flush=True)
+        alive = 0
+        for alive, mutant in enumerate(survivors(mutants, tests, limit, arguments.jobs), 1):  # noqa: B007
+            print(f"{mutant.path.relative_to(ROOT)}:{mutant.line}: {mutant.change}", flush=True)
+        total, left = total + len(mutants), left + alive
+        print(f"{name}: {len(mutants) - alive} of {len(mutants)} mutants noticed", flush=True)
     score = 100 * (total - left) / max(total, 1)
     print(f"together: {score:.1f} %")
     return int(score < arguments.goal)

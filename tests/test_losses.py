@@ -670,3 +670,51 @@ def test_parity_with_pytorch(kind: type[Loss], dtype: type, tolerance: float, sm
     loss = kind(smoothing) if kind in CATEGORICAL else kind()
     assert loss.forward(predictions, targets) == pytest.approx(their_loss.item(), rel=tolerance)
     np.testing.assert_allclose(loss.backward(), theirs.grad.numpy(), rtol=tolerance, atol=tolerance * 1e-2)
+
+
+@pytest.mark.parametrize("kind", [CategoricalCrossentropy, BinaryCrossentropy])
+@pytest.mark.parametrize("beyond", [1e-4, -1e-4])
+def test_probabilities_may_be_beyond_their_range_by_rounding_alone(kind: type[Loss], beyond: float) -> None:
+    edge = 1.0 if beyond > 0 else 0.0
+    rows = np.array([[edge + beyond, 0.5]])
+    assert math.isfinite(kind().forward(rows, np.array([[1, 0]])))
+    with pytest.raises(ValueError, match="expects probabilities from 0 to 1"):
+        kind().forward(np.array([[edge + 1.5 * beyond, 0.5]]), np.array([[1, 0]]))
+
+
+@pytest.mark.parametrize("targets", [[0], [[1, 0]]])
+def test_a_probability_above_one_by_rounding_loses_nothing(targets: list) -> None:
+    assert CategoricalCrossentropy().forward(np.array([[1.00005, 0.0]]), targets) == 0
+
+
+def test_shares_may_miss_one_by_rounding_alone() -> None:
+    scores = np.zeros((1, 2))
+    assert math.isfinite(SoftmaxCategoricalCrossentropy().forward(scores, np.array([[0.5, 0.5009]])))
+    with pytest.raises(ValueError, match="sum to 1"):
+        SoftmaxCategoricalCrossentropy().forward(scores, np.array([[0.5, 0.5011]]))
+
+
+def test_class_numbers_of_the_right_type_are_not_copied() -> None:
+    labels = np.array([0, 1])
+    assert SoftmaxCategoricalCrossentropy().check_targets(labels, (2, 2)) is labels
+
+
+def test_losses_are_added_up_in_float64() -> None:
+    predictions = np.full((1000, 1), 0.1, np.float32)
+    loss = MeanSquaredError().forward(predictions, np.zeros((1000, 1)))
+    assert loss == pytest.approx(float(predictions[0, 0] ** 2), rel=1e-14)
+
+
+def test_the_batch_may_be_these_samples_alone() -> None:
+    predictions, targets = np.ones((2, 1)), np.zeros((2, 1))
+    assert MeanSquaredError().forward(predictions, targets, batch_size=2) == 1
+
+
+def test_the_first_weight_below_zero_is_named() -> None:
+    with pytest.raises(ValueError, match="got -1 at 2"):
+        MeanSquaredError().forward(np.ones((4, 1)), np.zeros((4, 1)), [0, 0.5, -1, -2])
+
+
+def test_targets_of_more_columns_than_one_output_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"of the predictions' shape \(4, 1\), got \(4, 5\)"):
+        MeanSquaredError().forward(np.ones((4, 1)), np.ones((4, 5)))

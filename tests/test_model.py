@@ -343,3 +343,30 @@ class TestWhatNewcomersTry:
         with pytest.raises(FileNotFoundError, match="a folder that exists") as caught:
             model.save(tmp_path / "missing" / "model.npz")
         assert caught.value.filename == str(tmp_path / "missing")
+
+
+class TestDefaults:
+    def test_of_fit_are_one_epoch_of_shuffled_batches_of_128(self) -> None:
+        x, y = np.random.default_rng(0).normal(size=(129, *SHAPE)), np.arange(129) % 3
+        optimizer, told = hc.Adam(), model()
+        usual = model()
+        history = usual.fit(x, y, optimizer=optimizer)
+        told.fit(x, y, optimizer=hc.Adam(), epochs=1, batch_size=128, shuffle=True)
+        assert (len(history.epochs), optimizer.iterations) == (1, 2)
+        np.testing.assert_array_equal(usual.parameters, told.parameters)
+
+    def test_class_weights_are_a_mapping(self, x: Any, y: Any) -> None:
+        network = model()
+        network.fit(x, y, class_weights={0: 2.0})
+        with pytest.raises(TypeError, match=r"maps class numbers to weights, as in \{3: 2\.0\}, got \[1, 2\]"):
+            network.fit(x, y, class_weights=[1, 2])  # type: ignore[arg-type]
+
+    def test_a_crossentropy_without_a_softmax_before_it_is_run_as_it_is(self, x: Any, y: Any) -> None:
+        network, loss = model(hc.Sigmoid()), CategoricalCrossentropy()
+        expected = loss.forward(network.predict(x), y)
+        assert network.evaluate(x, y, loss=loss)["loss"] == pytest.approx(expected, rel=1e-6)
+
+    def test_callbacks_are_called(self, x: Any, y: Any) -> None:
+        lines: list[str] = []
+        model().fit(x, y, callbacks=[hc.PrintProgress(lines.append)])
+        assert len(lines) == 1

@@ -431,6 +431,8 @@ def test_a_learning_rate_set_later_is_checked_too() -> None:
 def test_a_step_is_done_on_arrays_alone(vectors: tuple) -> None:
     with pytest.raises(TypeError, match=r"SGD works in place on NumPy arrays, got (list|float)\. Use np\.array"):
         SGD(0.1).step(*vectors)
+    with pytest.raises(TypeError, match="Adam works in place on NumPy arrays, got list"):
+        Adam().build([1.0])
 
 
 def test_what_is_no_config_and_no_state_is_told() -> None:

@@ -67,7 +67,7 @@ class Loss(ABC):
         if weights is None:
             self._scale = share
             return float(np.add.reduce(losses, dtype=np.float64)) * share
-        scale = np.multiply(weights, share, dtype=values.dtype, casting="unsafe")
+        scale = np.multiply(weights, share, dtype=values.dtype)
         self._scale = scale.reshape(len(values), *(1,) * (values.ndim - 1))
         return float(np.dot(losses.astype(np.float64), weights)) * share
 
