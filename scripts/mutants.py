@@ -32,7 +32,7 @@ SOURCES = ROOT / "src"
 TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "losses": (("losses",), ("tests/test_losses.py", "tests/test_numerics.py")),
     "optimizers": (("optimizers",), ("tests/test_optimizers.py", "tests/test_numerics.py")),
-    "layers": (("layers",), ("tests/layers", "tests/test_numerics.py", "tests/test_network.py")),
+    "layers": (("layers",), ("tests/layers", "tests/test_numerics.py", "tests/test_network.py", "tests/test_plan.py")),
     "kernels": (("kernels",), ("tests/kernels", "tests/layers", "tests/test_plan.py")),
     "network": (("network.py", "plan.py"), ("tests/test_network.py", "tests/test_plan.py", "tests/test_model.py")),
     "model": (

@@ -118,3 +118,10 @@ def test_alpha_must_lie_between_zero_and_one(alpha: float) -> None:
 def test_sigmoid_is_precise_far_out_in_float32() -> None:
     y = Sigmoid().forward(np.array([[-20.0, -80.0]], np.float32))
     np.testing.assert_allclose(y, [[2.0611537e-09, 1.8048513e-35]], rtol=1e-6)
+
+
+def test_softmax_is_over_the_last_axis_forward_and_backward() -> None:
+    layer, x, dy = Softmax(), normal(0, 2, 3, 4), normal(1, 2, 3, 4)
+    flat = Softmax()
+    np.testing.assert_allclose(layer.forward(x).reshape(6, 4), flat.forward(x.reshape(6, 4)), rtol=1e-6)
+    np.testing.assert_allclose(layer.backward(dy).reshape(6, 4), flat.backward(dy.reshape(6, 4)), rtol=1e-5, atol=1e-7)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import handconv as hc
 from handconv.layers import Conv2D, Dense, Layer, Weighted
 from handconv.layers.activations import _Activation
 from handconv.layers.base import Parameter
@@ -150,3 +151,24 @@ class TestOwnLayers:
 
         with pytest.raises(TypeError, match="Astray declares parameters but is no subclass of Weighted"):
             Astray().build((3,))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **name: hc.Conv2D(1, 2, **name), lambda **name: hc.Dense(1, **name),
+        lambda **name: hc.Dropout(0.5, **name),
+        lambda **name: hc.Reshape((1,), **name), hc.MaxPool2D, hc.AveragePool2D, hc.GlobalAveragePool2D, hc.Flatten,
+        hc.LeakyReLU, hc.ReLU, hc.Sigmoid, hc.Tanh, hc.Softmax,
+    ],
+)  # fmt: skip
+def test_every_layer_keeps_its_name(make: Callable[..., Layer]) -> None:
+    assert make(name="mine").name == "mine"
+    assert make().name is None
+
+
+def test_fans_count_what_a_number_is_made_of_and_goes_into() -> None:
+    kernels = Conv2D(2, (3, 5)).declare((4, 9, 9))[0]
+    assert (kernels.fan_in, kernels.fan_out) == (4 * 3 * 5, 2 * 3 * 5)
+    weights = Dense(7).declare((4,))[0]
+    assert (weights.fan_in, weights.fan_out) == (4, 7)
