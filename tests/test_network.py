@@ -408,3 +408,18 @@ def test_what_infer_returned_stays_as_it_is(rng: np.random.Generator) -> None:
     before = first.copy()
     network.infer(rng.normal(size=(2, 4)))
     np.testing.assert_array_equal(first, before)
+
+
+def test_inference_borrows_its_memory_and_leaves_that_of_training_alone() -> None:
+    network = Network([Dense(2), ReLU()], input_shape=(3,), seed=0)
+    with network.inference_memory():
+        borrowed = [layer.workspace for layer in network.layers]
+    assert FRESH not in borrowed
+    assert all(layer.workspace is FRESH for layer in network.layers)
+    with network.inference_memory():
+        assert [layer.workspace for layer in network.layers] == borrowed
+    network.reuse_memory()
+    training = [layer.workspace for layer in network.layers]
+    with network.inference_memory():
+        assert [layer.workspace for layer in network.layers] == training
+    assert [layer.workspace for layer in network.layers] == training

@@ -172,3 +172,12 @@ def test_fans_count_what_a_number_is_made_of_and_goes_into() -> None:
     assert (kernels.fan_in, kernels.fan_out) == (4 * 3 * 5, 2 * 3 * 5)
     weights = Dense(7).declare((4,))[0]
     assert (weights.fan_in, weights.fan_out) == (4, 7)
+
+
+@pytest.mark.parametrize("layer", [Conv2D(1, 2), Dense(1)], ids=repr)
+def test_nothing_is_penalised_unless_asked(layer: Weighted) -> None:
+    config = layer.config()
+    assert [config[name] for name in ("l1", "l2", "bias_l1", "bias_l2")] == [0, 0, 0, 0]
+    assert all((parameter.l1, parameter.l2) == (0, 0) for parameter in layer.declare((3, 4, 4)))
+    plain = Parameter("own", (2,), "zeros", 1, 1)
+    assert (plain.l1, plain.l2) == (0, 0)
