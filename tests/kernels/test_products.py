@@ -1,0 +1,78 @@
+"""Products in bands are the products, for any sizes and memory orders; the bands are the fewest that are small."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handconv.kernels import products
+from helpers import assert_close
+from strategies import in_memory_order, memory_orders, normal
+
+sizes = st.integers(1, 12)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_products() -> Iterator[None]:
+    """Let small matrices be large already."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"_SMALL": 60, "_ROWS": 2, "_COLUMNS": 3, "_LARGE": 20}.items():
+            patch.setattr(products, name, value)
+        products._bands.cache_clear()
+        yield
+    products._bands.cache_clear()
+
+
+@given(stack=st.lists(st.integers(1, 3), max_size=2), m=sizes, k=sizes, n=sizes, order=memory_orders)
+def test_a_banded_product_is_the_product(stack: list[int], m: int, k: int, n: int, order: str) -> None:
+    left, right = normal(0, *stack, m, k), normal(1, *stack, k, n)
+    out = in_memory_order(np.full((*stack, m, n), np.nan), order)
+    assert products.banded_matmul(in_memory_order(left, order), in_memory_order(right, order), out) is out
+    assert_close(out, np.einsum("...mk,...kn->...mn", left, right))
+
+
+@given(stack=st.lists(st.integers(1, 3), min_size=1, max_size=2), m=sizes, k=sizes, n=sizes)
+def test_a_summed_outer_product_is_the_sum_over_the_stack(stack: list[int], m: int, k: int, n: int) -> None:
+    left, right = normal(0, *stack, m, n), normal(1, *stack, k, n)
+    total = products.summed_outer_product(left, right)
+    assert_close(total, np.einsum("smn,skn->mk", left.reshape(-1, m, n), right.reshape(-1, k, n)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "depth", "columns", "bands"),
+    [
+        (2, 10, 3, (1, 1)),  # 60 multiply-adds are small
+        (4, 10, 3, (2, 1)),  # in rows
+        (2, 10, 6, (1, 2)),  # in columns
+        (4, 10, 6, (2, 2)),  # in both
+        (5, 10, 7, (1, 1)),  # nothing divides it
+        (2, 31, 4, (1, 1)),  # bands would be narrower than 2 rows and 3 columns
+        (12, 5, 6, (3, 2)),  # as few as do: 6, and not 12
+        (8, 1, 9, (2, 1)),
+    ],
+)
+def test_bands_are_the_fewest_that_make_small_products(
+    rows: int, depth: int, columns: int, bands: tuple[int, int]
+) -> None:
+    found = products._bands(rows, depth, columns)
+    assert found == bands or (found[0] * found[1] == bands[0] * bands[1] and bands != (1, 1))
+    if bands != (1, 1):
+        assert rows // found[0] * depth * (columns // found[1]) <= 60
+        assert (rows % found[0], columns % found[1]) == (0, 0)
+        assert rows // found[0] >= 2
+        assert columns // found[1] >= 3
+
+
+def test_a_large_result_is_turned_round_and_a_small_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[int] = []
+
+    def banded(left: object, right: object, out: np.ndarray) -> None:
+        out.fill(0)
+        called.append(out.size)
+
+    monkeypatch.setattr(products, "banded_matmul", banded)
+    products.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 5, 2)))
+    products.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 4, 2)))
+    assert called == [20]
