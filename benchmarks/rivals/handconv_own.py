@@ -52,12 +52,10 @@ def main(job: Job, turns: Turns) -> None:
 
     def answer(start: int) -> None:
         part = images[start : start + size]
-        model.infer(part) if job.mode == "infer" else model.predict(part, batch_size=size)
+        model.infer(part) if job.mode == "infer" else model.predict(part)
 
     def everything() -> None:
-        if job.mode == "predict":
-            model.predict(images, batch_size=size)
-        for start in range(0, job.samples if job.mode == "infer" else 0, size):
+        for start in range(0, job.samples, size):
             answer(start)
 
     everything()

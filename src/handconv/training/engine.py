@@ -35,9 +35,13 @@ Allocate = Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]
 
 def shard_size(network: Network, batch_size: int) -> int:
     """Samples in a shard: as many as keep the largest output in the cache, and at least two shards to a batch."""
+    return min(64, fitting(network), max(8, -(-batch_size // 2)))
+
+
+def fitting(network: Network) -> int:
+    """How many samples keep the largest output in the cache: a power of two, at least 8."""
     largest = max(math.prod(layer.output_shape or (1,)) for layer in network.layers) * network.dtype.itemsize
-    fitting = max(1, _CACHE // largest)
-    return min(64, max(8, 1 << (fitting.bit_length() - 1)), max(8, -(-batch_size // 2)))
+    return max(8, 1 << (max(1, _CACHE // largest).bit_length() - 1))
 
 
 class Crew(Protocol):

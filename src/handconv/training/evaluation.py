@@ -9,13 +9,13 @@ from handconv.kernels.memory import FloatArray, ReusedMemory
 from handconv.losses import Loss
 from handconv.metrics import correct, name_classes
 from handconv.network import Network
-from handconv.training.engine import shard_size
+from handconv.training.engine import fitting
 from handconv.training.samples import Samples, as_floats
 
 
 def inference_batch(network: Network) -> int:
-    """How many samples to run at once: as many as keep the largest output in the cache."""
-    return shard_size(network, 128)
+    """How many samples to run at once: as many as keep the largest output in the cache, twice a shard at the most."""
+    return min(128, fitting(network))
 
 
 def predict(network: Network, x: NDArray[Any], batch_size: int | None = None) -> FloatArray:
