@@ -1,5 +1,6 @@
 """A network: one vector of parameters and one of gradients, and a chain of layers over them."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -423,3 +424,19 @@ def test_inference_borrows_its_memory_and_leaves_that_of_training_alone() -> Non
     with network.inference_memory():
         assert [layer.workspace for layer in network.layers] == training
     assert [layer.workspace for layer in network.layers] == training
+
+
+def test_a_copy_computes_the_same_in_memory_of_its_own(rng: np.random.Generator) -> None:
+    network = Network([Conv2D(2, 3), ReLU(), MaxPool2D(2), Conv2D(2, 2)], input_shape=(1, 8, 8), seed=0)
+    x = rng.normal(size=(2, 1, 8, 8)).astype(np.float32)
+    y = network.forward(x)
+    network.infer(x)
+    for prepare in (network.fresh_memory, network.reuse_memory):
+        prepare()
+        network.forward(x)
+        twin = copy.deepcopy(network)
+        np.testing.assert_array_equal(twin.forward(x), y)
+        np.testing.assert_array_equal(twin.infer(x), y)
+        assert {layer.workspace is FRESH for layer in twin.layers} == {
+            layer.workspace is FRESH for layer in network.layers
+        }

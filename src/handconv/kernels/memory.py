@@ -66,6 +66,10 @@ class Workspace(Protocol):
 class FreshMemory:
     """A workspace that allocates every array anew."""
 
+    def __reduce__(self) -> str:
+        """A copy is the same one."""
+        return "FRESH"
+
     def keep(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """A new array."""
         return np.empty(shape, dtype)
