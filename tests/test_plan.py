@@ -241,3 +241,19 @@ def test_chains_of_blocks_equal_the_layers_whatever_the_geometry(size, kernels, 
     dy = rng.normal(size=y.shape)
     assert_close(fused.backward(dy), plain.backward(dy), 1e-11)
     assert_close(fused.gradients, plain.gradients, 1e-11)
+
+
+def test_a_block_whose_first_outputs_look_at_padding_alone_still_gets_a_row_and_a_column() -> None:
+    """One output of a 1 x 1 kernel with padding 3 sees no pixel; what feeds it must not shrink below one."""
+
+    def layers() -> list[Layer]:
+        return [Conv2D(2, 3), ReLU(), Conv2D(2, 1, padding=3, stride=4), ReLU(), Conv2D(2, 1, stride=9)]
+
+    fused, plain = both(layers, (1, 8, 8))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 1, 8, 8))
+    y = plain.forward(x)
+    assert_close(fused.forward(x), y)
+    dy = rng.normal(size=y.shape)
+    assert_close(fused.backward(dy), plain.backward(dy), 1e-11)
+    assert_close(fused.gradients, plain.gradients, 1e-11)

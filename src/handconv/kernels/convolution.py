@@ -77,12 +77,10 @@ class RowForm:
 
     @cached_property
     def looked_at(self) -> Pair:
-        """The input rows and columns that these outputs look at, all before them included."""
-        (rows, columns), width = (self.geometry.rows, self.geometry.columns), self.pooled[1] * self.phases[1]
-        return (
-            min(rows.size, self.input_rows - rows.before),
-            min(columns.size, columns.reach(width) - columns.before),
-        )
+        """The input rows and columns that these outputs look at, all before them included; at least one of each."""
+        rows, columns = self.geometry.rows, self.geometry.columns
+        height, width = self.input_rows - rows.before, columns.reach(self.pooled[1] * self.phases[1]) - columns.before
+        return max(1, min(rows.size, height)), max(1, min(columns.size, width))
 
 
 def expand(x: FloatArray, form: RowForm, expanded: FloatArray, workspace: Workspace) -> None:
