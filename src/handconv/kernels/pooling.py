@@ -62,7 +62,8 @@ def route(dy: FloatArray, beaten: Masks, targets: Sequence[FloatArray]) -> None:
     if len(targets) == 1 and targets[0] is not dy:
         targets[0][...] = dy
     for won, target in zip(beaten[::-1], targets[:0:-1], strict=True):
-        np.multiply(dy, won, out=target)
+        target[...] = won  # as floats: a product of floats and bools is slower than both steps
+        np.multiply(dy, target, out=target)
         dy = np.subtract(dy, target, out=targets[0])
 
 
