@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv import plan
-from handconv.kernels.memory import FRESH, FloatArray, ReusedMemory
+from handconv.kernels.memory import FRESH, FloatArray, ReusedMemory, Workspace
 from handconv.layers import Layer, Softmax, Weighted
 from handconv.layers._arguments import sample_shape
 from handconv.layers.base import ParameterView, Shape
@@ -59,7 +59,7 @@ class Network:
         self.views: tuple[ParameterView, ...] = ()
         self.plan: list[plan.Step] = []
         self._output_shape: Shape | None = None
-        self._inference: list[ReusedMemory] | None = None
+        self._inference: list[ReusedMemory] = []  # of the inputs and of each layer, once there was an inference
         if input_shape is not None:
             self.build(input_shape)
 
@@ -95,7 +95,7 @@ class Network:
         for layer, place in zip(self.layers, self._places, strict=True):
             values, gradients = self.parameters[place], self.gradients[place]
             shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
-        self.input_shape, self._output_shape, self._inference = input_shape, None, None
+        self.input_shape, self._output_shape, self._inference = input_shape, None, []
         self.plan = plan.draw(self.layers, fuse=self.fuse)
         weighted = [isinstance(step, Weighted | plan.ConvolutionBlock) for step in self.plan]
         self._first_weighted = weighted.index(True) if True in weighted else len(self.plan)
@@ -147,17 +147,22 @@ class Network:
             layer.workspace = FRESH
 
     @contextlib.contextmanager
-    def inference_memory(self) -> Iterator[None]:
-        """Meanwhile use arrays that are kept from one inference to the next; where memory is reused already, that."""
+    def inference_memory(self) -> Iterator[Workspace]:
+        """Meanwhile use arrays that are kept from one inference to the next; where memory is reused already, that.
+
+        Yields a workspace for what is done to the inputs before.
+        """
         if self.layers[0].workspace is not FRESH:
-            yield
+            yield ReusedMemory()
             return
-        memory = ReusedMemory()
-        self._inference = self._inference or [memory.section() for _ in self.layers]
-        for layer, section in zip(self.layers, self._inference, strict=True):
+        if not self._inference:
+            memory = ReusedMemory()
+            self._inference = [memory, *(memory.section() for _ in self.layers)]
+        of_inputs, *of_layers = self._inference
+        for layer, section in zip(self.layers, of_layers, strict=True):
             layer.workspace = section
         try:
-            yield
+            yield of_inputs
         finally:
             self.fresh_memory()
 

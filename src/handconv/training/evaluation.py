@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.kernels.memory import FloatArray, ReusedMemory
+from handconv.kernels.memory import FloatArray
 from handconv.losses import Loss
 from handconv.metrics import correct, name_classes
 from handconv.network import Network
@@ -22,8 +22,7 @@ def predict(network: Network, x: NDArray[Any], batch_size: int | None = None) ->
     """All outputs, in the usual row-major memory."""
     batch_size = batch_size or inference_batch(network)
     result: FloatArray | None = None
-    workspace = ReusedMemory()
-    with network.inference_memory():
+    with network.inference_memory() as workspace:
         for start in range(0, len(x), batch_size):
             batch = network.infer(as_floats(x[start : start + batch_size], network.dtype, workspace))
             if result is None:
@@ -40,8 +39,8 @@ def evaluate(
     total, hits, count = 0.0, 0, len(samples)
     batch_size = batch_size or inference_batch(network)
     chosen = np.arange(count) if samples.chosen is None else samples.chosen
-    workspace, told_apart = ReusedMemory(), name_classes(samples.y)
-    with network.inference_memory():
+    told_apart = name_classes(samples.y)
+    with network.inference_memory() as workspace:
         for start in range(0, count, batch_size):
             part = chosen[start : start + batch_size]
             answers = network.infer(as_floats(samples.x[part], network.dtype, workspace), logits=logits)
