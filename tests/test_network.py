@@ -1,6 +1,7 @@
 """A network: one vector of parameters and one of gradients, and a chain of layers over them."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -440,3 +441,15 @@ def test_a_copy_computes_the_same_in_memory_of_its_own(rng: np.random.Generator)
         assert {layer.workspace is FRESH for layer in twin.layers} == {
             layer.workspace is FRESH for layer in network.layers
         }
+
+
+def test_threads_that_infer_at_once_take_turns(rng: np.random.Generator) -> None:
+    network = Network([Conv2D(8, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(9)], input_shape=(1, 20, 20), seed=0)
+    inputs = [rng.normal(size=(64, 1, 20, 20)).astype(np.float32) for _ in range(4)]
+    expected = [network.infer(x) for x in inputs]
+
+    def infer_often(place: int) -> bool:
+        return all(np.array_equal(network.infer(inputs[place]), expected[place]) for _ in range(50))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(infer_often, range(4)))

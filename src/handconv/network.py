@@ -20,6 +20,7 @@ from handconv.layers import Layer, Softmax, Weighted
 from handconv.layers._arguments import sample_shape
 from handconv.layers.base import ParameterView, Shape
 from handconv.streams import Purpose, Streams
+from handconv.turns import Turns
 
 
 class Network:
@@ -59,6 +60,7 @@ class Network:
         self.views: tuple[ParameterView, ...] = ()
         self.plan: list[plan.Step] = []
         self._output_shape: Shape | None = None
+        self._turns = Turns()
         self._inference: list[ReusedMemory] = []  # of the inputs and of each layer, once there was an inference
         if input_shape is not None:
             self.build(input_shape)
@@ -152,19 +154,20 @@ class Network:
 
         Yields a workspace for what is done to the inputs before.
         """
-        if self.layers[0].workspace is not FRESH:
-            yield ReusedMemory()
-            return
-        if not self._inference:
-            memory = ReusedMemory()
-            self._inference = [memory, *(memory.section() for _ in self.layers)]
-        of_inputs, *of_layers = self._inference
-        for layer, section in zip(self.layers, of_layers, strict=True):
-            layer.workspace = section
-        try:
-            yield of_inputs
-        finally:
-            self.fresh_memory()
+        with self._turns:
+            if self.layers[0].workspace is not FRESH:
+                yield ReusedMemory()
+                return
+            if not self._inference:
+                memory = ReusedMemory()
+                self._inference = [memory, *(memory.section() for _ in self.layers)]
+            of_inputs, *of_layers = self._inference
+            for layer, section in zip(self.layers, of_layers, strict=True):
+                layer.workspace = section
+            try:
+                yield of_inputs
+            finally:
+                self.fresh_memory()
 
     def named_parameters(self) -> dict[str, FloatArray]:
         """The parameters by name, as views."""
@@ -197,15 +200,13 @@ class Network:
         return x
 
     def infer(self, x: NDArray[Any], *, logits: bool = False) -> FloatArray:
-        """Run all layers as out of training, remembering nothing.
-
-        A network does one thing at a time: threads that infer at once need a network each.
-        """
-        x, is_fresh, self._output_shape = self._received(x), self.layers[0].workspace is FRESH, None
-        with self.inference_memory():
-            for step in self.steps(logits=logits):
-                x = step.infer(x)
-            return x.copy(order="K") if is_fresh else x
+        """Run all layers as out of training, remembering nothing; threads that infer at once take turns."""
+        with self._turns:
+            x, is_fresh, self._output_shape = self._received(x), self.layers[0].workspace is FRESH, None
+            with self.inference_memory():
+                for step in self.steps(logits=logits):
+                    x = step.infer(x)
+                return x.copy(order="K") if is_fresh else x
 
     def backward(self, dvalues: NDArray[Any], *, logits: bool = False, skip_dinputs: bool = False) -> FloatArray:
         """Run all layers backwards: fills ``gradients`` and returns the gradient by the inputs.

@@ -8,6 +8,7 @@ import pytest
 import handconv as hc
 from cli_helpers import handconv, objects
 from handconv.cli import main
+from handconv.formats import npz
 
 QUICK = ("train", "--dataset", "digits", "--epochs", "2", "--no-play")
 
@@ -215,3 +216,26 @@ def test_the_main_job_on_the_real_mnist_then_the_quiz(data_dir: Path, cache_fold
     assert "no row 99999" in out_of_range
     assert "'abc'" in word
     assert "whole number from 0 to 9999" in empty
+
+
+class TestResume:
+    @pytest.fixture
+    def run(self, cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+        assert main([*QUICK, "--save", str(tmp_path / "model.npz")]) == 0
+        capsys.readouterr()
+        return tmp_path / "model.run.npz"
+
+    def test_what_is_odd_about_it_is_one_line(self, run: Path) -> None:
+        done = handconv("train", "--resume", str(run), "--epochs", "3", "--no-play")
+        assert done.returncode == 0
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("handconv: ")]
+        assert "started for 2 epochs and is now one of 3" in line
+        assert "UserWarning" not in done.stderr
+
+    def test_settings_that_somebody_changed_in_the_file(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        arrays, description = npz.load(run)
+        description["info"]["settings"]["schedule"] = "uphill"
+        npz.save(run, arrays, description)
+        assert main(["train", "--resume", str(run), "--no-play"]) == 2
+        error = capsys.readouterr().err
+        assert error == f"handconv: {run}: schedule must be one of one-cycle, cosine, constant, got 'uphill'.\n"

@@ -98,6 +98,30 @@ class TestGoingOn:
         fit(2, Checkpoint(path), workers=before)
         assert_same(fit(4, resume=path, workers=after), fit(4))
 
+    def test_a_schedule_goes_on_where_it_was(self, path: Path) -> None:
+        def twice(*callbacks: Callback, **options: Any) -> hc.Sequential:
+            network, optimizer = model(), hc.Adam(hc.schedules.OneCycle(0.02))
+            fit(1, network=network, optimizer=optimizer)  # its steps count too
+            return fit(3, *callbacks, network=network, optimizer=optimizer, **options)
+
+        with pytest.raises(hc.TrainingInterrupted):
+            twice(Checkpoint(path), At(2, lambda _: signal.raise_signal(signal.SIGTERM)))
+        resumed = fit(3, optimizer=hc.Adam(hc.schedules.OneCycle(0.02)), resume=path)
+        assert_same(resumed, twice())
+
+    def test_another_number_of_epochs_is_another_schedule(self, path: Path) -> None:
+        def optimizer() -> hc.Adam:
+            return hc.Adam(hc.schedules.CosineDecay(0.02))
+
+        fit(2, Checkpoint(path), optimizer=optimizer())
+        steps = 6  # 40 samples are left of 50, 16 to a step
+        with pytest.warns(
+            UserWarning,
+            match=rf"started for 2 epochs and is now one of 3: .* step {steps} of 3 epochs, "
+            r"0\.005 and not 0\. For the weights of 3 epochs in one go, start anew",
+        ):
+            fit(3, optimizer=optimizer(), resume=path)
+
     def test_pausing_changes_nothing(self, path: Path) -> None:
         paused = fit(3, Checkpoint(path), At(1, lambda run: run.pause()), At(3, lambda run: run.pause()))
         assert_same(paused, fit(3))

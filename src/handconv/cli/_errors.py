@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -35,7 +36,10 @@ class UsageError(Exception):
 def guarded(work: Callable[[], int], *, debug: bool) -> int:
     """Run the work and give its exit status; what goes wrong becomes one line."""
     try:
-        status = work()
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.showwarning = _note
+            status = work()
         sys.stdout.flush()
         return status
     except SystemExit as leaving:  # argparse, after --help and --version
@@ -51,6 +55,12 @@ def guarded(work: Callable[[], int], *, debug: bool) -> int:
         return _end(WRONG_USAGE, str(error), debug=debug)
     except Exception as error:  # noqa: BLE001 - whatever it is, a user gets a sentence and not a traceback
         return _end(FAILED, sentence(error), debug=debug)
+
+
+def _note(message: Warning | str, *_: object, **__: object) -> None:
+    """Say a warning as a line, without the place in the code that it came from."""
+    with suppress(OSError, ValueError):
+        print(f"handconv: {message}", file=sys.stderr, flush=True)
 
 
 def _end(status: int, line: str, *, debug: bool) -> int:

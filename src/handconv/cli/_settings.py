@@ -121,18 +121,31 @@ def read_settings(
         UsageError: if a value is not what it has to be, or the file has an unknown key.
         OSError: if the file cannot be read.
     """
-    readers: dict[str, Reader] = {field.name: field.metadata["read"] for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    if config is not None:
-        for key, value in _read_toml(Path(config)).items():
-            name = key.replace("-", "_")
-            if name not in readers:
-                raise UsageError(f"{config}: there is no setting {key!r}.{nearest(name, readers)}")
-            values[name] = _read(readers[name], value, f"{config}: {key}")
-    for name, reader in readers.items():
+    values = {} if config is None else check_settings(settings, _read_toml(Path(config)), config)
+    for name, field in _fields(settings).items():
         if hasattr(arguments, name):
-            values[name] = _read(reader, getattr(arguments, name), f"--{name.replace('_', '-')}")
+            values[name] = _read(field.metadata["read"], getattr(arguments, name), f"--{name.replace('_', '-')}")
     return settings(**{**base(values), **values})
+
+
+def check_settings(settings: type[Any], values: Mapping[str, object], file: str) -> dict[str, Any]:
+    """Read the values that a file gives by name; what a field has as its default is always right.
+
+    Raises:
+        UsageError: if a value is not what it has to be, or there is no such setting.
+    """
+    fields, checked = _fields(settings), {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in fields:
+            raise UsageError(f"{file}: there is no setting {key!r}.{nearest(name, fields)}")
+        is_default = value is None and fields[name].default is None
+        checked[name] = None if is_default else _read(fields[name].metadata["read"], value, f"{file}: {key}")
+    return checked
+
+
+def _fields(settings: type[Any]) -> dict[str, "dataclasses.Field[Any]"]:
+    return {field.name: field for field in dataclasses.fields(settings)}
 
 
 def nearest(word: str, known: Collection[str], otherwise: str = "") -> str:

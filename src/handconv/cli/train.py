@@ -17,7 +17,18 @@ from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._progress import TrainingProgress
 from handconv.cli._quiz import quiz
-from handconv.cli._settings import add_settings, number, one_of, read_settings, setting, switch, text, whole, workers
+from handconv.cli._settings import (
+    add_settings,
+    check_settings,
+    number,
+    one_of,
+    read_settings,
+    setting,
+    switch,
+    text,
+    whole,
+    workers,
+)
 from handconv.datasets import NAMES, Dataset
 from handconv.inspect.profile import profile_step
 from handconv.losses import SoftmaxCategoricalCrossentropy
@@ -122,7 +133,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Train, test, save, play."""
-    resumed = None if arguments.resume is None else saved_settings(arguments.resume)
+    resumed: Mapping[str, object] | None = None
+    if arguments.resume is not None:
+        resumed = check_settings(TrainSettings, saved_settings(arguments.resume), arguments.resume)
 
     def base(values: Mapping[str, object]) -> Mapping[str, object]:
         return resumed if resumed is not None else RECIPES[str(values.get("recipe", "standard"))]

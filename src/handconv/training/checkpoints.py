@@ -154,13 +154,25 @@ def resume(run: "Run", path: str | os.PathLike[str]) -> None:
         run.first_epoch, run.epoch, run.step = (int(saved[name]) for name in ("first_epoch", "epoch", "step"))
         run.sums = np.array(saved["sums"], np.float64).reshape(4)
         run.seconds = float(saved["seconds"])
-        places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations)
+        before = run.optimizer.iterations - run.epoch * run.steps_per_epoch - run.step  # steps of earlier trainings
+        places = (run.first_epoch, run.epoch, run.step, before)
         if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch:
             raise ValueError(f"there are no epoch and step {places}")
         for figures in saved["history"]:
             run.history.append(figures)
+        rates = []
+        for epochs in (started_for := int(saved["epochs"]), run.epochs):
+            run.optimizer.total_steps = before + epochs * run.steps_per_epoch
+            rates.append(run.optimizer.current_learning_rate)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
+    if rates[0] != rates[1]:
+        warnings.warn(
+            f"The run was started for {started_for} epochs and is now one of {run.epochs}: its learning rate is that "
+            f"of step {run.optimizer.iterations - before} of {run.epochs} epochs, {rates[1]:.3g} and not {rates[0]:.3g}."
+            f" For the weights of {run.epochs} epochs in one go, start anew.",
+            stacklevel=2,
+        )
 
 
 def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
