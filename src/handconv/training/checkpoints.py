@@ -167,10 +167,11 @@ def resume(run: "Run", path: str | os.PathLike[str]) -> None:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
     if rates[0] != rates[1]:
+        step = run.optimizer.iterations - before
         warnings.warn(
             f"The run was started for {started_for} epochs and is now one of {run.epochs}: its learning rate is that "
-            f"of step {run.optimizer.iterations - before} of {run.epochs} epochs, {rates[1]:.3g} and not {rates[0]:.3g}."
-            f" For the weights of {run.epochs} epochs in one go, start anew.",
+            f"of step {step} of {run.epochs} epochs, {rates[1]:.3g} and not {rates[0]:.3g}. "
+            f"For the weights of {run.epochs} epochs in one go, start anew.",
             stacklevel=2,
         )
 
