@@ -1,12 +1,25 @@
 """The row form is the convolution, split by pooling phase or not, whatever the memory held before."""
 
+import dataclasses
+
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import oracles
 import strategies
-from handconv.kernels.convolution import InputGradient, RowForm, as_matrix, as_weights, expand, windows_of
+from handconv.kernels.convolution import (
+    TILE,
+    InputGradient,
+    RowForm,
+    as_matrix,
+    as_weights,
+    expand,
+    tiles,
+    windows_of,
+)
+from handconv.kernels.geometry import geometry as sliding
 from handconv.kernels.memory import memory_view, public_view
 from helpers import PoisonedMemory, assert_close, geometry_of
 from oracles import Array
@@ -68,3 +81,31 @@ def test_backward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
         back.compute(weights, dx)
         assert_close(dweights, expected_dweights)
         assert_close(public_view(dx), expected_dx)
+
+
+def test_tiles_are_few_equal_pieces_of_at_most_so_many_bytes() -> None:
+    assert list(tiles(5, TILE // 5)) == [slice(0, 5)]
+    assert list(tiles(5, TILE // 4)) == [slice(0, 2), slice(2, 5)]
+    assert list(tiles(2, 2 * TILE)) == [slice(0, 1), slice(1, 2)]  # a row is the least
+    assert list(tiles(1, 2 * TILE)) == [slice(0, 1)]
+    assert list(tiles(5, 0)) == [slice(0, 5)]
+    assert list(tiles(0, 10)) == [slice(0, 0)]
+
+
+def test_without_pooling_there_is_one_phase_and_everything_is_wanted() -> None:
+    form = RowForm(sliding(10, 8, (3, 3), (1, 1), (0, 0)))
+    assert (form.phases, form.pooled, form.rows, form.input_rows, form.looked_at) == ((1, 1), (8, 6), 8, 10, (10, 8))
+
+
+def test_padding_is_nothing_that_is_looked_at() -> None:
+    form = RowForm(sliding(10, 8, (3, 3), (1, 1), (1, 1)), wanted=(2, 4))
+    assert (form.input_rows, form.looked_at) == (4, (3, 5))
+    of_padding_alone = RowForm(sliding(10, 8, (1, 1), (1, 1), (3, 3)), wanted=(2, 2))
+    assert of_padding_alone.looked_at == (1, 1)
+    assert RowForm(sliding(10, 8, (3, 3), (1, 1), (1, 1))).looked_at == (10, 8)
+
+
+def test_a_row_form_stays_as_it_is() -> None:
+    form = RowForm(sliding(10, 8, (3, 3), (1, 1), (0, 0)))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        form.phases = (2, 2)  # type: ignore[misc]

@@ -1,5 +1,8 @@
 """Where windows slide: sizes and paddings."""
 
+import dataclasses
+
+import pytest
 from hypothesis import given
 
 import oracles
@@ -29,3 +32,10 @@ def test_windows_overlap_where_they_are_longer_than_the_stride() -> None:
 
 def test_padded_is_the_size_with_both_paddings() -> None:
     assert Axis(5, 3, before=1, after=2).padded == 8
+
+
+def test_both_stay_as_they_are() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Axis(5, 3).size = 6  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        geometry(5, 5, (3, 3), (1, 1), "same").rows = Axis(6, 3)  # type: ignore[misc]

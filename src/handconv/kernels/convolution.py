@@ -27,7 +27,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -215,8 +215,7 @@ class InputGradient:
 _Addition = tuple[FloatArray, FloatArray | np.floating[Any], FloatArray]  # left, right, out
 
 
-@dataclass(frozen=True)
-class _InputTile:
+class _InputTile(NamedTuple):
     """Some rows of dx, and how they are made."""
 
     rows: slice

@@ -13,8 +13,8 @@ still in the cache. And every array, and every view of it, is made once for each
 some hundred NumPy calls of a few microseconds, among which each line of Python counts.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -26,8 +26,7 @@ from handconv.kernels.pooling import BoolArray, route, tournament
 from handconv.kernels.products import banded_matmul, summed_outer_product
 
 
-@dataclass(frozen=True)
-class _Tile:
+class _Tile(NamedTuple):
     """Some rows of y, and what belongs to them of every array; in the backward pass z is dz."""
 
     rows: slice
