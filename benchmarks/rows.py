@@ -52,6 +52,7 @@ class Row:
 
 TORCH = tuple(Entry("PyTorch", "torch_rival", mode) for mode in ("eager", "channels_last", "compile"))
 JAX = tuple(Entry("JAX", "jax_rival", mode) for mode in ("jit", "jit, channels last"))
+KERAS = tuple(Entry("Keras", "keras_rival", mode) for mode in ("graph", "XLA"))
 HANDCONV = Entry(OURS, "handconv_own")
 ONE_THREAD = (("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"))
 
@@ -78,8 +79,8 @@ def rows(cores: int, data_dir: str) -> list[Row]:
         "train-128",
         f"training the reference network, batch 128, {cores} workers",
         "s/epoch",
-        (HANDCONV, *TORCH, *JAX),
-        (Bar("faster", 3.0, "PyTorch"), Bar("faster", 3.5, "JAX")),
+        (HANDCONV, *TORCH, *JAX, *KERAS),
+        (Bar("faster", 3.0, "PyTorch"), Bar("faster", 3.5, "JAX"), Bar("faster", 0.0, "Keras")),
         Job(cores=cores, samples=EPOCH // 128 * 128),
         EPOCH,
     )
