@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handconv.kernels.convolution import TILE
 from handconv.layers import (
     AveragePool2D,
     Conv2D,
@@ -62,6 +63,12 @@ def both(layers: Layers, shape: tuple[int, ...], dtype: str = "float64") -> tupl
     return fused, plain
 
 
+@pytest.fixture(params=[TILE, 3000, 1], ids=["one tile", "few tiles", "a tile a row"])
+def _tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handconv.kernels.convolution.TILE", request.param)
+
+
+@pytest.mark.usefixtures("_tiles")
 @every_net
 class TestFusedEqualsUnfused:
     def test_plan_has_the_fused_step(self, layers: Layers, shape: tuple[int, ...]) -> None:

@@ -1,6 +1,7 @@
 """The row form is the convolution, split by pooling phase or not, whatever the memory held before."""
 
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 import oracles
 import strategies
+from handconv.kernels import convolution
 from handconv.kernels.convolution import (
     TILE,
     InputGradient,
@@ -61,8 +63,13 @@ def test_forward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
     assert_close(z, by_phase(y, form))
 
 
-@given(strategies.convolutions(), phases, strategies.seeds)
-def test_backward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
+@given(strategies.convolutions(), phases, strategies.tiles, strategies.seeds)
+def test_backward(case: Geometry, phases: tuple[int, int], tile: int, seed: int) -> None:
+    with mock.patch.object(convolution, "TILE", tile):
+        go_back(case, phases, seed)
+
+
+def go_back(case: Geometry, phases: tuple[int, int], seed: int) -> None:
     form = row_form(case, phases)
     x, weights = normal(seed, *case.shape), normal(seed + 1, *case.weights_shape)
     dz_by_row = np.empty((phases[1], form.rows, case.filters, form.pooled[1] * case.shape[0]))

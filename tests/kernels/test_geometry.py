@@ -39,3 +39,7 @@ def test_both_stay_as_they_are() -> None:
         Axis(5, 3).size = 6  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
         geometry(5, 5, (3, 3), (1, 1), "same").rows = Axis(6, 3)  # type: ignore[misc]
+
+
+def test_a_window_steps_by_one_over_no_padding_unless_told_otherwise() -> None:
+    assert Axis(5, 3) == Axis(5, 3, stride=1, before=0, after=0)
