@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.register_profile(  # for scripts/mutants.py: a failure is enough, the smallest one takes long to find
+    "mutants", settings.get_profile("ci"), phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("ci")  # --hypothesis-profile=thorough overrides it
 
 REPOSITORY = Path(__file__).resolve().parent.parent
