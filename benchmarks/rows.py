@@ -100,7 +100,10 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             "numpy-peers",
             f"the same, batch 128, {cores} cores, against NumPy",
             "s/epoch",
-            (HANDCONV, Entry("DeZero", "dezero_rival", samples=20 * 128)),
+            (
+                HANDCONV,
+                *(Entry("DeZero", "dezero_rival", mode, samples=20 * 128) for mode in ("float32", "as it comes")),
+            ),
             (Bar("faster", 20.0, "DeZero"),),
             Job(cores=cores, samples=24 * 1024),
             EPOCH,

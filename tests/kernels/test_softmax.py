@@ -23,6 +23,12 @@ def test_the_oracles_softmax_and_its_logarithm(samples: int, classes: int, order
     assert_close(log_softmax(in_memory_order(x, order)), np.log(expected))
 
 
+def test_classes_are_the_last_axis_of_any_number() -> None:
+    x = normal(0, 2, 3, 4)
+    assert_close(softmax(x), np.stack([oracles.softmax_forward(rows) for rows in x]))
+    assert_close(log_softmax(x), np.log(softmax(x)))
+
+
 @pytest.mark.parametrize("function", [softmax, log_softmax])
 def test_the_argument_is_changed_only_where_it_is_the_place_of_the_result(function: Any) -> None:
     x = normal(0, 3, 4)

@@ -62,7 +62,20 @@ class Layer:
     """One step of a network, usable alone and in ``Sequential``.
 
     Shapes are without the batch axis: ``input_shape`` and ``output_shape`` are known once the layer is built, which
-    happens at the first ``forward``.
+    happens at the first ``forward``. A layer of your own defines the two hooks, and ``infer_shape`` if the shape
+    changes; ``handconv.gradcheck`` tells whether its backward is right. One with parameters derives from ``Weighted``.
+
+    Example:
+        >>> import handconv as hc
+        >>> class Square(hc.Layer):
+        ...     def _forward(self, x, *, training, remember):
+        ...         self.x = x if remember else None
+        ...         return x * x
+        ...     def _backward(self, dvalues):
+        ...         return 2 * self.x * dvalues
+        >>> square = Square()
+        >>> square.forward(np.array([[3.0, -1.0]])).tolist(), square.backward(np.array([[1.0, 1.0]])).tolist()
+        ([[9.0, 1.0]], [[6.0, -2.0]])
     """
 
     #: Whether it treats every number alike, whatever the shape; then it takes any shape at any time.
