@@ -51,10 +51,16 @@ class Row:
 
 
 TORCH = tuple(Entry("PyTorch", "torch_rival", mode) for mode in ("eager", "channels_last", "compile"))
+HALF = Entry("PyTorch in half precision", "torch_rival", "bfloat16")
 JAX = tuple(Entry("JAX", "jax_rival", mode) for mode in ("jit", "jit, channels last"))
 KERAS = tuple(Entry("Keras", "keras_rival", mode) for mode in ("graph", "XLA"))
 HANDCONV = Entry(OURS, "handconv_own")
 ONE_THREAD = (("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"))
+
+
+def shown(*rivals: str) -> tuple[Bar, ...]:
+    """Rivals that are shown beside, without a bar."""
+    return tuple(Bar("faster", 0.0, rival) for rival in rivals)
 
 
 def inference(*modes: str) -> tuple[Entry, ...]:
@@ -79,8 +85,8 @@ def rows(cores: int, data_dir: str) -> list[Row]:
         "train-128",
         f"training the reference network, batch 128, {cores} workers",
         "s/epoch",
-        (HANDCONV, *TORCH, *JAX, *KERAS),
-        (Bar("faster", 3.0, "PyTorch"), Bar("faster", 3.5, "JAX"), Bar("faster", 0.0, "Keras")),
+        (HANDCONV, *TORCH, *JAX, *KERAS, HALF),
+        (Bar("faster", 3.0, "PyTorch"), Bar("faster", 3.5, "JAX"), *shown("Keras", HALF.library)),
         Job(cores=cores, samples=EPOCH // 128 * 128),
         EPOCH,
     )
@@ -116,7 +122,7 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             inference(
                 "eager", "eager, one thread", "channels_last", "frozen", "frozen, one thread", "compile, one thread"
             ),
-            (Bar("faster", 1.0, "PyTorch"), Bar("faster", 0.0, "ONNX Runtime")),
+            (Bar("faster", 1.0, "PyTorch"), *shown("ONNX Runtime")),
             Job(kind="latency", cores=cores, samples=1000),
             1e6,
             each="run",
@@ -126,7 +132,7 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             "inference, batch 256",
             "microseconds/image",
             inference("eager", "channels_last", "frozen", "compile"),
-            (Bar("faster", 1.5, "PyTorch"), Bar("faster", 0.0, "ONNX Runtime")),
+            (Bar("faster", 1.5, "PyTorch"), *shown("ONNX Runtime")),
             Job(kind="throughput", cores=cores, batch_size=256, samples=256 * 40),
             1e6,
         ),
@@ -134,8 +140,8 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             "colour-32x32",
             "training, convolutions 32-32-pool-64-64-pool, dense 256, 32x32 colour images, batch 128",
             "ms/step",
-            (HANDCONV, *TORCH, *JAX),
-            (Bar("faster", 1.0, "PyTorch"),),
+            (HANDCONV, *TORCH, *JAX, HALF),
+            (Bar("faster", 1.0, "PyTorch"), *shown(HALF.library)),
             Job(network="colour", cores=cores, samples=128 * 10),
             1e3,
             each="step",

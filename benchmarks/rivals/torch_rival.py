@@ -1,4 +1,4 @@
-"""PyTorch, training. Modes: "eager", "channels_last" and "compile", all with the fused Adam."""
+"""PyTorch, training, with fused Adam. Modes: "eager", "channels_last", "compile"; "bfloat16" (and channels_last)."""
 
 import shutil
 import time
@@ -47,7 +47,7 @@ def main(job: Job, turns: Turns) -> None:
         raise ImportError("torch.compile needs a C++ compiler")
     torch.set_num_threads(job.cores)
     torch.manual_seed(0)
-    channels_last = job.mode == "channels_last"
+    channels_last = job.mode in ("channels_last", "bfloat16")
     model = network(job.net).to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
     optimizer, random = adam(model, job.net), np.random.default_rng(0)
     x, y = map(torch.from_numpy, job.images())
@@ -56,7 +56,8 @@ def main(job: Job, turns: Turns) -> None:
     def forward(x: Any, y: Any) -> Any:
         return functional.cross_entropy(model(x), y)
 
-    loss_of = torch.compile(forward, dynamic=False) if job.mode == "compile" else forward
+    wraps = {"compile": lambda f: torch.compile(f, dynamic=False), "bfloat16": torch.autocast("cpu", torch.bfloat16)}
+    loss_of = wraps.get(job.mode, lambda f: f)(forward)
 
     def train(steps: int | None = None) -> float:
         loss = torch.zeros(())
