@@ -125,3 +125,15 @@ def test_softmax_is_over_the_last_axis_forward_and_backward() -> None:
     flat = Softmax()
     np.testing.assert_allclose(layer.forward(x).reshape(6, 4), flat.forward(x.reshape(6, 4)), rtol=1e-6)
     np.testing.assert_allclose(layer.backward(dy).reshape(6, 4), flat.backward(dy.reshape(6, 4)), rtol=1e-5, atol=1e-7)
+
+
+@every_activation
+def test_the_shape_may_change_from_call_to_call(
+    make: Callable[[], Layer], forward: Callable[..., Any], backward: Callable[..., Any]
+) -> None:
+    layer = make()
+    for shape in ((2, 3), (2, 5), (1, 2, 4, 4)):
+        x, dy = normal(0, *shape), normal(1, *shape)
+        assert_close(layer.forward(x), forward(x))
+        assert_close(layer.backward(dy), backward(x, dy))
+        assert_close(layer.infer(x), forward(x))

@@ -1,5 +1,6 @@
 """What holds for every layer, whatever it computes."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from handconv.layers import (
     Tanh,
     Weighted,
 )
+from handconv.layers.base import Parameter, ParameterView
 from helpers import PoisonedMemory, assert_close
 from oracles import numerical_gradient
 from strategies import MEMORY_ORDERS, in_memory_order
@@ -295,3 +297,10 @@ def test_a_single_number_is_no_batch() -> None:
         with pytest.raises(ValueError, match=r"ReLU expects a batch \(N, …\), got a single number\. Use x\[None\]\."):
             layer.forward(np.array(1.0))
         layer.forward(np.ones(1))
+
+
+def test_what_is_declared_stays_as_it_is() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Parameter("weights", (2,), "zeros", 1, 1).name = "w"  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ParameterView("0.weights", slice(0, 2), (2,), 0.0, 0.0).l2 = 1.0  # type: ignore[misc]

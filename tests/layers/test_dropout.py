@@ -93,3 +93,8 @@ def test_without_a_generator_it_draws_one_of_its_own() -> None:
 def test_rate_must_be_at_least_zero_and_below_one(rate: Any) -> None:
     with pytest.raises(ValueError, match="Dropout: rate is the share that is dropped, at least 0 and below 1; got"):
         Dropout(rate)
+
+
+def test_an_inference_drops_nothing() -> None:
+    x = normal(0, 3, 20)
+    np.testing.assert_array_equal(seeded(0.5).infer(x), x)
