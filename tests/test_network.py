@@ -453,3 +453,14 @@ def test_threads_that_infer_at_once_take_turns(rng: np.random.Generator) -> None
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(infer_often, range(4)))
+
+
+def test_nothing_is_there_before_the_shape_is_known() -> None:
+    network = Network([Dense(2)])
+    assert (network.built, network.parameters.size, network.gradients.size, network.views) == (False, 0, 0, ())
+
+
+def test_all_steps_run_unless_logits_are_asked_for() -> None:
+    network = Network([Dense(2), Softmax()], input_shape=(3,), seed=0)
+    assert network.steps() == network.plan
+    assert network.steps(logits=True) == network.plan[:-1]

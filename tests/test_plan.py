@@ -22,7 +22,7 @@ from handconv.layers import (
     Tanh,
 )
 from handconv.network import Network
-from handconv.plan import ConvolutionBlock
+from handconv.plan import ConvolutionBlock, draw
 from handconv.summary import summarize
 from helpers import assert_close
 from strategies import MEMORY_ORDERS, in_memory_order
@@ -264,3 +264,10 @@ def test_a_block_whose_first_outputs_look_at_padding_alone_still_gets_a_row_and_
     dy = rng.normal(size=y.shape)
     assert_close(fused.backward(dy), plain.backward(dy), 1e-11)
     assert_close(fused.gradients, plain.gradients, 1e-11)
+
+
+def test_blocks_are_made_unless_told_otherwise() -> None:
+    layers = [Conv2D(2, 3), ReLU()]
+    Network(layers, input_shape=(1, 5, 5), seed=0)
+    assert [type(step) for step in draw(layers)] == [ConvolutionBlock]
+    assert draw(layers, fuse=False) == layers

@@ -161,8 +161,6 @@ class Sequential(Network):
         from handconv.training.samples import checked_inputs
 
         inputs = checked_inputs(x, self.input_shape)
-        if not self.built:
-            self.build(inputs.shape[1:])
         _check_counts(batch_size=batch_size)
         return predict(self, inputs, batch_size)
 

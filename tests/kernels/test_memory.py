@@ -88,3 +88,20 @@ def test_a_section_of_a_section_shares_the_same_scratch() -> None:
     inner = memory.section().section()
     assert inner.scratch("a", (3,), np.float32) is memory.scratch("a", (3,), np.float32)
     assert not np.shares_memory(inner.keep("a", (3,), np.float32), memory.keep("a", (3,), np.float32))
+
+
+def test_arrays_begin_with_a_cache_line_in_huge_pages_each_at_another_place_of_its_page() -> None:
+    workspace = ReusedMemory()
+    places = [workspace.keep(str(number), (1000,), np.float32).ctypes.data for number in range(3)]
+    assert places[0] % (1 << 21) < 4096
+    assert [place % 4096 for place in places] == [320, 640, 960]
+
+
+@pytest.mark.parametrize("size", [1 << 23, (1 << 23) + 1, 3 << 23])
+def test_no_array_is_too_large(size: int) -> None:
+    workspace = ReusedMemory()
+    workspace.keep("some", (5000,), np.uint8)[...] = 1
+    large = workspace.keep("large", (size,), np.uint8)
+    large[...] = 2
+    assert large.shape == (size,)
+    assert (workspace.keep("some", (5000,), np.uint8) == 1).all()

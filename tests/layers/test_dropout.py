@@ -98,3 +98,11 @@ def test_rate_must_be_at_least_zero_and_below_one(rate: Any) -> None:
 def test_an_inference_drops_nothing() -> None:
     x = normal(0, 3, 20)
     np.testing.assert_array_equal(seeded(0.5).infer(x), x)
+
+
+def test_the_shape_may_change_from_call_to_call() -> None:
+    layer = seeded(0.5)
+    for shape in ((2, 3), (2, 5), (1, 2, 4, 4)):
+        x = normal(0, *shape)
+        y = layer.forward(x, training=True)
+        assert set(np.unique(y / x)) <= {0.0, 2.0}
