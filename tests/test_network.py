@@ -458,6 +458,7 @@ def test_threads_that_infer_at_once_take_turns(rng: np.random.Generator) -> None
 def test_nothing_is_there_before_the_shape_is_known() -> None:
     network = Network([Dense(2)])
     assert (network.built, network.parameters.size, network.gradients.size, network.views) == (False, 0, 0, ())
+    assert (network.epochs_trained, network.info) == (0, {})
 
 
 def test_all_steps_run_unless_logits_are_asked_for() -> None:

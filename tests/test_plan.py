@@ -271,3 +271,12 @@ def test_blocks_are_made_unless_told_otherwise() -> None:
     Network(layers, input_shape=(1, 5, 5), seed=0)
     assert [type(step) for step in draw(layers)] == [ConvolutionBlock]
     assert draw(layers, fuse=False) == layers
+
+
+def test_an_inference_of_a_block_remembers_nothing(rng: np.random.Generator) -> None:
+    (block,) = Network([Conv2D(2, 3), ReLU()], input_shape=(1, 5, 5), seed=0).plan
+    y = block.forward(rng.normal(size=(2, 1, 5, 5)))
+    block.backward(y)
+    block.infer(rng.normal(size=(2, 1, 5, 5)))
+    with pytest.raises(AssertionError):
+        block.backward(y)

@@ -105,3 +105,11 @@ def test_no_array_is_too_large(size: int) -> None:
     large[...] = 2
     assert large.shape == (size,)
     assert (workspace.keep("some", (5000,), np.uint8) == 1).all()
+
+
+def test_what_fits_takes_the_memory_that_is_there() -> None:
+    workspace = ReusedMemory()
+    first = workspace.keep("some", (4, 6), np.float32)
+    for shape in ((6, 4), (24,), (3, 2)):
+        assert np.shares_memory(workspace.keep("some", shape, np.float32), first)
+    assert not np.shares_memory(workspace.keep("some", (25,), np.float32), first)
