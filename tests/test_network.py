@@ -1,6 +1,12 @@
 """A network: one vector of parameters and one of gradients, and a chain of layers over them."""
 
 import copy
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -427,7 +433,10 @@ def test_inference_borrows_its_memory_and_leaves_that_of_training_alone() -> Non
     assert [layer.workspace for layer in network.layers] == training
 
 
-def test_a_copy_computes_the_same_in_memory_of_its_own(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])  # noqa: S301
+def test_a_copy_computes_the_same_in_memory_of_its_own(
+    copied: Callable[[Network], Network], rng: np.random.Generator
+) -> None:
     network = Network([Conv2D(2, 3), ReLU(), MaxPool2D(2), Conv2D(2, 2)], input_shape=(1, 8, 8), seed=0)
     x = rng.normal(size=(2, 1, 8, 8)).astype(np.float32)
     y = network.forward(x)
@@ -435,12 +444,55 @@ def test_a_copy_computes_the_same_in_memory_of_its_own(rng: np.random.Generator)
     for prepare in (network.fresh_memory, network.reuse_memory):
         prepare()
         network.forward(x)
-        twin = copy.deepcopy(network)
+        twin = copied(network)
         np.testing.assert_array_equal(twin.forward(x), y)
         np.testing.assert_array_equal(twin.infer(x), y)
-        assert {layer.workspace is FRESH for layer in twin.layers} == {
-            layer.workspace is FRESH for layer in network.layers
-        }
+        assert all(layer.workspace is FRESH for layer in twin.layers)
+        twin.parameters[...] = 0  # which its layers look into, and nobody else
+        assert not twin.infer(x).any()
+        np.testing.assert_array_equal(network.forward(x), y)
+        twin.backward(twin.forward(x))
+        assert np.shares_memory(twin.layers[0].dweights, twin.gradients)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # about threads at a fork, the very thing
+def test_a_process_that_is_forked_while_another_thread_infers_does_not_wait_for_it() -> None:
+    network = Network([Dense(2)], input_shape=(3,), seed=0)
+    inside, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with network.inference_memory():
+            inside.set()
+            done.wait(30)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(hold)
+        inside.wait(30)
+        child = os.fork()
+        if not child:
+            signal.setitimer(signal.ITIMER_REAL, 10)
+            network.infer(np.zeros((1, 3)))
+            os._exit(0)
+        done.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_of_threads_that_build_at_once_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, builds = Network([Dense(2), Dense(3)], seed=0), []
+    build = Network.build
+
+    def slowly(self: Network, shape: Any) -> None:
+        builds.append(shape)
+        time.sleep(0.05)
+        build(self, shape)
+
+    monkeypatch.setattr(Network, "build", slowly)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: network.infer(np.ones((1, 4))), range(4)))
+    assert len(builds) == 1
+    for answer in answers:
+        np.testing.assert_array_equal(answer, answers[0])
 
 
 def test_threads_that_infer_at_once_take_turns(rng: np.random.Generator) -> None:

@@ -1,6 +1,7 @@
 """DeZero, training (Saito, Deep learning from scratch 3): a framework in NumPy with automatic differentiation.
 
-Modes: "as it comes", and "float32", with the parameters cast by hand: its initial values make everything float64.
+Modes: "as it comes", and "float32", with parameters and labels cast by hand: its initial values, and one-hot rows of
+int64 labels, make everything float64.
 """
 
 from itertools import chain
@@ -35,6 +36,7 @@ def main(job: Job, turns: Turns) -> None:
     images, labels = job.images()
     scores(images[:1])
     if job.mode == "float32":
+        labels = labels.astype(np.uint8)
         for parameter in model.params():
             parameter.data = parameter.data.astype(np.float32)
 

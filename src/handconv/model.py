@@ -162,6 +162,7 @@ class Sequential(Network):
 
         inputs = checked_inputs(x, self.input_shape)
         _check_counts(batch_size=batch_size)
+        self.ensure_built(inputs.shape[1:])
         return predict(self, inputs, batch_size)
 
     def default_loss(self) -> Loss:
@@ -223,8 +224,7 @@ class Sequential(Network):
         if class_weights is not None and not isinstance(class_weights, Mapping):
             raise TypeError(f"class_weights maps class numbers to weights, as in {{3: 2.0}}, got {class_weights!r}.")
         inputs = checked_inputs(x, self.input_shape, name=name)
-        if not self.built:
-            self.build(inputs.shape[1:])
+        self.ensure_built(inputs.shape[1:])
         targets = loss.check_targets(np.asarray(y), (len(inputs), *self.output_shape))
         return Samples(inputs, targets, checked_weights(len(inputs), targets, sample_weights, class_weights))
 

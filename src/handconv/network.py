@@ -18,6 +18,7 @@ from handconv import plan
 from handconv.kernels.memory import FRESH, FloatArray, ReusedMemory, Workspace
 from handconv.layers import Layer, Softmax, Weighted
 from handconv.layers._arguments import sample_shape
+from handconv.layers._names import checked_names
 from handconv.layers.base import ParameterView, Shape
 from handconv.streams import Purpose, Streams
 from handconv.turns import Turns
@@ -49,7 +50,7 @@ class Network:
         self.streams = Streams(seed)
         self.dtype = np.dtype(dtype)
         self.fuse = fuse
-        self.names = _checked_names(self.layers)
+        self.names = checked_names(self.layers)
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype must be float32 or float64, got {self.dtype}.")
         self.info: dict[str, Any] = {}
@@ -97,10 +98,23 @@ class Network:
         for layer, place in zip(self.layers, self._places, strict=True):
             values, gradients = self.parameters[place], self.gradients[place]
             shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
-        self.input_shape, self._output_shape, self._inference = input_shape, None, []
         self.plan = plan.draw(self.layers, fuse=self.fuse)
         weighted = [isinstance(step, Weighted | plan.ConvolutionBlock) for step in self.plan]
         self._first_weighted = weighted.index(True) if True in weighted else len(self.plan)
+        self.input_shape, self._output_shape, self._inference = input_shape, None, []
+
+    def ensure_built(self, input_shape: Sequence[int]) -> None:
+        """Build if that was not done yet; of threads that ask at once, one builds."""
+        with self._turns:
+            if not self.built:
+                self.build(input_shape)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy: its layers look into its own vectors, and no memory is shared."""
+        self.__dict__.update(state)
+        self._inference = []
+        if self.built:
+            self.bind(self.parameters, self.gradients)
 
     def _lay_out(self, shape: Shape) -> tuple[ParameterView, ...]:
         """Give each parameter its place in the vectors."""
@@ -200,7 +214,10 @@ class Network:
         return x
 
     def infer(self, x: NDArray[Any], *, logits: bool = False) -> FloatArray:
-        """Run all layers as out of training, remembering nothing; threads that infer at once take turns."""
+        """Run all layers as out of training, remembering nothing.
+
+        Threads that infer at once take turns; none may while another one trains.
+        """
         with self._turns:
             x, is_fresh, self._output_shape = self._received(x), self.layers[0].workspace is FRESH, None
             with self.inference_memory():
@@ -266,28 +283,10 @@ class Network:
         """Build at first use, check the shape, and bring the inputs to the network's dtype."""
         x = np.asarray(x, self.dtype)
         if self.input_shape is None:
-            self.build(x.shape[1:])
-        elif x.shape[1:] != self.input_shape:
+            self.ensure_built(x.shape[1:])
+        if x.shape[1:] != self.input_shape:
             raise ValueError(
                 f"The network expects inputs of shape (N, {', '.join(map(str, self.input_shape))}), got {x.shape}. "
                 "Images are (N, C, H, W); a single sample is x[None]."
             )
         return x
-
-
-def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """Name each layer by its own name or its place, and check that they are layers and named apart."""
-    if not layers:
-        raise ValueError("A network needs at least one layer, got an empty list.")
-    for layer in layers:
-        if not isinstance(layer, Layer):
-            raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
-    if len({id(layer) for layer in layers}) < len(layers):
-        raise ValueError("Each layer may stand in a network once; make a new one for each place.")
-    names = tuple(str(layer.name or place) for place, layer in enumerate(layers))
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"Names of layers must differ, got {name!r} twice.")
-        if not name.isprintable() or "/" in name or "\\" in name:
-            raise ValueError(f"A layer's name must be one line of text without slashes, got {name!r}.")
-    return names

@@ -232,6 +232,13 @@ class TestResume:
         assert "started for 2 epochs and is now one of 3" in line
         assert "UserWarning" not in done.stderr
 
+    def test_what_is_said_is_said_once(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", "--resume", str(run), "--no-play"]) == 0  # now there is one before it
+        run.write_bytes(run.read_bytes()[:3000])
+        capsys.readouterr()
+        assert main(["train", "--resume", str(run), "--no-play"]) == 0
+        assert capsys.readouterr().err.count("going on from the one before it") == 1
+
     def test_settings_that_somebody_changed_in_the_file(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         arrays, description = npz.load(run)
         description["info"]["settings"]["schedule"] = "uphill"
@@ -239,3 +246,7 @@ class TestResume:
         assert main(["train", "--resume", str(run), "--no-play"]) == 2
         error = capsys.readouterr().err
         assert error == f"handconv: {run}: schedule must be one of one-cycle, cosine, constant, got 'uphill'.\n"
+        npz.save(run, arrays, description | {"info": {"settings": {"colour": "red"}}})
+        assert main(["train", "--resume", str(run), "--no-play"]) == 2
+        error = capsys.readouterr().err
+        assert error == f"handconv: {run}: there is no setting 'colour'. Resume with the handconv that wrote it.\n"

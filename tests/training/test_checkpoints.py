@@ -1,5 +1,6 @@
 """Checkpoints: a run that was stopped anywhere goes on to the same bits."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -109,18 +110,33 @@ class TestGoingOn:
         resumed = fit(3, optimizer=hc.Adam(hc.schedules.OneCycle(0.02)), resume=path)
         assert_same(resumed, twice())
 
-    def test_another_number_of_epochs_is_another_schedule(self, path: Path) -> None:
+    @pytest.mark.parametrize("schedule", [hc.schedules.CosineDecay(0.02), hc.schedules.StepDecay(0.02)])
+    def test_another_number_of_epochs_is_another_schedule(self, schedule: hc.schedules.Schedule, path: Path) -> None:
+        fit(4, Checkpoint(path), optimizer=hc.Adam(schedule))
+        with pytest.warns(UserWarning, match="started for 4 epochs and is now one of 5: .* start anew"):
+            resumed = fit(5, optimizer=hc.Adam(schedule), resume=path)
+        assert (resumed.parameters != fit(5, optimizer=hc.Adam(schedule)).parameters).any()
+
+    def test_a_schedule_without_an_end_does_not_care(self, path: Path) -> None:
         def optimizer() -> hc.Adam:
-            return hc.Adam(hc.schedules.CosineDecay(0.02))
+            return hc.Adam(hc.schedules.InverseTimeDecay(0.02, decay=0.1))
 
         fit(2, Checkpoint(path), optimizer=optimizer())
-        steps = 6  # 40 samples are left of 50, 16 to a step
-        with pytest.warns(
-            UserWarning,
-            match=rf"started for 2 epochs and is now one of 3: .* step {steps} of 3 epochs, "
-            r"0\.005 and not 0\. For the weights of 3 epochs in one go, start anew",
-        ):
-            fit(3, optimizer=optimizer(), resume=path)
+        assert_same(fit(3, optimizer=optimizer(), resume=path), fit(3, optimizer=optimizer()))
+
+    def test_a_schedule_is_asked_for_no_step_that_is_not_done(self, path: Path) -> None:
+        @dataclasses.dataclass(frozen=True)
+        class Table(hc.schedules.Schedule):
+            def __call__(self, step: int, total_steps: int | None) -> float:
+                return [0.01, 0.02, 0.03, 0.02, 0.01, 0.005][step]
+
+        fit(2, Checkpoint(path), optimizer=hc.Adam(Table()))
+        fit(2, optimizer=hc.Adam(Table()), resume=path)
+
+    def test_fewer_epochs_than_there_were(self, path: Path) -> None:
+        done = fit(3, Checkpoint(path))
+        with pytest.warns(UserWarning, match="has 3 epochs already, more than 2: nothing is left .* Give more epochs"):
+            assert_same(fit(2, resume=path), done)
 
     def test_pausing_changes_nothing(self, path: Path) -> None:
         paused = fit(3, Checkpoint(path), At(1, lambda run: run.pause()), At(3, lambda run: run.pause()))

@@ -13,6 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from handconv.errors import HandconvError, TrainingInterrupted
 
@@ -38,7 +39,7 @@ def guarded(work: Callable[[], int], *, debug: bool) -> int:
     try:
         with warnings.catch_warnings():
             if not debug:
-                warnings.showwarning = _note
+                warnings.showwarning = partial(_note, set())
             status = work()
         sys.stdout.flush()
         return status
@@ -57,10 +58,13 @@ def guarded(work: Callable[[], int], *, debug: bool) -> int:
         return _end(FAILED, sentence(error), debug=debug)
 
 
-def _note(message: Warning | str, *_: object, **__: object) -> None:
-    """Say a warning as a line, without the place in the code that it came from."""
-    with suppress(OSError, ValueError):
-        print(f"handconv: {message}", file=sys.stderr, flush=True)
+def _note(said: set[str], message: Warning | str, *_: object, **__: object) -> None:
+    """Say a warning as a line, once, without the place in the code that it came from."""
+    line = " ".join(str(message).split())
+    if line not in said:
+        said.add(line)
+        with suppress(OSError, ValueError):
+            print(f"handconv: {line}", file=sys.stderr, flush=True)
 
 
 def _end(status: int, line: str, *, debug: bool) -> int:
@@ -87,6 +91,6 @@ def sentence(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "There is not enough memory for this. Try a smaller --batch-size or fewer images."
     text = " ".join(str(error).split())
-    if isinstance(error, HandconvError | ValueError | TypeError | OSError) and text:
+    if isinstance(error, HandconvError | ValueError | TypeError | OSError | Warning) and text:
         return text
     return f"This should not have happened ({type(error).__name__}: {text}). Run it again with --debug and report it."

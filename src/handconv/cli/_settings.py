@@ -128,8 +128,16 @@ def read_settings(
     return settings(**{**base(values), **values})
 
 
-def check_settings(settings: type[Any], values: Mapping[str, object], file: str) -> dict[str, Any]:
+def check_settings(
+    settings: type[Any], values: Mapping[str, object], file: str, remedy: str | None = None
+) -> dict[str, Any]:
     """Read the values that a file gives by name; what a field has as its default is always right.
+
+    Args:
+        settings: the class that they are for.
+        values: by name.
+        file: where they come from.
+        remedy: what to do about a setting that there is not; a guess if not given.
 
     Raises:
         UsageError: if a value is not what it has to be, or there is no such setting.
@@ -138,7 +146,7 @@ def check_settings(settings: type[Any], values: Mapping[str, object], file: str)
     for key, value in values.items():
         name = key.replace("-", "_")
         if name not in fields:
-            raise UsageError(f"{file}: there is no setting {key!r}.{nearest(name, fields)}")
+            raise UsageError(f"{file}: there is no setting {key!r}.{remedy or nearest(name, fields)}")
         is_default = value is None and fields[name].default is None
         checked[name] = None if is_default else _read(fields[name].metadata["read"], value, f"{file}: {key}")
     return checked

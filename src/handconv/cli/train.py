@@ -135,7 +135,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Train, test, save, play."""
     resumed: Mapping[str, object] | None = None
     if arguments.resume is not None:
-        resumed = check_settings(TrainSettings, saved_settings(arguments.resume), arguments.resume)
+        found, remedy = saved_settings(arguments.resume), " Resume with the handconv that wrote it."
+        resumed = check_settings(TrainSettings, found, arguments.resume, remedy)
 
     def base(values: Mapping[str, object]) -> Mapping[str, object]:
         return resumed if resumed is not None else RECIPES[str(values.get("recipe", "standard"))]

@@ -84,6 +84,10 @@ class FreshMemory:
 FRESH = FreshMemory()
 
 
+def _fresh() -> FreshMemory:
+    return FRESH
+
+
 class ReusedMemory:
     """A workspace that hands out the same memory again and again.
 
@@ -97,9 +101,9 @@ class ReusedMemory:
         self.keep: Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]] = self._kept.take
         self.scratch: Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]] = self._shared.take
 
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        """A copy starts empty: views would not survive it."""
-        return ReusedMemory, ()
+    def __reduce__(self) -> tuple[Callable[[], FreshMemory], tuple[()]]:
+        """A copy allocates anew: views would not survive it, and nobody reuses its memory unless asked to."""
+        return _fresh, ()
 
     def prepared(self, key: Hashable, make: Callable[[], Prepared]) -> Prepared:
         """What ``make`` returned when it was asked for this key for the first time."""

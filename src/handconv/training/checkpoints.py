@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from handconv import optimizers
 from handconv.errors import ModelFileError
 from handconv.formats import models, npz
+from handconv.schedules import Schedule
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.samples import Samples
 
@@ -154,26 +155,26 @@ def resume(run: "Run", path: str | os.PathLike[str]) -> None:
         run.first_epoch, run.epoch, run.step = (int(saved[name]) for name in ("first_epoch", "epoch", "step"))
         run.sums = np.array(saved["sums"], np.float64).reshape(4)
         run.seconds = float(saved["seconds"])
-        before = run.optimizer.iterations - run.epoch * run.steps_per_epoch - run.step  # steps of earlier trainings
-        places = (run.first_epoch, run.epoch, run.step, before)
-        if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch:
-            raise ValueError(f"there are no epoch and step {places}")
+        started_for, steps_done = int(saved["epochs"]), run.epoch * run.steps_per_epoch + run.step
+        places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations, started_for)
+        if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch or not started_for:
+            raise ValueError(f"epoch, step, steps in all and epochs cannot be {places[1:]}")
         for figures in saved["history"]:
             run.history.append(figures)
-        rates = []
-        for epochs in (started_for := int(saved["epochs"]), run.epochs):
-            run.optimizer.total_steps = before + epochs * run.steps_per_epoch
-            rates.append(run.optimizer.current_learning_rate)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
-    if rates[0] != rates[1]:
-        step = run.optimizer.iterations - before
-        warnings.warn(
-            f"The run was started for {started_for} epochs and is now one of {run.epochs}: its learning rate is that "
-            f"of step {step} of {run.epochs} epochs, {rates[1]:.3g} and not {rates[0]:.3g}. "
-            f"For the weights of {run.epochs} epochs in one go, start anew.",
-            stacklevel=2,
-        )
+    before = max(0, run.optimizer.iterations - steps_done)  # the steps of earlier trainings
+    old, run.optimizer.total_steps = (before + epochs * run.steps_per_epoch for epochs in (started_for, run.epochs))
+    rate = run.optimizer.learning_rate
+    if run.epoch > run.epochs:
+        message = f"The run has {run.epoch} epochs already, more than {run.epochs}: nothing is left to train."
+        warnings.warn(f"{message} Give more epochs to go on.", stacklevel=4)
+    elif old != run.optimizer.total_steps and isinstance(rate, Schedule):
+        steps = range(before, before + steps_done, 1 + steps_done // 1000)  # a thousand of them tell
+        if any(rate(step, old) != rate(step, run.optimizer.total_steps) for step in steps):
+            message = f"The run was started for {started_for} epochs and is now one of {run.epochs}: up to here it had"
+            message += f" the learning rates of {started_for} epochs. For those of {run.epochs} in one go, start anew."
+            warnings.warn(message, stacklevel=4)
 
 
 def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
