@@ -284,9 +284,10 @@ class Network:
         x = np.asarray(x, self.dtype)
         if self.input_shape is None:
             self.ensure_built(x.shape[1:])
-        if x.shape[1:] != self.input_shape:
+        expected = self.input_shape or ()
+        if x.shape[1:] != expected:
             raise ValueError(
-                f"The network expects inputs of shape (N, {', '.join(map(str, self.input_shape))}), got {x.shape}. "
+                f"The network expects inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}. "
                 "Images are (N, C, H, W); a single sample is x[None]."
             )
         return x

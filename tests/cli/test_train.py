@@ -232,6 +232,7 @@ class TestResume:
         assert "started for 2 epochs and is now one of 3" in line
         assert "UserWarning" not in done.stderr
 
+    @pytest.mark.filterwarnings("always")
     def test_what_is_said_is_said_once(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["train", "--resume", str(run), "--no-play"]) == 0  # now there is one before it
         run.write_bytes(run.read_bytes()[:3000])
