@@ -517,3 +517,15 @@ def test_all_steps_run_unless_logits_are_asked_for() -> None:
     network = Network([Dense(2), Softmax()], input_shape=(3,), seed=0)
     assert network.steps() == network.plan
     assert network.steps(logits=True) == network.plan[:-1]
+
+
+def test_what_is_built_is_not_built_again() -> None:
+    network = Network([Dense(2)], input_shape=(3,), seed=0)
+    parameters = network.parameters
+    network.ensure_built((4,))
+    assert network.parameters is parameters
+    assert network.input_shape == (3,)
+
+
+def test_a_copy_of_what_is_not_built_builds_itself() -> None:
+    assert copy.deepcopy(Network([Dense(2)], seed=0)).infer(np.ones((1, 3))).shape == (1, 2)
