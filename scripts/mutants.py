@@ -32,11 +32,23 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src"
 #: What is mutated, and the tests that must notice.
 TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "losses": (("losses",), ("tests/test_losses.py", "tests/test_numerics.py")),
-    "optimizers": (("optimizers",), ("tests/test_optimizers.py", "tests/test_numerics.py")),
-    "layers": (("layers",), ("tests/layers", "tests/test_numerics.py", "tests/test_network.py", "tests/test_plan.py")),
+    "losses": (("losses",), ("tests/losses", "tests/test_numerics.py")),
+    "optimizers": (("optimizers",), ("tests/optimizers", "tests/test_numerics.py")),
+    "layers": (
+        ("layers",),
+        (
+            "tests/layers",
+            "tests/test_numerics.py",
+            "tests/test_network.py",
+            "tests/test_network_sharing.py",
+            "tests/test_plan.py",
+        ),
+    ),
     "kernels": (("kernels",), ("tests/kernels", "tests/layers", "tests/test_plan.py")),
-    "network": (("network.py", "plan.py"), ("tests/test_network.py", "tests/test_plan.py", "tests/test_model.py")),
+    "network": (
+        ("network.py", "plan.py"),
+        ("tests/test_network.py", "tests/test_network_sharing.py", "tests/test_plan.py", "tests/test_model.py"),
+    ),
     "model": (
         ("model.py",),
         ("tests/test_model.py", "tests/test_summary.py", "tests/training/test_loop.py", "tests/formats"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from handconv.kernels.convolution import TILE
 from handconv.layers import (
@@ -63,6 +64,15 @@ def both(layers: Layers, shape: tuple[int, ...], dtype: str = "float64") -> tupl
     return fused, plain
 
 
+def assert_same_passes(fused: Network, plain: Network, x: NDArray[np.float64]) -> None:
+    """Forward and back, once each, and the gradients of all parameters."""
+    y = plain.forward(x)
+    assert_close(fused.forward(x), y)
+    dy = np.random.default_rng(2).normal(size=y.shape)
+    assert_close(fused.backward(dy), plain.backward(dy), 1e-11)
+    assert_close(fused.gradients, plain.gradients, 1e-11)
+
+
 @pytest.fixture(params=[TILE, 3000, 1], ids=["one tile", "few tiles", "a tile a row"])
 def _tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handconv.kernels.convolution.TILE", request.param)
@@ -97,12 +107,7 @@ class TestFusedEqualsUnfused:
         fused, plain = both(layers, shape)
         fused.reuse_memory()
         for count in (4, 1, 6):
-            x = rng.normal(size=(count, *shape))
-            y = plain.forward(x)
-            assert_close(fused.forward(x), y)
-            dy = rng.normal(size=y.shape)
-            assert_close(fused.backward(dy), plain.backward(dy))
-            assert_close(fused.gradients, plain.gradients, 1e-11)
+            assert_same_passes(fused, plain, rng.normal(size=(count, *shape)))
 
     def test_in_float32(self, layers: Layers, shape: tuple[int, ...], rng: np.random.Generator) -> None:
         fused, plain = both(layers, shape, "float32")
@@ -202,13 +207,7 @@ def test_fused_equals_unfused_whatever_the_geometry(size, kernel, stride, paddin
         fused, plain = both(layers, (channels, *size))
     except ValueError:
         return  # the pooling window does not fit
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(batch, channels, *size))
-    y = plain.forward(x)
-    assert_close(fused.forward(x), y)
-    dy = rng.normal(size=y.shape)
-    assert_close(fused.backward(dy), plain.backward(dy), 1e-11)
-    assert_close(fused.gradients, plain.gradients, 1e-11)
+    assert_same_passes(fused, plain, np.random.default_rng(0).normal(size=(batch, channels, *size)))
 
 
 def test_a_block_computes_what_the_next_one_looks_at_and_no_more() -> None:
@@ -241,13 +240,7 @@ def test_chains_of_blocks_equal_the_layers_whatever_the_geometry(size, kernels, 
         fused, plain = both(layers, (2, *size))
     except ValueError:
         return  # a window does not fit
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, 2, *size))
-    y = plain.forward(x)
-    assert_close(fused.forward(x), y)
-    dy = rng.normal(size=y.shape)
-    assert_close(fused.backward(dy), plain.backward(dy), 1e-11)
-    assert_close(fused.gradients, plain.gradients, 1e-11)
+    assert_same_passes(fused, plain, np.random.default_rng(0).normal(size=(2, 2, *size)))
 
 
 def test_a_block_whose_first_outputs_look_at_padding_alone_still_gets_a_row_and_a_column() -> None:
@@ -257,17 +250,11 @@ def test_a_block_whose_first_outputs_look_at_padding_alone_still_gets_a_row_and_
         return [Conv2D(2, 3), ReLU(), Conv2D(2, 1, padding=3, stride=4), ReLU(), Conv2D(2, 1, stride=9)]
 
     fused, plain = both(layers, (1, 8, 8))
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, 1, 8, 8))
-    y = plain.forward(x)
-    assert_close(fused.forward(x), y)
-    dy = rng.normal(size=y.shape)
-    assert_close(fused.backward(dy), plain.backward(dy), 1e-11)
-    assert_close(fused.gradients, plain.gradients, 1e-11)
+    assert_same_passes(fused, plain, np.random.default_rng(0).normal(size=(2, 1, 8, 8)))
 
 
 def test_blocks_are_made_unless_told_otherwise() -> None:
-    layers = [Conv2D(2, 3), ReLU()]
+    layers: list[Layer] = [Conv2D(2, 3), ReLU()]
     Network(layers, input_shape=(1, 5, 5), seed=0)
     assert [type(step) for step in draw(layers)] == [ConvolutionBlock]
     assert draw(layers, fuse=False) == layers

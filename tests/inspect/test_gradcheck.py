@@ -1,6 +1,5 @@
 """The gradient check passes every layer of the package, finds broken ones, and says where they are broken."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 
 import handconv as hc
-from handconv.cli import main
 from handconv.inspect import GradientReport, GradientRow, gradcheck
 from handconv.inspect._differences import PLACES, slope
 from handconv.kernels.memory import memory_view
@@ -373,33 +371,3 @@ def test_large_arrays_are_sampled_and_the_report_says_so() -> None:
 def test_wrong_arguments_are_explained(arguments: dict[str, Any], error: type[Exception], rule: str) -> None:
     with pytest.raises(error, match=rule):
         gradcheck(**({"model": hc.Dense(2), "x": np.ones((1, 3))} | arguments))
-
-
-class TestCommand:
-    def test_it_proves_the_reference_network(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["gradcheck", "--samples", "2"]) == 0
-        shown = capsys.readouterr().out
-        assert "0 Conv2D" in shown
-        assert "All gradients are right" in shown
-
-    def test_a_saved_model_and_json(self, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
-        path = str(tmp_path / "model.npz")
-        hc.Sequential([hc.Dense(3), hc.Sigmoid()], input_shape=(4,), seed=0).save(path)
-        assert main(["gradcheck", path, "--json", "--seed", "3"]) == 0
-        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        assert [line["event"] for line in lines] == ["gradient"] * (len(lines) - 1) + ["gradcheck"]
-        assert lines[-1]["ok"] is True
-        assert lines[0]["worst"]["index"]
-
-    def test_a_failure_has_status_1(
-        self, tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = str(tmp_path / "model.npz")
-        hc.Sequential([hc.Dense(3, name="first")], input_shape=(4,), seed=0).save(path)
-        monkeypatch.setattr(hc.Dense, "_parameter_gradients", WithoutBiasGradient._parameter_gradients)
-        assert main(["gradcheck", path]) == 1
-        assert "first Dense: the gradient by the biases is wrong at [" in capsys.readouterr().out
-
-    def test_wrong_arguments_have_status_2(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["gradcheck", "--tolerance", "2"]) == 2
-        assert "--tolerance must be a number above 0 and below 1" in capsys.readouterr().err

@@ -1,0 +1,255 @@
+"""What optimizers keep, save and are made of: state, learning rates, configurations, wrong arguments."""
+
+import json
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from handconv.optimizers import OPTIMIZERS, SGD, Adam, AdamW, from_config
+from handconv.schedules import CosineDecay, StepDecay
+from optimizer_cases import FACTORIES, every_optimizer, example, trained
+
+# State
+
+
+@every_optimizer
+def test_a_step_moves_in_place_and_leaves_the_gradients_alone(name: str, rng: np.random.Generator) -> None:
+    parameters, (gradient, *_) = example(rng)
+    view, before, gradient_before = parameters[:], parameters.copy(), gradient.copy()
+    FACTORIES[name]().step(parameters, gradient)
+    assert (view[1:] != before[1:]).all()
+    np.testing.assert_array_equal(gradient, gradient_before)
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_state_has_the_shape_and_dtype_of_the_parameters(name: str, dtype: type) -> None:
+    optimizer = FACTORIES[name]()
+    asked: list[tuple[tuple[int, ...], np.dtype]] = []
+
+    def allocate(shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
+        asked.append((shape, kind))
+        return np.zeros(shape, kind)
+
+    optimizer.build(np.ones(5, dtype), allocate=allocate)
+    expected = {"SGD": []}.get(name, ["velocity"] if name.startswith("SGD") else ["m", "v"])
+    assert list(optimizer.state) == expected
+    assert asked == [((5,), np.dtype(dtype))] * len(expected)
+    assert all(vector.dtype == dtype and not vector.any() for vector in optimizer.state.values())
+
+
+@every_optimizer
+def test_state_lives_from_step_to_step_and_steps_are_counted(name: str, rng: np.random.Generator) -> None:
+    parameters, gradients = example(rng)
+    optimizer = FACTORIES[name]()
+    assert not optimizer.built
+    assert optimizer.iterations == 0
+    optimizer.step(parameters, gradients[0])
+    vectors = dict(optimizer.state)
+    optimizer.step(parameters, gradients[1])
+    assert optimizer.built
+    assert optimizer.iterations == 2
+    assert all(optimizer.state[key] is vector for key, vector in vectors.items())
+
+
+@every_optimizer
+def test_building_again_starts_anew(name: str, rng: np.random.Generator) -> None:
+    parameters, gradients = example(rng)
+    optimizer = FACTORIES[name]()
+    first = trained(optimizer, parameters, gradients)
+    optimizer.build(parameters)
+    assert optimizer.iterations == 0
+    np.testing.assert_array_equal(trained(optimizer, parameters, gradients), first)
+
+
+@every_optimizer
+def test_a_training_resumed_from_its_state_goes_on_to_the_bit(name: str, rng: np.random.Generator) -> None:
+    parameters, gradients = example(rng, dtype=np.float32)
+    expected = trained(FACTORIES[name](), parameters, gradients)
+
+    first = FACTORIES[name]()
+    parameters = trained(first, parameters, gradients[:10])
+    saved, config = first.state_dict(), json.loads(json.dumps(first.config()))
+    trained(first, parameters, gradients)  # what is saved are copies
+    second = from_config(config)
+    second.build(parameters)
+    vectors = dict(second.state)
+    second.load_state_dict(saved)
+    assert second.iterations == 10
+    assert all(second.state[key] is vector for key, vector in vectors.items())  # it may be shared memory
+    np.testing.assert_array_equal(trained(second, parameters, gradients[10:]), expected)
+
+
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing() -> None:
+    optimizer = Adam()
+    optimizer.build(np.ones(3))
+    for state in (
+        {},
+        {"m": np.ones(3), "iterations": np.array(1)},
+        {"m": np.ones(3), "v": np.ones(4), "iterations": np.array(1)},
+        {"m": np.ones(3), "v": np.ones(3)},
+        {"m": np.ones(3), "v": np.ones(3), "iterations": np.ones(3)},
+        {"m": np.ones(3), "v": np.ones(3), "velocity": np.ones(3), "iterations": np.array(1)},
+    ):
+        with pytest.raises(ValueError, match=r"Adam expects a state of \{'m': \(3,\), .*after build\(parameters\)\."):
+            optimizer.load_state_dict(state)
+    assert not optimizer.state["m"].any()
+    assert optimizer.iterations == 0
+
+
+@every_optimizer
+def test_steps_make_no_new_vectors(name: str) -> None:
+    parameters, gradient = np.ones(40_000, np.float32), np.full(40_000, 0.5, np.float32)
+    optimizer = FACTORIES[name]()
+    optimizer.step(parameters, gradient)
+    tracemalloc.start()
+    optimizer.step(parameters, gradient)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < parameters.nbytes / 4
+
+
+# Learning rates
+
+
+def test_the_learning_rate_may_change_between_steps() -> None:
+    optimizer, parameters = SGD(0.5), np.array([1.0])
+    optimizer.step(parameters, np.array([1.0]))
+    optimizer.learning_rate = 0.25
+    optimizer.step(parameters, np.array([1.0]))
+    assert parameters.tolist() == [0.25]
+    assert optimizer.current_learning_rate == 0.25
+
+
+def test_a_schedule_is_asked_with_the_steps_that_are_done() -> None:
+    optimizer, parameters = SGD(StepDecay(1.0, 0.5, (0.5,))), np.array([0.0])
+    optimizer.total_steps = 4
+    rates = []
+    for _ in range(4):
+        rates.append(optimizer.current_learning_rate)
+        optimizer.step(parameters, np.array([1.0]))
+    assert rates == [1.0, 1.0, 0.5, 0.5]
+    assert parameters.tolist() == [-3.0]
+
+
+def test_a_step_that_has_no_learning_rate_is_not_counted() -> None:
+    optimizer = Adam(CosineDecay(0.1))
+    with pytest.raises(ValueError, match=r"CosineDecay needs to know how many steps"):
+        optimizer.step(np.ones(1), np.ones(1))
+    assert optimizer.iterations == 0
+
+
+def test_numpy_numbers_become_plain_ones() -> None:
+    assert json.dumps(SGD(np.float32(0.5)).config()) == json.dumps(SGD(0.5).config())  # type: ignore[arg-type]
+
+
+# Configurations
+
+
+def test_the_defaults_are_the_usual_ones() -> None:
+    adam = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+    assert SGD().config() == {"name": "SGD", "learning_rate": 0.01, "momentum": 0.0, "nesterov": False}
+    assert Adam().config() == {"name": "Adam"} | adam
+    assert AdamW().config() == {"name": "AdamW"} | adam | {"weight_decay": 0.01}
+
+
+@every_optimizer
+def test_a_config_survives_json_and_makes_the_same_optimizer(name: str) -> None:
+    optimizer = FACTORIES[name]()
+    again = from_config(json.loads(json.dumps(optimizer.config())))
+    assert type(again) is type(optimizer)
+    assert again.config() == optimizer.config()
+    assert repr(again) == repr(optimizer)
+
+
+def test_a_config_holds_the_schedule() -> None:
+    again = from_config(json.loads(json.dumps(AdamW(CosineDecay(0.1, 0.01)).config())))
+    assert again.learning_rate == CosineDecay(0.1, 0.01)
+
+
+def test_every_optimizer_has_an_example_here() -> None:
+    assert {type(factory()).__name__ for factory in FACTORIES.values()} == set(OPTIMIZERS)
+
+
+def test_an_unknown_name_gets_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"An optimizer must be one of SGD, Adam, AdamW; got 'adam'\."):
+        from_config({"name": "adam"})
+
+
+def test_repr_shows_the_arguments() -> None:
+    assert repr(SGD(0.1, momentum=0.9)) == "SGD(learning_rate=0.1, momentum=0.9, nesterov=False)"
+
+
+# Wrong arguments
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD(0), r"SGD: learning_rate must be a number above 0, got 0\."),
+        (lambda: Adam(-1e-3), r"Adam: learning_rate must be a number above 0, got -0\.001\."),
+        (lambda: Adam(math.nan), r"Adam: learning_rate must be a number above 0, got nan\."),
+        (lambda: Adam(math.inf), r"Adam: learning_rate must be a number above 0, got inf\."),
+        (lambda: Adam("fast"), r"Adam: learning_rate must be a number above 0, got 'fast'\."),
+        (lambda: SGD(0.1, momentum=1), r"SGD: momentum must be a number of at least 0 and below 1, got 1\."),
+        (lambda: SGD(0.1, momentum=-0.1), r"SGD: momentum must be a number of at least 0 and below 1, got -0\.1\."),
+        (lambda: SGD(0.1, nesterov=True), r"SGD: nesterov needs momentum above 0, got 0\.0\. Set momentum=0\.9\."),
+        (lambda: Adam(beta_1=1), r"Adam: beta_1 must be a number of at least 0 and below 1, got 1\."),
+        (lambda: Adam(beta_1=-0.1), r"Adam: beta_1 must be a number of at least 0 and below 1, got -0\.1\."),
+        (lambda: Adam(beta_2=1), r"Adam: beta_2 must be a number of at least 0 and below 1, got 1\."),
+        (lambda: Adam(beta_2=-0.1), r"Adam: beta_2 must be a number of at least 0 and below 1, got -0\.1\."),
+        (lambda: Adam(epsilon=0), r"Adam: epsilon must be a number above 0, got 0\."),
+        (lambda: AdamW(weight_decay=-1), r"AdamW: weight_decay must be a number of at least 0, got -1\."),
+    ],
+)
+def test_an_argument_out_of_range_is_refused(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_the_ends_of_the_ranges_are_allowed() -> None:
+    gradient = [np.array([-0.5])]
+    assert trained(AdamW(1.0, 0, 0, weight_decay=0), np.array([1.0]), gradient)[0] == pytest.approx(2.0, abs=1e-6)
+
+
+def test_a_learning_rate_set_later_is_checked_too() -> None:
+    optimizer = Adam()
+    with pytest.raises(ValueError, match=r"Adam: learning_rate must be a number above 0, got 0\."):
+        optimizer.learning_rate = 0
+    assert optimizer.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize("vectors", [([1.0], np.ones(1)), (np.ones(1), [1.0]), (1.0, None)])
+def test_a_step_is_done_on_arrays_alone(vectors: tuple) -> None:
+    with pytest.raises(TypeError, match=r"SGD works in place on NumPy arrays, got (list|float)\. Use np\.array"):
+        SGD(0.1).step(*vectors)
+    with pytest.raises(TypeError, match="Adam works in place on NumPy arrays, got list"):
+        Adam().build([1.0])
+
+
+def test_what_is_no_config_and_no_state_is_told() -> None:
+    with pytest.raises(TypeError, match=r"made of what its config\(\) returned, got 'Adam'"):
+        from_config("Adam")
+    adam = Adam()
+    adam.build(np.ones(2))
+    with pytest.raises(TypeError, match=r"Adam expects a state by name, as state_dict\(\) returns it, got 3"):
+        adam.load_state_dict(3)
+
+
+def test_parameters_must_be_one_flat_vector() -> None:
+    message = r"Adam expects one flat vector of parameters, got shape \(2, 3\)\. Use x\.reshape\(-1\)\."
+    with pytest.raises(ValueError, match=message):
+        Adam().build(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(("parameters", "gradients"), [(4, 4), (3, 4), (4, 3)])
+def test_vectors_of_another_size_are_refused(parameters: int, gradients: int) -> None:
+    optimizer = Adam()
+    optimizer.build(np.ones(3))
+    message = (
+        rf"built for vectors of shape \(3,\), got parameters \({parameters},\) and gradients \({gradients},\)\. Call"
+    )
+    with pytest.raises(ValueError, match=message):
+        optimizer.step(np.ones(parameters), np.ones(gradients))
