@@ -18,8 +18,8 @@ class Turns:
         self._process, self._lock = os.getpid(), threading.RLock()
 
     def __enter__(self) -> None:
-        if self._process != os.getpid():  # forked, perhaps while another thread held it, who will never let go here
-            self.__init__()  # type: ignore[misc]
+        if self._process != os.getpid():
+            self._settle_after_fork()
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
@@ -27,3 +27,11 @@ class Turns:
 
     def __reduce__(self) -> tuple[type["Turns"], tuple[()]]:
         return Turns, ()
+
+    def _settle_after_fork(self) -> None:
+        """Make a new lock if another thread held it at the fork: here is nobody who could let go of it."""
+        self._process = os.getpid()
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:
+            self._lock = threading.RLock()
