@@ -35,12 +35,12 @@ def row_form(case: Geometry, phases: tuple[int, int]) -> RowForm:
 
 
 def by_phase(y: Array, form: RowForm) -> Array:
-    """(N, F, OH, OW) -> (pw, ph, OH/ph, F, OW/pw·N), literally."""
-    (ph, pw), (rows, columns) = form.phases, form.pooled
-    result = np.zeros((pw, ph, rows, y.shape[1], columns, y.shape[0]))
-    for b, a, i, f, j, n in np.ndindex(*result.shape):
-        result[b, a, i, f, j, n] = y[n, f, i * ph + a, j * pw + b]
-    return result.reshape(*result.shape[:4], -1)
+    """(N, F, OH, OW) -> (pw, OH, F, OW/pw·N), literally."""
+    (_, pw), (_, columns) = form.phases, form.pooled
+    result = np.zeros((pw, form.rows, y.shape[1], columns, y.shape[0]))
+    for b, i, f, j, n in np.ndindex(*result.shape):
+        result[b, i, f, j, n] = y[n, f, i, j * pw + b]
+    return result.reshape(*result.shape[:3], -1)
 
 
 phases = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -72,18 +72,17 @@ def test_backward(case: Geometry, phases: tuple[int, int], tile: int, seed: int)
 def go_back(case: Geometry, phases: tuple[int, int], seed: int) -> None:
     form = row_form(case, phases)
     x, weights = normal(seed, *case.shape), normal(seed + 1, *case.weights_shape)
-    dz_by_row = np.empty((phases[1], form.rows, case.filters, form.pooled[1] * case.shape[0]))
-    back = InputGradient(form, weights.shape, dz_by_row, case.shape[0])
+    dz = np.empty((phases[1], form.rows, case.filters, form.pooled[1] * case.shape[0]))
+    back = InputGradient(form, weights.shape, dz, case.shape[0])
     for again in range(2):  # the second time in memory that the first one left
         dy = np.zeros((case.shape[0], case.filters, *form.geometry.outputs))  # zero where pooling drops the output
         kept = form.rows, form.pooled[1] * phases[1]
         dy[:, :, : kept[0], : kept[1]] = normal(seed + 2 + again, *dy.shape[:2], *kept)
         expected_dx, expected_dweights, _ = oracles.conv2d_backward(x, weights, dy, case.stride, case.pads)
 
-        dz = by_phase(dy, form)
-        dz_by_row[...] = dz.swapaxes(1, 2).reshape(dz_by_row.shape)
+        dz[...] = by_phase(dy, form)
         dweights = np.empty_like(weights)
-        as_weights((dz @ windows(x, case, form).swapaxes(-1, -2)).sum(axis=(0, 1, 2)), dweights)
+        as_weights((dz @ windows(x, case, form).swapaxes(-1, -2)).sum(axis=(0, 1)), dweights)
         dx = np.full_like(np.ascontiguousarray(memory_view(x)), np.nan)
         back.compute(weights, dx)
         assert_close(dweights, expected_dweights)

@@ -17,9 +17,9 @@ matrix (KW·C, OW·N). The KH rows under a window then lie one behind the other:
 
 Only KW copies of the input are made where im2col makes KH·KW.
 
-Phases: where a pooling of ph x pw follows, outputs are computed split by their place in the pooling window,
-z = (pw, ph, OH/ph, F, OW/pw·N), so that each candidate of the maximum is one contiguous array, and outputs that the
-pooling drops are never computed. Without pooling there is one phase.
+Phases: where a pooling of pw columns follows, outputs are computed split by their place in the pooling window,
+z = (pw, OH, F, OW/pw·N), so that each candidate of the maximum along the columns is one contiguous array, and outputs
+that the pooling drops are never computed. Without pooling there is one phase.
 """
 
 import itertools
@@ -93,13 +93,12 @@ def expand(x: FloatArray, form: RowForm, expanded: FloatArray, workspace: Worksp
 
 
 def windows_of(expanded: FloatArray, form: RowForm) -> FloatArray:
-    """See the rows under each window as one matrix: a view (pw, ph, OH/ph, KH·KW·C, OW/pw·N)."""
-    (ph, _), axis = form.phases, form.geometry.rows
+    """See the rows under each window as one matrix: a view (pw, OH, KH·KW·C, OW/pw·N)."""
+    axis = form.geometry.rows
     pw, _, kernel_width, channels, width, batch = expanded.shape
     phase, row, _, line, _, item = expanded.strides
-    step = row * axis.stride
-    shape = (pw, ph, form.pooled[0], axis.window * kernel_width * channels, width * batch)
-    return np.ndarray(shape, expanded.dtype, expanded, 0, (phase, step, step * ph, line, item))
+    shape = (pw, form.rows, axis.window * kernel_width * channels, width * batch)
+    return np.ndarray(shape, expanded.dtype, expanded, 0, (phase, row * axis.stride, line, item))
 
 
 def as_matrix(weights: FloatArray) -> FloatArray:
@@ -131,7 +130,7 @@ class InputGradient:
     Args:
         form: the sizes.
         weights_shape: (F, C, KH, KW).
-        dz: (pw, OH, F, OW/pw·N), the rows in their natural order, which ``compute`` will read.
+        dz: (pw, OH, F, OW/pw·N), which ``compute`` will read.
         batch: N.
     """
 

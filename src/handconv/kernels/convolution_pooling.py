@@ -13,8 +13,9 @@ still in the cache. And every array, and every view of it, is made once for each
 some hundred NumPy calls of a few microseconds, among which each line of Python counts.
 """
 
+import math
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -27,19 +28,29 @@ from handconv.kernels.products import banded_matmul, summed_outer_product
 
 
 class _Tile(NamedTuple):
-    """Some rows of y, and what belongs to them of every array; in the backward pass z is dz."""
+    """Some rows of y, and what belongs to them of every array."""
 
     rows: slice
     y: FloatArray  # (rows, F, cells)
-    z: FloatArray  # (pw, ph, rows, F, cells)
-    windows: FloatArray  # (pw, ph, rows, KH·KW·C, cells)
-    dz_by_row: FloatArray  # as z, but in the memory that ``InputGradient`` reads
-    spare: FloatArray  # as y
+    windows: FloatArray  # (pw, ph·rows, KH·KW·C, cells)
+    z: "_Candidates"
+    by_column: list[BoolArray]  # for each column but the first: (ph·rows, F, cells)
+    by_row: list[BoolArray]  # for each row but the first: as y
     positive: BoolArray  # as y
-    of_columns: list[FloatArray]  # the candidates along the columns: pw views (ph, rows, F, cells) of z
-    by_column: list[BoolArray]
-    of_rows: list[FloatArray]  # and along the rows, among the best of these: ph views (rows, F, cells) of z
-    by_row: list[BoolArray]
+    spare: FloatArray  # as y
+
+
+class _Candidates(NamedTuple):
+    """Some outputs of the convolution, z or dz, as the two tournaments of the pooling see them."""
+
+    all: FloatArray  # (pw, ph·rows, F, cells)
+    of_columns: list[FloatArray]  # pw views (ph·rows, F, cells)
+    of_rows: list[FloatArray]  # ph views (rows, F, cells) of the first of these, in which the best of columns stand
+
+    @classmethod
+    def among(cls, z: FloatArray, ph: int) -> Self:
+        """Lay out the views."""
+        return cls(z, list(z), [z[0, k::ph] for k in range(ph)])
 
 
 class FusedConvolution:
@@ -82,11 +93,11 @@ class FusedConvolution:
         expand(x, self._form, self._expanded, self._workspace)
         matrix = as_matrix(weights)
         for tile in self._tiles:
-            y = tile.y
-            banded_matmul(matrix, tile.windows, tile.z)
+            y, z = tile.y, tile.z
+            banded_matmul(matrix, tile.windows, z.all)
             if self._is_pooled:
-                tournament(tile.of_columns, tile.of_columns[0], tile.by_column if remember else None)
-                tournament(tile.of_rows, y, tile.by_row if remember else None)
+                tournament(z.of_columns, z.of_columns[0], tile.by_column if remember else None)
+                tournament(z.of_rows, y, tile.by_row if remember else None)
             if biases is not None:
                 np.add(y, biases[:, None], out=y)
             if self._alpha is not None:
@@ -102,20 +113,16 @@ class FusedConvolution:
         """
         dy = dy.reshape(self._y.shape)
         of_weights, of_biases = [], []
-        for tile in self._tiles:
+        for tile, dz in zip(self._tiles, self._kept if dinputs_too else self._passing, strict=True):
             best = dy[tile.rows]
             if self._alpha is not None:
-                best = leaky_relu_gradient(best, tile.positive, self._alpha, tile.spare)
+                out = tile.spare if self._is_pooled else dz.of_rows[0]
+                best = leaky_relu_gradient(best, tile.positive, self._alpha, out)
             if dbiases is not None:
                 of_biases.append(np.matmul(best, self._ones))  # (rows, F)
-            dz = best[None, None]
-            if self._is_pooled:
-                dz = tile.z
-                route(best, tile.by_row, tile.of_rows)
-                route(tile.of_columns[0], tile.by_column, tile.of_columns)
-            of_weights.append(summed_outer_product(dz, tile.windows))
-            if dinputs_too:
-                np.copyto(tile.dz_by_row, dz)
+            route(best, tile.by_row, dz.of_rows)
+            route(dz.of_columns[0], tile.by_column, dz.of_columns)
+            of_weights.append(summed_outer_product(dz.all, tile.windows))
         as_weights(sum(of_weights[1:], of_weights[0]), dweights)
         if dbiases is not None:
             np.add.reduce(np.concatenate(of_biases), axis=0, out=dbiases)
@@ -130,7 +137,7 @@ class FusedConvolution:
 
     @cached_property
     def _dz(self) -> FloatArray:
-        """All of dz, its rows in their natural order: (pw, OH, F, cells)."""
+        """All of dz (pw, OH, F, cells), for the gradient by the inputs."""
         (_, pw), (_, filters, cells) = self._form.phases, self._y.shape
         return self._workspace.keep("dz", (pw, self._form.rows, filters, cells), self._y.dtype)
 
@@ -139,41 +146,48 @@ class FusedConvolution:
         return InputGradient(self._form, self._weights_shape, self._dz, self._batch)
 
     @cached_property
+    def _cut(self) -> list[slice]:
+        """The rows of y in each tile."""
+        (ph, pw), (height, filters, cells) = self._form.phases, self._y.shape
+        return list(tiles(height, ph * pw * filters * cells * self._y.itemsize))
+
+    @cached_property
+    def _kept(self) -> list[_Candidates]:
+        """Each tile's part of dz."""
+        ph = self._form.phases[0]
+        return [_Candidates.among(self._dz[:, ph * rows.start : ph * rows.stop], ph) for rows in self._cut]
+
+    @cached_property
+    def _passing(self) -> list[_Candidates]:
+        """Memory for each tile's z or dz that is used up at once: all tiles, and all layers, share it."""
+        (ph, pw), (_, filters, cells) = self._form.phases, self._y.shape
+        shapes = [(pw, ph * (rows.stop - rows.start), filters, cells) for rows in self._cut]
+        memory = self._workspace.scratch("tile", (max(map(math.prod, shapes)),), self._y.dtype)
+        return [_Candidates.among(memory[: math.prod(shape)].reshape(shape), ph) for shape in shapes]
+
+    @cached_property
     def _tiles(self) -> list[_Tile]:
-        """Cut all arrays into tiles; z and spare are scratch memory, which all tiles and layers share."""
-        (ph, pw), (height, filters, cells), dtype = self._form.phases, self._y.shape, self._y.dtype
-        line, keep, scratch = filters * cells, self._workspace.keep, self._workspace.scratch
-        rows_of_tiles = list(tiles(height, ph * pw * line * dtype.itemsize))
-        most = max(rows.stop - rows.start for rows in rows_of_tiles)
-        z, spare = scratch("tile", (pw * ph * most * line,), dtype), scratch("spare", (most, filters, cells), dtype)
-        by_column = keep("beaten by column", ((pw - 1) * ph * height * line,), np.bool_)
-        by_row = keep("beaten by row", ((ph - 1) * height * line,), np.bool_)
+        """Cut all arrays into tiles."""
+        (ph, pw), (height, filters, cells) = self._form.phases, self._y.shape
+        keep, scratch = self._workspace.keep, self._workspace.scratch
+        by_column = keep("beaten by column", (pw - 1, ph * height, filters, cells), np.bool_)
+        by_row = keep("beaten by row", (ph - 1, height, filters, cells), np.bool_)
         positive = keep("positive", self._y.shape, np.bool_)
+        spare = scratch("spare", (max(rows.stop - rows.start for rows in self._cut), filters, cells), self._y.dtype)
         windows = windows_of(self._expanded, self._form)
-        dz_by_row = self._dz.reshape(pw, height, ph, filters, cells).swapaxes(1, 2)
-
-        def make(rows: slice) -> _Tile:
-            y = self._y[rows]
-            here = z[: ph * pw * y.size].reshape(pw, ph, *y.shape) if self._is_pooled else y[None, None]
-            by_column_here = _piece(by_column, rows, (pw - 1) * ph * line).reshape(pw - 1, ph, *y.shape)
-            by_row_here = _piece(by_row, rows, (ph - 1) * line).reshape(ph - 1, *y.shape)
-            return _Tile(
-                rows=rows,
-                y=y,
-                z=here,
-                windows=windows[:, :, rows],
-                dz_by_row=dz_by_row[:, :, rows],
-                spare=spare[: len(y)],
-                positive=positive[rows],
-                of_columns=list(here),
-                by_column=list(by_column_here),
-                of_rows=list(here[0]),
-                by_row=list(by_row_here),
+        made = []
+        for rows, passing in zip(self._cut, self._passing, strict=True):
+            y, rows_of_z = self._y[rows], slice(ph * rows.start, ph * rows.stop)
+            made.append(
+                _Tile(
+                    rows=rows,
+                    y=y,
+                    windows=windows[:, rows_of_z],
+                    z=passing if self._is_pooled else _Candidates.among(y[None], ph),
+                    by_column=list(by_column[:, rows_of_z]),
+                    by_row=list(by_row[:, rows]),
+                    positive=positive[rows],
+                    spare=spare[: len(y)],
+                )
             )
-
-        return [make(rows) for rows in rows_of_tiles]
-
-
-def _piece(memory: BoolArray, rows: slice, size: int) -> BoolArray:
-    """The piece of a vector that belongs to some rows of ``size`` each."""
-    return memory[rows.start * size : rows.stop * size]
+        return made

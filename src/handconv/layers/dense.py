@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from handconv.kernels.memory import FloatArray, memory_view, public_view
+from handconv.kernels.memory import FloatArray, public_view
 from handconv.kernels.products import banded_matmul
 from handconv.layers._arguments import positive
 from handconv.layers.base import Initializer, Parameter, Shape
@@ -97,7 +97,7 @@ class Dense(Weighted):
         dy[...] = dvalues  # BLAS multiplies rows by rows slower than rows by columns, by more than the copy costs
         banded_matmul(self._inputs.T, dy, self.dweights)  # (D, N) @ (N, units)
         if self.use_bias:
-            np.matmul(memory_view(dvalues), np.ones(len(dvalues), self.dtype), out=self.dbiases)
+            np.add.reduce(dy, axis=0, out=self.dbiases)
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         dx = self.workspace.keep("dinputs", (self.weights.shape[0], dvalues.shape[0]), self.dtype)

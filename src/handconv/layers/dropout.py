@@ -76,5 +76,5 @@ class Dropout(Layer):
             self.generator = np.random.default_rng()
         words = random_bits(self.generator, -(-mask.size // 4))
         bits = words.view(np.uint16)[: mask.size].reshape(mask.shape)
-        kept = bits >= round(self.rate * _LEVELS)
-        np.multiply(kept, self.dtype.type(1 / (1 - self.rate)), out=mask)
+        mask[...] = bits >= round(self.rate * _LEVELS)
+        mask *= self.dtype.type(1 / (1 - self.rate))

@@ -9,6 +9,7 @@ who computes a shard or updates a number: a crew of any size gets the same bits.
                                  its part of the vector: sum of the lanes, penalty, optimizer        meet
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ from handconv.metrics import correct
 from handconv.network import Network
 from handconv.optimizers import Optimizer
 from handconv.streams import Purpose
+from handconv.training import blas
 from handconv.training.samples import Samples
 
 LANES = 8
 _LINE = 16  # numbers of 4 bytes in a cache line
 _CACHE = 6_000_000  # bytes that the largest output of a shard may take
+_BUFFER = 256  # numbers
 
 Allocate = Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]
 
@@ -123,6 +126,18 @@ class Task:
         if self.shuffle:
             order = self.network.streams.generator(Purpose.SHUFFLE, self.first_epoch + epoch).permutation(count)
         return [order[start : start + self.batch_size] for start in range(0, count, self.batch_size)]
+
+
+@contextlib.contextmanager
+def arithmetic() -> Iterator[None]:
+    """NumPy as the steps need it: one BLAS thread, and no warnings, as a run that diverges is told by its own error.
+
+    Where the operands of a ufunc are cut into runs, NumPy copies them through a buffer if at least two runs fit in it.
+    Ours are long enough to be taken as they lie: a small buffer, 2 % of a step.
+    """
+    with blas.one_thread(), np.errstate(over="ignore", invalid="ignore"):  # at the end sets the buffer back too
+        np.setbufsize(_BUFFER)
+        yield
 
 
 class Engine:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from handconv.errors import TrainingInterrupted
 from handconv.metrics import name_classes
 from handconv.schedules import Schedule
-from handconv.training import blas, checkpoints
+from handconv.training import checkpoints
 from handconv.training.callbacks import Callback, Progress
-from handconv.training.engine import LANES, Alone, Board, Engine, Task, shard_size
+from handconv.training.engine import LANES, Alone, Board, Engine, Task, arithmetic, shard_size
 from handconv.training.evaluation import evaluate
 from handconv.training.history import History
 from handconv.training.samples import Samples
@@ -131,8 +131,7 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
     run.optimizer.total_steps = run.optimizer.iterations + run.epochs * run.steps_per_epoch
     if resume is not None:
         checkpoints.resume(run, resume)
-    quiet = np.errstate(over="ignore", invalid="ignore")  # a run that diverges is told by its own error
-    with quiet, blas.one_thread(), _team(run) as team, _signals_stop(run):
+    with arithmetic(), _team(run) as team, _signals_stop(run):
         for callback in run.callbacks:
             callback.on_train_begin(run)
         enough = False

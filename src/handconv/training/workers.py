@@ -39,7 +39,7 @@ from handconv.errors import DivergenceError, WorkerError
 from handconv.network import Network
 from handconv.training import blas
 from handconv.training.crew import PARENT_EVERY, Meeting, Member, SharedArray, orphaned
-from handconv.training.engine import Board, Engine, Task
+from handconv.training.engine import Board, Engine, Task, arithmetic
 
 _WATCH_EVERY = 0.05  # seconds between two looks at the board
 
@@ -239,7 +239,7 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
         task.optimizer.state = {name: shared.array for name, shared in orders.state.items()}
         engine = Engine(task, Board(**arrays), Member(rank, orders.meeting))
         pipe.send(("ready", (task.optimizer.iterations, 0)))
-        with blas.one_thread(), np.errstate(over="ignore", invalid="ignore"):
+        with arithmetic():
             while not orphaned():
                 if pipe.poll(PARENT_EVERY):
                     done = 0
