@@ -37,7 +37,7 @@ class _Tile(NamedTuple):
     by_column: list[BoolArray]  # for each column but the first: (ph·rows, F, cells)
     by_row: list[BoolArray]  # for each row but the first: as y
     positive: BoolArray  # as y
-    spare: FloatArray  # as y
+    spare: FloatArray  # as y, in the memory of z where that is pooled away by then
 
 
 class _Candidates(NamedTuple):
@@ -116,8 +116,7 @@ class FusedConvolution:
         for tile, dz in zip(self._tiles, self._kept if dinputs_too else self._passing, strict=True):
             best = dy[tile.rows]
             if self._alpha is not None:
-                out = tile.spare if self._is_pooled else dz.of_rows[0]
-                best = leaky_relu_gradient(best, tile.positive, self._alpha, out)
+                best = leaky_relu_gradient(best, tile.positive, self._alpha, dz.of_rows[0])
             if dbiases is not None:
                 of_biases.append(np.matmul(best, self._ones))  # (rows, F)
             route(best, tile.by_row, dz.of_rows)
@@ -169,11 +168,10 @@ class FusedConvolution:
     def _tiles(self) -> list[_Tile]:
         """Cut all arrays into tiles."""
         (ph, pw), (height, filters, cells) = self._form.phases, self._y.shape
-        keep, scratch = self._workspace.keep, self._workspace.scratch
+        keep = self._workspace.keep
         by_column = keep("beaten by column", (pw - 1, ph * height, filters, cells), np.bool_)
         by_row = keep("beaten by row", (ph - 1, height, filters, cells), np.bool_)
         positive = keep("positive", self._y.shape, np.bool_)
-        spare = scratch("spare", (max(rows.stop - rows.start for rows in self._cut), filters, cells), self._y.dtype)
         windows = windows_of(self._expanded, self._form)
         made = []
         for rows, passing in zip(self._cut, self._passing, strict=True):
@@ -187,7 +185,7 @@ class FusedConvolution:
                     by_column=list(by_column[:, rows_of_z]),
                     by_row=list(by_row[:, rows]),
                     positive=positive[rows],
-                    spare=spare[: len(y)],
+                    spare=passing.all.reshape(-1)[: y.size].reshape(y.shape),
                 )
             )
         return made
