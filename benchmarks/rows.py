@@ -152,9 +152,10 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             "ms/step",
             (Entry(OURS, "handconv_own", cores=1), Entry("GEMM alone", "steps", "floor", cores=1, env=ONE_THREAD)),
             (Bar("share", 0.5, "GEMM alone"),),
-            Job(cores=1, samples=100 * 128),
+            Job(cores=1, samples=50 * 128),
             1e3,
             each="step",
+            repetitions=41,
         ),
         Row(
             "time-to-99",
