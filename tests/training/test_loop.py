@@ -304,3 +304,14 @@ def test_training_warns_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model().fit(*blobs(), epochs=2, validation_split=0.2)
+
+
+def test_training_leaves_the_settings_of_numpy_as_they_were() -> None:
+    before, inside = (np.geterr(), np.getbufsize()), []
+
+    class Look(hc.Callback):
+        def on_epoch_end(self, run: Run, figures: dict[str, float]) -> None:
+            inside.append((np.geterr(), np.getbufsize()))
+
+    model().fit(*blobs(), epochs=1, callbacks=[Look()])
+    assert (np.geterr(), np.getbufsize()) == before not in inside
