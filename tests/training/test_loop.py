@@ -314,4 +314,5 @@ def test_training_leaves_the_settings_of_numpy_as_they_were() -> None:
             inside.append((np.geterr(), np.getbufsize()))
 
     model().fit(*blobs(), epochs=1, callbacks=[Look()])
-    assert (np.geterr(), np.getbufsize()) == before not in inside
+    assert (np.geterr(), np.getbufsize()) == before
+    assert before not in inside
