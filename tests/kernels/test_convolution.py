@@ -1,6 +1,7 @@
 """The row form is the convolution, split by pooling phase or not, whatever the memory held before."""
 
 import dataclasses
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -69,12 +70,28 @@ def test_backward(case: Geometry, phases: tuple[int, int], tile: int, seed: int)
         go_back(case, phases, seed)
 
 
+class MemoryOfMany(PoisonedMemory):
+    """A workspace whose scratch arrays others use as well."""
+
+    def __init__(self) -> None:
+        self.lent: list[Array] = []
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
+        self.lent.append(self.keep(name, shape, dtype))
+        return self.lent[-1]
+
+    def overwrite(self) -> None:
+        for array in self.lent:
+            array[...] = np.nan
+
+
 def go_back(case: Geometry, phases: tuple[int, int], seed: int) -> None:
     form = row_form(case, phases)
     x, weights = normal(seed, *case.shape), normal(seed + 1, *case.weights_shape)
     dz = np.empty((phases[1], form.rows, case.filters, form.pooled[1] * case.shape[0]))
-    back = InputGradient(form, weights.shape, dz, case.shape[0])
-    for again in range(2):  # the second time in memory that the first one left
+    memory = MemoryOfMany()
+    back = InputGradient(form, weights.shape, dz, case.shape[0], memory)
+    for again in range(2):  # the second time in memory that others have used since
         dy = np.zeros((case.shape[0], case.filters, *form.geometry.outputs))  # zero where pooling drops the output
         kept = form.rows, form.pooled[1] * phases[1]
         dy[:, :, : kept[0], : kept[1]] = normal(seed + 2 + again, *dy.shape[:2], *kept)
@@ -85,6 +102,7 @@ def go_back(case: Geometry, phases: tuple[int, int], seed: int) -> None:
         as_weights((dz @ windows(x, case, form).swapaxes(-1, -2)).sum(axis=(0, 1)), dweights)
         dx = np.full_like(np.ascontiguousarray(memory_view(x)), np.nan)
         back.compute(weights, dx)
+        memory.overwrite()
         assert_close(dweights, expected_dweights)
         assert_close(public_view(dx), expected_dx)
 

@@ -125,19 +125,22 @@ class InputGradient:
     line of it is followed by as many zeros as it may be moved by, so that all lines are moved and added as one long
     run: NumPy needs longer for an addition whose operands are not contiguous.
 
-    A tile is a few rows of dx, which stay in the cache.
+    A tile is a few rows of dx. What is sent to them lies in the memory of the tiles of z, which may still be cached.
 
     Args:
         form: the sizes.
         weights_shape: (F, C, KH, KW).
         dz: (pw, OH, F, OW/pw·N), which ``compute`` will read.
         batch: N.
+        workspace: where scratch arrays come from.
     """
 
-    def __init__(self, form: RowForm, weights_shape: tuple[int, ...], dz: FloatArray, batch: int) -> None:
+    def __init__(
+        self, form: RowForm, weights_shape: tuple[int, ...], dz: FloatArray, batch: int, workspace: Workspace
+    ) -> None:
         _, self._channels, self._kernel_height, kernel_width = weights_shape
         self._rows, self._columns = form.geometry.rows, form.geometry.columns
-        self._dz, pw = dz, form.phases[1]
+        self._dz, self._width, pw = dz, form.pooled[1], form.phases[1]
         self._period = pw * self._columns.stride
         pairs = [(b, v, *divmod(self._columns.stride * b + v, self._period)) for b, v in np.ndindex(pw, kernel_width)]
         #: For each remainder by L the pairs (phase, kernel column) that send to it, and how far: the nearest first.
@@ -146,11 +149,13 @@ class InputGradient:
             for wanted in range(self._period)
         ]
         reached = (self._columns.before + self._columns.size - 1) // self._period + 1
-        width = max(reached, form.pooled[1] + max(far for _, _, far, _ in pairs))  # of a line, its zeros included
+        width = max(reached, self._width + max(far for _, _, far, _ in pairs))  # of a line, its zeros included
         line = self._channels, width, batch
         cut = list(tiles(self._rows.size, pw * kernel_width * math.prod(line) * dz.itemsize))
         most = max(here.stop - here.start for here in cut)
-        parts, total = np.zeros((pw, kernel_width, most, *line), dz.dtype), np.empty((most, *line), dz.dtype)
+        shape = pw, kernel_width, most, *line
+        parts = workspace.scratch("tile", (math.prod(shape),), dz.dtype).reshape(shape)
+        total = workspace.scratch("sum of parts", (most, *line), dz.dtype)
         self._tiles = [self._tile(here, parts[:, :, : here.stop - here.start], total) for here in cut]
 
     def compute(self, weights: FloatArray, dx: FloatArray) -> None:
@@ -158,6 +163,7 @@ class InputGradient:
         stride = self._rows.stride
         matrices = [_reversed_matrix(weights[:, :, remainder::stride]) for remainder in range(stride)]
         for tile in self._tiles:
+            tile.blank[...] = 0
             for remainder, lines, windows, out in tile.products:
                 banded_matmul(matrices[remainder][..., lines], windows, out)  # (C, rows·F) @ (rows·F, cells)
             here = dx[tile.rows]
@@ -187,7 +193,8 @@ class InputGradient:
             cells = sent.reshape(total[:count].shape)[:, :, skipped : skipped + reached]
             columns.append((slice(first, self._columns.size, self._period), cells, additions))
         silent = tuple(row for row in range(here.start, here.stop) if row not in heard)
-        return _InputTile(here, products, columns, silent)
+        blank = parts[..., self._width :, :]
+        return _InputTile(here, blank, products, columns, silent)
 
     def _products(self, here: slice) -> Iterator[tuple[int, list[int], slice, FloatArray]]:
         """List the products for some rows of dx: (remainder, rows, lines of the matrix, windows of dz)."""
@@ -218,6 +225,7 @@ class _InputTile(NamedTuple):
     """Some rows of dx, and how they are made."""
 
     rows: slice
+    blank: FloatArray  # what follows each line, to be zeros
     products: list[tuple[int, slice, FloatArray, FloatArray]]  # remainder, lines of its matrix, windows of dz, out
     columns: list[tuple[slice, FloatArray, list[_Addition]]]  # where in dx, from where, made by which additions
     silent: tuple[int, ...]  # rows of dx that hear from no row of dz

@@ -5,8 +5,8 @@ another, for pooling windows that lie side by side (1 x 1 is no pooling):
 
     y = f(max over the window of (w ∗ x) + b)        f(z) = max(z, alpha·z), or none
 
-Four thoughts make it quick. The convolution emits its outputs sorted by their place in the pooling window, so that the
-pooling is a tournament of contiguous arrays, and what it drops is never computed. Adding b and applying f, which never
+Four thoughts make it quick. The convolution emits its outputs sorted by their column in the pooling window, so that the
+pooling is a tournament of long runs, and what it drops is never computed. Adding b and applying f, which never
 decreases, commute with the maximum exactly, so both are done on what pooling leaves, a quarter of the numbers. All of
 it is done for a few output rows at a time (a *tile*), which are pooled, or whose gradient is multiplied, while they are
 still in the cache. And every array, and every view of it, is made once for each size of batch: a step of training has
@@ -142,7 +142,7 @@ class FusedConvolution:
 
     @cached_property
     def _input_gradient(self) -> InputGradient:
-        return InputGradient(self._form, self._weights_shape, self._dz, self._batch)
+        return InputGradient(self._form, self._weights_shape, self._dz, self._batch, self._workspace)
 
     @cached_property
     def _cut(self) -> list[slice]:
