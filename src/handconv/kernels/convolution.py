@@ -163,7 +163,8 @@ class InputGradient:
         stride = self._rows.stride
         matrices = [_reversed_matrix(weights[:, :, remainder::stride]) for remainder in range(stride)]
         for tile in self._tiles:
-            tile.blank[...] = 0
+            for nothing_sent in tile.blank:
+                nothing_sent[...] = 0
             for remainder, lines, windows, out in tile.products:
                 banded_matmul(matrices[remainder][..., lines], windows, out)  # (C, rows·F) @ (rows·F, cells)
             here = dx[tile.rows]
@@ -171,8 +172,6 @@ class InputGradient:
                 for left, right, out in additions:
                     np.add(left, right, out=out)
                 here[:, :, columns] = sent
-            for row in tile.silent:
-                dx[row] = 0
 
     def _tile(self, here: slice, parts: FloatArray, total: FloatArray) -> "_InputTile":
         """Lay out all views for some rows of dx; parts (pw, KW, rows, C, width, N), total (rows, C, width, N)."""
@@ -192,9 +191,9 @@ class InputGradient:
             sent, additions = _sum(vectors, total[:count].reshape(-1))
             cells = sent.reshape(total[:count].shape)[:, :, skipped : skipped + reached]
             columns.append((slice(first, self._columns.size, self._period), cells, additions))
-        silent = tuple(row for row in range(here.start, here.stop) if row not in heard)
-        blank = parts[..., self._width :, :]
-        return _InputTile(here, blank, products, columns, silent)
+        silent = [row - here.start for row in range(here.start, here.stop) if row not in heard]
+        blank = [parts[..., self._width :, :], *(parts[:, :, row] for row in silent)]
+        return _InputTile(here, blank, products, columns)
 
     def _products(self, here: slice) -> Iterator[tuple[int, list[int], slice, FloatArray]]:
         """List the products for some rows of dx: (remainder, rows, lines of the matrix, windows of dz)."""
@@ -225,10 +224,9 @@ class _InputTile(NamedTuple):
     """Some rows of dx, and how they are made."""
 
     rows: slice
-    blank: FloatArray  # what follows each line, to be zeros
+    blank: list[FloatArray]  # what no product writes: the end of each line, and rows that hear from no row of dz
     products: list[tuple[int, slice, FloatArray, FloatArray]]  # remainder, lines of its matrix, windows of dz, out
     columns: list[tuple[slice, FloatArray, list[_Addition]]]  # where in dx, from where, made by which additions
-    silent: tuple[int, ...]  # rows of dx that hear from no row of dz
 
 
 def _reversed_matrix(weights: FloatArray) -> FloatArray:
