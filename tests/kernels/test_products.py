@@ -1,5 +1,6 @@
 """Products in bands are the products, for any sizes and memory orders; the bands are the fewest that are small."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -63,6 +64,23 @@ def test_bands_are_the_fewest_that_make_small_products(
         assert (rows % found[0], columns % found[1]) == (0, 0)
         assert rows // found[0] >= 2
         assert columns // found[1] >= 3
+
+
+@pytest.mark.parametrize(
+    ("simd", "small"),
+    [
+        ({"baseline": ["X86_V2"], "found": ["X86_V3", "X86_V4"]}, 1_000_000),
+        ({"baseline": ["X86_V4"], "found": []}, 1_000_000),
+        ({"baseline": ["SSE", "SSE2"], "found": ["AVX2", "AVX512F"]}, 1_000_000),  # as NumPy before 2.4 names them
+        ({"baseline": ["X86_V2"], "found": ["X86_V3"], "not found": ["X86_V4"]}, math.inf),
+        ({"baseline": ["NEON"], "found": ["SVE"]}, math.inf),
+        ({}, math.inf),
+    ],
+)
+def test_bands_are_for_processors_whose_blas_has_kernels_for_small_products(
+    simd: dict[str, list[str]], small: float
+) -> None:
+    assert products._small(simd) == small
 
 
 def test_a_large_result_is_turned_round_and_a_small_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

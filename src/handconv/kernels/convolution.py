@@ -122,8 +122,8 @@ class InputGradient:
 
     Columns: phase b and kernel column v send column j of dz to the input column L·j + s·b + v, with L = s·pw. So all
     that such a pair sends belongs to the input columns of one remainder by L, some places further to the right. Each
-    line of it is followed by as many zeros as it may be moved by, so that all lines are moved and added as one long
-    run: NumPy needs longer for an addition whose operands are not contiguous.
+    line of it is followed by as many zeros as it may be moved by, so that the lines of an input row are moved and added
+    as one long run: NumPy needs longer for an addition of short ones. All kernel columns are one product.
 
     A tile is a few rows of dx. What is sent to them lies in the memory of the tiles of z, which may still be cached.
 
@@ -153,10 +153,10 @@ class InputGradient:
         line = self._channels, width, batch
         cut = list(tiles(self._rows.size, pw * kernel_width * math.prod(line) * dz.itemsize))
         most = max(here.stop - here.start for here in cut)
-        shape = pw, kernel_width, most, *line
+        shape = pw, most, kernel_width, *line
         parts = workspace.scratch("tile", (math.prod(shape),), dz.dtype).reshape(shape)
         total = workspace.scratch("sum of parts", (most, *line), dz.dtype)
-        self._tiles = [self._tile(here, parts[:, :, : here.stop - here.start], total) for here in cut]
+        self._tiles = [self._tile(here, parts[:, : here.stop - here.start], total) for here in cut]
 
     def compute(self, weights: FloatArray, dx: FloatArray) -> None:
         """Send dz back through the weights: -> dx (H, C, W, N)."""
@@ -174,25 +174,26 @@ class InputGradient:
                 here[:, :, columns] = sent
 
     def _tile(self, here: slice, parts: FloatArray, total: FloatArray) -> "_InputTile":
-        """Lay out all views for some rows of dx; parts (pw, KW, rows, C, width, N), total (rows, C, width, N)."""
-        *_, count, _, width, batch = parts.shape
+        """Lay out all views for some rows of dx; parts (pw, rows, KW, C, width, N), total (rows, C, width, N)."""
+        phases, count, kernel_width, channels, width, batch = parts.shape
+        matrices = parts.reshape(phases, count, kernel_width * channels, width * batch)
+        runs = parts.reshape(phases, count, kernel_width, channels * width * batch)
+        sums = total[:count].reshape(count, channels * width * batch)
         products, heard = [], set[int]()
         for remainder, rows, lines, windows in self._products(here):
             heard.update(rows)
             place = slice(rows[0] - here.start, rows[-1] + 1 - here.start, self._rows.stride)
-            out = parts.reshape(*parts.shape[:4], width * batch)[:, :, place, :, : windows.shape[-1]]
-            products.append((remainder, lines, windows[:, None], out))
+            products.append((remainder, lines, windows, matrices[:, place, :, : windows.shape[-1]]))
         columns = []
         for remainder, senders in enumerate(self._senders):
             first = (remainder - self._columns.before) % self._period
             skipped = (first + self._columns.before) // self._period
             reached = len(range(first, self._columns.size, self._period))
-            vectors = [(far * batch, parts[b, v].reshape(-1)) for far, b, v in senders]
-            sent, additions = _sum(vectors, total[:count].reshape(-1))
+            sent, additions = _sum([(far * batch, runs[b, :, v]) for far, b, v in senders], sums)
             cells = sent.reshape(total[:count].shape)[:, :, skipped : skipped + reached]
             columns.append((slice(first, self._columns.size, self._period), cells, additions))
         silent = [row - here.start for row in range(here.start, here.stop) if row not in heard]
-        blank = [parts[..., self._width :, :], *(parts[:, :, row] for row in silent)]
+        blank = [parts[..., self._width :, :], *(parts[:, row] for row in silent)]
         return _InputTile(here, blank, products, columns)
 
     def _products(self, here: slice) -> Iterator[tuple[int, list[int], slice, FloatArray]]:
@@ -230,20 +231,20 @@ class _InputTile(NamedTuple):
 
 
 def _reversed_matrix(weights: FloatArray) -> FloatArray:
-    """Lay out some rows of the kernel, the last one first: (F, C, KH, KW) -> (KW, 1, C, KH·F)."""
+    """Lay out some rows of the kernel, the last one first: (F, C, KH, KW) -> (KW·C, KH·F)."""
     filters, channels, height, width = weights.shape
-    return weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(width, 1, channels, height * filters)
+    return weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(width * channels, height * filters)
 
 
 def _sum(sent: list[tuple[int, FloatArray]], total: FloatArray) -> tuple[FloatArray, list[_Addition]]:
-    """Lay out the sum of vectors, each moved so far to the right, the first not at all: where it is, how it is made."""
+    """Lay out the sum of rows, each moved so far to the right, the first not at all: where it is, how it is made."""
     if not sent:
         return np.zeros_like(total), []
     (_, so_far), *others = sent
     additions: list[_Addition] = []
     for far, other in others:
         if far and so_far is not total:
-            additions.append((so_far[:far], so_far.dtype.type(0), total[:far]))
-        additions.append((so_far[far:], other[: len(other) - far], total[far:]))
+            additions.append((so_far[:, :far], so_far.dtype.type(0), total[:, :far]))
+        additions.append((so_far[:, far:], other[:, : other.shape[1] - far], total[:, far:]))
         so_far = total
     return so_far, additions

@@ -3,21 +3,34 @@
     banded_matmul           out = left @ right            in bands of rows and of columns
     summed_outer_product    out = sum of left @ rightᵀ    over a stack
 
-OpenBLAS (0.3.31, AVX-512) multiplies two matrices of up to a million multiply-adds as they lie, and packs larger ones
-first, which the sizes of this field do not repay: 80 to 95 instead of 110 GFLOP/s on one core. The product with a
-transposed right factor runs at half its speed where the result is large; turning round the smaller factor first is then
-quicker.
+OpenBLAS (0.3.31) packs the factors of a product first, which the sizes of this field do not repay. Where the processor
+has AVX-512 it multiplies two matrices of up to a million multiply-adds as they lie: 110 instead of 80 to 95 GFLOP/s on
+one core (Zen 4). Without AVX-512 it packs those too, and bands would pack the same factor again: a step without them is
+3 % quicker there (Zen 3). The product with a transposed right factor runs at half its speed where the result is large;
+turning round the smaller factor first is then quicker.
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from handconv.kernels.memory import FloatArray
 
-_SMALL = 1_000_000  # multiply-adds of a product that is not packed
 _ROWS, _COLUMNS = 8, 32  # of a band, below which the kernels run half empty
 _LARGE = 2_000  # numbers of a result from which on the right factor should not be a transposed one
+
+
+def _small(simd: Mapping[str, Sequence[str]]) -> float:
+    """Up to how many multiply-adds a product is best left whole, by what NumPy says of the processor."""
+    sets = [*simd.get("baseline", ()), *simd.get("found", ())]
+    return 1_000_000 if any(name.startswith(("AVX512", "X86_V4")) for name in sets) else math.inf
+
+
+_BUILD: Any = np.show_config(mode="dicts")
+_SMALL = _small(_BUILD.get("SIMD Extensions", {}))
 
 
 def banded_matmul(left: FloatArray, right: FloatArray, out: FloatArray) -> FloatArray:
