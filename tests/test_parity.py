@@ -5,13 +5,19 @@ has no relative accuracy of its own, as it is a sum of terms of the size of the 
 
 In float64 two whole runs of 200 steps are compared; they agree to 1e-14 (4 seeds for each optimizer). In float32 about
 one of 10 million units is so near LeakyReLU's kink, or two cells of a window so nearly equal, that rounding puts it on
-the other side: once to nine times in 200 steps. One such unit changes the gradient of its weights by up to a hundredth
+the other side: up to nine times in 200 steps. One such unit changes the gradient of its weights by up to a hundredth
 (and a bias near zero, which is what a blank background shows, that of a whole feature map), and from there the runs
-part: of 8 seeds with Adam, 4 stayed within 1e-4, the others ended up to 0.4 apart. PyTorch parts from itself likewise,
-with oneDNN switched on and off: by 0.3 to 0.7, with each of 8 seeds. So PyTorch is told our choices along with our
-dropout masks, and the test holds that each choice it would have made otherwise was a tie to within rounding. With that,
-200 free steps of the reference network end within 2.1e-5 (20 of 20 runs with Adam: 12 on the embedded digits, 8 on
-MNIST). Without it each of 200 steps is compared by itself, and a free run without kinks.
+part: of 12 seeds with Adam, 7 stayed within 1e-4 (which ones depends on the processor), the others ended up to 0.8
+apart. PyTorch parts from itself likewise, with oneDNN switched on and off: by 0.3 to 0.7, with each of 8 seeds.
+
+So there are two tests of 200 free steps in float32. Left alone, a run that meets no such tie ends within 1e-4; among a
+dozen seeds there is one. And PyTorch is told our choices along with our dropout masks, and the test holds that each
+choice it would have made otherwise was a tie to within rounding: then every seed does (worst of 12 with Adam 6.8e-5,
+all others of them below 4e-6; with momentum 4.3e-6). Besides, each of 200 steps is compared by itself, from the same
+weights.
+
+Adam divides by sqrt(v) + epsilon: a first gradient of 2e-8 that rounding changes by 1e-9 moves its weight by 1e-4 of
+the largest one where epsilon is 1e-8. Both use the library's own 1e-7.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,14 +32,16 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 import handconv as hc
+from handconv.kernels.memory import public_view
 from handconv.optimizers import Optimizer
+from handconv.plan import ConvolutionBlock
 from strategies import Geometry, convolutions, normal, poolings
 
 torch: ModuleType = pytest.importorskip("torch", reason="PyTorch is not installed; make parity installs it")
 
 STEPS, SEEDS = 200, (0, 1)
 OPTIMIZERS: dict[str, tuple[Callable[[], Optimizer], Callable[[list[Any]], Any]]] = {
-    "adam": (lambda: hc.Adam(1e-3, epsilon=1e-8), lambda p: torch.optim.Adam(p, lr=1e-3, eps=1e-8)),
+    "adam": (lambda: hc.Adam(1e-3), lambda p: torch.optim.Adam(p, lr=1e-3, eps=1e-7)),
     "momentum": (lambda: hc.SGD(0.02, 0.9), lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9)),
     "nesterov": (
         lambda: hc.SGD(0.02, 0.9, True),
@@ -75,8 +83,8 @@ class Kinks:
     def activate(self, z: Any) -> Any:
         return torch.nn.functional.leaky_relu(z, 0.01)
 
-    def pool(self, a: Any) -> Any:
-        return torch.nn.functional.max_pool2d(a, 2)
+    def activate_and_pool(self, z: Any) -> Any:
+        return torch.nn.functional.max_pool2d(self.activate(z), 2)
 
 
 class Smooth(Kinks):
@@ -85,38 +93,54 @@ class Smooth(Kinks):
     def activate(self, z: Any) -> Any:
         return torch.tanh(z)
 
-    def pool(self, a: Any) -> Any:
-        return torch.nn.functional.avg_pool2d(a, 2)
+    def activate_and_pool(self, z: Any) -> Any:
+        return torch.nn.functional.avg_pool2d(self.activate(z), 2)
 
 
 class OurChoices(Kinks):
-    """Our network's choices, for PyTorch to follow: the side of the kink for each unit, the winner of each window.
+    """What our network chose in its last forward pass, for PyTorch to follow: the side of each kink, each winner.
 
     ``margin`` is how far from a tie any choice was that PyTorch would have made otherwise, relative to the largest
     value of its layer.
     """
 
-    def __init__(self, model: hc.Sequential, x: NDArray[Any]) -> None:
+    def __init__(self, model: hc.Sequential) -> None:
         self.margin = 0.0
-        self.choices: list[Any] = []
-        for layer in model.layers:
-            if isinstance(layer, hc.LeakyReLU):
-                self.choices.append(torch.tensor(np.array(x > 0)))
-            elif isinstance(layer, hc.MaxPool2D):
-                cells = torch.tensor(np.array(x))
-                self.choices.append(torch.nn.functional.max_pool2d(cells, 2, return_indices=True)[1])
-            x = layer.infer(x)
+        winners, sides = zip(*(self._chosen(s) for s in model.plan if isinstance(s, ConvolutionBlock)), strict=True)
+        last = model.layers[8]
+        assert isinstance(last, hc.LeakyReLU)
+        assert last._activated is not None
+        self.winners, self.sides = list(winners), [*sides, torch.tensor(last._activated.T > 0)]
+
+    @staticmethod
+    def _chosen(block: ConvolutionBlock) -> tuple[Any, Any]:
+        """Of each window that anybody looks at, the winner's place and whether it is above zero: (N, F, h, w) each."""
+        kernel = block.convolution._kernel
+        assert kernel is not None
+        right = np.concatenate([tile.by_column[0] for tile in kernel._tiles])  # (2h, F, w·N)
+        lower = np.concatenate([tile.by_row[0] for tile in kernel._tiles])  # (h, F, w·N)
+        positive = np.concatenate([tile.positive for tile in kernel._tiles])
+        height, filters, _ = lower.shape
+        lower, right, positive = (
+            public_view(chosen.reshape(height, filters, -1, kernel._batch))
+            for chosen in (lower, np.where(lower, right[1::2], right[::2]), positive)
+        )
+        width = lower.shape[3]
+        places = (2 * np.arange(height)[:, None] + lower) * 2 * width + 2 * np.arange(width) + right
+        return torch.tensor(places), torch.tensor(np.array(positive))
 
     def activate(self, z: Any) -> Any:
-        above = self.choices.pop(0)
+        above = self.sides.pop(0)
         self._note(torch.where((z > 0) == above, 0.0, z), z)
         return torch.where(above, z, 0.01 * z)
 
-    def pool(self, a: Any) -> Any:
-        largest, winners = super().pool(a), self.choices.pop(0)
-        chosen = a.flatten(2).gather(2, winners.flatten(2)).view_as(largest)
-        self._note(largest - chosen, a)
-        return chosen
+    def activate_and_pool(self, z: Any) -> Any:
+        winners = self.winners.pop(0)
+        z = z[:, :, : 2 * winners.shape[2], : 2 * winners.shape[3]]  # our network leaves out what nobody looks at
+        largest = torch.nn.functional.max_pool2d(z, 2)
+        chosen = z.flatten(2).gather(2, winners.flatten(2)).view_as(largest)
+        self._note(largest - chosen, z)
+        return self.activate(chosen)
 
     def _note(self, gaps: Any, values: Any) -> None:
         self.margin = max(self.margin, float(gaps.detach().abs().max() / values.detach().abs().max()))
@@ -125,8 +149,7 @@ class OurChoices(Kinks):
 def their_logits(p: dict[str, Any], x: Any, mask: Any, kinks: Kinks) -> Any:
     """The same network written in PyTorch's functions."""
     for place in (0, 3):
-        z = torch.nn.functional.conv2d(x, p[f"{place}.weights"], p[f"{place}.biases"])
-        x = kinks.pool(kinks.activate(z))
+        x = kinks.activate_and_pool(torch.nn.functional.conv2d(x, p[f"{place}.weights"], p[f"{place}.biases"]))
     return kinks.activate(x.flatten(1) @ p["7.weights"] + p["7.biases"]) * mask @ p["10.weights"] + p["10.biases"]
 
 
@@ -168,8 +191,8 @@ def train_both(setup: Setup, images: NDArray[Any], labels: NDArray[Any]) -> floa
             hand_over(model, ours, p, theirs)
         chosen = order.integers(0, len(images), setup.batch)
         x, y = (images[chosen] / 255.0).astype(setup.dtype), labels[chosen].astype(np.int64)
-        kinks = Smooth() if setup.smooth else OurChoices(model, x) if setup.follow else Kinks()
         loss.forward(model.forward(x, True, logits=True), y)
+        kinks = Smooth() if setup.smooth else OurChoices(model) if setup.follow else Kinks()
         model.backward(loss.backward(), logits=True, skip_dinputs=True)
         model.add_penalty_gradients(model.gradients)
         ours.step(model.parameters, model.gradients)
@@ -207,10 +230,14 @@ def test_in_float32_200_steps_on_mnist_end_at_the_same_weights(seed: int, data_d
     assert train_both(setup, mnist.x_train, mnist.y_train) <= 1e-4
 
 
+def test_in_float32_200_steps_left_alone_end_at_the_same_weights_unless_they_meet_a_tie() -> None:
+    assert any(on_digits(Setup("adam", "float32", seed)) <= 1e-4 for seed in range(12))
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_in_float32_each_of_200_steps_gives_the_same_weights(name: str, seed: int) -> None:
-    assert on_digits(Setup(name, "float32", seed, step_by_step=True)) <= 1e-4
+    assert on_digits(Setup(name, "float32", seed, follow=True, step_by_step=True)) <= 1e-4
 
 
 @pytest.mark.parametrize("name", ["momentum", "nesterov"])
