@@ -95,7 +95,7 @@ class Network:
         size = self.views[-1].place.stop if self.views else 0
         self.parameters, self.gradients = np.zeros(size, self.dtype), np.zeros(size, self.dtype)
         generator = self.streams.generator(Purpose.INITIALIZE)
-        for layer, place in zip(self.layers, self._places, strict=True):
+        for layer, place in self._placed:
             values, gradients = self.parameters[place], self.gradients[place]
             shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
         self.plan = plan.draw(self.layers, fuse=self.fuse)
@@ -119,22 +119,23 @@ class Network:
     def _lay_out(self, shape: Shape) -> tuple[ParameterView, ...]:
         """Give each parameter its place in the vectors."""
         views: list[ParameterView] = []
-        self._places: list[slice] = []
-        start = end = 0
+        self._placed: list[tuple[Layer, slice]] = []
+        end = 0
         for name, layer in zip(self.names, self.layers, strict=True):
-            for parameter in layer.declare(shape) if layer.infer_shape(shape) else ():
+            start, output_shape = end, layer.infer_shape(shape)
+            for parameter in layer.declare(shape):
                 place = slice(end, end + parameter.size)
                 path = f"{name}.{parameter.name}"
                 views.append(ParameterView(path, place, parameter.shape, parameter.l1, parameter.l2))
                 end = place.stop
-            self._places.append(slice(start, end))
-            start, shape = end, layer.infer_shape(shape)
+            self._placed.append((layer, slice(start, end)))
+            shape = output_shape
         return tuple(views)
 
     def bind(self, parameters: FloatArray, gradients: FloatArray) -> None:
         """Let the layers use these vectors; values are not copied."""
         self.parameters, self.gradients = parameters, gradients
-        for layer, place in zip(self.layers, self._places, strict=True):
+        for layer, place in self._placed:
             if place.stop > place.start:
                 layer.bind(parameters[place], gradients[place])
 
@@ -142,7 +143,7 @@ class Network:
         """Lay out once what ``write_gradients`` needs to let backward passes write to another vector."""
         return [
             (layer, layer.gradient_views(gradients[place]))
-            for layer, place in zip(self.layers, self._places, strict=True)
+            for layer, place in self._placed
             if isinstance(layer, Weighted)
         ]
 
