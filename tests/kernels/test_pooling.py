@@ -6,8 +6,16 @@ from hypothesis import given
 
 import oracles
 import strategies
+from handconv.kernels.geometry import geometry
 from handconv.kernels.memory import memory_view, public_view
-from handconv.kernels.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
+from handconv.kernels.pooling import (
+    average_pool,
+    average_pool_gradient,
+    max_pool,
+    max_pool_gradient,
+    route,
+    tournament,
+)
 from helpers import PoisonedMemory, assert_close, geometry_of
 from oracles import Array
 from strategies import Geometry, normal, tied
@@ -47,3 +55,18 @@ def test_average_pool(case: Geometry, seed: int) -> None:
     dy = normal(seed + 1, *expected.shape)
     dx = average_pool_gradient(in_memory(dy), geometry_of(case), MEMORY)
     assert_close(public_view(dx), oracles.average_pool_backward(x.shape, dy, *how))
+
+
+def test_a_mask_for_each_candidate_but_the_first_is_needed() -> None:
+    first, *others = np.arange(6.0).reshape(3, 2)
+    too_few = np.zeros((1, 2), bool)
+    with pytest.raises(ValueError, match="shorter"):
+        tournament([first, *others], np.empty(2), too_few)
+    with pytest.raises(ValueError, match="longer"):
+        route(first, too_few, [first, *others])
+    overlapping = geometry(5, 5, (3, 3), (2, 2), 0)
+    x = normal(0, 5, 1, 5, 1)
+    y, beaten = max_pool(x, overlapping, MEMORY, remember=True)
+    assert beaten is not None
+    with pytest.raises(ValueError, match="longer"):
+        max_pool_gradient(y, (beaten[0], beaten[1][:1]), overlapping, MEMORY)

@@ -50,6 +50,9 @@ def test_a_summed_outer_product_is_the_sum_over_the_stack(stack: list[int], m: i
         (4, 10, 6, (2, 2)),  # in both
         (5, 10, 7, (1, 1)),  # nothing divides it
         (2, 31, 4, (1, 1)),  # bands would be narrower than 2 rows and 3 columns
+        (2, 20, 3, (1, 1)),  # than 2 rows
+        (2, 15, 4, (1, 1)),  # than 3 columns
+        (15, 1, 6, (1, 2)),  # 3 bands of rows would do too
         (12, 5, 6, (3, 2)),  # as few as do: 6, and not 12
         (8, 1, 9, (2, 1)),
     ],
