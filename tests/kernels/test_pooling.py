@@ -64,7 +64,7 @@ def test_a_mask_for_each_candidate_but_the_first_is_needed() -> None:
         tournament([first, *others], np.empty(2), too_few)
     with pytest.raises(ValueError, match="longer"):
         route(first, too_few, [first, *others])
-    overlapping = geometry(5, 5, (3, 3), (2, 2), 0)
+    overlapping = geometry(5, 5, (3, 3), (2, 2), "valid")
     x = normal(0, 5, 1, 5, 1)
     y, beaten = max_pool(x, overlapping, MEMORY, remember=True)
     assert beaten is not None
