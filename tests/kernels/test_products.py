@@ -86,7 +86,7 @@ def test_bands_are_for_processors_whose_blas_has_kernels_for_small_products(
     assert products._small(simd) == small
 
 
-def test_a_large_result_is_turned_round_and_a_small_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_factor_is_turned_round_in_memory_where_the_result_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[int] = []
 
     def banded(left: object, right: object, out: np.ndarray) -> None:
