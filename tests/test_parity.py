@@ -5,16 +5,18 @@ has no relative accuracy of its own, as it is a sum of terms of the size of the 
 
 In float64 two whole runs of 200 steps are compared; they agree to 1e-14 (4 seeds for each optimizer). In float32 about
 one of 10 million units is so near LeakyReLU's kink, or two cells of a window so nearly equal, that rounding puts it on
-the other side: up to nine times in 200 steps. One such unit changes the gradient of its weights by up to a hundredth
+the other side: up to three times in 200 steps. One such unit changes the gradient of its weights by up to a hundredth
 (and a bias near zero, which is what a blank background shows, that of a whole feature map), and from there the runs
-part: of 12 seeds with Adam, 7 stayed within 1e-4 (which ones depends on the processor), the others ended up to 0.8
-apart. PyTorch parts from itself likewise, with oneDNN switched on and off: by 0.3 to 0.7, with each of 8 seeds.
+part, by up to 0.8. PyTorch parts from itself likewise, with oneDNN switched on and off: by 0.3 to 0.7, with each of 8
+seeds.
 
-So there are two tests of 200 free steps in float32. Left alone, a run that meets no such tie ends within 1e-4; among a
-dozen seeds there is one. And PyTorch is told our choices along with our dropout masks, and the test holds that each
-choice it would have made otherwise was a tie to within rounding: then every seed does (worst of 12 with Adam 6.8e-5,
-all others of them below 4e-6; with momentum 4.3e-6). Besides, each of 200 steps is compared by itself, from the same
-weights.
+So 200 steps in float32 are compared in three ways, after each of them:
+
+- PyTorch left alone. Only where it chooses another side than we did, which must be a tie to within rounding, it is
+  given our weights and goes on. Of 12 seeds with Adam all stay within 7e-5, ten of them within 5e-6; they meet none to
+  three ties, each within 2e-7 of the largest value of its layer. A run that meets none is two runs that never touch.
+- PyTorch told our choices along with our dropout masks: two runs that never touch, whatever the seed.
+- Each step by itself, from our weights.
 
 Adam divides by sqrt(v) + epsilon: a first gradient of 2e-8 that rounding changes by 1e-9 moves its weight by 1e-4 of
 the largest one where epsilon is 1e-8. Both use the library's own 1e-7.
@@ -22,9 +24,10 @@ the largest one where epsilon is 1e-8. Both use the library's own 1e-7.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -80,6 +83,8 @@ def our_network(dtype: str, seed: int, *, smooth: bool) -> hc.Sequential:
 class Kinks:
     """LeakyReLU and max-pooling as PyTorch does them."""
 
+    differ, margin = False, 0.0
+
     def activate(self, z: Any) -> Any:
         return torch.nn.functional.leaky_relu(z, 0.01)
 
@@ -97,15 +102,15 @@ class Smooth(Kinks):
         return torch.nn.functional.avg_pool2d(self.activate(z), 2)
 
 
-class OurChoices(Kinks):
-    """What our network chose in its last forward pass, for PyTorch to follow: the side of each kink, each winner.
+class Choices(Kinks):
+    """PyTorch's choices beside those of our network's last forward pass: the side of each kink, each winner.
 
-    ``margin`` is how far from a tie any choice was that PyTorch would have made otherwise, relative to the largest
-    value of its layer.
+    ``differ`` says whether any was another one, ``margin`` how far that was from a tie, relative to the largest value
+    of its layer. With ``follow``, PyTorch takes ours.
     """
 
-    def __init__(self, model: hc.Sequential) -> None:
-        self.margin = 0.0
+    def __init__(self, model: hc.Sequential, *, follow: bool) -> None:
+        self.follow = follow
         winners, sides = zip(*(self._chosen(s) for s in model.plan if isinstance(s, ConvolutionBlock)), strict=True)
         last = model.layers[8]
         assert isinstance(last, hc.LeakyReLU)
@@ -130,20 +135,30 @@ class OurChoices(Kinks):
         return torch.tensor(places), torch.tensor(np.array(positive))
 
     def activate(self, z: Any) -> Any:
-        above = self.sides.pop(0)
-        self._note(torch.where((z > 0) == above, 0.0, z), z)
-        return torch.where(above, z, 0.01 * z)
+        ours = self.sides.pop(0)
+        self._compare((z > 0) != ours, z, z)
+        return torch.where(ours, z, 0.01 * z) if self.follow else super().activate(z)
 
     def activate_and_pool(self, z: Any) -> Any:
-        winners = self.winners.pop(0)
-        z = z[:, :, : 2 * winners.shape[2], : 2 * winners.shape[3]]  # our network leaves out what nobody looks at
-        largest = torch.nn.functional.max_pool2d(z, 2)
-        chosen = z.flatten(2).gather(2, winners.flatten(2)).view_as(largest)
-        self._note(largest - chosen, z)
-        return self.activate(chosen)
+        ours = self.winners.pop(0)
+        z = z[:, :, : 2 * ours.shape[2], : 2 * ours.shape[3]]  # our network leaves out what nobody looks at
+        largest, theirs = torch.nn.functional.max_pool2d(z, 2, return_indices=True)
+        chosen = z.flatten(2).gather(2, ours.flatten(2)).view_as(largest)
+        self._compare(theirs != ours, largest - chosen, z)
+        return self.activate(chosen if self.follow else largest)
 
-    def _note(self, gaps: Any, values: Any) -> None:
-        self.margin = max(self.margin, float(gaps.detach().abs().max() / values.detach().abs().max()))
+    def _compare(self, other: Any, gaps: Any, values: Any) -> None:
+        if other.any():
+            self.differ = True
+            self.margin = max(self.margin, float(gaps[other].detach().abs().max() / values.detach().abs().max()))
+
+
+WHOSE: dict[str, Callable[[hc.Sequential], Kinks]] = {
+    "theirs": lambda _: Kinks(),
+    "up to ties": lambda model: Choices(model, follow=False),
+    "ours": lambda model: Choices(model, follow=True),
+    "none": lambda _: Smooth(),
+}
 
 
 def their_logits(p: dict[str, Any], x: Any, mask: Any, kinks: Kinks) -> Any:
@@ -166,33 +181,41 @@ def hand_over(model: hc.Sequential, ours: Optimizer, p: dict[str, Any], theirs: 
 
 @dataclass(frozen=True)
 class Setup:
-    """How both are trained."""
+    """How both are trained.
+
+    ``kinks`` says whose choices PyTorch takes: "theirs", its own; "up to ties", its own, but it is given our weights
+    after a step in which they differ; "ours"; "none" is the network without kinks.
+    """
 
     optimizer: str
     dtype: str
     seed: int
-    smooth: bool = False
+    kinks: str
     step_by_step: bool = False
-    follow: bool = False
     batch: int = 32
 
 
-def train_both(setup: Setup, images: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Train both for 200 steps; the largest difference of an array of weights, at the end or of all single steps."""
-    model = our_network(setup.dtype, setup.seed, smooth=setup.smooth)
+class Comparison(NamedTuple):
+    """The largest difference of an array of weights after any step, and how often PyTorch was given ours at a tie."""
+
+    largest: float
+    ties: int
+
+
+def train_both(setup: Setup, images: NDArray[Any], labels: NDArray[Any]) -> Comparison:
+    """Train both for 200 steps."""
+    model = our_network(setup.dtype, setup.seed, smooth=setup.kinks == "none")
     model.set_generator(np.random.default_rng(setup.seed))
     loss, dropout, order = hc.SoftmaxCategoricalCrossentropy(), model.layers[9], np.random.default_rng(setup.seed)
     assert isinstance(dropout, hc.Dropout)
     p = {key: torch.tensor(value, requires_grad=True) for key, value in model.named_parameters().items()}
     make_ours, make_theirs = OPTIMIZERS[setup.optimizer]
-    ours, theirs, largest = make_ours(), make_theirs(list(p.values())), 0.0
-    for step in range(STEPS):
-        if setup.step_by_step:
-            hand_over(model, ours, p, theirs)
+    ours, theirs, largest, ties = make_ours(), make_theirs(list(p.values())), 0.0, 0
+    for _ in range(STEPS):
         chosen = order.integers(0, len(images), setup.batch)
         x, y = (images[chosen] / 255.0).astype(setup.dtype), labels[chosen].astype(np.int64)
         loss.forward(model.forward(x, True, logits=True), y)
-        kinks = Smooth() if setup.smooth else OurChoices(model) if setup.follow else Kinks()
+        kinks = WHOSE[setup.kinks](model)
         model.backward(loss.backward(), logits=True, skip_dinputs=True)
         model.add_penalty_gradients(model.gradients)
         ours.step(model.parameters, model.gradients)
@@ -201,48 +224,67 @@ def train_both(setup: Setup, images: NDArray[Any], labels: NDArray[Any]) -> floa
         penalty = 1e-4 * (p["7.weights"] ** 2).sum()
         (torch.nn.functional.cross_entropy(logits, torch.tensor(y)) + penalty).backward()
         theirs.step()
-        assert not isinstance(kinks, OurChoices) or kinks.margin <= 1e-5
-        if setup.step_by_step or step == STEPS - 1:
+        assert kinks.margin <= 1e-5
+        parted = setup.kinks == "up to ties" and kinks.differ
+        ties += parted
+        if not parted:
             largest = max(largest, *(difference(value, p[key]) for key, value in model.named_parameters().items()))
-    return largest
+        if parted or setup.step_by_step:
+            hand_over(model, ours, p, theirs)
+    return Comparison(largest, ties)
 
 
-def on_digits(setup: Setup) -> float:
+def on_digits(setup: Setup) -> Comparison:
     digits = hc.datasets.load("digits")
     return train_both(setup, digits.x_train, digits.y_train)
+
+
+@cache
+def left_alone(seed: int) -> Comparison:
+    """Adam in float32, PyTorch with its own choices."""
+    return on_digits(Setup("adam", "float32", seed, "up to ties"))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_in_float64_200_steps_end_at_the_same_weights(name: str, seed: int) -> None:
-    assert on_digits(Setup(name, "float64", seed)) <= 1e-10
+    assert on_digits(Setup(name, "float64", seed, "theirs")).largest <= 1e-10
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_in_float32_200_steps_end_at_the_same_weights_up_to_ties(seed: int) -> None:
+    run = left_alone(seed)
+    assert run.largest <= 1e-4
+    assert run.ties <= 10
+
+
+def test_some_200_steps_in_float32_meet_no_tie() -> None:
+    assert any(left_alone(seed).ties == 0 for seed in range(60))
 
 
 @pytest.mark.parametrize(("name", "seed"), [*(("adam", seed) for seed in range(4)), ("momentum", 0), ("nesterov", 0)])
 def test_in_float32_200_steps_with_the_same_choices_end_at_the_same_weights(name: str, seed: int) -> None:
-    assert on_digits(Setup(name, "float32", seed, follow=True)) <= 1e-4
+    assert on_digits(Setup(name, "float32", seed, "ours")).largest <= 1e-4
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_in_float32_200_steps_on_mnist_end_at_the_same_weights(seed: int, data_dir: Path) -> None:
     mnist = hc.datasets.load("mnist", source="offline", data_dir=data_dir)
-    setup = Setup("adam", "float32", seed, follow=True, batch=128)
-    assert train_both(setup, mnist.x_train, mnist.y_train) <= 1e-4
-
-
-def test_in_float32_200_steps_left_alone_end_at_the_same_weights_unless_they_meet_a_tie() -> None:
-    assert any(on_digits(Setup("adam", "float32", seed)) <= 1e-4 for seed in range(12))
+    setup = Setup("adam", "float32", seed, "ours", batch=128)
+    assert train_both(setup, mnist.x_train, mnist.y_train).largest <= 1e-4
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_in_float32_each_of_200_steps_gives_the_same_weights(name: str, seed: int) -> None:
-    assert on_digits(Setup(name, "float32", seed, follow=True, step_by_step=True)) <= 1e-4
+    run = on_digits(Setup(name, "float32", seed, "up to ties", step_by_step=True))
+    assert run.largest <= 1e-4
+    assert run.ties <= 10
 
 
 @pytest.mark.parametrize("name", ["momentum", "nesterov"])
 def test_in_float32_200_steps_without_kinks_end_at_the_same_weights(name: str) -> None:
-    assert on_digits(Setup(name, "float32", 0, smooth=True)) <= 1e-4
+    assert on_digits(Setup(name, "float32", 0, "none")).largest <= 1e-4
 
 
 def terms(seed: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
