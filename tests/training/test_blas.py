@@ -1,13 +1,31 @@
 """One BLAS thread, with threadpoolctl and without."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+import handconv as hc
 from handconv.errors import MissingExtraError
 from handconv.training import blas
+
+
+@pytest.fixture(autouse=True)
+def found_anew() -> Iterator[None]:
+    """Forget which libraries were loaded when BLAS was limited for the first time."""
+    blas._controller.cache_clear()
+    yield
+    blas._controller.cache_clear()
+
+
+def threads() -> set[int]:
+    """How many threads BLAS uses."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    np.ones((2, 2)) @ np.ones((2, 2))
+    return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
 
 
 def missing(module: str, *, extra: str) -> Any:
@@ -28,17 +46,50 @@ def test_else_threadpoolctl_must_be_there(monkeypatch: pytest.MonkeyPatch) -> No
     assert blas.is_limited()
 
 
-def test_one_thread_limits_blas_meanwhile() -> None:
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """BLAS as it is on a machine of two cores, whatever the environment says."""
     threadpoolctl = pytest.importorskip("threadpoolctl")
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        yield
 
-    def threads() -> set[int]:
-        np.ones((2, 2)) @ np.ones((2, 2))
-        return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
 
+@pytest.mark.usefixtures("two_threads")
+def test_one_thread_limits_blas_meanwhile() -> None:
     before = threads()
     with blas.one_thread():
-        assert threads() <= {1}
+        assert threads() == {1}
+    assert threads() == before != {1}
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_of_several_who_hold_blas_the_last_one_lets_go() -> None:
+    before = threads()
+    first, second = contextlib.ExitStack(), contextlib.ExitStack()
+    first.enter_context(blas.one_thread())
+    second.enter_context(blas.one_thread())
+    first.close()
+    assert threads() == {1}
+    second.close()
     assert threads() == before
+    with pytest.raises(KeyError), blas.one_thread():
+        raise KeyError
+    assert threads() == before
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+def test_predictions_need_one_thread_only(verb: str) -> None:
+    class Watch(hc.Tanh):
+        def infer(self, inputs: Any) -> Any:
+            seen.append(threads())
+            return super().infer(inputs)
+
+    seen: list[set[int]] = []
+    model = hc.Sequential([hc.Dense(3), Watch(), hc.Softmax()], input_shape=(2,))
+    x, y = np.zeros((4, 2), np.float32), np.zeros(4, int)
+    model.predict(x) if verb == "predict" else model.evaluate(x, y)
+    assert seen == [{1}]
 
 
 def test_without_threadpoolctl_one_thread_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings
 from handconv.cli._tables import show_table
 from handconv.inspect import Report, report
-from handconv.training import blas
 
 _SHORT = 5  # letters of a class name that may head a column of the confusion matrix
 
@@ -28,8 +27,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     model = open_model(arguments.model)
     dataset = load_for_model(settings, model, output)
     names = class_names(model, dataset.class_names)
-    with blas.one_thread():
-        result = report(model, dataset.x_test, dataset.y_test, names)
+    result = report(model, dataset.x_test, dataset.y_test, names)
     _show(result, names, len(dataset.x_test), output)
     output.record(
         {

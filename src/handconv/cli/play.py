@@ -11,7 +11,6 @@ from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._quiz import quiz
 from handconv.cli._settings import add_settings, one_of, read_settings, setting
-from handconv.training import blas
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     settings = read_settings(PlaySettings, arguments)
     model = open_model(arguments.model)
     dataset = load_for_model(settings, model, output)
-    with blas.one_thread():
-        quiz(model, dataset, output, settings.picture)
+    quiz(model, dataset, output, settings.picture)
     return DONE
 
 

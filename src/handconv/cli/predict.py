@@ -17,7 +17,6 @@ from handconv.datasets.formats.images import read_digit_image, read_image
 from handconv.errors import DataError
 from handconv.inspect import answer
 from handconv.model import Sequential
-from handconv.training import blas
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,15 +37,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     rows = [_row(text) for text in arguments.row or ()]
     model = open_model(models[0] if models else None)
-    with blas.one_thread():
-        if images:
-            return FAILED if [_predict(model, path, output) for path in images].count(False) else DONE
-        dataset = load_for_model(settings, model, output)
-        for row in rows:
-            if row >= len(dataset.x_test):
-                raise UsageError(f"--row must be from 0 to {len(dataset.x_test) - 1}, got {row}.")
-        for row in rows:
-            show_row(model, dataset, row, output, None)
+    if images:
+        return FAILED if [_predict(model, path, output) for path in images].count(False) else DONE
+    dataset = load_for_model(settings, model, output)
+    for row in rows:
+        if row >= len(dataset.x_test):
+            raise UsageError(f"--row must be from 0 to {len(dataset.x_test) - 1}, got {row}.")
+    for row in rows:
+        show_row(model, dataset, row, output, None)
     return DONE
 
 

@@ -36,7 +36,6 @@ from handconv.model import Sequential
 from handconv.optimizers import Adam
 from handconv.reference import reference_network
 from handconv.schedules import CosineDecay, OneCycle, Schedule
-from handconv.training import blas
 from handconv.training.cores import worker_count
 
 _EPOCHS, _EPOCHS_OF_FEW, _FEW = 5, 30, 10_000
@@ -155,14 +154,13 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         dropout=settings.dropout,
         seed=settings.seed,
     )
-    with blas.one_thread():
-        _train(model, dataset, settings, arguments.resume, output)
-        if arguments.profile:
-            profile = profile_step(model, dataset.x_train, dataset.y_train, batch_size=settings.batch_size)
-            output.show(str(profile))
-            output.record({"event": "profile"} | asdict(profile))
-        if settings.play if settings.play is not None else not output.json:
-            quiz(model, dataset, output, settings.picture)
+    _train(model, dataset, settings, arguments.resume, output)
+    if arguments.profile:
+        profile = profile_step(model, dataset.x_train, dataset.y_train, batch_size=settings.batch_size)
+        output.show(str(profile))
+        output.record({"event": "profile"} | asdict(profile))
+    if settings.play if settings.play is not None else not output.json:
+        quiz(model, dataset, output, settings.picture)
     return DONE
 
 

@@ -8,9 +8,12 @@ imported.
 import contextlib
 import os
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 from handconv.errors import MissingExtraError
 from handconv.extras import require
+from handconv.turns import Turns
 
 #: What the usual BLAS libraries read when they are loaded.
 ENVIRONMENT = dict.fromkeys(
@@ -33,12 +36,43 @@ def is_limited() -> bool:
 def one_thread() -> Iterator[None]:
     """Hold BLAS to one thread meanwhile, where threadpoolctl is installed; change nothing where it is not."""
     try:
-        threadpoolctl = require("threadpoolctl", extra="cli")
+        controller = _controller()
     except MissingExtraError:
         yield
         return
-    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+    with _HOLD.of(controller):
         yield
+
+
+@cache
+def _controller() -> Any:
+    """What sets the number of threads: to find the libraries takes longer than a small prediction."""
+    return require("threadpoolctl", extra="cli").ThreadpoolController().select(user_api="blas")
+
+
+class _Hold:
+    """The number of threads is one for the whole process: of several who hold it at once, the last lets go."""
+
+    def __init__(self) -> None:
+        self._turns, self._holders = Turns(), 0
+        self._limit: Any = None
+
+    @contextlib.contextmanager
+    def of(self, controller: Any) -> Iterator[None]:
+        with self._turns:
+            if not self._holders:
+                self._limit = controller.limit(limits=1)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._turns:
+                self._holders -= 1
+                if not self._holders:
+                    self._limit.restore_original_limits()
+
+
+_HOLD = _Hold()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from handconv.kernels.memory import FloatArray
 from handconv.losses import Loss
 from handconv.metrics import correct, name_classes
 from handconv.network import Network
+from handconv.training import blas
 from handconv.training.engine import fitting
 from handconv.training.samples import Samples, as_floats
 
@@ -22,7 +23,7 @@ def predict(network: Network, x: NDArray[Any], batch_size: int | None = None) ->
     """All outputs, in the usual row-major memory."""
     batch_size = batch_size or inference_batch(network)
     result: FloatArray | None = None
-    with network.inference_memory() as workspace:
+    with network.inference_memory() as workspace, blas.one_thread():
         for start in range(0, len(x), batch_size):
             batch = network.infer(as_floats(x[start : start + batch_size], network.dtype, workspace))
             if result is None:
@@ -40,7 +41,7 @@ def evaluate(
     batch_size = batch_size or inference_batch(network)
     chosen = np.arange(count) if samples.chosen is None else samples.chosen
     told_apart = name_classes(samples.y)
-    with network.inference_memory() as workspace:
+    with network.inference_memory() as workspace, blas.one_thread():
         for start in range(0, count, batch_size):
             part = chosen[start : start + batch_size]
             answers = network.infer(as_floats(samples.x[part], network.dtype, workspace), logits=logits)
