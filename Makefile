@@ -66,7 +66,7 @@ proved:  ## Did the measured tests run every branch of what computes?
 python:
 	@echo $(FOUND)
 
-parity:  ## All tests with PyTorch installed, so that none of the comparisons with it is skipped
+parity:  ## All tests with PyTorch and ONNX Runtime installed, so that none of the comparisons with them is skipped
 	@$(READY) --extra cli --group test --group parity
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 

@@ -1,17 +1,18 @@
 """ONNX Runtime, inference: the same network as an ONNX graph. Modes: "", "one thread"."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.rivals.protocol import Job, Network, Turns, compete
 
 
-def graph(net: Network) -> Any:
-    """The network as an ONNX model with random weights."""
+def graph(net: Network, parameter: Callable[[tuple[int, ...]], NDArray[np.float32]]) -> Any:
+    """The network as an ONNX model, its parameters as ``parameter`` gives them for their shapes, layer by layer."""
     from onnx import TensorProto, helper, numpy_helper
 
-    random = np.random.default_rng(0)
     nodes: list[Any] = []
     weights, last = [], "x"
 
@@ -19,7 +20,7 @@ def graph(net: Network) -> Any:
         nonlocal last
         names = [f"{len(nodes)}.{place}" for place in range(len(shapes))]
         for name, shape in zip(names, shapes, strict=True):
-            weights.append(numpy_helper.from_array(random.normal(0, 0.05, shape).astype(np.float32), name))
+            weights.append(numpy_helper.from_array(parameter(shape), name))
         nodes.append(helper.make_node(kind, [last, *names], [f"y{len(nodes)}"], **attributes))
         last = f"y{len(nodes) - 1}"
 
@@ -48,7 +49,8 @@ def main(job: Job, turns: Turns) -> None:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1 if job.mode == "one thread" else job.cores
-    model = graph(job.net)
+    random = np.random.default_rng(0)
+    model = graph(job.net, lambda shape: random.normal(0, 0.05, shape).astype(np.float32))
     providers = ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
     images, _ = job.images()
