@@ -258,8 +258,9 @@ def test_in_float32_200_steps_end_at_the_same_weights_up_to_ties(seed: int) -> N
     assert run.ties <= 10
 
 
-def test_some_200_steps_in_float32_meet_no_tie() -> None:
-    assert any(left_alone(seed).ties == 0 for seed in range(60))
+def test_in_float32_200_steps_that_meet_no_tie_end_at_the_same_weights() -> None:
+    runs = (left_alone(seed) for seed in range(60))
+    assert next(run for run in runs if run.ties == 0).largest <= 1e-4
 
 
 @pytest.mark.parametrize(("name", "seed"), [*(("adam", seed) for seed in range(4)), ("momentum", 0), ("nesterov", 0)])

@@ -38,7 +38,7 @@ def compare(model: hc.Sequential, session: Any, x: NDArray[Any]) -> None:
     for batch in BATCHES:
         (expected,) = session.run(None, {"x": x[:batch]})
         for answers in (model.predict(x[:batch]), model.forward(x[:batch]), model.infer(x[:batch])):
-            assert np.abs(answers - expected).max() <= 2e-6
+            assert np.abs(answers - expected).max() <= 1e-6
 
 
 @pytest.mark.parametrize("name", NETWORKS)
