@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv import plan
-from handconv.kernels.memory import FRESH, FloatArray, ReusedMemory, Workspace
+from handconv.kernels.memory import FRESH, FloatArray, ReusedMemory, Workspace, kept
 from handconv.layers import Layer, Softmax, Weighted
 from handconv.layers._arguments import sample_shape
 from handconv.layers._names import checked_names
 from handconv.layers.base import ParameterView, Shape
+from handconv.recorded import Passes
 from handconv.streams import Purpose, Streams
 from handconv.turns import Turns
 
@@ -60,9 +61,11 @@ class Network:
         self.gradients: FloatArray = np.empty(0, self.dtype)
         self.views: tuple[ParameterView, ...] = ()
         self.plan: list[plan.Step] = []
+        self._passes = Passes(self.layers, None)
         self._output_shape: Shape | None = None
         self._turns = Turns()
-        self._inference: list[ReusedMemory] = []  # of the inputs and of each layer, once there was an inference
+        #: Memory of the inputs and of each layer, and the passes recorded in it, once there was an inference.
+        self._inference: tuple[ReusedMemory, list[ReusedMemory], Passes] | None = None
         if input_shape is not None:
             self.build(input_shape)
 
@@ -99,9 +102,10 @@ class Network:
             values, gradients = self.parameters[place], self.gradients[place]
             shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
         self.plan = plan.draw(self.layers, fuse=self.fuse)
+        self._forget_passes()
         weighted = [isinstance(step, Weighted | plan.ConvolutionBlock) for step in self.plan]
         self._first_weighted = weighted.index(True) if True in weighted else len(self.plan)
-        self.input_shape, self._output_shape, self._inference = input_shape, None, []
+        self.input_shape, self._output_shape = input_shape, None
 
     def ensure_built(self, input_shape: Sequence[int]) -> None:
         """Build if that was not done yet; of threads that ask at once, one builds."""
@@ -112,7 +116,7 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become a copy: its layers look into its own vectors, and no memory is shared."""
         self.__dict__.update(state)
-        self._inference = []
+        self.fresh_memory()
         if self.built:
             self.bind(self.parameters, self.gradients)
 
@@ -135,33 +139,37 @@ class Network:
     def bind(self, parameters: FloatArray, gradients: FloatArray) -> None:
         """Let the layers use these vectors; values are not copied."""
         self.parameters, self.gradients = parameters, gradients
+        self._forget_passes()
         for layer, place in self._placed:
             if place.stop > place.start:
                 layer.bind(parameters[place], gradients[place])
 
-    def gradient_views(self, gradients: FloatArray) -> list[tuple[Weighted, dict[str, FloatArray]]]:
-        """Lay out once what ``write_gradients`` needs to let backward passes write to another vector."""
-        return [
-            (layer, layer.gradient_views(gradients[place]))
-            for layer, place in self._placed
-            if isinstance(layer, Weighted)
-        ]
+    def write_gradients(self, gradients: FloatArray) -> None:
+        """Let backward passes write to this vector; ``gradients`` stays the network's own."""
+        self._forget_passes()
+        for layer, place in self._placed:
+            if isinstance(layer, Weighted):
+                layer.gradients = layer.gradient_views(gradients[place])
 
-    def write_gradients(self, views: list[tuple[Weighted, dict[str, FloatArray]]]) -> None:
-        """Let backward passes write to the vector that these views are of; ``gradients`` stays the network's own."""
-        for layer, gradients in views:
-            layer.gradients = gradients
+    def _forget_passes(self) -> None:
+        """Record all passes anew: those that were recorded read and write other vectors."""
+        self._inference = None
+        if self.layers[0].workspace is not FRESH:
+            self.reuse_memory()
 
     def reuse_memory(self) -> None:
         """Keep all arrays between steps: quick, but what a step returned is overwritten by the next one."""
         memory = ReusedMemory()
-        for layer in self.layers:
-            layer.workspace = memory.section()
+        self._use([memory.section() for _ in self.layers], Passes(self.layers, memory.tape))
 
     def fresh_memory(self) -> None:
         """Allocate every array anew, as layers do that are used alone: what a step returns belongs to the caller."""
-        for layer in self.layers:
-            layer.workspace = FRESH
+        self._use([FRESH] * len(self.layers), Passes(self.layers, None))
+
+    def _use(self, workspaces: Sequence[Workspace], passes: Passes) -> None:
+        self._passes = passes
+        for layer, workspace in zip(self.layers, workspaces, strict=True):
+            layer.workspace = workspace
 
     @contextlib.contextmanager
     def inference_memory(self) -> Iterator[Workspace]:
@@ -173,12 +181,11 @@ class Network:
             if self.layers[0].workspace is not FRESH:
                 yield ReusedMemory()
                 return
-            if not self._inference:
+            if self._inference is None:
                 memory = ReusedMemory()
-                self._inference = [memory, *(memory.section() for _ in self.layers)]
-            of_inputs, *of_layers = self._inference
-            for layer, section in zip(self.layers, of_layers, strict=True):
-                layer.workspace = section
+                self._inference = memory, [memory.section() for _ in self.layers], Passes(self.layers, memory.tape)
+            of_inputs, of_layers, passes = self._inference
+            self._use(of_layers, passes)
             try:
                 yield of_inputs
             finally:
@@ -209,10 +216,9 @@ class Network:
             ValueError: if the shape of a sample is not the network's.
         """
         x = self._received(x)
-        for step in self.steps(logits=logits):
-            x = step.forward(x, training)
-        self._output_shape = x.shape
-        return x
+        outputs = self._passes.onward(self.steps(logits=logits), "forward", x, training)
+        self._output_shape = outputs.shape
+        return outputs
 
     def infer(self, x: NDArray[Any], *, logits: bool = False) -> FloatArray:
         """Run all layers as out of training, remembering nothing.
@@ -221,9 +227,12 @@ class Network:
         """
         with self._turns:
             x, is_fresh, self._output_shape = self._received(x), self.layers[0].workspace is FRESH, None
-            with self.inference_memory():
-                for step in self.steps(logits=logits):
-                    x = step.infer(x)
+            with self.inference_memory() as memory:
+                if is_fresh:  # passes are recorded with arrays of our own
+                    inputs = kept(memory, "inputs", x.shape, self.dtype)
+                    inputs[...] = x
+                    x = inputs
+                x = self._passes.onward(self.steps(logits=logits), "infer", x)
                 return x.copy(order="K") if is_fresh else x
 
     def backward(self, dvalues: NDArray[Any], *, logits: bool = False, skip_dinputs: bool = False) -> FloatArray:
@@ -245,15 +254,10 @@ class Network:
             raise ValueError(
                 f"backward expects the gradient by the outputs, of shape {self._output_shape}, got {dvalues.shape}."
             )
-        steps = self.steps(logits=logits)
-        last = self._first_weighted if skip_dinputs else -1
-        for step in reversed(steps[last + 1 :]):
-            dvalues = step.backward(dvalues)
-        if 0 <= last < len(steps):
-            step = steps[last]
-            assert isinstance(step, Weighted | plan.ConvolutionBlock)
-            dvalues = step.backward(dvalues, skip_dinputs=True)
-        return dvalues
+        first = self._first_weighted if skip_dinputs else 0
+        gradient = kept(self.layers[-1].workspace, "gradient by the outputs", dvalues.shape, self.dtype)
+        gradient[...] = dvalues
+        return self._passes.back(self.steps(logits=logits)[first:], gradient, skip_dinputs=skip_dinputs)
 
     def penalty(self) -> float:
         """The sum of the L1 and L2 penalties of all parameters."""

@@ -84,6 +84,14 @@ class ConvolutionBlock:
         return f"[{names}]" if len(self.layers) > 1 else names
 
 
+def layers_of(step: Step) -> list[Layer]:
+    """The layers of which a step is made."""
+    if isinstance(step, ConvolutionBlock):
+        return step.layers
+    assert isinstance(step, Layer)
+    return [step]
+
+
 def draw(layers: Sequence[Layer], *, fuse: bool = True) -> list[Step]:
     """List the steps for built layers: each Conv2D is one with the LeakyReLU or ReLU and the MaxPool2D that follow it.
 

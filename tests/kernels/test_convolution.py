@@ -23,7 +23,7 @@ from handconv.kernels.convolution import (
     windows_of,
 )
 from handconv.kernels.geometry import geometry as sliding
-from handconv.kernels.memory import memory_view, public_view
+from handconv.kernels.memory import FRESH, memory_view, public_view
 from helpers import PoisonedMemory, assert_close, geometry_of
 from oracles import Array
 from strategies import Geometry, normal
@@ -59,7 +59,7 @@ def windows(x: Array, case: Geometry, form: RowForm) -> Array:
 def test_forward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
     form = row_form(case, phases)
     x, weights = normal(seed, *case.shape), normal(seed + 1, *case.weights_shape)
-    z = as_matrix(weights) @ windows(x, case, form)
+    z = as_matrix(weights, FRESH) @ windows(x, case, form)
     y = oracles.conv2d_forward(x, weights, np.zeros(case.filters), case.stride, case.pads)
     assert_close(z, by_phase(y, form))
 

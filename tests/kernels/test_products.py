@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handconv.kernels import products
+from handconv.kernels.memory import FRESH
 from helpers import assert_close
 from strategies import in_memory_order, memory_orders, normal
 
@@ -37,7 +38,7 @@ def test_a_banded_product_is_the_product(stack: list[int], m: int, k: int, n: in
 @given(stack=st.lists(st.integers(1, 3), min_size=1, max_size=2), m=sizes, k=sizes, n=sizes)
 def test_a_summed_outer_product_is_the_sum_over_the_stack(stack: list[int], m: int, k: int, n: int) -> None:
     left, right = normal(0, *stack, m, n), normal(1, *stack, k, n)
-    total = products.summed_outer_product(left, right)
+    total = products.summed_outer_product(left, right, FRESH)
     assert_close(total, np.einsum("smn,skn->mk", left.reshape(-1, m, n), right.reshape(-1, k, n)))
 
 
@@ -94,6 +95,6 @@ def test_a_factor_is_turned_round_in_memory_where_the_result_is_large(monkeypatc
         called.append(out.size)
 
     monkeypatch.setattr(products, "banded_matmul", banded)
-    products.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 5, 2)))
-    products.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 4, 2)))
+    products.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 5, 2)), FRESH)
+    products.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 4, 2)), FRESH)
     assert called == [20]

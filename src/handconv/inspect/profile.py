@@ -15,16 +15,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from handconv.kernels.memory import FRESH
+from handconv.kernels.recording import NotingArray
+from handconv.layers import Layer
 from handconv.layers._arguments import is_whole
 from handconv.losses import Loss
 from handconv.model import Sequential
 from handconv.optimizers import Adam, Optimizer
-from handconv.plan import ConvolutionBlock, Step
+from handconv.plan import Step, layers_of
 from handconv.training import blas
 from handconv.training.callbacks import Callback
 from handconv.training.loop import Run
@@ -162,33 +166,42 @@ class _Stopwatch(Callback):
         self.recording = contextlib.ExitStack()
         self._steps = steps
         self._spent: dict[Label, float] = defaultdict(float)
-        self._at_work = _REST
+        self._at_work, self._since = _REST, 0.0
         self._recorded: list[Product] = []
 
-    def timed(self, label: Label, *, ends_step: bool = False) -> Wrapper:
-        """Wrap a function so that its time is booked under a label."""
+    def timed(self, label: Label, layer: Layer | None, *, ends_step: bool = False) -> Wrapper:
+        """Wrap a function so that its time is booked under a label, also where a recording of a layer repeats it."""
+        start, stop = partial(self._start, label), partial(self._stop, label, ends_step=ends_step)
 
         def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             def measured(*args: Any, **kwargs: Any) -> Any:
-                self._at_work = label
-                start = time.perf_counter()
+                workspace = layer.workspace if layer else FRESH
+                workspace.call(start)
                 result = function(*args, **kwargs)
-                self._spent[label] += time.perf_counter() - start
-                self._at_work = _REST
-                if ends_step and self._recorded:
-                    self.products, self._recorded = self._recorded, []
+                workspace.call(stop)
                 return result
 
             return measured
 
         return wrap
 
+    def _start(self, label: Label) -> None:
+        self._at_work, self._since = label, time.perf_counter()
+
+    def _stop(self, label: Label, *, ends_step: bool) -> None:
+        self._spent[label] += time.perf_counter() - self._since
+        self._at_work = _REST
+        if ends_step and self._recorded:
+            self.products, self._recorded = self._recorded, []
+
     def recorded(self, matmul: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap ``numpy.matmul`` so that its operands are remembered."""
+        """Wrap ``numpy.matmul`` so that its operands are remembered, also where a recording repeats it."""
 
         def remembering(left: NDArray[Any], right: NDArray[Any], **options: Any) -> Any:
             out = matmul(left, right, **options)
-            self._recorded.append(Product(self._at_work, left, right, out))
+            workspace = out.tape if isinstance(out, NotingArray) and out.tape else FRESH
+            product = Product(self._at_work, *map(np.asarray, (left, right, out)))
+            workspace.call(lambda: self._recorded.append(product))
             return out
 
         return remembering
@@ -220,8 +233,9 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
     before, stopwatch = model.parameters.copy(), _Stopwatch(steps)
     loss, optimizer = model.default_loss(), Adam()
     with contextlib.ExitStack() as wrapped, stopwatch.recording as recording:
-        for owner, name, label in _places(model, loss, optimizer):
-            wrapped.enter_context(_replaced(owner, name, stopwatch.timed(label, ends_step=owner is optimizer)))
+        for owner, name, label, layer in _places(model, loss, optimizer):
+            timed = stopwatch.timed(label, layer, ends_step=owner is optimizer)
+            wrapped.enter_context(_replaced(owner, name, timed))
         recording.enter_context(_replaced(np, "matmul", stopwatch.recorded))
         model.fit(
             samples,
@@ -236,22 +250,22 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
     return stopwatch
 
 
-def _places(model: Sequential, loss: Loss, optimizer: Optimizer) -> Iterator[tuple[Any, str, Label]]:
-    """Name what a step calls: (owner, method, label)."""
-    yield Samples, "take", ("gather", "")
+def _places(model: Sequential, loss: Loss, optimizer: Optimizer) -> Iterator[tuple[Any, str, Label, Layer | None]]:
+    """Name what a step of training calls: (owner, method, label, the first layer that is at work)."""
+    yield Samples, "take", ("gather", ""), None
     for step in model.plan:
         for direction in ("forward", "backward"):
-            yield step, direction, (_title(model, step), direction)
-    yield loss, "forward", ("loss", "forward")
-    yield loss, "backward", ("loss", "backward")
-    yield model, "penalty", ("penalty", "forward")
-    yield model, "add_penalty_gradients", ("penalty", "backward")
-    yield optimizer, "step", ("optimizer", "")
+            yield step, direction, (_title(model, step), direction), layers_of(step)[0]
+    yield loss, "forward", ("loss", "forward"), None
+    yield loss, "backward", ("loss", "backward"), None
+    yield model, "penalty", ("penalty", "forward"), None
+    yield model, "add_penalty_gradients", ("penalty", "backward"), None
+    yield optimizer, "step", ("optimizer", ""), None
 
 
 def _title(model: Sequential, step: Step) -> str:
     """A step by the name of its first layer and what it does: "0 Conv2D + LeakyReLU + MaxPool2D"."""
-    parts = step.layers if isinstance(step, ConvolutionBlock) else [step]
+    parts = layers_of(step)
     first = next(name for name, layer in zip(model.names, model.layers, strict=True) if layer is parts[0])
     return f"{first} {' + '.join(type(part).__name__ for part in parts)}"
 

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from handconv.kernels.geometry import Geometry, Pair
-from handconv.kernels.memory import FloatArray, Workspace
+from handconv.kernels.memory import FloatArray, Workspace, strided
 from handconv.kernels.padding import padded
 from handconv.kernels.products import banded_matmul
 
@@ -89,7 +89,7 @@ def expand(x: FloatArray, form: RowForm, expanded: FloatArray, workspace: Worksp
     source = padded(x, form.geometry, 0.0, workspace)
     row, channel, column, item = source.strides
     step = column * columns.stride
-    expanded[...] = np.ndarray(expanded.shape, x.dtype, source, 0, (step, row, column, channel, step * pw, item))
+    expanded[...] = strided(source, 0, expanded.shape, (step, row, column, channel, step * pw, item))
 
 
 def windows_of(expanded: FloatArray, form: RowForm) -> FloatArray:
@@ -98,12 +98,15 @@ def windows_of(expanded: FloatArray, form: RowForm) -> FloatArray:
     pw, _, kernel_width, channels, width, batch = expanded.shape
     phase, row, _, line, _, item = expanded.strides
     shape = (pw, form.rows, axis.window * kernel_width * channels, width * batch)
-    return np.ndarray(shape, expanded.dtype, expanded, 0, (phase, row * axis.stride, line, item))
+    return strided(expanded, 0, shape, (phase, row * axis.stride, line, item))
 
 
-def as_matrix(weights: FloatArray) -> FloatArray:
+def as_matrix(weights: FloatArray, workspace: Workspace) -> FloatArray:
     """Lay out the weights (F, C, KH, KW) as the windows are: (F, KH·KW·C)."""
-    return weights.transpose(0, 2, 3, 1).reshape(weights.shape[0], -1)
+    filters, channels, height, width = weights.shape
+    matrix = workspace.scratch("weights as matrix", (filters, height, width, channels), weights.dtype)
+    matrix[...] = weights.transpose(0, 2, 3, 1)
+    return matrix.reshape(filters, -1)
 
 
 def as_weights(matrix: FloatArray, out: FloatArray) -> None:
@@ -141,6 +144,7 @@ class InputGradient:
         _, self._channels, self._kernel_height, kernel_width = weights_shape
         self._rows, self._columns = form.geometry.rows, form.geometry.columns
         self._dz, self._width, pw = dz, form.pooled[1], form.phases[1]
+        self._workspace = workspace
         self._period = pw * self._columns.stride
         pairs = [(b, v, *divmod(self._columns.stride * b + v, self._period)) for b, v in np.ndindex(pw, kernel_width)]
         #: For each remainder by L the pairs (phase, kernel column) that send to it, and how far: the nearest first.
@@ -161,7 +165,10 @@ class InputGradient:
     def compute(self, weights: FloatArray, dx: FloatArray) -> None:
         """Send dz back through the weights: -> dx (H, C, W, N)."""
         stride = self._rows.stride
-        matrices = [_reversed_matrix(weights[:, :, remainder::stride]) for remainder in range(stride)]
+        matrices = [
+            _reversed_matrix(weights[:, :, remainder::stride], self._workspace, f"weights of remainder {remainder}")
+            for remainder in range(stride)
+        ]
         for tile in self._tiles:
             for nothing_sent in tile.blank:
                 nothing_sent[...] = 0
@@ -214,7 +221,7 @@ class InputGradient:
                 if begin < end:
                     first = (rows[0] + axis.before) // axis.stride - window + 1 + begin
                     shape = (len(self._dz), len(rows), (end - begin) * filters, cells)
-                    windows = np.ndarray(shape, self._dz.dtype, self._dz, first * row, (phase, row, line, item))
+                    windows = strided(self._dz, first * row, shape, (phase, row, line, item))
                     yield remainder, rows, slice(begin * filters, end * filters), windows
 
 
@@ -230,16 +237,18 @@ class _InputTile(NamedTuple):
     columns: list[tuple[slice, FloatArray, list[_Addition]]]  # where in dx, from where, made by which additions
 
 
-def _reversed_matrix(weights: FloatArray) -> FloatArray:
+def _reversed_matrix(weights: FloatArray, workspace: Workspace, name: str) -> FloatArray:
     """Lay out some rows of the kernel, the last one first: (F, C, KH, KW) -> (KW·C, KH·F)."""
     filters, channels, height, width = weights.shape
-    return weights[:, :, ::-1].transpose(3, 1, 2, 0).reshape(width * channels, height * filters)
+    matrix = workspace.scratch(name, (width, channels, height, filters), weights.dtype)
+    matrix[...] = weights[:, :, ::-1].transpose(3, 1, 2, 0)
+    return matrix.reshape(width * channels, height * filters)
 
 
 def _sum(sent: list[tuple[int, FloatArray]], total: FloatArray) -> tuple[FloatArray, list[_Addition]]:
     """Lay out the sum of rows, each moved so far to the right, the first not at all: where it is, how it is made."""
     if not sent:
-        return np.zeros_like(total), []
+        return np.zeros(total.shape, total.dtype), []
     (_, so_far), *others = sent
     additions: list[_Addition] = []
     for far, other in others:

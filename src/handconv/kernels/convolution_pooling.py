@@ -91,7 +91,7 @@ class FusedConvolution:
     def forward(self, x: FloatArray, weights: FloatArray, biases: FloatArray | None, *, remember: bool) -> FloatArray:
         """Convolve (H, C, W, N), keep the best of each window, add the biases, rectify: -> (OH/ph, F, OW/pw, N)."""
         expand(x, self._form, self._expanded, self._workspace)
-        matrix = as_matrix(weights)
+        matrix = as_matrix(weights, self._workspace)
         for tile in self._tiles:
             y, z = tile.y, tile.z
             banded_matmul(matrix, tile.windows, z.all)
@@ -112,19 +112,20 @@ class FusedConvolution:
         ``input_gradient`` may follow if ``dinputs_too``.
         """
         dy = dy.reshape(self._y.shape)
-        of_weights, of_biases = [], []
+        of_weights = []
+        of_biases = self._workspace.scratch("dbiases by row", self._y.shape[:2], self._y.dtype)  # (OH/ph, F)
         for tile, dz in zip(self._tiles, self._kept if dinputs_too else self._passing, strict=True):
             best = dy[tile.rows]
             if self._alpha is not None:
                 best = leaky_relu_gradient(best, tile.positive, self._alpha, dz.of_rows[0])
             if dbiases is not None:
-                of_biases.append(np.matmul(best, self._ones))  # (rows, F)
+                np.matmul(best, self._ones, out=of_biases[tile.rows])  # (rows, F)
             route(best, tile.by_row, dz.of_rows)
             route(dz.of_columns[0], tile.by_column, dz.of_columns)
-            of_weights.append(summed_outer_product(dz.all, tile.windows))
+            of_weights.append(summed_outer_product(dz.all, tile.windows, self._workspace))
         as_weights(sum(of_weights[1:], of_weights[0]), dweights)
         if dbiases is not None:
-            np.add.reduce(np.concatenate(of_biases), axis=0, out=dbiases)
+            np.add.reduce(of_biases, axis=0, out=dbiases)
 
     def input_gradient(self, weights: FloatArray) -> FloatArray:
         """Compute the gradient by the inputs, of the last ``backward``: (H, C, W, N)."""

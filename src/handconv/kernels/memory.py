@@ -17,6 +17,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handconv.kernels.recording import NotingArray, Tape
+
 FloatArray = NDArray[np.floating[Any]]
 Prepared = TypeVar("Prepared")
 
@@ -50,6 +52,12 @@ def laid_out(x: NDArray[Any]) -> NDArray[Any]:
     return x if memory.flags.c_contiguous else public_view(np.ascontiguousarray(memory))
 
 
+def strided(array: NDArray[Any], offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[Any]:
+    """See an array's memory, from a byte of it on, under another shape and other strides."""
+    view = np.ndarray(shape, array.dtype, array, offset, strides)
+    return array.tape.noted(view) if isinstance(array, NotingArray) and array.tape else view
+
+
 class Workspace(Protocol):
     """Where the arrays come from that a computation fills; shapes are shapes in memory."""
 
@@ -61,6 +69,17 @@ class Workspace(Protocol):
 
     def prepared(self, key: Hashable, make: Callable[[], Prepared]) -> Prepared:
         """What ``make`` returned for this key: arrays, and views of them, that are worth laying out once."""
+
+    def noted(self, array: NDArray[Any]) -> NDArray[Any]:
+        """An array from elsewhere, such that a recording (``kernels.recording``) notes what is done with it."""
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function, such that a recording repeats it: for what is no call of NumPy's."""
+
+
+def kept(workspace: Workspace, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> FloatArray:
+    """A kept array of public ``shape``, the very same object each time where memory is reused."""
+    return workspace.prepared((name, shape), lambda: public_view(workspace.keep(name, memory_shape(shape), dtype)))
 
 
 class FreshMemory:
@@ -80,6 +99,14 @@ class FreshMemory:
         """What ``make`` returns."""
         return make()
 
+    def noted(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array: nothing is recorded in memory that changes."""
+        return array
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call the function."""
+        function()
+
 
 FRESH = FreshMemory()
 
@@ -94,30 +121,44 @@ class ReusedMemory:
     Sections share the scratch arrays and keep the others apart, so that each layer of a network has a section.
     """
 
-    def __init__(self, arena: "_Arena | None" = None) -> None:
-        self._arena = arena or _Arena()
+    def __init__(self, shared: "_Shared | None" = None) -> None:
+        self._shared = shared or _Shared()
+        self._kept = _Buffers(self._shared.arena)
         self._prepared: dict[Hashable, Any] = {}
-        self._kept, self._shared = _Buffers(self._arena), _Buffers(self._arena)
-        self.keep: Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]] = self._kept.take
-        self.scratch: Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]] = self._shared.take
+        self.tape = self._shared.tape
+        self.noted, self.call = self.tape.noted, self.tape.call
 
     def __reduce__(self) -> tuple[Callable[[], FreshMemory], tuple[()]]:
         """A copy allocates anew: views would not survive it, and nobody reuses its memory unless asked to."""
         return _fresh, ()
 
+    def keep(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An array of this section, the same one each time."""
+        return self.noted(self._kept.take(name, shape, dtype))
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An array that all sections share."""
+        return self.noted(self._shared.scratch.take(name, shape, dtype))
+
     def prepared(self, key: Hashable, make: Callable[[], Prepared]) -> Prepared:
         """What ``make`` returned when it was asked for this key for the first time."""
+        key = key, self.tape.is_recording  # a recording needs arrays that note
         found: Prepared | None = self._prepared.get(key)
         if found is None:
             found = self._prepared[key] = make()
         return found
 
     def section(self) -> "ReusedMemory":
-        """A workspace with kept arrays of its own and the same scratch arrays."""
-        section = ReusedMemory(self._arena)
-        section._shared = self._shared
-        section.scratch = self._shared.take
-        return section
+        """A workspace with kept arrays of its own, the same scratch arrays and the same tape."""
+        return ReusedMemory(self._shared)
+
+
+class _Shared:
+    """What the sections of a workspace have in common."""
+
+    def __init__(self) -> None:
+        self.arena, self.tape = _Arena(), Tape()
+        self.scratch = _Buffers(self.arena)
 
 
 class _Buffers:

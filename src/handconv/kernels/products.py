@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from handconv.kernels.memory import FloatArray
+from handconv.kernels.memory import FloatArray, Workspace
 
 _ROWS, _COLUMNS = 8, 32  # of a band, below which the kernels run half empty
 _LARGE = 2_000  # numbers of a result from which on the right factor is turned round in memory
@@ -60,14 +60,16 @@ def _bands(rows: int, depth: int, columns: int) -> tuple[int, int]:
     return min(cuts, key=lambda cut: cut[0] * cut[1], default=(1, 1))
 
 
-def summed_outer_product(left: FloatArray, right: FloatArray) -> FloatArray:
+def summed_outer_product(left: FloatArray, right: FloatArray, workspace: Workspace) -> FloatArray:
     """Sum left @ rightᵀ over the stack, as (right @ leftᵀ)ᵀ: (…, M, N), (…, K, N) -> (M, K)."""
     rows, columns = left.shape[-2], right.shape[-2]
     turned = left.swapaxes(-1, -2)
-    products = np.empty((*right.shape[:-1], rows), right.dtype)
+    products = workspace.scratch("products", (*right.shape[:-1], rows), right.dtype)
     if rows * columns < _LARGE:
         np.matmul(right, turned, out=products)
     else:
-        banded_matmul(right, np.ascontiguousarray(turned), products)
+        in_memory = workspace.scratch("turned", turned.shape, left.dtype)
+        in_memory[...] = turned
+        banded_matmul(right, in_memory, products)
     total: FloatArray = np.add.reduce(products.reshape(-1, columns, rows), axis=0)
     return total.T

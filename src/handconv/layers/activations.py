@@ -60,6 +60,8 @@ class LeakyReLU(_Activation):
         Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013, section 2.
     """
 
+    settings: ClassVar[tuple[str, ...]] = ("alpha",)
+
     def __init__(self, alpha: float = 0.01, *, name: str | None = None) -> None:
         super().__init__(name=name)
         if not (math.isfinite(alpha) and 0 <= alpha <= 1):
@@ -177,5 +179,5 @@ class Softmax(Layer):
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         y = self._probabilities
         assert y is not None
-        dx: FloatArray = y * (dvalues - np.sum(dvalues * y, axis=-1, keepdims=True))
+        dx: FloatArray = y * (dvalues - np.add.reduce(dvalues * y, axis=-1, keepdims=True))
         return dx

@@ -82,6 +82,8 @@ class Layer:
     elementwise: ClassVar[bool] = False
     #: The arguments that may be given as one number for both directions, and are shown so.
     pairs: ClassVar[tuple[str, ...]] = ()
+    #: The arguments that the hooks look at each time, so that they may be changed between two passes.
+    settings: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name
@@ -159,7 +161,7 @@ class Layer:
         Raises:
             ValueError: if the shape of a sample is not the one that the layer was built for.
         """
-        self.output = self._forward(self._received(inputs), training=training, remember=True)
+        self.output = np.asarray(self._forward(self._received(inputs), training=training, remember=True))
         return self.output
 
     def infer(self, inputs: NDArray[Any]) -> FloatArray:
@@ -176,7 +178,7 @@ class Layer:
             RuntimeError: if there was no ``forward`` before, or an ``infer`` since.
             ValueError: if ``dvalues`` has another shape than the outputs.
         """
-        self.dinputs = self._backward(self._returned(dvalues))
+        self.dinputs = np.asarray(self._backward(self._returned(dvalues)))
         return self.dinputs
 
     def config(self) -> dict[str, Any]:
@@ -205,7 +207,7 @@ class Layer:
         """Check the inputs, build at first use, and lay the inputs out with the batch innermost."""
         inputs = np.asarray(inputs)
         if inputs.ndim and inputs.shape[1:] == self.input_shape and inputs.dtype == self.dtype:
-            return laid_out(inputs)
+            return self.workspace.noted(laid_out(inputs))
         if inputs.ndim < 1:
             raise ValueError(f"{self._label} expects a batch (N, …), got a single number. Use x[None].")
         if self.input_shape is None:
@@ -216,7 +218,7 @@ class Layer:
                 f"{self._label} was built for inputs of shape (N, {_listed(expected)}), got {inputs.shape}."
                 + _channels_last_hint(expected, inputs.shape)
             )
-        return laid_out(inputs)
+        return self.workspace.noted(laid_out(inputs))
 
     def _returned(self, dvalues: NDArray[Any]) -> FloatArray:
         """Check the gradient by the outputs, and lay it out with the batch innermost."""
@@ -228,7 +230,7 @@ class Layer:
                 f"{self._label}.backward expects the gradient by its outputs, of their shape {self.output.shape}, "
                 f"got {dvalues.shape}."
             )
-        return laid_out(dvalues)
+        return self.workspace.noted(laid_out(dvalues))
 
     @property
     def _label(self) -> str:

@@ -1,6 +1,7 @@
 """Dropout: units that must not rely on one another."""
 
 import math
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,6 +46,7 @@ class Dropout(Layer):
     """
 
     elementwise: ClassVar[bool] = True
+    settings: ClassVar[tuple[str, ...]] = ("rate",)
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -74,7 +76,11 @@ class Dropout(Layer):
         """Fill the mask from 16 random bits a unit, far quicker than random floats."""
         if self.generator is None:
             self.generator = np.random.default_rng()
-        words = random_bits(self.generator, -(-mask.size // 4))
-        bits = words.view(np.uint16)[: mask.size].reshape(mask.shape)
-        mask[...] = bits >= round(self.rate * _LEVELS)
+        words = self.workspace.scratch("random bits", (-(-mask.size // 4),), np.uint64)
+        self.workspace.call(partial(self._draw_bits, np.asarray(words)))
+        mask[...] = words.view(np.uint16)[: mask.size].reshape(mask.shape) >= round(self.rate * _LEVELS)
         mask *= self.dtype.type(1 / (1 - self.rate))
+
+    def _draw_bits(self, words: NDArray[np.uint64]) -> None:
+        assert self.generator is not None
+        words[...] = random_bits(self.generator, words.size)

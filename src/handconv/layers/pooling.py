@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from handconv.kernels import pooling as kernel
@@ -156,7 +155,7 @@ class GlobalAveragePool2D(Layer):
     def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
         memory = memory_view(x)  # (H, C, W, N)
         y = self.workspace.keep("output", (memory.shape[1], memory.shape[3]), self.dtype)
-        return public_view(np.mean(memory, axis=(0, 2), out=y))
+        return public_view(memory.mean(axis=(0, 2), out=y))
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
         assert self.input_shape is not None

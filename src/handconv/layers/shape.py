@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from handconv.kernels.memory import FloatArray, memory_shape, public_view
 from handconv.layers._arguments import is_whole
 from handconv.layers.base import Layer, Shape
@@ -63,9 +61,9 @@ class Reshape(Layer):
         memory = self.workspace.keep(name, memory_shape((x.shape[0], *shape)), self.dtype)
         source, target = _batch_last(x), _batch_last(public_view(memory))  # (…old, N), (…new, N)
         if target.flags.c_contiguous:
-            np.copyto(target.reshape(source.shape), source)
+            target.reshape(source.shape)[...] = source
         else:
-            np.copyto(target, source.reshape(target.shape))
+            target[...] = source.reshape(target.shape)
         return public_view(memory)
 
 

@@ -62,7 +62,7 @@ class Weighted(Layer):
         """
         dvalues = self._returned(dvalues)
         self._parameter_gradients(dvalues)
-        self.dinputs = np.empty(0, self.dtype) if skip_dinputs else self._backward(dvalues)
+        self.dinputs = np.empty(0, self.dtype) if skip_dinputs else np.asarray(self._backward(dvalues))
         return self.dinputs
 
     def _parameter_gradients(self, dvalues: FloatArray) -> None:
@@ -101,7 +101,7 @@ class Weighted(Layer):
             raise AttributeError(f"{self._label} has no {name} before it is built: call forward(x) or build(shape).")
         if name not in arrays:
             raise AttributeError(f"{self._label} has no {name}: it was made with use_bias=False.")
-        return arrays[name]
+        return self.workspace.noted(arrays[name])
 
     def set_parameters(self, **values: NDArray[Any]) -> Self:
         """Copy arrays into the parameters by name, checking their shapes."""

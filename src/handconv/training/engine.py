@@ -150,8 +150,8 @@ class Engine:
         self.shard = shard_size(network, task.batch_size)
         self._part = part_of(network.parameters.size, crew)
         self._workspace = ReusedMemory()
-        self._extra = np.empty_like(network.gradients)  # of a shard whose lane has one already
-        self._to_extra, *self._to_lanes = [network.gradient_views(vector) for vector in (self._extra, *board.lanes)]
+        self._gradients = np.empty_like(network.gradients)  # of a shard
+        network.write_gradients(self._gradients)
         self._random = network.streams.generator(Purpose.DROPOUT)
         network.set_generator(self._random)
 
@@ -191,21 +191,22 @@ class Engine:
         """Give the network memory of its own again, and its gradient vector back."""
         network = self.task.network
         network.fresh_memory()
-        network.write_gradients(network.gradient_views(network.gradients))
+        network.write_gradients(network.gradients)
 
     def _run_shards(self, batch: NDArray[np.intp], epoch: int, step: int) -> int:
         """Compute this member's shards of a batch; returns how many lanes the batch has."""
         shards = -(-len(batch) // self.shard)
         lanes = min(shards, LANES)
         for lane in range(self.crew.rank, lanes, self.crew.size):
-            totals = np.zeros(3)
+            totals, gradients = np.zeros(3), self.board.lanes[lane]
             for shard in range(lane, shards, LANES):
-                self.task.network.write_gradients(self._to_lanes[lane] if shard == lane else self._to_extra)
                 indices = batch[shard * self.shard : (shard + 1) * self.shard]
                 totals[:2] += self._run_shard(indices, len(batch), (self.task.first_epoch + epoch, step, shard))
-                if shard != lane:
-                    self.board.lanes[lane] += self._extra
-            totals[2] = np.dot(self.board.lanes[lane], self.board.lanes[lane])
+                if shard == lane:
+                    gradients[...] = self._gradients
+                else:
+                    gradients += self._gradients
+            totals[2] = np.dot(gradients, gradients)
             self.board.totals[lane] = totals
         return lanes
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv.kernels.memory import FRESH, FloatArray, Workspace, memory_shape, memory_view, public_view
+from handconv.kernels.memory import FRESH, FloatArray, Workspace, kept, memory_view
 
 
 def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = FRESH) -> FloatArray:
@@ -24,7 +24,8 @@ def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = FRESH) -
         >>> as_floats(np.array([[0, 255]], np.uint8), np.float32).tolist()
         [[0.0, 1.0]]
     """
-    memory = workspace.keep("samples", memory_shape(x.shape), dtype)
+    floats = kept(workspace, "samples", x.shape, dtype)
+    memory = memory_view(floats)
     if x.dtype == np.uint8:
         pixels = workspace.scratch("pixels", memory.shape, np.uint8)
         pixels[...] = memory_view(x)  # bytes are quicker to turn round than floats
@@ -32,7 +33,7 @@ def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = FRESH) -
         np.divide(memory, memory.dtype.type(255), out=memory)
     else:
         memory[...] = memory_view(x)
-    return public_view(memory)
+    return floats
 
 
 @dataclass(frozen=True)
