@@ -61,7 +61,7 @@ class Network:
         self.gradients: FloatArray = np.empty(0, self.dtype)
         self.views: tuple[ParameterView, ...] = ()
         self.plan: list[plan.Step] = []
-        self._passes = Passes(self.layers, None)
+        self._passes = self._computed = Passes(self.layers, None)
         self._output_shape: Shape | None = None
         self._turns = Turns()
         #: Memory of the inputs and of each layer, and the passes recorded in it, once there was an inference.
@@ -164,7 +164,7 @@ class Network:
 
     def fresh_memory(self) -> None:
         """Allocate every array anew, as layers do that are used alone: what a step returns belongs to the caller."""
-        self._use([FRESH] * len(self.layers), Passes(self.layers, None))
+        self._use([FRESH] * len(self.layers), self._computed)
 
     def _use(self, workspaces: Sequence[Workspace], passes: Passes) -> None:
         self._passes = passes

@@ -33,6 +33,11 @@ class Pass:
     left: list[tuple[dict[str, Any], dict[str, Any]]]  # attributes of a layer, and the values that they get
     backward: "dict[Hashable, Pass]" = field(default_factory=dict)  # the passes that go back from here
 
+    def restore(self) -> None:
+        """Bring the layers to where this pass left them."""
+        for attributes, values in self.left:
+            attributes.update(values)
+
 
 class Passes:
     """The passes over the steps of a network, with the memory that its layers have at present.
@@ -46,7 +51,8 @@ class Passes:
         self._tape, self._layers = tape, [layer for layer in layers if type(layer) in _OWN]
         self._settings = [(layer, name) for layer in self._layers for name in layer.settings]
         self._made: dict[Hashable, Pass] = {}
-        self._latest: Pass | None = None
+        self._latest: Pass | None = None  # of those forward
+        self._present: Pass | None = None  # of which the layers have what it left
 
     def __reduce__(self) -> tuple[type["Passes"], tuple[tuple[()], None]]:
         """A copy of a network has made no passes: they belong to the memory of the original."""
@@ -81,15 +87,16 @@ class Passes:
         found = made.get(key)
         if found is not None and found.inputs is inputs:
             play(found.calls)
-            for attributes, values in found.left:
-                attributes.update(values)
+            if self._present not in (found, *found.backward.values()):
+                found.restore()
+                self._present = found
             return found
         assert self._tape is not None
         with self._tape.recording() as calls:
             outputs = np.asarray(compute(*arguments))
         left = [(vars(layer), _left(layer)) for layer in self._layers]
-        recorded = made[key] = Pass(inputs, outputs, calls, left)
-        return recorded
+        self._present = made[key] = Pass(inputs, outputs, calls, left)
+        return self._present
 
 
 def _onward(steps: Sequence[Step], method: str, x: NDArray[Any], *options: bool) -> FloatArray:
