@@ -46,8 +46,14 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "kernels": (("kernels",), ("tests/kernels", "tests/layers", "tests/test_plan.py")),
     "network": (
-        ("network.py", "plan.py"),
-        ("tests/test_network.py", "tests/test_network_sharing.py", "tests/test_plan.py", "tests/test_model.py"),
+        ("network.py", "plan.py", "recorded.py"),
+        (
+            "tests/test_network.py",
+            "tests/test_network_sharing.py",
+            "tests/test_plan.py",
+            "tests/test_recorded.py",
+            "tests/test_model.py",
+        ),
     ),
     "model": (
         ("model.py",),

@@ -9,8 +9,7 @@ Four thoughts make it quick. The convolution emits its outputs sorted by their c
 pooling is a tournament of long runs, and what it drops is never computed. Adding b and applying f, which never
 decreases, commute with the maximum exactly, so both are done on what pooling leaves, a quarter of the numbers. All of
 it is done for a few output rows at a time (a *tile*), which are pooled, or whose gradient is multiplied, while they are
-still in the cache. And every array, and every view of it, is made once for each size of batch: a step of training has
-some hundred NumPy calls of a few microseconds, among which each line of Python counts.
+still in the cache. And every array, and every view of it, is made once for each size of batch.
 """
 
 import math

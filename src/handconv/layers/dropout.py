@@ -62,7 +62,7 @@ class Dropout(Layer):
         memory = memory_view(x)
         mask = self.workspace.keep("mask", memory.shape, self.dtype)
         self._draw(mask)
-        self.mask = public_view(mask)
+        self.mask = np.asarray(public_view(mask))
         return public_view(np.multiply(memory, mask, out=self.workspace.keep("output", memory.shape, self.dtype)))
 
     def _backward(self, dvalues: FloatArray) -> FloatArray:
@@ -74,13 +74,12 @@ class Dropout(Layer):
 
     def _draw(self, mask: FloatArray) -> None:
         """Fill the mask from 16 random bits a unit, far quicker than random floats."""
-        if self.generator is None:
-            self.generator = np.random.default_rng()
         words = self.workspace.scratch("random bits", (-(-mask.size // 4),), np.uint64)
         self.workspace.call(partial(self._draw_bits, np.asarray(words)))
         mask[...] = words.view(np.uint16)[: mask.size].reshape(mask.shape) >= round(self.rate * _LEVELS)
         mask *= self.dtype.type(1 / (1 - self.rate))
 
     def _draw_bits(self, words: NDArray[np.uint64]) -> None:
-        assert self.generator is not None
+        if self.generator is None:
+            self.generator = np.random.default_rng()
         words[...] = random_bits(self.generator, words.size)
