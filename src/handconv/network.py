@@ -61,11 +61,10 @@ class Network:
         self.gradients: FloatArray = np.empty(0, self.dtype)
         self.views: tuple[ParameterView, ...] = ()
         self.plan: list[plan.Step] = []
-        self._passes = self._computed = Passes(self.layers, None)
+        self._passes = Passes(self.layers, FRESH)
         self._output_shape: Shape | None = None
         self._turns = Turns()
-        #: Memory of the inputs and of each layer, and the passes recorded in it, once there was an inference.
-        self._inference: tuple[ReusedMemory, list[ReusedMemory], Passes] | None = None
+        self._inference = Passes(self.layers, ReusedMemory())
         if input_shape is not None:
             self.build(input_shape)
 
@@ -153,23 +152,21 @@ class Network:
 
     def _forget_passes(self) -> None:
         """Record all passes anew: those that were recorded read and write other vectors."""
-        self._inference = None
+        self._inference = Passes(self.layers, ReusedMemory())
         if self.layers[0].workspace is not FRESH:
             self.reuse_memory()
 
     def reuse_memory(self) -> None:
         """Keep all arrays between steps: quick, but what a step returned is overwritten by the next one."""
-        memory = ReusedMemory()
-        self._use([memory.section() for _ in self.layers], Passes(self.layers, memory.tape))
+        self._use(Passes(self.layers, ReusedMemory()))
 
     def fresh_memory(self) -> None:
         """Allocate every array anew, as layers do that are used alone: what a step returns belongs to the caller."""
-        self._use([FRESH] * len(self.layers), self._computed)
+        self._use(Passes(self.layers, FRESH))
 
-    def _use(self, workspaces: Sequence[Workspace], passes: Passes) -> None:
+    def _use(self, passes: Passes) -> None:
         self._passes = passes
-        for layer, workspace in zip(self.layers, workspaces, strict=True):
-            layer.workspace = workspace
+        passes.give_memory()
 
     @contextlib.contextmanager
     def inference_memory(self) -> Iterator[Workspace]:
@@ -181,13 +178,9 @@ class Network:
             if self.layers[0].workspace is not FRESH:
                 yield ReusedMemory()
                 return
-            if self._inference is None:
-                memory = ReusedMemory()
-                self._inference = memory, [memory.section() for _ in self.layers], Passes(self.layers, memory.tape)
-            of_inputs, of_layers, passes = self._inference
-            self._use(of_layers, passes)
+            self._use(self._inference)
             try:
-                yield of_inputs
+                yield self._inference.memory
             finally:
                 self.fresh_memory()
 
@@ -226,14 +219,17 @@ class Network:
         Threads that infer at once take turns; none may while another one trains.
         """
         with self._turns:
-            x, is_fresh, self._output_shape = self._received(x), self.layers[0].workspace is FRESH, None
-            with self.inference_memory() as memory:
-                if is_fresh:  # passes are recorded with arrays of our own
-                    inputs = kept(memory, "inputs", x.shape, self.dtype)
-                    inputs[...] = x
-                    x = inputs
-                x = self._passes.onward(self.steps(logits=logits), "infer", x)
-                return x.copy(order="K") if is_fresh else x
+            x, self._output_shape = self._received(x), None
+            steps, passes = self.steps(logits=logits), self._inference
+            if self.layers[0].workspace is not FRESH:
+                return self._passes.onward(steps, "infer", x)
+            inputs = kept(passes.memory, "inputs", x.shape, self.dtype)  # passes are recorded with arrays of our own
+            inputs[...] = x
+            outputs = passes.once_more(steps, "infer", inputs)
+            if outputs is None:
+                with self.inference_memory():
+                    outputs = passes.onward(steps, "infer", inputs)
+            return outputs.copy(order="K")
 
     def backward(self, dvalues: NDArray[Any], *, logits: bool = False, skip_dinputs: bool = False) -> FloatArray:
         """Run all layers backwards: fills ``gradients`` and returns the gradient by the inputs.

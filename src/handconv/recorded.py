@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv import layers
-from handconv.kernels.memory import FloatArray, ReusedMemory, kept, laid_out
-from handconv.kernels.recording import Call, Tape, play
+from handconv.kernels.memory import FRESH, FloatArray, FreshMemory, ReusedMemory, kept, laid_out
+from handconv.kernels.recording import Call, play
 from handconv.layers import Layer
 from handconv.plan import ConvolutionBlock, Step, layers_of
 
@@ -40,32 +40,46 @@ class Pass:
 
 
 class Passes:
-    """The passes over the steps of a network, with the memory that its layers have at present.
+    """The passes over the steps of a network in one memory, whose sections the layers get; fresh memory keeps none."""
 
-    Args:
-        layers: of the network.
-        tape: of the memory that is reused; None if it isn't, then every pass is computed.
-    """
-
-    def __init__(self, layers: Sequence[Layer], tape: Tape | None) -> None:
-        self._tape, self._layers = tape, [layer for layer in layers if type(layer) in _OWN]
+    def __init__(self, layers: Sequence[Layer], memory: FreshMemory | ReusedMemory) -> None:
+        self.memory = memory
+        self._tape = memory.tape if isinstance(memory, ReusedMemory) else None
+        self._sections = [(layer, memory.section()) for layer in layers]
+        self._layers = [layer for layer in layers if type(layer) in _OWN]
         self._settings = [(layer, name) for layer in self._layers for name in layer.settings]
         self._made: dict[Hashable, Pass] = {}
         self._latest: Pass | None = None  # of those forward
         self._present: Pass | None = None  # of which the layers have what it left
 
-    def __reduce__(self) -> tuple[type["Passes"], tuple[tuple[()], None]]:
+    def __reduce__(self) -> tuple[type["Passes"], tuple[tuple[()], FreshMemory]]:
         """A copy of a network has made no passes: they belong to the memory of the original."""
-        return Passes, ((), None)
+        return Passes, ((), FRESH)
+
+    def give_memory(self) -> None:
+        """Let the layers work in this memory."""
+        for layer, section in self._sections:
+            layer.workspace = section
 
     def onward(self, steps: Sequence[Step], method: str, x: NDArray[Any], *options: bool) -> FloatArray:
         """Go forward, by "forward" or "infer"."""
         if self._tape is None:
             return _onward(steps, method, x, *options)
-        settings = [getattr(layer, name) for layer, name in self._settings]
-        key = method, x.shape, len(steps), *options, *settings
+        key = self._key(steps, method, x, options)
         self._latest = self._again(self._made, key, x, _onward, steps, method, x, *options)
         return self._latest.outputs
+
+    def once_more(self, steps: Sequence[Step], method: str, x: NDArray[Any], *options: bool) -> FloatArray | None:
+        """Go forward as ``onward`` does if that pass was recorded, else do nothing; the layers are left as they are."""
+        found = self._made.get(self._key(steps, method, x, options))
+        if found is None or found.inputs is not x:
+            return None
+        play(found.calls)
+        return found.outputs
+
+    def _key(self, steps: Sequence[Step], method: str, x: NDArray[Any], options: tuple[bool, ...]) -> Hashable:
+        settings = [getattr(layer, name) for layer, name in self._settings]
+        return method, x.shape, len(steps), *options, *settings
 
     def back(self, steps: Sequence[Step], dvalues: NDArray[Any], *, skip_dinputs: bool) -> FloatArray:
         """Go back from where the latest pass forward arrived."""

@@ -78,7 +78,7 @@ class Streams:
 
     def _counter(self, purpose: Purpose, indices: tuple[int, ...]) -> NDArray[np.uint64]:
         """The first word counts the numbers of the stream; the others tell the place and how many indices it has."""
-        if len(indices) > _PLACES or indices and not 0 <= min(indices) <= max(indices) < _INDEX_LIMIT:
+        if len(indices) > _PLACES or (indices and not 0 <= min(indices) <= max(indices) < _INDEX_LIMIT):
             raise ValueError(f"A stream's place is at most {_PLACES} indices from 0 to 2**32 - 1, got {indices}.")
         i, j, k, m = (*map(int, indices), *[0] * (_PLACES - len(indices)))
         return np.array([0, i | j << 32, k | m << 32, int(purpose) | len(indices) << 32], np.uint64)

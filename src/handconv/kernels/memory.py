@@ -107,6 +107,10 @@ class FreshMemory:
         """Call the function."""
         function()
 
+    def section(self) -> "FreshMemory":
+        """The same one."""
+        return self
+
 
 FRESH = FreshMemory()
 
