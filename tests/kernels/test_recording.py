@@ -69,7 +69,11 @@ def through_views(x: Array, out: Array) -> None:
 
 
 def of_another_type(x: Array, out: Array) -> None:
-    out[...] = x.view(np.uint64)[:, :] > 5
+    out[...] = x > 0
+
+
+def reduction_by_default(x: Array, out: Array) -> None:
+    out[...] = np.add.reduce(x)
 
 
 def twice_the_same(x: Array, out: Array) -> None:
@@ -90,6 +94,7 @@ def twice_the_same(x: Array, out: Array) -> None:
         product,
         through_views,
         of_another_type,
+        reduction_by_default,
         twice_the_same,
     ],
 )
