@@ -170,6 +170,27 @@ def test_a_pass_over_another_array_is_computed(rng: np.random.Generator) -> None
         np.testing.assert_array_equal(net.backward(dy), fresh.backward(dy))
 
 
+def test_an_inference_that_was_made_before_hands_no_memory_to_the_layers(rng: np.random.Generator) -> None:
+    net = network(NETWORKS["the reference network"])
+    x = rng.normal(size=(3, *IMAGE))
+    first = net.infer(x)
+    with mock.patch.object(Network, "inference_memory", side_effect=AssertionError):
+        np.testing.assert_array_equal(net.infer(x), first)
+        with pytest.raises(AssertionError):
+            net.infer(x[:1])
+
+
+def test_a_generator_that_is_given_between_passes_is_the_one_that_is_used(rng: np.random.Generator) -> None:
+    net, fresh = network(NETWORKS["the reference network"]), network(NETWORKS["the reference network"])
+    net.reuse_memory()
+    inputs = [public_view(rng.normal(size=(12, 2, 13, count))) for count in (3, 5)]
+    for seed in range(3):
+        for each in (net, fresh):
+            each.set_generator(np.random.default_rng(seed))
+        for x in inputs:  # the other size comes between, so the layers are brought back to where a pass left them
+            np.testing.assert_array_equal(net.forward(x, training=True), fresh.forward(x, training=True))
+
+
 @pytest.mark.parametrize("setting", ["alpha", "rate"])
 def test_settings_may_change_between_passes(setting: str, rng: np.random.Generator) -> None:
     make = NETWORKS["the reference network"]
