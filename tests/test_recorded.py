@@ -2,8 +2,9 @@
 
 import copy
 import pickle
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
@@ -90,7 +91,7 @@ def network(make: Callable[[], Sequence[Layer]], *, fuse: bool = True, **options
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
-    """The convolutions, dense and pooling layers' hooks that Python runs meanwhile."""
+    """The hooks of layers that Python runs meanwhile."""
     called: list[str] = []
 
     def watched(kind: type[Layer], name: str) -> Any:
@@ -101,8 +102,6 @@ def counted() -> Iterator[list[str]]:
             return hook(*arguments, **options)
 
         return mock.patch.object(kind, name, watching)
-
-    from contextlib import ExitStack
 
     with ExitStack() as stack:
         for kind in (Dense, Dropout, Flatten, Reshape, Sigmoid, Softmax, GlobalAveragePool2D):
@@ -247,6 +246,36 @@ def test_layers_of_a_users_own_are_called_each_time(make: Callable[[], list[Laye
         if isinstance(mine, Own) and isinstance(other, Own):
             assert len(mine.seen) == 8
             assert mine.seen == other.seen
+
+
+class Doubled(Layer):
+    """Answers in numbers of another type than it gets."""
+
+    def _forward(self, x: Array, *, training: bool, remember: bool) -> Array:
+        return np.rint(2 * x).astype(np.int64)
+
+
+def test_the_type_of_a_users_own_answers_stays_and_the_next_layer_takes_it(rng: np.random.Generator) -> None:
+    last, inner = Network([Doubled()], input_shape=(3,)), Network([Doubled(), Dense(2)], input_shape=(3,), seed=0)
+    for _ in range(3):
+        x = rng.normal(size=(4, 3)).astype(np.float32)
+        np.testing.assert_array_equal(last.infer(x), np.rint(2 * x))
+        assert last.infer(x).dtype == last.forward(x).dtype == np.int64
+        np.testing.assert_array_equal(inner.infer(x), inner.forward(x))
+
+
+def test_inferences_of_many_sizes_do_not_keep_the_memory_of_each() -> None:
+    net, sizes = Network([Dense(2000), ReLU()], input_shape=(1,), seed=0), 200
+    tracemalloc.start()
+    try:
+        for size in range(1, sizes):
+            net.infer(np.ones((size, 1)))
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 16 * 2 * 3 * (
+        sizes * 2000 * 4
+    )  # 16 sizes, 2 layers, at most 3 arrays each; all: 4 times as much
 
 
 def test_other_vectors_are_recorded_anew(rng: np.random.Generator) -> None:

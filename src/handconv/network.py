@@ -183,6 +183,7 @@ class Network:
                 yield self._inference.memory
             finally:
                 self.fresh_memory()
+                self._inference.forget_if_many()
 
     def named_parameters(self) -> dict[str, FloatArray]:
         """The parameters by name, as views."""

@@ -2,8 +2,8 @@
 
 Where memory is reused, a pass over the same arrays is the same list of calls (``kernels.recording``). The first pass of
 each kind (direction, size of the batch, training or not) notes them, those that follow play them. A pass that comes
-with another array is recorded anew. Layers know nothing of it. A user's own, whose Python code may do anything, are
-called each time, and what they return is copied to where the next step looks for it.
+with another array is recorded anew. Layers of a user's own, whose Python code may do anything, are called each time,
+and what they return is copied to where the next step looks for it.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -21,6 +21,7 @@ from handconv.plan import ConvolutionBlock, Step, layers_of
 
 _OWN = frozenset([ConvolutionBlock, *(getattr(layers, name) for name in layers.__all__)])
 _GIVEN = {"generator", "workspace", "gradients", "_values"}  # to a layer from outside, beside its arguments
+_MANY = 16  # kinds of passes: inferences of so many sizes of batch are kept, and their arrays with them
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,13 @@ class Passes:
     def __reduce__(self) -> tuple[type["Passes"], tuple[tuple[()], FreshMemory]]:
         """A copy of a network has made no passes: they belong to the memory of the original."""
         return Passes, ((), FRESH)
+
+    def forget_if_many(self) -> None:
+        """Begin anew if there are many kinds of passes, as each keeps its arrays."""
+        if len(self._made) >= _MANY:
+            self._made.clear()
+            for memory in (self.memory, *(section for _, section in self._sections)):
+                memory.forget()
 
     def give_memory(self) -> None:
         """Let the layers work in this memory."""
@@ -135,13 +143,13 @@ def _run(step: Step, method: str, x: NDArray[Any], *arguments: bool, **options: 
         return compute(x, *arguments, **options)
     plain = np.asarray(x)
     if type(step) in _OWN:
-        if laid_out(plain) is not plain:
+        if laid_out(plain) is not plain or plain.dtype != layer.dtype:
             x = kept(memory, f"inputs of {method}", plain.shape, layer.dtype)
             x[...] = plain
         return compute(x, *arguments, **options)
     with memory.tape.paused():
         result = np.asarray(compute(plain, *arguments, **options))
-        copy = kept(memory, f"results of {method}", result.shape, layer.dtype)
+        copy = kept(memory, f"results of {method}", result.shape, result.dtype)
         copy[...] = result
     memory.tape.note(lambda: copy.__setitem__(..., compute(plain, *arguments, **options)))
     return copy

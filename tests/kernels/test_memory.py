@@ -113,3 +113,10 @@ def test_what_fits_takes_the_memory_that_is_there() -> None:
     for shape in ((6, 4), (24,), (3, 2)):
         assert np.shares_memory(workspace.keep("some", shape, np.float32), first)
     assert not np.shares_memory(workspace.keep("some", (25,), np.float32), first)
+
+
+@pytest.mark.parametrize("memory", [FreshMemory(), ReusedMemory().section()])
+def test_what_was_forgotten_is_prepared_anew(memory: FreshMemory | ReusedMemory) -> None:
+    first = memory.prepared("key", object)
+    memory.forget()
+    assert memory.prepared("key", object) is not first

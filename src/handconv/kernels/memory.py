@@ -79,7 +79,9 @@ class Workspace(Protocol):
 
 def kept(workspace: Workspace, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> FloatArray:
     """A kept array of public ``shape``, the very same object each time where memory is reused."""
-    return workspace.prepared((name, shape), lambda: public_view(workspace.keep(name, memory_shape(shape), dtype)))
+    return workspace.prepared(
+        (name, shape, np.dtype(dtype)), lambda: public_view(workspace.keep(name, memory_shape(shape), dtype))
+    )
 
 
 class FreshMemory:
@@ -106,6 +108,9 @@ class FreshMemory:
     def call(self, function: Callable[[], object]) -> None:
         """Call the function."""
         function()
+
+    def forget(self) -> None:
+        """There is nothing to let go of."""
 
     def section(self) -> "FreshMemory":
         """The same one."""
@@ -151,6 +156,10 @@ class ReusedMemory:
         if found is None:
             found = self._prepared[key] = make()
         return found
+
+    def forget(self) -> None:
+        """Let go of what was prepared; its arrays are freed once nobody else has them."""
+        self._prepared.clear()
 
     def section(self) -> "ReusedMemory":
         """A workspace with kept arrays of its own, the same scratch arrays and the same tape."""
