@@ -39,13 +39,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Command:
-    """A contestant that is a command: ``arguments`` of the repetition's number; a ``rehearsal`` does not count."""
+    """A contestant that is a command: ``arguments`` of the repetition's number."""
 
     library: str
     arguments: Callable[[int], list[str]]
     mode: str = ""
     measure: Literal["seconds", "memory"] = "seconds"
-    rehearsal: bool = False
 
 
 @dataclass
@@ -129,12 +128,12 @@ class Racer:
 
 
 class Runner:
-    """A command, run anew each time."""
+    """A command, run anew each time; a rehearsal, after which files and bytecode are cached, does not count."""
 
     def __init__(self, command: Command) -> None:
         self.command = command
         self.result = Result(command.library, command.mode, 1)
-        if command.rehearsal:
+        with contextlib.suppress(OSError):  # ``run`` tells of it
             subprocess.run(command.arguments(0), cwd=ROOT, env=environment(), capture_output=True, check=False)
 
     def run(self, repetition: int) -> None:
@@ -219,8 +218,12 @@ def _proportional(process: int) -> int:
 
 
 def environment() -> dict[str, str]:
-    """The environment of all contestants: the sources on the path, no choice of threads taken from outside."""
+    """The environment of all contestants: the sources on the path, no choice of threads taken from outside.
+
+    Bytecode is cached, as it is on anybody's machine: else every start would compile all that is imported.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "MPLBACKEND": "Agg"}
 
 

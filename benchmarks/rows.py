@@ -172,8 +172,8 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             "import handconv",
             "ms",
             (
-                Command(OURS, _python("import handconv"), rehearsal=True),
-                Command("NumPy", _python("import numpy"), rehearsal=True),
+                Command(OURS, _python("import handconv")),
+                Command("NumPy", _python("import numpy")),
             ),
             (Bar("longer", 1.3, "NumPy"),),
             scale=1e3,
