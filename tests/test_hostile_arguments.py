@@ -26,9 +26,9 @@ DOCUMENTED = (ValueError, TypeError, RuntimeError, hc.HandconvError)
 DOCUMENTED += (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 #: What the package alone calls, with what it has checked; and what would ask the network for data.
 INTERNAL = {"bind", "add_penalty_gradients", "on_train_begin", "on_batch_end", "on_pause", "on_epoch_end"}
-INTERNAL |= {"on_train_end", "check_targets", "load_mnist", "load_fashion_mnist"}
+INTERNAL |= {"on_train_end", "check_targets", "measure", "load_mnist", "load_fashion_mnist"}
 INTERNAL |= {"declare", "run", "gradient_views", "input_gradient", "parameter_gradients"}
-INTERNAL_ARGUMENTS = {"checked", "generator", "fan_in", "fan_out", "values", "gradients", "part", "allocate"}
+INTERNAL_ARGUMENTS = {"generator", "fan_in", "fan_out", "values", "gradients", "part", "allocate"}
 
 
 def hostile() -> list[Any]:

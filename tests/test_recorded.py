@@ -1,4 +1,4 @@
-"""A pass that is repeated gives the same bits as one that is computed, whatever has changed but the arrays' places."""
+"""What is repeated gives the same bits as what is computed, whatever has changed but the arrays' places."""
 
 import copy
 import pickle
@@ -89,6 +89,28 @@ def network(make: Callable[[], Sequence[Layer]], *, fuse: bool = True, **options
     return made
 
 
+class Steps:
+    """Steps of training by ``repeat``: those of a network that keeps its memory are recorded."""
+
+    def __init__(self, net: Network, *, training: bool = True) -> None:
+        self.net, self.training = net, training
+        self._arrays: dict[Any, tuple[Array, Array]] = {}
+
+    def __call__(self, x: Array, dy: Array, *, skip: bool = False) -> tuple[Array, Array]:
+        """The outputs, and the gradient by the inputs."""
+        kind = x.shape, self.training, skip
+        dvalues, _ = self._arrays.setdefault(kind, (np.empty_like(dy), dy))
+        dvalues[...] = dy
+
+        def compute() -> Array:
+            y = self.net.forward(x, self.training)
+            self._arrays[kind] = dvalues, self.net.backward(dvalues, skip_dinputs=skip)
+            return y
+
+        y = self.net.passes.repeat(kind, x, compute)
+        return y, self._arrays[kind][1]
+
+
 @contextmanager
 def counted() -> Iterator[list[str]]:
     """The hooks of layers that Python runs meanwhile."""
@@ -119,27 +141,25 @@ def test_every_layer_is_in_these_networks() -> None:
 
 @pytest.mark.parametrize("fuse", [True, False])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_training_passes_are_repeated_bit_for_bit(name: str, fuse: bool, rng: np.random.Generator) -> None:
-    computing, repeating = network(NETWORKS[name], fuse=fuse), network(NETWORKS[name], fuse=fuse)
-    repeating.reuse_memory()
+def test_steps_of_training_are_repeated_bit_for_bit(name: str, fuse: bool, rng: np.random.Generator) -> None:
+    computing, repeating = (Steps(network(NETWORKS[name], fuse=fuse)) for _ in range(2))
+    repeating.net.reuse_memory()
     inputs = ReusedMemory()
-    for step, count in enumerate([3, 3, 5, 2, 3, 5, 3]):  # each size is recorded once, then comes again
-        for vector in (computing.parameters, repeating.parameters):
+    for step, count in enumerate([3, 3, 5, 2, 3, 5, 3]):  # each kind is recorded once, then comes again
+        for vector in (computing.net.parameters, repeating.net.parameters):
             vector += 0.01 * np.random.default_rng(step).normal(size=vector.size)
         x = kept(inputs, f"x{count}", (count, *IMAGE), np.float64)
         x[...] = rng.normal(size=x.shape)
-        training, skip = step != 4, step % 2 == 1
+        computing.training = repeating.training = step != 4
+        dy, skip = rng.normal(size=(count, *computing.net.output_shape)), step in {1, 6}
         with counted() as called:
-            y = repeating.forward(x, training)
-        np.testing.assert_array_equal(y, computing.forward(x.copy(), training))
-        dy = rng.normal(size=y.shape)
-        with counted() as called_back:
-            dx = repeating.backward(dy, skip_dinputs=skip)
-        np.testing.assert_array_equal(dx, computing.backward(dy, skip_dinputs=skip))
-        np.testing.assert_array_equal(repeating.gradients, computing.gradients)
-        assert (called == []) == (step in {1, 5, 6})
-        assert (called_back == []) == (step == 6)
-        for mine, other in zip(repeating.layers, computing.layers, strict=True):
+            y, dx = repeating(x, dy, skip=skip)
+        expected_y, expected_dx = computing(x, dy, skip=skip)
+        np.testing.assert_array_equal(y, expected_y)
+        np.testing.assert_array_equal(dx, expected_dx)
+        np.testing.assert_array_equal(repeating.net.gradients, computing.net.gradients)
+        assert (called == []) == (step in {5, 6})
+        for mine, other in zip(repeating.net.layers, computing.net.layers, strict=True):
             if mine.output is not None and other.output is not None:
                 np.testing.assert_array_equal(mine.output, other.output)
 
@@ -157,16 +177,13 @@ def test_inferences_are_repeated_bit_for_bit(name: str, rng: np.random.Generator
         assert (called == []) == (step > 1)
 
 
-def test_a_pass_over_another_array_is_computed(rng: np.random.Generator) -> None:
-    net = network(NETWORKS["padding and strides"])
-    net.reuse_memory()
+def test_a_step_over_another_array_is_computed(rng: np.random.Generator) -> None:
+    repeating, fresh = (Steps(network(NETWORKS["padding and strides"])) for _ in range(2))
+    repeating.net.reuse_memory()
     for _ in range(3):
-        x = rng.normal(size=(2, *IMAGE))
-        np.testing.assert_array_equal(net.forward(x), network(NETWORKS["padding and strides"]).forward(x))
-        dy = rng.normal(size=(2, 3))
-        fresh = network(NETWORKS["padding and strides"])
-        fresh.forward(x)
-        np.testing.assert_array_equal(net.backward(dy), fresh.backward(dy))
+        x, dy = rng.normal(size=(2, *IMAGE)), rng.normal(size=(2, 3))
+        for received, expected in zip(repeating(x, dy), fresh(x, dy), strict=True):
+            np.testing.assert_array_equal(received, expected)
 
 
 def test_an_inference_that_was_made_before_hands_no_memory_to_the_layers(rng: np.random.Generator) -> None:
@@ -180,28 +197,29 @@ def test_an_inference_that_was_made_before_hands_no_memory_to_the_layers(rng: np
 
 
 def test_a_generator_that_is_given_between_passes_is_the_one_that_is_used(rng: np.random.Generator) -> None:
-    net, fresh = network(NETWORKS["the reference network"]), network(NETWORKS["the reference network"])
-    net.reuse_memory()
+    repeating, fresh = (Steps(network(NETWORKS["the reference network"])) for _ in range(2))
+    repeating.net.reuse_memory()
     inputs = [public_view(rng.normal(size=(12, 2, 13, count))) for count in (3, 5)]
     for seed in range(3):
-        for each in (net, fresh):
-            each.set_generator(np.random.default_rng(seed))
-        for x in inputs:  # the other size comes between, so the layers are brought back to where a pass left them
-            np.testing.assert_array_equal(net.forward(x, training=True), fresh.forward(x, training=True))
+        for each in (repeating, fresh):
+            each.net.set_generator(np.random.default_rng(seed))
+        for x in inputs:  # the other size comes between, so the layers are brought back to where a step left them
+            dy = rng.normal(size=(len(x), 4))
+            np.testing.assert_array_equal(repeating(x, dy)[0], fresh(x, dy)[0])
 
 
 @pytest.mark.parametrize("setting", ["alpha", "rate"])
 def test_settings_may_change_between_passes(setting: str, rng: np.random.Generator) -> None:
-    make = NETWORKS["the reference network"]
-    net, fresh = network(make), network(make)
-    net.reuse_memory()
-    x = public_view(rng.normal(size=(12, 2, 13, 3)))
+    repeating, fresh = (Steps(network(NETWORKS["the reference network"])) for _ in range(2))
+    repeating.net.reuse_memory()
+    x, dy = public_view(rng.normal(size=(12, 2, 13, 3))), rng.normal(size=(3, 4))
     for value in (0.3, 0.6, 0.3):
-        for layer in (*net.layers, *fresh.layers):
+        for layer in (*repeating.net.layers, *fresh.net.layers):
             if setting in layer.settings:
                 setattr(layer, setting, value)
-        np.testing.assert_array_equal(net.forward(x, training=True), fresh.forward(x, training=True))
-        np.testing.assert_array_equal(net.infer(x), fresh.infer(x))
+        np.testing.assert_array_equal(repeating(x, dy)[0], fresh(x, dy)[0])
+        np.testing.assert_array_equal(repeating.net.gradients, fresh.net.gradients)
+        np.testing.assert_array_equal(repeating.net.infer(x), fresh.net.infer(x))
 
 
 class Own(Layer):
@@ -233,13 +251,13 @@ class OwnDense(Dense):
 def test_layers_of_a_users_own_are_called_each_time(make: Callable[[], list[Layer]], rng: np.random.Generator) -> None:
     net, fresh = (Network(make(), input_shape=IMAGE, seed=1) for _ in range(2))
     net.reuse_memory()
+    repeating, computing = Steps(net), Steps(fresh)
     x = public_view(np.empty((12, 2, 13, 3), np.float32))
     for _ in range(4):
         x[...] = rng.normal(scale=0.3, size=x.shape)
-        y = net.forward(x)
-        np.testing.assert_array_equal(y, fresh.forward(x))
-        dy = rng.normal(size=y.shape)
-        np.testing.assert_array_equal(net.backward(dy), fresh.backward(dy))
+        dy = rng.normal(size=(3, *fresh.output_shape)).astype(np.float32)
+        for received, expected in zip(repeating(x, dy), computing(x, dy), strict=True):
+            np.testing.assert_array_equal(received, expected)
         np.testing.assert_array_equal(net.gradients, fresh.gradients)
         np.testing.assert_array_equal(net.infer(x), fresh.infer(x))
     for mine, other in zip(net.layers, fresh.layers, strict=True):
@@ -281,14 +299,13 @@ def test_inferences_of_many_sizes_do_not_keep_the_memory_of_each() -> None:
 def test_other_vectors_are_recorded_anew(rng: np.random.Generator) -> None:
     net, fresh = network(NETWORKS["the reference network"]), network(NETWORKS["the reference network"])
     net.reuse_memory()
+    repeating, computing = Steps(net, training=False), Steps(fresh, training=False)
     x, dy = public_view(rng.normal(size=(12, 2, 13, 3))), rng.normal(size=(3, 4))
     for vector in (net.gradients, np.zeros_like(net.gradients)):
         net.write_gradients(vector)
         for _ in range(2):
-            net.forward(x)
-            net.backward(dy)
-        fresh.forward(x)
-        fresh.backward(dy)
+            repeating(x, dy)
+        computing(x, dy)
         np.testing.assert_array_equal(vector, fresh.gradients)
     net.bind(2 * net.parameters, vector)
     np.testing.assert_array_equal(net.infer(x), network_with(2 * fresh.parameters).infer(x))
@@ -306,9 +323,9 @@ def test_a_copy_makes_passes_of_its_own(copied: Callable[[Network], Network], rn
     x, dy = rng.normal(size=(3, *IMAGE)), rng.normal(size=(3, 4))
     net.infer(x)
     net.reuse_memory()
+    steps = Steps(net)
     for _ in range(2):
-        net.forward(x)
-        net.backward(dy)
+        steps(x, dy)
     twin = copied(net)
     twin.parameters *= 2
     expected = network_with(twin.parameters)

@@ -20,7 +20,7 @@ from handconv.layers import Layer, Softmax, Weighted
 from handconv.layers._arguments import sample_shape
 from handconv.layers._names import checked_names
 from handconv.layers.base import ParameterView, Shape
-from handconv.recorded import Passes
+from handconv.recorded import Passes, back, onward
 from handconv.streams import Purpose, Streams
 from handconv.turns import Turns
 
@@ -61,7 +61,7 @@ class Network:
         self.gradients: FloatArray = np.empty(0, self.dtype)
         self.views: tuple[ParameterView, ...] = ()
         self.plan: list[plan.Step] = []
-        self._passes = Passes(self.layers, FRESH)
+        self.passes = Passes(self.layers, FRESH)  # what is computed over and over in the layers' memory
         self._output_shape: Shape | None = None
         self._turns = Turns()
         self._inference = Passes(self.layers, ReusedMemory())
@@ -165,7 +165,7 @@ class Network:
         self._use(Passes(self.layers, FRESH))
 
     def _use(self, passes: Passes) -> None:
-        self._passes = passes
+        self.passes, self._output_shape = passes, None
         passes.give_memory()
 
     @contextlib.contextmanager
@@ -210,7 +210,7 @@ class Network:
             ValueError: if the shape of a sample is not the network's.
         """
         x = self._received(x)
-        outputs = self._passes.onward(self.steps(logits=logits), "forward", x, training)
+        outputs = onward(self.steps(logits=logits), "forward", x, training)
         self._output_shape = outputs.shape
         return outputs
 
@@ -222,14 +222,15 @@ class Network:
         with self._turns:
             x, self._output_shape = self._received(x), None
             steps, passes = self.steps(logits=logits), self._inference
+            kind = "inference", x.shape, len(steps)
             if self.layers[0].workspace is not FRESH:
-                return self._passes.onward(steps, "infer", x)
+                return self.passes.repeat(kind, x, lambda: onward(steps, "infer", x))
             inputs = kept(passes.memory, "inputs", x.shape, self.dtype)  # passes are recorded with arrays of our own
             inputs[...] = x
-            outputs = passes.once_more(steps, "infer", inputs)
+            outputs = passes.once_more(kind, inputs)
             if outputs is None:
                 with self.inference_memory():
-                    outputs = passes.onward(steps, "infer", inputs)
+                    outputs = passes.repeat(kind, inputs, lambda: onward(steps, "infer", inputs))
             return outputs.copy(order="K")
 
     def backward(self, dvalues: NDArray[Any], *, logits: bool = False, skip_dinputs: bool = False) -> FloatArray:
@@ -254,7 +255,7 @@ class Network:
         first = self._first_weighted if skip_dinputs else 0
         gradient = kept(self.layers[-1].workspace, "gradient by the outputs", dvalues.shape, self.dtype)
         gradient[...] = dvalues
-        return self._passes.back(self.steps(logits=logits)[first:], gradient, skip_dinputs=skip_dinputs)
+        return back(self.steps(logits=logits)[first:], gradient, skip_dinputs=skip_dinputs)
 
     def penalty(self) -> float:
         """The sum of the L1 and L2 penalties of all parameters."""

@@ -1,11 +1,13 @@
 """What was noted does again what the code did; what notes can't tell is refused."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import pytest
 
+from handconv.kernels.memory import FRESH, ReusedMemory
 from handconv.kernels.recording import NotingArray, Tape, play
 
 Array = np.ndarray[Any, Any]
@@ -113,6 +115,33 @@ def test_a_function_that_is_called_is_called_again() -> None:
         tape.call(lambda: called.append(len(called)))
     play(calls)
     assert called == [0, 1]
+
+
+def sum_of_chosen(x: Array, out: Array) -> None:
+    out[0] = np.add.reduce(x, axis=0, where=x > x[:, :1])
+
+
+def test_where_a_reduction_looks_is_noted_too(rng: np.random.Generator) -> None:
+    first, second = rng.normal(size=(2, 4, 3))
+    expected = np.full((4, 3), np.nan)
+    sum_of_chosen(second, expected)
+    np.testing.assert_array_equal(repeated(sum_of_chosen, first, second), expected)
+
+
+@pytest.mark.parametrize("memory", [ReusedMemory(), FRESH])
+def test_what_is_computed_each_time_may_be_anything(memory: Any) -> None:
+    x = np.array([3.0, 1.0, 2.0])
+
+    def compute() -> Array:
+        return np.array(sorted(x))[: 2 if x[0] > 0 else 1].repeat(2)[:2]
+
+    with ExitStack() as stack:
+        calls = stack.enter_context(memory.tape.recording()) if memory is not FRESH else []
+        y = 10 * memory.each_time("sorted", compute)
+    assert y.tolist() == [10, 10]
+    x[...] = 4, 7, 6
+    play(calls)
+    assert y.tolist() == ([10, 10] if memory is FRESH else [40, 40])
 
 
 def test_out_of_a_recording_nothing_is_noted() -> None:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -10,8 +11,15 @@ import pytest
 import handconv as hc
 from handconv.kernels.memory import FloatArray
 from handconv.layers import Layer
-from handconv.losses import MeanSquaredError, SoftmaxCategoricalCrossentropy
+from handconv.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Loss,
+    MeanSquaredError,
+    SoftmaxCategoricalCrossentropy,
+)
 from handconv.network import Network
+from handconv.recorded import Passes
 from handconv.training.engine import LANES, Alone, Board, Engine, Task, shard_size
 from handconv.training.samples import Samples
 
@@ -160,9 +168,9 @@ class TestBatches:
         watched = Inputs()
 
         class Spy(MeanSquaredError):
-            def forward(self, predictions: Any, targets: Any, sample_weights: Any = None, **options: Any) -> float:
+            def measure(self, predictions: Any, targets: Any, sample_weights: Any, batch_size: int) -> Any:
                 seen.append((watched.seen, targets[:, 0].copy(), sample_weights.copy()))
-                return super().forward(predictions, targets, sample_weights, **options)
+                return super().measure(predictions, targets, sample_weights, batch_size)
 
         ids = np.arange(1.0, 31.0)
         network = hc.Sequential([watched, hc.Dense(1)], input_shape=(1,), seed=0, dtype="float64")
@@ -264,3 +272,91 @@ class TestEngine:
         network.fit(x, data(64)[1], epochs=2, batch_size=32)
         assert len(masks) == 2 * 2 * 2
         assert len(set(masks)) == len(masks)
+
+
+class Own(Loss):
+    """What a user may write: Python in between, and another answer each time."""
+
+    calls = 0
+
+    def check_targets(self, targets: Any, shape: tuple[int, ...]) -> Any:
+        return np.asarray(targets)
+
+    def _evaluate(self, predictions: Any, targets: Any) -> tuple[Any, Any]:
+        Own.calls += 1
+        factor = 2.0 if predictions.max() > 0.1 else 3.0
+        return factor * predictions[np.arange(len(targets)), targets], lambda: factor * np.ones_like(predictions)
+
+
+class TestRepetition:
+    """Shards of a size that came before are repeated without Python: the bits are those of computing them."""
+
+    LOSSES: ClassVar = [
+        (SoftmaxCategoricalCrossentropy, True, "classes"), (SoftmaxCategoricalCrossentropy, True, "shares"),
+        (lambda: SoftmaxCategoricalCrossentropy(0.2), True, "classes"),
+        (lambda: SoftmaxCategoricalCrossentropy(0.2), True, "shares"),
+        (CategoricalCrossentropy, False, "classes"), (CategoricalCrossentropy, False, "shares"),
+        (lambda: CategoricalCrossentropy(0.2), False, "classes"),
+        (BinaryCrossentropy, False, "shares"), (MeanSquaredError, False, "shares"), (Own, False, "classes"),
+    ]  # fmt: skip
+
+    @staticmethod
+    def both(train: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+        repeated = train()
+        monkeypatch.setattr(Passes, "repeat", lambda *arguments: arguments[-1]())
+        for received, expected in zip(repeated, train(), strict=True):
+            np.testing.assert_array_equal(received, expected)
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    @pytest.mark.parametrize(("loss", "logits", "targets"), LOSSES)
+    def test_every_loss(
+        self, loss: Any, logits: bool, targets: str, weighted: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        judge, (x, y) = loss(), data(50)
+        weights = np.random.default_rng(1).random(50) if weighted else None
+        shares = np.eye(CLASSES)[y] * 0.8 + 0.2 / CLASSES
+        truth = judge.check_targets(y if targets == "classes" else shares, (50, CLASSES))
+
+        def train() -> list[Any]:
+            Own.calls = 0
+            network = model(dtype="float32")
+            samples = Samples(x.astype(np.float32), truth, weights)
+            options = {"network": network, "loss": loss(), "samples": samples, "batch_size": 20, "shuffle": True}
+            one = task(50, **options, logits=logits, optimizer=hc.Adam(0.01))
+            board = Board.allocate(network, np.zeros)
+            engine = Engine(one, board, Alone())
+            for epoch in range(3):
+                list(engine.epoch(epoch))
+            assert Own.calls == (3 * 5 if isinstance(judge, Own) else 0)
+            return [network.parameters, board.sums]
+
+        self.both(train, monkeypatch)
+
+    def test_python_runs_for_the_first_shard_of_a_size_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        sizes: list[int] = []
+        forward = Network.forward
+
+        def watched(network: Network, x: Any, *arguments: Any, **options: Any) -> Any:
+            sizes.append(len(x))
+            return forward(network, x, *arguments, **options)
+
+        monkeypatch.setattr(Network, "forward", watched)
+        model().fit(*data(47), epochs=3, batch_size=20)
+        assert sizes == [10, 7]
+
+    @pytest.mark.parametrize("name", ["label_smoothing", "alpha"])
+    def test_a_setting_may_change_while_training_goes_on(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        def train() -> list[Any]:
+            loss, network = SoftmaxCategoricalCrossentropy(), model()
+
+            class Change(hc.Callback):
+                def on_epoch_end(self, run: Any, figures: Any) -> None:
+                    setattr(loss if name == "label_smoothing" else network.layers[1], name, 0.3)
+
+            network.fit(*data(40), epochs=3, batch_size=20, loss=loss, callbacks=[Change()])
+            return [network.parameters]
+
+        unchanged = model()
+        unchanged.fit(*data(40), epochs=3, batch_size=20)
+        assert not np.array_equal(train()[0], unchanged.parameters)
+        self.both(train, monkeypatch)

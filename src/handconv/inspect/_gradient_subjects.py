@@ -137,7 +137,7 @@ class LossSubject:
 
     def values(self, what: str) -> Array:
         """The loss."""
-        return np.array([self._loss.forward(self.arrays["inputs"], self._targets, checked=True)])
+        return self._loss.measure(self.arrays["inputs"], self._targets, None, len(self._targets))
 
     def gradients(self, projection: Array) -> dict[str, Array]:
         """The gradient by the predictions."""
@@ -182,7 +182,7 @@ class NetworkSubject:
         if self._judged is None:
             return outputs
         loss, targets = self._judged
-        return np.array([loss.forward(outputs, targets, checked=True), self._network.penalty()])
+        return np.append(loss.measure(outputs, targets, None, len(targets)), self._network.penalty())
 
     def gradients(self, projection: Array) -> dict[str, Array]:
         """Run forward and backward as in training."""
@@ -194,7 +194,7 @@ class NetworkSubject:
         dvalues = projection
         if self._judged is not None:
             loss, targets = self._judged
-            loss.forward(outputs, targets, checked=True)
+            loss.measure(outputs, targets, None, len(targets))
             dvalues = loss.backward()
         dinputs = network.backward(dvalues.copy(order="K"), logits=self._logits)
         if self._judged is not None:

@@ -169,16 +169,18 @@ class _Stopwatch(Callback):
         self._at_work, self._since = _REST, 0.0
         self._recorded: list[Product] = []
 
-    def timed(self, label: Label, layer: Layer | None, *, ends_step: bool = False) -> Wrapper:
-        """Wrap a function so that its time is booked under a label, also where a recording of a layer repeats it."""
+    def timed(self, label: Label, layer: Layer, *, ends_step: bool = False) -> Wrapper:
+        """Wrap a function so that its time is booked under a label, also where a recording repeats it.
+
+        Any layer of the network tells what memory it works in, and so whether that is being recorded.
+        """
         start, stop = partial(self._start, label), partial(self._stop, label, ends_step=ends_step)
 
         def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             def measured(*args: Any, **kwargs: Any) -> Any:
-                workspace = layer.workspace if layer else FRESH
-                workspace.call(start)
+                layer.workspace.call(start)
                 result = function(*args, **kwargs)
-                workspace.call(stop)
+                layer.workspace.call(stop)
                 return result
 
             return measured
@@ -233,8 +235,8 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
     before, stopwatch = model.parameters.copy(), _Stopwatch(steps)
     loss, optimizer = model.default_loss(), Adam()
     with contextlib.ExitStack() as wrapped, stopwatch.recording as recording:
-        for owner, name, label, layer in _places(model, loss, optimizer):
-            timed = stopwatch.timed(label, layer, ends_step=owner is optimizer)
+        for owner, name, label in _places(model, loss, optimizer):
+            timed = stopwatch.timed(label, model.layers[0], ends_step=owner is optimizer)
             wrapped.enter_context(_replaced(owner, name, timed))
         recording.enter_context(_replaced(np, "matmul", stopwatch.recorded))
         model.fit(
@@ -250,17 +252,17 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
     return stopwatch
 
 
-def _places(model: Sequential, loss: Loss, optimizer: Optimizer) -> Iterator[tuple[Any, str, Label, Layer | None]]:
-    """Name what a step of training calls: (owner, method, label, the first layer that is at work)."""
-    yield Samples, "take", ("gather", ""), None
+def _places(model: Sequential, loss: Loss, optimizer: Optimizer) -> Iterator[tuple[Any, str, Label]]:
+    """Name what a step of training calls: (owner, method, label)."""
+    yield Samples, "take", ("gather", "")
     for step in model.plan:
         for direction in ("forward", "backward"):
-            yield step, direction, (_title(model, step), direction), layers_of(step)[0]
-    yield loss, "forward", ("loss", "forward"), None
-    yield loss, "backward", ("loss", "backward"), None
-    yield model, "penalty", ("penalty", "forward"), None
-    yield model, "add_penalty_gradients", ("penalty", "backward"), None
-    yield optimizer, "step", ("optimizer", ""), None
+            yield step, direction, (_title(model, step), direction)
+    yield loss, "measure", ("loss", "forward")
+    yield loss, "backward", ("loss", "backward")
+    yield model, "penalty", ("penalty", "forward")
+    yield model, "add_penalty_gradients", ("penalty", "backward")
+    yield optimizer, "step", ("optimizer", "")
 
 
 def _title(model: Sequential, step: Step) -> str:

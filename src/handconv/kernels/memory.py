@@ -76,6 +76,9 @@ class Workspace(Protocol):
     def call(self, function: Callable[[], object]) -> None:
         """Call a function, such that a recording repeats it: for what is no call of NumPy's."""
 
+    def each_time(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """What a function returns, kept under ``name``, such that a recording repeats the call, whatever it does."""
+
 
 def kept(workspace: Workspace, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> FloatArray:
     """A kept array of public ``shape``, the very same object each time where memory is reused."""
@@ -108,6 +111,10 @@ class FreshMemory:
     def call(self, function: Callable[[], object]) -> None:
         """Call the function."""
         function()
+
+    def each_time(self, _name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """What the function returns."""
+        return compute()
 
     def forget(self) -> None:
         """There is nothing to let go of."""
@@ -156,6 +163,15 @@ class ReusedMemory:
         if found is None:
             found = self._prepared[key] = make()
         return found
+
+    def each_time(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """What the function returned this time, copied to a kept array."""
+        with self.tape.paused():
+            result = np.asarray(compute())
+            copy = kept(self, name, result.shape, result.dtype)
+            copy[...] = result
+        self.tape.note(lambda: copy.__setitem__(..., compute()))
+        return self.noted(copy)
 
     def forget(self) -> None:
         """Let go of what was prepared; its arrays are freed once nobody else has them."""

@@ -102,6 +102,7 @@ class NotingArray(np.ndarray[Any, np.dtype[Any]]):
     ) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         operands = [_plain(operand) for operand in inputs]
+        options = {name: _plain(value) for name, value in options.items()}
         targets = {"out": tuple(map(_plain, out))} if out else {}
         result = function(*operands, **targets, **options)
         tape = self.tape

@@ -4,7 +4,7 @@ import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,9 @@ class Loss(ABC):
         dinputs[n] = w[n] / B · (gradient of loss[n] by predictions[n])
     """
 
+    #: The arguments that ``measure`` looks at each time, so that they may be changed in between.
+    settings: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self) -> None:
         self.dinputs: FloatArray | None = None
         self._gradient: Gradient | None = None
@@ -39,7 +42,6 @@ class Loss(ABC):
         sample_weights: ArrayLike | None = None,
         *,
         batch_size: int | None = None,
-        checked: bool = False,
     ) -> float:
         """Return the loss of a batch, or the share of it that belongs to these samples.
 
@@ -48,28 +50,36 @@ class Loss(ABC):
             targets: the truth.
             sample_weights: (N,), how much each sample counts; the loss is divided by B all the same.
             batch_size: B, the size of the whole batch where these samples are a part of it; N unless given.
-            checked: whether ``targets`` and ``sample_weights`` are (slices of) what ``check_targets`` and
-                ``check_sample_weights`` returned and ``predictions`` come from a network, so that a training loop
-                need not check them again at every step.
 
         Raises:
             ValueError, TypeError: if the arrays do not fit; see ``check_targets``.
         """
-        values, truth, weights = np.asarray(predictions), np.asarray(targets), sample_weights
-        if not checked:
-            values = self._check_predictions(values)
-            truth = self.check_targets(truth, values.shape)
-            weights = None if weights is None else self.check_sample_weights(weights, len(values))
-            if batch_size is not None and batch_size < len(values):
-                raise ValueError(f"batch_size must be at least the number of samples, {len(values)}, got {batch_size}.")
-        losses, self._gradient = self._evaluate(values, truth)
-        share = 1.0 / (batch_size or len(values))
-        if weights is None:
-            self._scale = share
-            return float(np.add.reduce(losses, dtype=np.float64)) * share
-        scale = np.multiply(weights, share, dtype=values.dtype)
-        self._scale = scale.reshape(len(values), *(1,) * (values.ndim - 1))
-        return float(np.dot(losses.astype(np.float64), weights)) * share
+        values = self._check_predictions(np.asarray(predictions))
+        truth = self.check_targets(targets, values.shape)
+        weights = None if sample_weights is None else self.check_sample_weights(sample_weights, len(values))
+        if batch_size is not None and batch_size < len(values):
+            raise ValueError(f"batch_size must be at least the number of samples, {len(values)}, got {batch_size}.")
+        return float(self.measure(values, truth, weights, batch_size or len(values))[0])
+
+    def measure(
+        self, predictions: FloatArray, targets: Targets, sample_weights: NDArray[np.float64] | None, batch_size: int
+    ) -> NDArray[np.float64]:
+        """Return what ``forward`` does as an array (1,), without checks: for loops that have made them.
+
+        Args:
+            predictions: a network's outputs (N, …), of its dtype.
+            targets: (a slice of) what ``check_targets`` returned.
+            sample_weights: (a slice of) what ``check_sample_weights`` returned, if there are any.
+            batch_size: B.
+        """
+        losses, self._gradient = self._evaluate(predictions, targets)
+        self._scale = 1.0 / batch_size
+        if sample_weights is not None:
+            scale = np.multiply(sample_weights, self._scale, dtype=predictions.dtype)
+            losses, self._scale = losses * sample_weights, scale.reshape(len(scale), *(1,) * (predictions.ndim - 1))
+        total: NDArray[np.float64] = np.add.reduce(losses, dtype=np.float64, keepdims=True)
+        total *= 1.0 / batch_size
+        return total
 
     def backward(self) -> FloatArray:
         """Return the gradient of the last ``forward`` by its predictions: their shape, dtype and memory order.

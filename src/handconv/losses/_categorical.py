@@ -7,11 +7,13 @@ With q the truth (1 for the true class y, 0 elsewhere), smoothed by s:  q = (1 -
     of probabilities p:   loss[n] = -sum over k of q[n, k] · log p[n, k]
                           dp = -q / p
 
-Without smoothing only the true class counts: its place is read and written, no one-hot array is made.
+Without smoothing only the true class counts.
 """
 
+from typing import Any, ClassVar
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from handconv.kernels.memory import FloatArray
 from handconv.kernels.softmax import softmax_parts
@@ -22,6 +24,8 @@ from handconv.losses._checks import Shape, Targets
 
 class _Categorical(Loss):
     """What both forms share: the targets and their smoothing."""
+
+    settings: ClassVar[tuple[str, ...]] = ("label_smoothing",)
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
@@ -50,15 +54,15 @@ class _Categorical(Loss):
         """Whether each sample has one class and nothing is smoothed."""
         return targets.ndim == 1 and not self.label_smoothing
 
-    def _shares(self, targets: Targets, predictions: FloatArray) -> FloatArray:
+    @staticmethod
+    def _truth(targets: Targets, classes: int) -> NDArray[Any]:
+        """Return the truth (N, K), of class numbers with the samples innermost in memory."""
+        return targets if targets.ndim == 2 else np.equal(np.arange(classes)[:, None], targets).T
+
+    def _smoothed(self, truth: NDArray[Any], dtype: DTypeLike) -> FloatArray:
         """Return q (N, K)."""
-        shares = np.zeros_like(predictions)
-        if targets.ndim == 1:
-            shares[np.arange(len(targets)), targets] = 1
-        else:
-            shares[...] = targets
-        shares *= 1 - self.label_smoothing
-        shares += self.label_smoothing / predictions.shape[1]
+        shares: FloatArray = np.multiply(truth, 1 - self.label_smoothing, dtype=dtype)
+        shares += self.label_smoothing / truth.shape[1]
         return shares
 
 
@@ -98,19 +102,19 @@ class SoftmaxCategoricalCrossentropy(_Categorical):
     def _evaluate(self, logits: FloatArray, targets: Targets) -> tuple[FloatArray, Gradient]:
         probabilities, largest, total = softmax_parts(logits)  # (N, K), (N, 1), (N, 1)
         self.output = probabilities
+        shifted, truth = logits - largest, self._truth(targets, logits.shape[1])
         if self._is_plain(targets):
-            truth = np.arange(len(logits)), targets
-            losses = np.log(total[:, 0]) - (logits[truth] - largest[:, 0])
+            of_truth = np.add.reduce(shifted, axis=1, where=truth)  # the others may be -inf
+        else:
+            truth = self._smoothed(truth, logits.dtype)
+            of_truth = np.add.reduce(shifted * truth, axis=1)
 
-            def gradient() -> FloatArray:
-                dlogits = probabilities.copy(order="K")
-                dlogits[truth] -= 1
-                return dlogits
+        def gradient() -> FloatArray:
+            dlogits = +probabilities  # a copy that keeps the memory order
+            dlogits -= truth
+            return dlogits
 
-            return losses, gradient
-        shares = self._shares(targets, logits)
-        losses = np.log(total[:, 0]) - np.sum(shares * (logits - largest), axis=1)
-        return losses, lambda: probabilities - shares
+        return np.log(total[:, 0]) - of_truth, gradient
 
 
 class CategoricalCrossentropy(_Categorical):
@@ -148,8 +152,10 @@ class CategoricalCrossentropy(_Categorical):
                 return dprobabilities
 
             return -np.log(of_truth), gradient
-        shares, clipped = self._shares(targets, probabilities), np.clip(probabilities, EPSILON, 1)
-        return -np.sum(shares * np.log(clipped), axis=1), lambda: -shares / clipped
+        shares = self._smoothed(self._truth(targets, probabilities.shape[1]), probabilities.dtype)
+        clipped = np.clip(probabilities, EPSILON, 1)
+        losses = -np.sum(shares * np.log(clipped), axis=1)
+        return losses, lambda: np.divide(-shares, clipped, out=np.empty_like(clipped))
 
     def _check_predictions(self, predictions: NDArray[np.generic]) -> FloatArray:
         remedy = "Logits? Use SoftmaxCategoricalCrossentropy."

@@ -13,17 +13,19 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.errors import DivergenceError
-from handconv.kernels.memory import FloatArray, ReusedMemory
+from handconv.kernels.memory import FRESH, FloatArray
 from handconv.losses import Loss
 from handconv.metrics import correct
 from handconv.network import Network
 from handconv.optimizers import Optimizer
+from handconv.recorded import measured
 from handconv.streams import Purpose
 from handconv.training import blas
 from handconv.training.samples import Samples
@@ -149,8 +151,9 @@ class Engine:
         network.reuse_memory()
         self.shard = shard_size(network, task.batch_size)
         self._part = part_of(network.parameters.size, crew)
-        self._workspace = ReusedMemory()
-        self._gradients = np.empty_like(network.gradients)  # of a shard
+        # Of a shard: the indices of its samples, its gradient, its loss and its right answers.
+        self._indices, self._figures = np.empty(self.shard, np.intp), np.zeros(2)
+        self._gradients = np.empty_like(network.gradients)
         network.write_gradients(self._gradients)
         self._random = network.streams.generator(Purpose.DROPOUT)
         network.set_generator(self._random)
@@ -210,15 +213,29 @@ class Engine:
             self.board.totals[lane] = totals
         return lanes
 
-    def _run_shard(self, indices: NDArray[np.intp], batch_size: int, place: tuple[int, int, int]) -> tuple[float, int]:
+    def _run_shard(
+        self, indices: NDArray[np.intp], batch_size: int, place: tuple[int, int, int]
+    ) -> NDArray[np.float64]:
         """Compute the gradient of one shard's share of the mean loss; its loss, and how many answers were right."""
-        network, loss, logits = self.task.network, self.task.loss, self.task.logits
+        network, chosen = self.task.network, self._indices[: len(indices)]
         network.streams.enter(self._random, Purpose.DROPOUT, *place)
-        x, y, weights = self.task.samples.take(indices, network.dtype, self._workspace)
-        outputs = network.forward(x, True, logits=logits)
-        value = loss.forward(outputs, y, weights, batch_size=batch_size, checked=True)
-        network.backward(loss.backward(), logits=logits, skip_dinputs=True)
-        return value, correct(outputs, y)
+        chosen[...] = indices
+        settings = [getattr(self.task.loss, name) for name in self.task.loss.settings]
+        kind = "shard", len(indices), batch_size, *settings
+        network.passes.repeat(kind, self._indices, partial(self._compute, chosen, batch_size))
+        return self._figures
+
+    def _compute(self, chosen: NDArray[np.intp], batch_size: int) -> FloatArray:
+        """Do as ``_run_shard`` says, for the samples of these indices, and return their outputs."""
+        task, network, workspace = self.task, self.task.network, self.task.network.passes.memory
+        x, y, weights = task.samples.take(chosen, network.dtype, workspace)
+        outputs = network.forward(x, True, logits=task.logits)
+        loss, gradient = measured(task.loss, outputs, y, weights, batch_size, workspace)
+        network.backward(gradient, logits=task.logits, skip_dinputs=True)
+        workspace.noted(self._figures)[:1] = loss
+        answers, truth = np.asarray(outputs), np.asarray(y)
+        workspace.call(lambda: self._figures.__setitem__(1, correct(answers, truth)))
+        return outputs
 
     def _update(self, lanes: int) -> None:
         """Move this member's part of the parameters."""
@@ -234,7 +251,7 @@ class Engine:
     def _diagnosis(self, batch: NDArray[np.intp], epoch: int, step: int, *, finite_loss: bool) -> str:
         """Say where training left the finite numbers, and what to do."""
         network, board = self.task.network, self.board
-        x, _, _ = self.task.samples.take(batch, network.dtype, self._workspace)
+        x, _, _ = self.task.samples.take(batch, network.dtype, FRESH)
         where = "the loss itself"
         if finite_loss:
             lengths = {view.name: np.square(board.lanes[:, view.place]).sum() for view in network.views}

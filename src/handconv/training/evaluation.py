@@ -46,6 +46,6 @@ def evaluate(
             part = chosen[start : start + batch_size]
             answers = network.infer(as_floats(samples.x[part], network.dtype, workspace), logits=logits)
             weights = None if samples.weights is None else samples.weights[part]
-            total += loss.forward(answers, samples.y[part], weights, batch_size=count, checked=True)
+            total += float(loss.measure(answers, samples.y[part], weights, count)[0])
             hits += correct(answers, samples.y[part]) if told_apart else 0
     return {"loss": total} | ({"accuracy": hits / count} if told_apart else {})

@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,16 @@ class Samples:
         self, indices: NDArray[np.intp], dtype: DTypeLike, workspace: Workspace
     ) -> tuple[FloatArray, NDArray[Any], NDArray[np.float64] | None]:
         """Gather some samples as (x, y, weights), ready for a network."""
+
+        def taken(name: str, values: NDArray[Any], places: NDArray[np.intp]) -> NDArray[Any]:
+            out = workspace.keep(name, (len(places), *values.shape[1:]), values.dtype)
+            workspace.call(partial(values.take, places, 0, np.asarray(out), "clip"))  # others go through a buffer
+            return out
+
         if self.chosen is not None:
-            indices = self.chosen[indices]
-        rows = workspace.scratch("rows", (len(indices), *self.x.shape[1:]), self.x.dtype)
-        np.take(self.x, indices, axis=0, out=rows, mode="clip")  # other modes go through a buffer
-        weights = None if self.weights is None else self.weights[indices]
-        return as_floats(rows, dtype, workspace), self.y[indices], weights
+            indices = taken("indices", self.chosen, indices)
+        weights = None if self.weights is None else taken("weights", self.weights, indices)
+        return as_floats(taken("rows", self.x, indices), dtype, workspace), taken("targets", self.y, indices), weights
 
 
 def checked_inputs(x: object, input_shape: tuple[int, ...] | None = None, *, name: str = "x") -> NDArray[Any]:
