@@ -63,10 +63,10 @@ def shown(*rivals: str) -> tuple[Bar, ...]:
     return tuple(Bar("faster", 0.0, rival) for rival in rivals)
 
 
-def inference(*modes: str) -> tuple[Entry, ...]:
+def inference(*modes: str, ours: tuple[str, ...] = ("predict", "infer")) -> tuple[Entry, ...]:
     """Everybody's ways to answer."""
     return (
-        *(Entry(OURS, "handconv_own", mode) for mode in ("predict", "infer")),
+        *(Entry(OURS, "handconv_own", mode) for mode in ours),
         *(Entry("PyTorch", "torch_inference", mode) for mode in modes),
         *(Entry("ONNX Runtime", "onnx_rival", mode) for mode in ("", "one thread")),
     )
@@ -131,7 +131,10 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             "infer-256",
             "inference, batch 256",
             "microseconds/image",
-            inference("eager", "channels_last", "frozen", "compile"),
+            inference(
+                *("eager", "channels_last", "channels_last, shared out", "frozen", "frozen, shared out", "compile"),
+                ours=("predict", "infer", "predict, shared out"),
+            ),
             (Bar("faster", 1.5, "PyTorch"), *shown("ONNX Runtime")),
             Job(kind="throughput", cores=cores, batch_size=256, samples=256 * 40),
             1e6,

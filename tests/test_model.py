@@ -226,6 +226,19 @@ class TestEvaluateAndPredict:
             with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
                 call()
 
+    @pytest.mark.parametrize("workers", [0, 1.5, "many"])
+    def test_a_bad_number_of_workers_is_an_error(self, workers: Any, x: Any, y: Any) -> None:
+        for call in (lambda: model().predict(x, workers=workers), lambda: model().evaluate(x, y, workers=workers)):
+            with pytest.raises(ValueError, match="workers must be a whole number of at least 1"):
+                call()
+
+    @pytest.mark.parametrize("workers", [2, "auto"])
+    def test_workers_give_the_same_bits(self, workers: Any, x: Any, y: Any) -> None:
+        network = model()
+        shared = network.predict(x, batch_size=4, workers=workers)
+        np.testing.assert_array_equal(shared, network.predict(x, batch_size=4))
+        assert network.evaluate(x, y, workers=workers) == network.evaluate(x, y)
+
     def test_pixels_are_divided_by_255(self, y: Any, rng: np.random.Generator) -> None:
         pixels = rng.integers(0, 256, (30, *SHAPE)).astype(np.uint8)
         floats = pixels.astype(np.float32) / 255

@@ -1,4 +1,4 @@
-"""handconv: ``fit`` with a worker on each core; for inference its two ways, the modes "predict" and "infer"."""
+"""handconv: ``fit`` with a worker on each core; for inference the modes "predict", "infer", "predict, shared out"."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -55,6 +55,9 @@ def main(job: Job, turns: Turns) -> None:
         model.infer(part) if job.mode == "infer" else model.predict(part)
 
     def everything() -> None:
+        if job.mode == "predict, shared out":
+            model.predict(images, batch_size=size, workers=job.cores)
+            return
         for start in range(0, job.samples, size):
             answer(start)
 

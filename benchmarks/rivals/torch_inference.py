@@ -1,5 +1,9 @@
-"""PyTorch, inference. Modes: "eager", "channels_last", "frozen", "compile", also "…, one thread"."""
+"""PyTorch, inference. Modes: "eager", "channels_last", "frozen", "compile", also "…, one thread" or "…, shared out".
 
+Shared out are the batches, among Python threads that compute with one thread each.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.rivals.protocol import Job, Turns, compete
@@ -11,27 +15,32 @@ def main(job: Job, turns: Turns) -> None:
     import torch
     from torch import nn
 
-    torch.set_num_threads(1 if job.mode.endswith("one thread") else job.cores)
+    mode, _, threads = job.mode.partition(", ")
+    torch.set_num_threads(1 if threads else job.cores)
     torch.manual_seed(0)
     images, _ = job.images()
     x = torch.from_numpy(images)
     model = nn.Sequential(*network(job.net), nn.Softmax(dim=1)).eval()
     count = sum(parameter.numel() for parameter in model.parameters())
-    if job.mode == "channels_last":
+    if mode == "channels_last":
         model = model.to(memory_format=torch.channels_last)
         x = x.contiguous(memory_format=torch.channels_last)
     size = 1 if job.kind == "latency" else job.batch_size
 
-    with torch.inference_mode():
+    with torch.inference_mode(), ThreadPoolExecutor(job.cores) as pool:
         answer: Any = model
-        if job.mode.startswith("frozen"):
+        if mode == "frozen":
             answer = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x[:size])))
-        elif job.mode.startswith("compile"):
+        elif mode == "compile":
             answer = torch.compile(model, dynamic=False)
 
-        def everything() -> None:
+        @torch.inference_mode()
+        def answer_all(x: Any) -> None:
             for part in x.split(size):
                 answer(part)
+
+        def everything() -> None:
+            list(pool.map(answer_all, x.chunk(job.cores if threads == "shared out" else 1)))
 
         everything()
         facts = {"version": torch.__version__, "parameters": count}

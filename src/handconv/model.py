@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from handconv.training.history import History
     from handconv.training.samples import Samples
 
+Crew = int | Literal["auto"]  # how many processes share the work
+
 # What trains, and what reads and writes files, is imported by the verb that needs it: whoever imports handconv waits
 # little longer than for NumPy.
 
@@ -69,7 +71,7 @@ class Sequential(Network):
         sample_weights: ArrayLike | None = None,
         class_weights: Mapping[int, float] | None = None,
         shuffle: bool = True,
-        workers: int | Literal["auto"] = 1,
+        workers: Crew = 1,
         callbacks: "Sequence[Callback]" = (),
         resume: str | os.PathLike[str] | None = None,
     ) -> "History":
@@ -141,29 +143,37 @@ class Sequential(Network):
         return train(run, resume)
 
     def evaluate(
-        self, x: ArrayLike, y: ArrayLike, *, loss: Loss | None = None, batch_size: int | None = None
+        self, x: ArrayLike, y: ArrayLike, *, loss: Loss | None = None, batch_size: int | None = None, workers: Crew = 1
     ) -> dict[str, float]:
-        """Measure the mean data loss (without penalties) and the accuracy.
+        """Measure the mean data loss (without penalties) and the accuracy; ``workers`` as in ``predict``.
 
         Returns:
             {"loss": …, "accuracy": …}; no accuracy where the targets name no classes
         """
+        from handconv.training.cores import worker_count
         from handconv.training.evaluation import evaluate
 
         loss = self._loss(loss)
         samples = self._samples(x, y, loss)
         _check_counts(batch_size=batch_size)
-        return evaluate(self, self._combined(loss), samples, batch_size, logits=self._skips_softmax(loss))
+        combined, logits = self._combined(loss), self._skips_softmax(loss)
+        return evaluate(self, combined, samples, batch_size, worker_count(workers), logits=logits)
 
-    def predict(self, x: ArrayLike, *, batch_size: int | None = None) -> FloatArray:
-        """Compute the outputs, batch by batch: for a classifier that ends in Softmax, probabilities (N, K)."""
+    def predict(self, x: ArrayLike, *, batch_size: int | None = None, workers: Crew = 1) -> FloatArray:
+        """Compute the outputs, batch by batch: for a classifier that ends in Softmax, probabilities (N, K).
+
+        ``workers`` processes ("auto": one on each usable core) share the batches; any number gives the same bits. They
+        are forked for this call alone, which thousands of images repay. Where that is not safe (not on Linux, beside
+        other threads, without threadpoolctl), this process does everything.
+        """
+        from handconv.training.cores import worker_count
         from handconv.training.evaluation import predict
         from handconv.training.samples import checked_inputs
 
         inputs = checked_inputs(x, self.input_shape)
         _check_counts(batch_size=batch_size)
         self.ensure_built(inputs.shape[1:])
-        return predict(self, inputs, batch_size)
+        return predict(self, inputs, batch_size, worker_count(workers))
 
     def default_loss(self) -> Loss:
         """Binary cross-entropy after a final Sigmoid, else softmax cross-entropy."""

@@ -1,5 +1,8 @@
 """Running a network over many samples: the same numbers whatever the batch."""
 
+import sys
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -87,3 +90,35 @@ def test_samples_are_not_changed(network: Network, samples: Samples) -> None:
     evaluate(network, SoftmaxCategoricalCrossentropy(), samples, logits=True)
     predict(network, samples.x)
     np.testing.assert_array_equal(samples.x, before)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 5, 23])
+@pytest.mark.parametrize("workers", [2, 3])
+def test_any_number_of_workers_gives_the_same_bits(
+    network: Network, samples: Samples, batch_size: Any, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "active_count", lambda: 1)  # those of the test runner keep quiet
+    weighted = Samples(samples.x, samples.y, np.linspace(0, 1, 23), chosen=np.arange(22, 0, -1))
+    loss = SoftmaxCategoricalCrossentropy()
+    alone = predict(network, samples.x, batch_size), evaluate(network, loss, weighted, batch_size, logits=True)
+    shared = predict(network, samples.x, batch_size, workers)
+    np.testing.assert_array_equal(shared, alone[0])
+    assert (shared.dtype, shared.flags.c_contiguous, shared.flags.writeable) == (np.float64, True, True)
+    assert evaluate(network, loss, weighted, batch_size, workers, logits=True) == alone[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+def test_batches_are_shared_out(network: Network, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    infer, here = Network.infer, []
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        here.append(1)
+        time.sleep(0.02)
+        return infer(*arguments, **options)
+
+    monkeypatch.setattr(Network, "infer", counting)
+    predict(network, samples.x, 1, workers=2)
+    assert 2 <= len(here) < 20
+    evaluate(network, SoftmaxCategoricalCrossentropy(), samples, 1, 2, logits=True)
+    assert len(here) < 40

@@ -344,7 +344,7 @@ class TestStartMethod:
         monkeypatch.setattr("sys.platform", platform)
         monkeypatch.setattr(threading, "active_count", lambda: threads)
         monkeypatch.setattr(blas, "is_limited", lambda: limited)
-        assert workers.start_method() == method
+        assert crew.start_method() == method
 
 
 def test_more_workers_than_a_batch_has_shards_are_not_started(monkeypatch: pytest.MonkeyPatch) -> None:

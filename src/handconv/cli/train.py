@@ -197,7 +197,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
             resume=resume,
         )
     seconds = time.perf_counter() - start
-    scores = model.evaluate(dataset.x_test, dataset.y_test)
+    scores = model.evaluate(dataset.x_test, dataset.y_test, workers=worker_count(settings.workers))
     model.info["test_accuracy"] = scores["accuracy"]
     output.show(
         f"test loss {scores['loss']:.4f}  test accuracy {100 * scores['accuracy']:.2f} %  "

@@ -1,8 +1,13 @@
-"""What worker processes share: memory that all of them see, and a place to meet."""
+"""What worker processes share: a way to be started, memory that all of them see, and a place to meet."""
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Semaphore
 from typing import Any, Self
@@ -10,9 +15,25 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handconv.training import blas
+
 _LINE = 64  # bytes of a cache line
 _SPINS = 3000  # tries at a meeting before a member goes to sleep, about half a millisecond
 PARENT_EVERY = 0.5  # seconds between two looks whether the parent is still there
+
+
+def start_method() -> str:
+    """How to start processes here: fork where it is safe (Linux, one thread, BLAS can be limited), else spawn."""
+    safe = sys.platform == "linux" and threading.active_count() == 1 and blas.is_limited()
+    return "fork" if safe else "spawn"
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Let processes be started meanwhile: with one BLAS thread, and without a word about threads."""
+    with blas.one_thread_in_children(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # about threads at a fork; BLAS stops its own before
+        yield
 
 
 def orphaned() -> bool:

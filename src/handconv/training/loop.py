@@ -138,7 +138,7 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
         while run.epoch < run.epochs and not enough:
             figures = _train_epoch(run, team)
             if run.validation is not None:
-                scores = evaluate(run.network, run.loss, run.validation, logits=run.logits)
+                scores = evaluate(run.network, run.loss, run.validation, workers=run.workers, logits=run.logits)
                 figures |= {f"val_{name}": value for name, value in scores.items()}
             run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
             run.sums[...] = 0

@@ -21,10 +21,7 @@ import dataclasses
 import multiprocessing
 import multiprocessing.connection
 import signal
-import sys
-import threading
 import traceback
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -37,8 +34,7 @@ from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError, WorkerError
 from handconv.network import Network
-from handconv.training import blas
-from handconv.training.crew import PARENT_EVERY, Meeting, Member, SharedArray, orphaned
+from handconv.training.crew import PARENT_EVERY, Meeting, Member, SharedArray, orphaned, start_method, starting
 from handconv.training.engine import Board, Engine, Task, arithmetic
 
 _WATCH_EVERY = 0.05  # seconds between two looks at the board
@@ -147,8 +143,7 @@ class Workers:
             self._state,
             Meeting(self._context, self._count),
         )
-        with blas.one_thread_in_children(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # about threads at a fork; BLAS stops its own before
+        with starting():
             for rank in range(self._count):
                 ours, theirs = self._context.Pipe()
                 process = self._context.Process(  # type: ignore[attr-defined]
@@ -194,12 +189,6 @@ class Workers:
                         else 'A script must start its work under: if __name__ == "__main__":'
                     )
                 )
-
-
-def start_method() -> str:
-    """How to start workers here: fork where it is safe (Linux, one thread, BLAS can be limited), else spawn."""
-    safe = sys.platform == "linux" and threading.active_count() == 1 and blas.is_limited()
-    return "fork" if safe else "spawn"
 
 
 def _portable(task: Task, *, keep_samples: bool) -> Task:
