@@ -34,10 +34,10 @@ def main(job: Job, turns: Turns) -> None:
         elif mode == "compile":
             answer = torch.compile(model, dynamic=False)
 
-        @torch.inference_mode()
         def answer_all(x: Any) -> None:
-            for part in x.split(size):
-                answer(part)
+            with torch.inference_mode():  # which holds for one thread
+                for part in x.split(size):
+                    answer(part)
 
         def everything() -> None:
             list(pool.map(answer_all, x.chunk(job.cores if threads == "shared out" else 1)))

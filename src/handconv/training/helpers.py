@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -41,7 +42,7 @@ def share_out(work: Callable[[int], object], items: Sequence[int], workers: int)
     done[:] = False
     if workers > 1:
         _together(work, items, done, workers)
-    for place in np.flatnonzero(~done):
+    for place in np.flatnonzero(~done).tolist():
         work(items[place])
 
 
@@ -55,14 +56,16 @@ def _together(work: Callable[[int], object], items: Sequence[int], done: NDArray
             work(items[place])
             done[place] = True
 
-    context = multiprocessing.get_context("fork")
+    context: BaseContext = multiprocessing.get_context("fork")
     helpers: list[BaseProcess] = []
     try:
         os.write(queue, np.arange(len(items), dtype=np.int64).tobytes())
         os.lseek(queue, 0, os.SEEK_SET)
         with starting(), contextlib.suppress(OSError):  # no memory, or too many processes
             for _ in range(workers - 1):
-                helper = context.Process(target=_help, args=(take_part,), daemon=True)
+                helper = context.Process(  # type: ignore[attr-defined]
+                    target=_help, args=(take_part,), daemon=True
+                )
                 helper.start()
                 helpers.append(helper)
         take_part()
