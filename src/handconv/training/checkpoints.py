@@ -29,7 +29,7 @@ from handconv.training.samples import Samples
 if TYPE_CHECKING:
     from handconv.training.loop import Run
 
-_VERSION = 1
+_VERSION = 2
 
 
 class Checkpoint(Callback):
@@ -242,7 +242,7 @@ def _state(run: "Run") -> dict[str, Any]:
 
 def fingerprint(samples: Samples) -> str:
     """A short text that tells one set of samples from another: by shapes, types, contents, choice and weights."""
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.sha256()  # where the processor has it, twice as quick as any other
     for array in (samples.x, samples.y, samples.chosen, samples.weights):
         if array is None:
             digest.update(b"none")
