@@ -151,10 +151,9 @@ class Engine:
         network.reuse_memory()
         self.shard = shard_size(network, task.batch_size)
         self._part = part_of(network.parameters.size, crew)
-        # Of a shard: the indices of its samples, its gradient, its loss and its right answers.
-        self._indices, self._figures = np.empty(self.shard, np.intp), np.zeros(2)
-        self._gradients = np.empty_like(network.gradients)
-        network.write_gradients(self._gradients)
+        self._indices, self._figures = np.empty(self.shard, np.intp), np.zeros(2)  # a shard's samples, loss and hits
+        self._spare = np.empty_like(network.gradients)
+        network.write_gradients(board.lanes[crew.rank])
         self._random = network.streams.generator(Purpose.DROPOUT)
         network.set_generator(self._random)
 
@@ -200,17 +199,22 @@ class Engine:
         """Compute this member's shards of a batch; returns how many lanes the batch has."""
         shards = -(-len(batch) // self.shard)
         lanes = min(shards, LANES)
-        for lane in range(self.crew.rank, lanes, self.crew.size):
-            totals, gradients = np.zeros(3), self.board.lanes[lane]
-            for shard in range(lane, shards, LANES):
+        written = self.board.lanes[self.crew.rank]  # by every shard, so that this member's first lane comes last
+        for lane in reversed(range(self.crew.rank, lanes, self.crew.size)):
+            places, totals, total = range(lane, shards, LANES), self.board.totals[lane], self.board.lanes[lane]
+            if lane == self.crew.rank:
+                total = written if len(places) == 1 else self._spare
+            totals[:] = 0
+            for shard in places:
                 indices = batch[shard * self.shard : (shard + 1) * self.shard]
                 totals[:2] += self._run_shard(indices, len(batch), (self.task.first_epoch + epoch, step, shard))
-                if shard == lane:
-                    gradients[...] = self._gradients
-                else:
-                    gradients += self._gradients
-            totals[2] = np.dot(gradients, gradients)
-            self.board.totals[lane] = totals
+                if shard != lane:
+                    total += written
+                elif total is not written:
+                    total[...] = written
+            totals[2] = np.dot(total, total)
+            if total is self._spare:
+                written[...] = total
         return lanes
 
     def _run_shard(
