@@ -7,8 +7,7 @@ anything, are called each time, and what they return is copied to where the next
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +26,7 @@ _GIVEN = {"generator", "workspace", "gradients", "_values"}  # to a layer from o
 _MANY = 16  # kinds of passes: inferences of so many sizes of batch are kept, and their arrays with them
 
 
-@dataclass(frozen=True, eq=False)
-class Pass:
+class Pass(NamedTuple):
     """A recorded computation: what it reads, calls and returns, and what it leaves in the layers."""
 
     inputs: NDArray[Any]

@@ -1,6 +1,5 @@
 """Where windows slide: sizes and paddings."""
 
-import dataclasses
 
 import pytest
 from hypothesis import given
@@ -35,9 +34,9 @@ def test_padded_is_the_size_with_both_paddings() -> None:
 
 
 def test_both_stay_as_they_are() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         Axis(5, 3).size = 6  # type: ignore[misc]
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         geometry(5, 5, (3, 3), (1, 1), "same").rows = Axis(6, 3)  # type: ignore[misc]
 
 

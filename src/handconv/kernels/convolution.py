@@ -25,8 +25,6 @@ that the pooling drops are never computed. Without pooling there is one phase.
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,8 +45,7 @@ def tiles(rows: int, bytes_a_row: int) -> Iterator[slice]:
         yield slice(rows * tile // count, rows * (tile + 1) // count)
 
 
-@dataclass(frozen=True)
-class RowForm:
+class RowForm(NamedTuple):
     """The sizes of a convolution in row form.
 
     ``phases`` = (ph, pw) is the window of the pooling that follows; ``wanted`` are the rows and columns of what that
@@ -59,23 +56,23 @@ class RowForm:
     phases: Pair = (1, 1)
     wanted: Pair | None = None
 
-    @cached_property
+    @property
     def pooled(self) -> Pair:
         """Rows and columns that are left: (OH // ph, OW // pw), or what is wanted of them."""
         (height, width), (ph, pw) = self.geometry.outputs, self.phases
         return self.wanted or (height // ph, width // pw)
 
-    @cached_property
+    @property
     def rows(self) -> int:
         """The output rows OH that pooling looks at."""
         return self.pooled[0] * self.phases[0]
 
-    @cached_property
+    @property
     def input_rows(self) -> int:
         """The padded input rows that these outputs look at."""
         return self.geometry.rows.reach(self.rows)
 
-    @cached_property
+    @property
     def looked_at(self) -> Pair:
         """The input rows and columns that these outputs look at, all before them included; at least one of each."""
         rows, columns = self.geometry.rows, self.geometry.columns

@@ -1,21 +1,20 @@
 """Where a window slides: sizes, strides and padding.
 
-An ``Axis`` describes one direction of a convolution or a pooling; a ``Geometry`` two of them. Both are frozen and
-hashable; all arithmetic on indices lives here.
+An ``Axis`` describes one direction of a convolution or a pooling; a ``Geometry`` two of them. Both are immutable
+and hashable; all arithmetic on indices lives here.
 
     outputs along an axis = (size + before + after - window) // stride + 1
     output o looks at the inputs o·stride + u - before, for u in 0 … window - 1
 """
 
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache
+from typing import NamedTuple
 
 Pair = tuple[int, int]
 Padding = int | Pair | str
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """One direction in which a window slides."""
 
     size: int
@@ -24,7 +23,7 @@ class Axis:
     before: int = 0
     after: int = 0
 
-    @cached_property
+    @property
     def outputs(self) -> int:
         """How many windows fit."""
         return (self.size + self.before + self.after - self.window) // self.stride + 1
@@ -38,32 +37,31 @@ class Axis:
         """Whether one input may belong to several windows."""
         return self.window > self.stride
 
-    @cached_property
+    @property
     def padded(self) -> int:
         """The size with its padding."""
         return self.size + self.before + self.after
 
 
-@dataclass(frozen=True)
-class Geometry:
+class Geometry(NamedTuple):
     """The two directions of a convolution or pooling."""
 
     rows: Axis
     columns: Axis
 
-    @cached_property
+    @property
     def outputs(self) -> Pair:
         """(OH, OW)."""
         return self.rows.outputs, self.columns.outputs
 
-    @cached_property
+    @property
     def has_padding(self) -> bool:
         """Whether any window reaches beyond the input."""
         return any((self.rows.before, self.rows.after, self.columns.before, self.columns.after))
 
     def cut(self, height: int, width: int) -> "Geometry":
         """The same windows over an input that lacks its last rows and columns."""
-        return Geometry(replace(self.rows, size=height), replace(self.columns, size=width))
+        return Geometry(self.rows._replace(size=height), self.columns._replace(size=width))
 
 
 @cache

@@ -11,9 +11,7 @@ of values and one of gradients, which belong to the model, or to the layer itsel
 import inspect
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -25,8 +23,7 @@ Shape = tuple[int, ...]
 Initializer = str | Callable[..., NDArray[Any]]
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """The declaration of one array of parameters: how it looks, starts and is penalised."""
 
     name: str
@@ -37,14 +34,13 @@ class Parameter:
     l1: float = 0.0
     l2: float = 0.0
 
-    @cached_property
+    @property
     def size(self) -> int:
         """How many numbers it has."""
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True)
-class ParameterView:
+class ParameterView(NamedTuple):
     """Where one named array of parameters lies in the vectors."""
 
     name: str
