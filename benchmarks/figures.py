@@ -127,7 +127,7 @@ IDEAS = {
     "im2col": "im2col, (N, C, H, W)",
     "rows": "row form, batch innermost",
     "fused": "+ pooling fused into convolution",
-    "shards": "+ shards that fit the cache, passes recorded",
+    "shards": "+ shards that fit the cache, recorded",
     "handconv": "+ two worker processes",
 }
 ARROWS = {"forward": "→", "backward": "←", "": ""}

@@ -181,7 +181,7 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             (Bar("longer", 1.3, "NumPy"),),
             scale=1e3,
             each="run",
-            repetitions=15,
+            repetitions=51,
         ),
         Row(
             "memory",
