@@ -1,6 +1,5 @@
 """Where windows slide: sizes and paddings."""
 
-
 import pytest
 from hypothesis import given
 
