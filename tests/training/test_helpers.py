@@ -58,6 +58,13 @@ def test_all_take_part(workers: int) -> None:
 
 
 @forks
+def test_each_of_many_items_is_done_once() -> None:
+    done = shared_array((5000,), np.int64, 2)
+    share_out(lambda item: done.__setitem__(item, done[item] + 1), range(5000), 4)
+    assert (done == 1).all()
+
+
+@forks
 def test_who_is_slow_does_less() -> None:
     here = os.getpid()
     processes = doers(2, lambda _: time.sleep(0.5 if os.getpid() == here else 0.01))

@@ -1,8 +1,8 @@
 """Work that is shared out for a moment, with helpers: processes that are forked for it and end with it.
 
 A forked process sees all that its parent has, without a copy, and answers through memory that both see. Starting it
-takes a few milliseconds, which a thousand images repay. Whoever is free takes the next item; which that is tells a file
-whose place of reading all share, so that nobody holds a lock that could die with it.
+takes a few milliseconds, which a thousand images repay. Whoever is free takes the next piece of work from a pipe, so that
+nobody holds a lock that could die with it.
 """
 
 import contextlib
@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.training.crew import orphaned, start_method, starting
+
+_PIECES = 512  # of the work: their numbers, of eight bytes each, fill the smallest pipe, a page
 
 
 def shared_array(shape: tuple[int, ...], dtype: DTypeLike, workers: int) -> NDArray[Any]:
@@ -48,19 +50,22 @@ def share_out(work: Callable[[int], object], items: Sequence[int], workers: int)
 
 def _together(work: Callable[[int], object], items: Sequence[int], done: NDArray[np.bool_], workers: int) -> None:
     """Do the work with helpers, and note what is done."""
-    queue = os.memfd_create("items")
+    pieces = min(len(items), _PIECES)
+    queue, entrance = os.pipe()
 
     def take_part() -> None:
-        while not orphaned() and (record := os.read(queue, 8)):
-            place = int.from_bytes(record, sys.byteorder)
-            work(items[place])
-            done[place] = True
+        while record := os.read(queue, 8):
+            for place in range(int.from_bytes(record, sys.byteorder), len(items), pieces):
+                if orphaned():
+                    return
+                work(items[place])
+                done[place] = True
 
     context: BaseContext = multiprocessing.get_context("fork")
     helpers: list[BaseProcess] = []
     try:
-        os.write(queue, np.arange(len(items), dtype=np.int64).tobytes())
-        os.lseek(queue, 0, os.SEEK_SET)
+        os.write(entrance, np.arange(pieces, dtype=np.int64).tobytes())
+        os.close(entrance)
         with starting(), contextlib.suppress(OSError):  # no memory, or too many processes
             for _ in range(workers - 1):
                 helper = context.Process(  # type: ignore[attr-defined]
