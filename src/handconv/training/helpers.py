@@ -1,8 +1,8 @@
 """Work that is shared out for a moment, with helpers: processes that are forked for it and end with it.
 
 A forked process sees all that its parent has, without a copy, and answers through memory that both see. Starting it
-takes a few milliseconds, which a thousand images repay. Whoever is free takes the next piece of work from a pipe, so that
-nobody holds a lock that could die with it.
+takes a few milliseconds, which a thousand images repay. Whoever is free takes the next piece of work from a pipe, so
+that nobody holds a lock that could die with it.
 """
 
 import contextlib
