@@ -67,16 +67,13 @@ class Passes:
         """Do what ``compute`` does; from the second time on, for the same kind and array, by the calls that it made."""
         if self._tape is None:
             return compute()
-        key = self._key(kind)
-        found = self._made.get(key)
-        if found is None or found.inputs is not inputs:
+        found = self._again(kind, inputs)
+        if found is None:
             with self._tape.recording() as calls:
                 outputs = np.asarray(compute())
             left = [(vars(layer), _left(layer)) for layer in self._layers]
-            self._present = self._made[key] = Pass(inputs, calls, outputs, left)
-            return outputs
-        play(found.calls)
-        if self._present is not found:
+            found = self._present = self._made[self._key(kind)] = Pass(inputs, calls, outputs, left)
+        elif found is not self._present:
             for attributes, values in found.left:
                 attributes.update(values)
             self._present = found
@@ -84,11 +81,16 @@ class Passes:
 
     def once_more(self, kind: Hashable, inputs: NDArray[Any]) -> FloatArray | None:
         """Do as ``repeat`` does if that was recorded, else do nothing; the layers are left as they are."""
+        found = self._again(kind, inputs)
+        return None if found is None else found.outputs
+
+    def _again(self, kind: Hashable, inputs: NDArray[Any]) -> Pass | None:
+        """Play what was recorded for this kind and array, if anything was."""
         found = self._made.get(self._key(kind))
         if found is None or found.inputs is not inputs:
             return None
         play(found.calls)
-        return found.outputs
+        return found
 
     def _key(self, kind: Hashable) -> Hashable:
         return kind, *[getattr(layer, name) for layer, name in self._settings]

@@ -132,12 +132,15 @@ def test_an_error_is_raised_here_and_no_helper_stays(item: int) -> None:
 
 @forks
 def test_ctrl_c_ends_the_helpers_at_once() -> None:
-    here, start = os.getpid(), time.perf_counter()
+    here, start, helping = os.getpid(), time.perf_counter(), shared_array((), np.bool_, 2)
 
     def spoil(_: int) -> None:
-        if os.getpid() == here:
-            raise KeyboardInterrupt
-        time.sleep(60)  # the helper, if it got an item at all
+        if os.getpid() != here:
+            helping[...] = True
+            time.sleep(60)
+        while not helping:
+            time.sleep(1e-3)
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         doers(2, spoil)

@@ -56,7 +56,7 @@ class Samples:
 
         def taken(name: str, values: NDArray[Any], places: NDArray[np.intp]) -> NDArray[Any]:
             out = workspace.keep(name, (len(places), *values.shape[1:]), values.dtype)
-            workspace.call(partial(values.take, places, 0, np.asarray(out), "clip"))  # others go through a buffer
+            workspace.call(partial(values.take, places, 0, np.asarray(out), "clip"))  # other modes: through a buffer
             return out
 
         if self.chosen is not None:
