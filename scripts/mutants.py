@@ -53,6 +53,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/test_plan.py",
             "tests/test_recorded.py",
             "tests/test_model.py",
+            "tests/training/test_engine.py",
         ),
     ),
     "model": (
