@@ -186,12 +186,17 @@ class TestShardSize:
     def test_a_shard_keeps_the_largest_output_in_the_cache(self) -> None:
         sizes = [shard_size(Network([hc.Dense(units)], input_shape=(2,)), 1000) for units in (10, 8_000, 16_000, 10**6)]
         assert sizes == sorted(sizes, reverse=True)
-        assert sizes[0] == 64
+        assert sizes[0] == 128
         assert sizes[-1] == 8
 
     def test_a_small_batch_has_two_shards(self) -> None:
         network = Network([hc.Dense(10)], input_shape=(2,))
-        assert [shard_size(network, count) for count in (1, 16, 32, 33, 128, 1000)] == [8, 8, 16, 17, 64, 64]
+        assert [shard_size(network, count) for count in (1, 16, 32, 33, 128, 511)] == [8, 8, 16, 17, 64, 64]
+
+
+    def test_shards_are_larger_where_four_of_them_make_a_batch(self) -> None:
+        network = Network([hc.Dense(10)], input_shape=(2,))
+        assert [shard_size(network, count) for count in (511, 512, 4096)] == [64, 128, 128]
 
 
 class TestEngine:
