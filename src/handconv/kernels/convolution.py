@@ -34,8 +34,8 @@ from handconv.kernels.memory import FloatArray, Workspace, strided
 from handconv.kernels.padding import padded
 from handconv.kernels.products import banded_matmul
 
-#: Bytes of intermediate results that are made, and used up, at a time. Smaller tiles stay nearer in the cache, larger ones
-#: ask for fewer calls: with half as much a step is 2 % slower, with twice as much as quick (Zen 3).
+#: Bytes of intermediate results that are made, and used up, at a time. Smaller tiles stay nearer in the cache, larger
+#: ones ask for fewer calls: with half as much a step is 2 % slower, with twice as much as quick (Zen 3).
 TILE = 1_400_000
 
 
