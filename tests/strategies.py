@@ -7,6 +7,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from handconv.kernels.convolution import TILE
+
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 PaddingArgument = int | Pair | str
@@ -41,7 +43,7 @@ def _lying_as(values: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
 memory_orders = st.sampled_from(MEMORY_ORDERS)
 seeds = st.integers(0, 2**16)
 #: Bytes of a tile: everything in one, or every row by itself.
-tiles = st.sampled_from([1_400_000, 1])
+tiles = st.sampled_from([TILE, 1])
 
 
 def normal(seed: int, *shape: int, dtype: Any = np.float64) -> NDArray[Any]:
