@@ -138,7 +138,7 @@ def test_the_page_tells_what_failed_and_what_is_missing() -> None:
     assert "not measured" in text
 
 
-def test_a_rival_that_is_not_installed_is_an_answer() -> None:
+def test_a_rival_that_cannot_start_is_an_answer() -> None:
     blocked = (("PYTHONPATH", str(REPOSITORY / "src")), ("PYTHONSAFEPATH", "1"))
     (found,) = referee.race((Entry("x", "no_such_rival", env=blocked),), Job(), 1, [0], lambda _: None)
     assert found.status.startswith("failed: ")
@@ -173,10 +173,11 @@ def test_a_command_whose_data_is_missing_says_so() -> None:
 
 
 def test_memory_is_that_of_a_process_and_its_children() -> None:
-    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = bytearray(80_000_000)'])"
+    child = "import time; x = b'1' * 80_000_000; time.sleep(0.3)"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     runner = referee.Runner(Command("x", lambda _: [sys.executable, "-c", program], measure="memory"))
     runner.run(0)
-    assert runner.result.repetitions[0] > 0
+    assert runner.result.repetitions[0] > 80_000_000
 
 
 def test_an_unknown_row_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

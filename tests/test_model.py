@@ -123,9 +123,11 @@ class TestFit:
         with pytest.raises(ValueError, match="validation_split or validation_data, not both"):
             model().fit(x, y, validation_split=0.1, validation_data=(x, y))
 
-    @pytest.mark.parametrize("share", [-0.5, 1.0, 2, float("nan")])
-    def test_the_share_for_validation_must_lie_between_0_and_1(self, share: float, x: Any, y: Any) -> None:
-        with pytest.raises(ValueError, match="validation_split is the share held back"):
+    @pytest.mark.parametrize("share", [-0.5, 1.0, 2, float("nan"), "a"])
+    def test_the_share_for_validation_must_lie_between_0_and_1(self, share: Any, x: Any, y: Any) -> None:
+        with pytest.raises(
+            ValueError, match="validation_split, the share held back, must be a number above 0 and below 1"
+        ):
             model().fit(x, y, validation_split=share)
 
     @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ class TestFit:
 
     def test_bad_sample_weights(self, x: Any, y: Any) -> None:
         with pytest.raises(
-            ValueError, match=r"sample_weights must be one number a sample, shape \(30,\), got shape \(29,\)"
+            ValueError, match=r"sample_weights must be one number for each of the 30 samples, got \(29,\)"
         ):
             model().fit(x, y, sample_weights=np.ones(29))
 

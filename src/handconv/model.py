@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from handconv.arguments import whole
 from handconv.kernels.memory import FloatArray
 from handconv.layers import Layer, Sigmoid
 from handconv.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
@@ -112,7 +113,7 @@ class Sequential(Network):
         from handconv.training.loop import Run, train
         from handconv.training.samples import split
 
-        _check_counts(epochs=epochs, batch_size=batch_size)
+        epochs, batch_size = whole("epochs", epochs), whole("batch_size", batch_size)
         if validation_split and validation_data is not None:
             raise ValueError("Give validation_split or validation_data, not both.")
         loss = self._loss(loss)
@@ -155,7 +156,7 @@ class Sequential(Network):
 
         loss = self._loss(loss)
         samples = self._samples(x, y, loss)
-        _check_counts(batch_size=batch_size)
+        batch_size = None if batch_size is None else whole("batch_size", batch_size)
         combined, logits = self._combined(loss), self._skips_softmax(loss)
         return evaluate(self, combined, samples, batch_size, worker_count(workers), logits=logits)
 
@@ -171,7 +172,7 @@ class Sequential(Network):
         from handconv.training.samples import checked_inputs
 
         inputs = checked_inputs(x, self.input_shape)
-        _check_counts(batch_size=batch_size)
+        batch_size = None if batch_size is None else whole("batch_size", batch_size)
         self.ensure_built(inputs.shape[1:])
         return predict(self, inputs, batch_size, worker_count(workers))
 
@@ -271,12 +272,6 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
     models.check_suffix(path)
     arrays, description = npz.load(path)
     return models.rebuild(Sequential, description, arrays, path, layers)
-
-
-def _check_counts(**counts: object) -> None:
-    for name, value in counts.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
 
 
 def _check_callbacks(callbacks: object) -> None:

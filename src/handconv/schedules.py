@@ -15,8 +15,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
+
+from handconv.arguments import number
 
 
 class Schedule(ABC):
@@ -38,7 +39,7 @@ class Schedule(ABC):
 
     def _check(self, name: str, fits: Callable[[float], bool], rule: str) -> None:
         """Check the argument of this name, and make it a plain float."""
-        object.__setattr__(self, name, number(self, name, getattr(self, name), fits, rule))
+        object.__setattr__(self, name, number(f"{type(self).__name__}: {name}", getattr(self, name), fits, rule))
 
     def _share(self, step: int, total_steps: int | None) -> float:
         """Return t, the share of the training that is done, 1 at most."""
@@ -108,7 +109,7 @@ class StepDecay(Schedule):
         self._check("initial", lambda value: value > 0, "above 0")
         self._check("factor", lambda value: 0 < value <= 1, "above 0 and at most 1")
         for milestone in self.milestones:
-            number(self, "milestones", milestone, lambda value: 0 <= value <= 1, "from 0 to 1 each")
+            number("StepDecay: milestones", milestone, lambda value: 0 <= value <= 1, "from 0 to 1 each")
 
     def __call__(self, step: int, total_steps: int | None) -> float:
         """Return the learning rate of the next step."""
@@ -206,14 +207,6 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     if name not in SCHEDULES:
         raise ValueError(f"A schedule must be one of {', '.join(SCHEDULES)}; got {name!r}.")
     return SCHEDULES[name](**{key: value for key, value in config.items() if key != "name"})
-
-
-def number(owner: object, name: str, value: object, fits: Callable[[float], bool], rule: str) -> float:
-    """Check an argument of a schedule or an optimizer, and return it as a plain float."""
-    plain = float(value) if isinstance(value, Real) else math.nan
-    if not math.isfinite(plain) or not fits(plain):
-        raise ValueError(f"{type(owner).__name__}: {name} must be a number {rule}, got {value!r}.")
-    return plain
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:

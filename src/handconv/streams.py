@@ -27,7 +27,6 @@ class Purpose(IntEnum):
     SHUFFLE = 1
     SPLIT = 2
     DROPOUT = 3
-    AUGMENT = 4
 
 
 class Streams:

@@ -89,9 +89,11 @@ def test_without_a_generator_it_draws_one_of_its_own() -> None:
     assert isinstance(layer.generator, np.random.Generator)
 
 
-@pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan"), float("inf"), "0.5"])
 def test_rate_must_be_at_least_zero_and_below_one(rate: Any) -> None:
-    with pytest.raises(ValueError, match="Dropout: rate is the share that is dropped, at least 0 and below 1; got"):
+    with pytest.raises(
+        ValueError, match="Dropout: rate, the share that is dropped, must be a number of at least 0 and below 1, got"
+    ):
         Dropout(rate)
 
 

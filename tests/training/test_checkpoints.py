@@ -281,9 +281,9 @@ class TestFiles:
         with pytest.raises(FileNotFoundError):
             fit(1, resume=path)
 
-    @pytest.mark.parametrize("every", [0, -1.0, float("nan")])
-    def test_every_must_be_above_0(self, every: float, path: Path) -> None:
-        with pytest.raises(ValueError, match="every is a number of seconds above 0, got"):
+    @pytest.mark.parametrize("every", [0, -1.0, float("nan"), "a"])
+    def test_every_must_be_above_0(self, every: Any, path: Path) -> None:
+        with pytest.raises(ValueError, match="Checkpoint: every, in seconds, must be a number above 0, got"):
             Checkpoint(path, every=every)
 
     def test_the_name_must_end_in_npz(self) -> None:

@@ -60,7 +60,7 @@ def by_hand(network: Network, x: Any, y: Any, weights: Any = None, size: int | N
 
 
 class TestOneStep:
-    @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16, 64, 100, 64 * LANES, 64 * LANES + 1, 1300])
+    @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16, 64, 100, 128 * LANES, 128 * LANES + 1, 2600])
     def test_shards_add_up_to_the_gradient_of_the_batch(self, count: int) -> None:
         x, y = data(count)
         trained, reference = model(), model()
@@ -228,10 +228,10 @@ class TestEngine:
         np.testing.assert_array_equal(first, kept)
 
     def test_the_members_of_a_crew_get_the_bits_of_one(self) -> None:
-        """Threads instead of processes, so that it can be seen from here."""
-        alone = task(300, batch_size=100, optimizer=hc.Adam(0.01))
-        alone.network.fit(*data(300), epochs=1, batch_size=100, shuffle=False, optimizer=alone.optimizer)  # type: ignore[attr-defined]
-        run = task(300, batch_size=100)
+        """Threads instead of processes, so that it can be seen from here; batches of eleven shards, in eight lanes."""
+        alone = task(2600, batch_size=1300, optimizer=hc.Adam(0.01))
+        alone.network.fit(*data(2600), epochs=1, batch_size=1300, shuffle=False, optimizer=alone.optimizer)  # type: ignore[attr-defined]
+        run = task(2600, batch_size=1300)
         board, barrier = Board.allocate(run.network, np.zeros), threading.Barrier(3)
         parameters, gradients, state = run.network.parameters, run.network.gradients, hc.Adam(0.01)
         state.build(parameters)
@@ -245,7 +245,7 @@ class TestEngine:
                 barrier.wait(60)
 
         def work(rank: int) -> None:
-            mine = task(300, batch_size=100, optimizer=hc.Adam(0.01))
+            mine = task(2600, batch_size=1300, optimizer=hc.Adam(0.01))
             mine.network.bind(parameters, gradients)
             mine.optimizer.build(parameters)
             mine.optimizer.state = state.state
@@ -257,7 +257,7 @@ class TestEngine:
         for member in members:
             member.join()
         np.testing.assert_array_equal(parameters, alone.network.parameters)
-        assert board.sums[3] == 300
+        assert board.sums[3] == 2600
 
     def test_dropout_masks_differ_by_epoch_step_and_shard(self) -> None:
         masks: list[bytes] = []

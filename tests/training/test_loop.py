@@ -254,6 +254,14 @@ class TestGoingOn:
 
 
 class TestDivergence:
+    def test_an_infinite_gradient_of_a_finite_loss_is_named(self) -> None:
+        network = hc.Sequential([hc.Dense(1, weight_init="zeros")], input_shape=(2,), seed=0)
+        before = network.parameters.copy()
+        message = r"epoch 1, step 1: the gradient is not finite; .* squared gradient of 0\.weights"
+        with pytest.raises(hc.DivergenceError, match=message):
+            network.fit(np.full((4, 2), 1e30), np.full(4, 1e15), loss=hc.MeanSquaredError())
+        np.testing.assert_array_equal(network.parameters, before)
+
     def test_it_names_epoch_step_layer_and_rate(self) -> None:
         x, y = blobs()
         network = model(dropout=0)
@@ -316,3 +324,4 @@ def test_training_leaves_the_settings_of_numpy_as_they_were() -> None:
     model().fit(*blobs(), epochs=1, callbacks=[Look()])
     assert (np.geterr(), np.getbufsize()) == before
     assert before not in inside
+    assert inside[0][1] == 256  # what the changelog promises to callbacks

@@ -129,18 +129,22 @@ class TestCheckedWeights:
 
     @pytest.mark.parametrize("weights", [[1, 2], [[1], [2], [3]], 1.0])
     def test_sample_weights_must_be_one_a_sample(self, weights: Any) -> None:
-        with pytest.raises(ValueError, match=r"sample_weights must be one number a sample, shape \(3,\), got shape"):
+        with pytest.raises(ValueError, match=r"sample_weights must be one number for each of the 3 samples, got"):
             checked_weights(3, np.zeros(3, int), weights, None)
 
-    @pytest.mark.parametrize("key", ["0", 0.0, None])
+    @pytest.mark.parametrize("key", ["0", 0.0, None, True])
     def test_class_weights_must_be_by_class_number(self, key: Any) -> None:
-        with pytest.raises(TypeError, match=f"class_weights maps class numbers to weights, got the key {key!r}"):
+        with pytest.raises(
+            TypeError, match=rf"class_weights maps class numbers to weights, as in {{3: 2\.0}}; got {key!r}"
+        ):
             checked_weights(1, np.zeros(1, int), None, {key: 1.0})
 
-    @pytest.mark.parametrize(("sample", "label"), [(-1.0, 1.0), (1.0, -1.0), (np.nan, 1.0), (1.0, np.inf)])
-    def test_weights_must_be_finite_and_not_negative(self, sample: float, label: float) -> None:
-        with pytest.raises(ValueError, match="must be finite and at least 0"):
-            checked_weights(1, np.zeros(1, int), [sample], {0: label})
+    @pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf, "a"])
+    def test_weights_must_be_finite_and_not_negative(self, weight: Any) -> None:
+        with pytest.raises((ValueError, TypeError), match=r"sample_weights.* must be"):
+            checked_weights(1, np.zeros(1, int), [weight], None)
+        with pytest.raises(ValueError, match=rf"class_weights\[0\] must be a number of at least 0, got {weight!r}"):
+            checked_weights(1, np.zeros(1, int), None, {0: weight})
 
 
 class TestSplit:
@@ -192,9 +196,11 @@ class TestSplit:
         assert held.chosen is not None
         assert 400 < held.chosen.mean() < 600
 
-    @pytest.mark.parametrize("share", [-0.1, 1, 1.5, float("nan")])
-    def test_the_share_must_lie_between_0_and_1(self, share: float) -> None:
-        with pytest.raises(ValueError, match=r"validation_split is the share held back, above 0 and below 1; got "):
+    @pytest.mark.parametrize("share", [-0.1, 1, 1.5, float("nan"), "a"])
+    def test_the_share_must_lie_between_0_and_1(self, share: Any) -> None:
+        with pytest.raises(
+            ValueError, match=r"validation_split, the share held back, must be a number above 0 and below 1, got "
+        ):
             self.parts([0, 1], share)
 
     @pytest.mark.parametrize("share", [0.01, 1 - 1e-12])

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,12 +53,20 @@ def trained(count: int, method: str | None = None) -> tuple[Any, ...]:
 
 
 class TestTheSameBits:
-    @pytest.mark.parametrize("count", [2, 3, 5])
+    @pytest.mark.parametrize("count", [2, 3, 4, 5])
     def test_for_any_number_of_workers(self, count: int) -> None:
-        one = model()
-        history = one.fit(X, Y, epochs=2, batch_size=40, optimizer=hc.Adam(0.01))
-        several = model()
-        other = several.fit(X, Y, epochs=2, batch_size=40, optimizer=hc.Adam(0.01), workers=count)
+        x, y = np.random.default_rng(0).integers(0, 256, (1250, 1, 8, 8)).astype(np.uint8), np.arange(1250) % 3
+        started: list[int] = []
+
+        class Look(Callback):
+            def on_train_begin(self, run: Any) -> None:
+                started.append(run.workers)
+
+        one, several = model(), model()
+        options: dict[str, Any] = {"epochs": 2, "batch_size": 1200}  # ten shards: more than there are lanes
+        history = one.fit(x, y, optimizer=hc.Adam(0.01), **options)
+        other = several.fit(x, y, optimizer=hc.Adam(0.01), workers=count, callbacks=[Look()], **options)
+        assert started == [count]
         np.testing.assert_array_equal(one.parameters, several.parameters)
         for name in ("loss", "accuracy", "penalty"):
             assert history[name] == other[name]
@@ -119,14 +128,23 @@ class TestAfterwards:
 
 
 class TestTrouble:
-    def test_a_killed_worker_is_an_error_and_ends_the_others(self) -> None:
-        class Kill(Callback):
-            def on_train_begin(self, run: Any) -> None:
-                victim = multiprocessing.active_children()[-1]
-                os.kill(victim.pid or 0, signal.SIGKILL)
+    @pytest.mark.parametrize("moment", ["on_train_begin", "on_epoch_end", "on_pause"])
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_a_killed_worker_is_an_error_and_ends_the_others(self, moment: str, gone: bool) -> None:
+        def kill(self: Callback, run: Any, figures: object = None) -> None:
+            victim = multiprocessing.active_children()[-1]
+            os.kill(victim.pid or 0, signal.SIGKILL)
+            if gone:
+                victim.join()
 
+        class Pause(Callback):
+            def on_batch_end(self, run: Any, figures: Any) -> None:
+                run.pausing = True
+
+        killer = type("Kill", (Callback,), {moment: kill})()
+        long = (X, Y) if moment == "on_epoch_end" else (np.tile(X, (1000, 1, 1, 1)), np.tile(Y, 1000))
         with pytest.raises(hc.WorkerError, match=r"Worker process \d of 2 was killed by SIGKILL.*Use fewer workers"):
-            model().fit(X, Y, epochs=50, workers=2, callbacks=[Kill()])
+            model().fit(*long, epochs=50, batch_size=16, workers=2, callbacks=[killer, Pause()])
         assert multiprocessing.active_children() == []
 
     def test_divergence_in_a_worker_is_told_as_it_is_without(self) -> None:
@@ -298,7 +316,7 @@ class TestAWorkersLife:
 class TestHowMany:
     def test_auto_is_one_for_each_usable_core(self) -> None:
         assert cores.worker_count("auto") == cores.usable_cores() >= 1
-        assert cores.worker_count(3) == 3
+        assert cores.worker_count(3) == cores.worker_count(np.int64(3)) == 3
 
     @pytest.mark.parametrize("count", [0, -1, 1.5, "two", True, None])
     def test_other_numbers_are_an_error(self, count: Any) -> None:
@@ -347,7 +365,22 @@ class TestStartMethod:
         assert crew.start_method() == method
 
 
-def test_more_workers_than_a_batch_has_shards_are_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell how far a semaphore is open")
+def test_two_sets_of_doors_take_turns() -> None:
+    meeting = crew.Meeting(multiprocessing.get_context(), 3)
+    for doors in meeting.doors:
+        for _ in range(4):
+            doors[0].release()  # as if the two others had come to two meetings by each set
+    first = crew.Member(0, meeting)
+    first.meet()
+    first.meet()
+    assert [[door.get_value() for door in doors] for doors in meeting.doors] == [[2, 1, 1]] * 2
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(64, 2), (1200, 8)])
+def test_more_workers_than_a_batch_has_shards_or_lanes_are_not_started(
+    monkeypatch: pytest.MonkeyPatch, batch_size: int, expected: int
+) -> None:
     counts: list[int] = []
     start = workers.Workers.__init__
 
@@ -356,9 +389,9 @@ def test_more_workers_than_a_batch_has_shards_are_not_started(monkeypatch: pytes
         start(self, task, count)
 
     monkeypatch.setattr(workers.Workers, "__init__", watched)
-    x, y = np.random.default_rng(0).normal(size=(64, 3)), np.zeros(64, np.int64)
-    hc.Sequential([hc.Dense(2), hc.Softmax()], seed=0).fit(x, y, batch_size=64, workers=500)
-    assert counts == [2]
+    x, y = np.random.default_rng(0).normal(size=(batch_size, 3)), np.zeros(batch_size, np.int64)
+    hc.Sequential([hc.Dense(2), hc.Softmax()], seed=0).fit(x, y, batch_size=batch_size, workers=500)
+    assert counts == [expected]
 
 
 def test_the_optimizers_state_is_that_of_the_workers_while_they_are_at_work() -> None:

@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process if not given.
 
     Returns:
-        The exit status: 0 done, 1 the work failed, 2 the arguments were wrong, 130 interrupted.
+        The exit status: 0 done, 1 the work failed, 2 the arguments were wrong, 130 interrupted, 141 nobody reads the
+        output, 143 ended by SIGTERM.
     """
     open_closed_streams()
     forgive_characters()

@@ -32,13 +32,20 @@ class MemoryWatch(Callback):
             return None
         import resource
 
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        own = _told("/proc/self/status", "VmHWM:")
+        if not own:  # on Linux it would begin with that of the process which started this one
+            own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         return round(max(own, self._greatest) / 1e6, 1)
 
 
 def _held(pid: int | None) -> float:
     """The proportional set size of a process in bytes; 0 where the system does not tell."""
+    return _told(f"/proc/{pid}/smaps_rollup", "Pss:")
+
+
+def _told(file: str, label: str) -> float:
+    """A figure of /proc in bytes; 0 where the system does not tell."""
     with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
-        return 1024.0 * int(next(line for line in lines if line.startswith("Pss:")).split()[1])
+        lines = Path(file).read_text("utf-8").splitlines()
+        return 1024.0 * int(next(line for line in lines if line.startswith(label)).split()[1])
     return 0.0

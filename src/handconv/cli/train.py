@@ -182,7 +182,6 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     }
     assert settings.epochs is not None
     start, memory = time.perf_counter(), MemoryWatch()
-    # What is not finite ends the training with a sentence of its own; NumPy's warnings would only stand before it.
     with TrainingProgress(output) as progress:
         model.fit(
             dataset.x_train,

@@ -19,7 +19,7 @@ class Dataset:
 
     Args:
         name: "mnist", "fashion-mnist", "digits", or the path that was loaded.
-        source: where the arrays came from: "kaggle …", "mirror https://…", "folder …", "cache …", "embedded".
+        source: where the arrays came from: "kaggle", "mirror https://…", "folder …", "file …", "cache", "embedded".
         x_train: uint8 (N, 1, H, W); read-only, and possibly a view of a file, if it comes from the cache.
         y_train: int64 (N,).
         x_test: as x_train.

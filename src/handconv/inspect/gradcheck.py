@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from handconv.arguments import number, whole
 from handconv.inspect._differences import PLACES, Slope, relative_error, slope, step
 from handconv.inspect._gradient_report import GradientEntry, GradientReport, GradientRow
 from handconv.inspect._gradient_subjects import (
@@ -37,7 +38,6 @@ from handconv.inspect._gradient_subjects import (
     copied_network,
 )
 from handconv.layers import Layer
-from handconv.layers._arguments import is_whole
 from handconv.losses import Loss
 from handconv.model import Sequential
 from handconv.training import blas
@@ -105,10 +105,9 @@ def gradcheck(
     if not isinstance(model, Sequential | Layer):
         raise TypeError(f"gradcheck expects a network or a layer, got {model!r}.")
     for name, value in (("eps", eps), ("tolerance", tolerance)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must be a number above 0 and below 1, got {value!r}.")
-    if samples is not None and (not is_whole(samples) or samples < 1):
-        raise ValueError(f"samples must be a whole number of at least 1, got {samples!r}.")
+        number(name, value, lambda x: 0 < x < 1, "above 0 and below 1")
+    if samples is not None:
+        whole("samples", samples)
     if isinstance(model, Layer):
         if y is not None or loss is not None:
             raise ValueError("A layer is checked without labels and loss: leave y and loss out.")

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from handconv.arguments import whole
 from handconv.kernels.memory import FRESH
 from handconv.kernels.recording import NotingArray
 from handconv.layers import Layer
-from handconv.layers._arguments import is_whole
 from handconv.losses import Loss
 from handconv.model import Sequential
 from handconv.optimizers import Adam, Optimizer
@@ -221,8 +221,7 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
     """Let ``fit`` run with a stopwatch in all that it calls."""
     if not isinstance(model, Sequential):
         raise TypeError(f"A profile is of a handconv.Sequential, got {model!r}.")
-    if not is_whole(batch_size) or batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}.")
+    whole("batch_size", batch_size)
     samples, targets = np.asarray(x), np.asarray(y)
     if samples.ndim < 2 or samples.shape[:1] != targets.shape[:1]:
         raise ValueError(f"A profile needs samples (N, …) and as many labels, got {samples.shape}, {targets.shape}.")

@@ -11,7 +11,6 @@ from functools import cache
 from typing import NamedTuple
 
 Pair = tuple[int, int]
-Padding = int | Pair | str
 
 
 class Axis(NamedTuple):

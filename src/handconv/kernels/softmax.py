@@ -1,8 +1,7 @@
 """Softmax over the last axis, by the log-sum-exp identity; any memory order, which the results keep.
 
     m = max over k of x[…, k]        s = sum over k of exp(x[…, k] - m)
-    softmax(x)     = exp(x - m) / s
-    log_softmax(x) = (x - m) - log s
+    softmax(x) = exp(x - m) / s
 
 Taking the maximum off first changes nothing in exact arithmetic. In floating point it makes every exponential at most
 1 and their sum at least 1, so that no score overflows and no logarithm meets a zero.
@@ -16,13 +15,6 @@ from handconv.kernels.memory import FloatArray
 def softmax(x: FloatArray, out: FloatArray | None = None) -> FloatArray:
     """Write the probabilities of the scores ``x`` to ``out``, which may be ``x`` itself."""
     return softmax_parts(x, out)[0]
-
-
-def log_softmax(x: FloatArray, out: FloatArray | None = None) -> FloatArray:
-    """Write the logarithms of the probabilities to ``out``; finite where ``softmax`` underflows to zero."""
-    shifted = np.subtract(x, np.maximum.reduce(x, axis=-1, keepdims=True), out=out)
-    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=-1, keepdims=True))
-    return shifted
 
 
 def softmax_parts(x: FloatArray, out: FloatArray | None = None) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -2,16 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from handconv.arguments import is_whole
 from handconv.kernels.geometry import Pair
-
-
-def positive(owner: str, name: str, value: int) -> int:
-    """Check a whole number of at least 1."""
-    if not is_whole(value) or value < 1:
-        raise ValueError(f"{owner}: {name} must be a whole number of at least 1, got {value!r}.")
-    return int(value)
 
 
 def pair(owner: str, name: str, value: int | Sequence[int], *, least: int = 1) -> Pair:
@@ -37,7 +29,7 @@ def padding_of(owner: str, value: int | Sequence[int] | str) -> Pair | str:
 def sample_shape(input_shape: object) -> tuple[int, ...]:
     """Check the shape of one sample."""
     sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
-    if not sizes or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
+    if not sizes or not all(is_whole(size) and size >= 1 for size in sizes):
         raise ValueError(f"input_shape must be whole numbers of at least 1, as in (1, 28, 28); got {input_shape!r}.")
     return tuple(int(size) for size in sizes)
 
@@ -50,8 +42,3 @@ def image_shape(owner: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
             "Give grey images a channel axis, x[:, None], or put a Reshape before."
         )
     return shape[0], shape[1], shape[2]
-
-
-def is_whole(value: object) -> bool:
-    """Whether it is an integer, Python's or NumPy's; True and False are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)

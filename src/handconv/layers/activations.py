@@ -1,10 +1,10 @@
 """Activation layers: what makes a network more than one linear map."""
 
-import math
 from typing import ClassVar
 
 import numpy as np
 
+from handconv.arguments import number
 from handconv.kernels import elementwise, softmax
 from handconv.kernels.memory import FloatArray, memory_view, public_view
 from handconv.layers.base import Layer
@@ -64,9 +64,7 @@ class LeakyReLU(_Activation):
 
     def __init__(self, alpha: float = 0.01, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        if not (math.isfinite(alpha) and 0 <= alpha <= 1):
-            raise ValueError(f"LeakyReLU: alpha must lie in 0 … 1, got {alpha!r}.")
-        self.alpha = alpha
+        self.alpha = number("LeakyReLU: alpha", alpha, lambda slope: 0 <= slope <= 1, "from 0 to 1")
 
     def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
         spare = self.workspace.scratch("spare", x.shape, x.dtype)

@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+from handconv.arguments import whole
 from handconv.kernels.convolution import RowForm
 from handconv.kernels.convolution_pooling import FusedConvolution
 from handconv.kernels.geometry import Geometry, Pair, geometry
 from handconv.kernels.memory import FloatArray, memory_view, public_view
-from handconv.layers._arguments import image_shape, padding_of, pair, positive
+from handconv.layers._arguments import image_shape, padding_of, pair
 from handconv.layers.base import Initializer, Parameter, Shape
 from handconv.layers.weighted import Weighted
 
@@ -81,7 +82,7 @@ class Conv2D(Weighted):
             bias_init=bias_init,
             name=name,
         )
-        self.filters = positive("Conv2D", "filters", filters)
+        self.filters = whole("Conv2D: filters", filters)
         self.kernel_size = pair("Conv2D", "kernel_size", kernel_size)
         self.stride = pair("Conv2D", "stride", stride)
         self.padding = padding_of("Conv2D", padding)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from handconv.arguments import whole
 from handconv.kernels.memory import FloatArray, public_view
 from handconv.kernels.products import banded_matmul
-from handconv.layers._arguments import positive
 from handconv.layers.base import Initializer, Parameter, Shape
 from handconv.layers.weighted import Weighted
 
@@ -64,7 +64,7 @@ class Dense(Weighted):
             bias_init=bias_init,
             name=name,
         )
-        self.units = positive("Dense", "units", units)
+        self.units = whole("Dense: units", units)
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(D,) -> (units,)."""

@@ -1,12 +1,12 @@
 """Dropout: units that must not rely on one another."""
 
-import math
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.arguments import number
 from handconv.kernels.memory import FloatArray, memory_view, public_view
 from handconv.layers.base import Layer
 from handconv.streams import random_bits
@@ -50,9 +50,8 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        if not (math.isfinite(rate) and 0 <= rate < 1):
-            raise ValueError(f"Dropout: rate is the share that is dropped, at least 0 and below 1; got {rate!r}.")
-        self.rate = rate
+        rule = "of at least 0 and below 1"
+        self.rate = number("Dropout: rate, the share that is dropped,", rate, lambda x: 0 <= x < 1, rule)
         self.mask: NDArray[Any] | None = None
 
     def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from handconv.arguments import is_whole
 from handconv.kernels.memory import FloatArray, memory_shape, public_view
-from handconv.layers._arguments import is_whole
 from handconv.layers.base import Layer, Shape
 
 

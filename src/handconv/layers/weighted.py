@@ -1,11 +1,11 @@
 """Layers that learn: their weights and biases, and the gradients of both, are views into two flat vectors."""
 
-import math
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.arguments import number
 from handconv.kernels.memory import FloatArray
 from handconv.layers.base import Initializer, Layer, Parameter, Shape, pieces
 
@@ -26,11 +26,13 @@ class Weighted(Layer):
         name: str | None,
     ) -> None:
         super().__init__(name=name)
-        for label, value in (("l1", l1), ("l2", l2), ("bias_l1", bias_l1), ("bias_l2", bias_l2)):
-            if not (value >= 0 and math.isfinite(value)):
-                raise ValueError(f"{type(self).__name__}: {label} must be a number of at least 0, got {value!r}.")
+
+        def penalty(argument: str, value: float) -> float:
+            return number(f"{type(self).__name__}: {argument}", value, lambda x: x >= 0, "of at least 0")
+
         self.use_bias = use_bias
-        self.l1, self.l2, self.bias_l1, self.bias_l2 = l1, l2, bias_l1, bias_l2
+        self.l1, self.l2 = penalty("l1", l1), penalty("l2", l2)
+        self.bias_l1, self.bias_l2 = penalty("bias_l1", bias_l1), penalty("bias_l2", bias_l2)
         self.weight_init, self.bias_init = weight_init, bias_init
         self._values: dict[str, FloatArray] = {}
         #: Where ``backward`` writes to: views by the name of the parameter.
@@ -57,8 +59,7 @@ class Weighted(Layer):
         Args:
             dvalues: the gradient by the outputs.
             skip_dinputs: leave out the gradient by the inputs, which the first layer of a network need not compute; an
-                empty
-                array is returned.
+                empty array is returned.
         """
         dvalues = self._returned(dvalues)
         self._parameter_gradients(dvalues)
@@ -100,7 +101,8 @@ class Weighted(Layer):
         if self.input_shape is None:
             raise AttributeError(f"{self._label} has no {name} before it is built: call forward(x) or build(shape).")
         if name not in arrays:
-            raise AttributeError(f"{self._label} has no {name}: it was made with use_bias=False.")
+            reason = "it was made with use_bias=False" if name == "biases" else f"it has {' and '.join(arrays)}"
+            raise AttributeError(f"{self._label} has no {name}: {reason}.")
         return self.workspace.noted(arrays[name])
 
     def set_parameters(self, **values: NDArray[Any]) -> Self:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from handconv.arguments import number
 from handconv.kernels.memory import FloatArray
 from handconv.kernels.softmax import softmax_parts
 from handconv.losses import _checks
@@ -29,11 +30,8 @@ class _Categorical(Loss):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(
-                f"{self._label}: label_smoothing must be at least 0 and below 1, got {label_smoothing!r}. 0.1 is usual."
-            )
-        self.label_smoothing = label_smoothing
+        rule = "of at least 0 and below 1, as 0.1 is"
+        self.label_smoothing = number(f"{self._label}: label_smoothing", label_smoothing, lambda x: 0 <= x < 1, rule)
 
     def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
         """Check class numbers (N,) or one-hot rows (N, K), told apart by their number of axes.

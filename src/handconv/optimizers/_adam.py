@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
+from handconv.arguments import number
 from handconv.kernels.memory import FloatArray
 from handconv.optimizers._base import Optimizer
-from handconv.schedules import Schedule, number
+from handconv.schedules import Schedule
 
 
 class Adam(Optimizer):
@@ -53,9 +54,9 @@ class Adam(Optimizer):
         epsilon: float = 1e-7,
     ) -> None:
         super().__init__(learning_rate)
-        self.beta_1 = number(self, "beta_1", beta_1, lambda value: 0 <= value < 1, "of at least 0 and below 1")
-        self.beta_2 = number(self, "beta_2", beta_2, lambda value: 0 <= value < 1, "of at least 0 and below 1")
-        self.epsilon = number(self, "epsilon", epsilon, lambda value: value > 0, "above 0")
+        self.beta_1 = number(f"{self._label}: beta_1", beta_1, lambda x: 0 <= x < 1, "of at least 0 and below 1")
+        self.beta_2 = number(f"{self._label}: beta_2", beta_2, lambda x: 0 <= x < 1, "of at least 0 and below 1")
+        self.epsilon = number(f"{self._label}: epsilon", epsilon, lambda x: x > 0, "above 0")
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
         beta_1, beta_2 = self.beta_1, self.beta_2
@@ -113,7 +114,9 @@ class AdamW(Adam):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon)
-        self.weight_decay = number(self, "weight_decay", weight_decay, lambda value: value >= 0, "of at least 0")
+        self.weight_decay = number(
+            f"{self._label}: weight_decay", weight_decay, lambda value: value >= 0, "of at least 0"
+        )
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
         first, last, _ = part.indices(parameters.size)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.arguments import number
 from handconv.kernels.memory import FloatArray
-from handconv.schedules import Schedule, number
+from handconv.schedules import Schedule
 
 Allocate = Callable[[tuple[int, ...], np.dtype[Any]], FloatArray]
 
@@ -55,7 +56,7 @@ class Optimizer(ABC):
     @learning_rate.setter
     def learning_rate(self, value: float | Schedule) -> None:
         if not isinstance(value, Schedule):
-            value = number(self, "learning_rate", value, lambda rate: rate > 0, "above 0")
+            value = number(f"{self._label}: learning_rate", value, lambda rate: rate > 0, "above 0")
         self._learning_rate = value
 
     @property

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from handconv.arguments import number
 from handconv.kernels.memory import FloatArray
 from handconv.optimizers._base import Optimizer
-from handconv.schedules import Schedule, number
+from handconv.schedules import Schedule
 
 
 class SGD(Optimizer):
@@ -36,7 +37,7 @@ class SGD(Optimizer):
 
     def __init__(self, learning_rate: float | Schedule = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
         super().__init__(learning_rate)
-        self.momentum = number(self, "momentum", momentum, lambda value: 0 <= value < 1, "of at least 0 and below 1")
+        self.momentum = number(f"{self._label}: momentum", momentum, lambda x: 0 <= x < 1, "of at least 0 and below 1")
         if nesterov and not momentum:
             raise ValueError(f"SGD: nesterov needs momentum above 0, got {momentum!r}. Set momentum=0.9.")
         self.nesterov = nesterov

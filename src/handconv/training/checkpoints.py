@@ -9,6 +9,7 @@ Three files are kept: the last checkpoint, the one before it (``NAME.previous.np
 """
 
 import hashlib
+import math
 import os
 import time
 import warnings
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv import optimizers
+from handconv.arguments import number
 from handconv.errors import ModelFileError
 from handconv.formats import models, npz
 from handconv.schedules import Schedule
@@ -41,8 +43,8 @@ class Checkpoint(Callback):
     Args:
         path: the file, ending in .npz; beside it stand ``NAME.previous.npz`` and ``NAME.best.npz``.
         every: seconds between two checkpoints within an epoch.
-        monitor: the figure that decides which epoch was the best: the last of its kind if it is a loss, the greatest
-            otherwise.
+        monitor: the figure that decides which epoch was the best: the least if it is a loss, the greatest otherwise;
+            of equals the last.
 
     Raises:
         ValueError: if the name does not end in .npz, or ``every`` is not above 0.
@@ -63,8 +65,8 @@ class Checkpoint(Callback):
 
     def __init__(self, path: str | os.PathLike[str], *, every: float = 30.0, monitor: str = "val_accuracy") -> None:
         models.check_suffix(path)
-        if not every > 0:
-            raise ValueError(f"every is a number of seconds above 0, got {every!r}.")
+        if every != math.inf:  # at the end of epochs alone
+            every = number("Checkpoint: every, in seconds,", every, lambda seconds: seconds > 0, "above 0")
         self.path, self.every, self.monitor = Path(path), every, monitor
         self._saved_at = 0.0
 

@@ -4,6 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from handconv.arguments import is_whole
+
 
 def usable_cores() -> int:
     """The number of processor cores that this process may use: its affinity and its container's limit respected.
@@ -29,6 +31,6 @@ def worker_count(workers: object) -> int:
     """
     if workers == "auto":
         return usable_cores()
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+    if not is_whole(workers) or workers < 1:
         raise ValueError(f'workers must be a whole number of at least 1, or "auto", got {workers!r}.')
-    return workers
+    return int(workers)

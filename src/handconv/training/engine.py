@@ -165,7 +165,7 @@ class Engine:
         """Train for one epoch, or until a pause is granted, yielding the number of steps done after each.
 
         All members must stop after the same step: the first one grants a pause before a meeting, the others read that
-            after it.
+        after it.
 
         Raises:
             DivergenceError: if the loss becomes infinite or NaN.

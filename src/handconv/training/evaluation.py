@@ -16,7 +16,7 @@ from handconv.training.samples import Samples, as_floats
 
 
 def inference_batch(network: Network) -> int:
-    """How many samples to run at once: as many as keep the largest output in the cache, twice a shard at the most."""
+    """How many samples to run at once: as many as keep the largest output in the cache, 128 at the most."""
     return min(128, fitting(network))
 
 

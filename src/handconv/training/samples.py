@@ -13,9 +13,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from handconv.arguments import is_whole, number
 from handconv.kernels.memory import FRESH, FloatArray, Workspace, kept, memory_view
+from handconv.losses import Loss
 
 
 def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = FRESH) -> FloatArray:
@@ -115,29 +117,24 @@ def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
 
 
 def checked_weights(
-    samples: int, y: NDArray[Any], sample_weights: object, class_weights: Mapping[int, float] | None
+    samples: int, y: NDArray[Any], sample_weights: ArrayLike | None, class_weights: Mapping[int, float] | None
 ) -> NDArray[np.float64] | None:
     """Multiply the weights of samples and of classes to one weight a sample; None if there are neither."""
     if sample_weights is None and class_weights is None:
         return None
-    weights = np.ones(samples) if sample_weights is None else np.array(sample_weights, np.float64)
-    if weights.shape != (samples,):
-        raise ValueError(f"sample_weights must be one number a sample, shape ({samples},), got shape {weights.shape}.")
+    weights = np.ones(samples) if sample_weights is None else Loss.check_sample_weights(sample_weights, samples)
     if class_weights is not None:
         classes = _classes(y)
         for label, weight in class_weights.items():
-            if not isinstance(label, int | np.integer):
-                raise TypeError(f"class_weights maps class numbers to weights, got the key {label!r}.")
-            weights[classes == label] *= weight
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError("Weights of samples and classes must be finite and at least 0, got others.")
+            if not is_whole(label):
+                raise TypeError(f"class_weights maps class numbers to weights, as in {{3: 2.0}}; got {label!r}.")
+            weights[classes == label] *= number(f"class_weights[{label}]", weight, lambda x: x >= 0, "of at least 0")
     return weights
 
 
 def split(samples: Samples, share: float, generator: "np.random.Generator") -> tuple[Samples, Samples]:
     """Draw a share of each class for validation: (the rest, the share). Nothing is copied."""
-    if not 0 < share < 1:
-        raise ValueError(f"validation_split is the share held back, above 0 and below 1; got {share!r}.")
+    share = number("validation_split, the share held back,", share, lambda x: 0 < x < 1, "above 0 and below 1")
     count = len(samples)
     labels = _classes(samples.y)
     shuffled = generator.permutation(count)

@@ -115,7 +115,8 @@ class Workers:
         """Let the workers train for one epoch or to a pause, yielding the sums from time to time, and at the end."""
         self._arrays["control"].array[...] = 0
         for pipe in self._pipes:
-            pipe.send((epoch, first_step))
+            with contextlib.suppress(ConnectionError):  # of one that died: it is named below
+                pipe.send((epoch, first_step))
         for _ in self._answers():
             yield self.sums
 
