@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.referee import Result
 from benchmarks.rows import OURS, Bar, Row
+from handconv.tables import aligned
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,5 @@ def _contestants(row: Row, results: Sequence[Result]) -> list[str]:
 
 def table(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     """Columns under a head."""
-    widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
-    text = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (head, *lines)
-    ]
+    text = aligned((head, *lines), left=range(len(head)))
     return "\n".join([text[0], "-" * max(map(len, text)), *text[1:]])

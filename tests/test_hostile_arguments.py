@@ -28,7 +28,7 @@ DOCUMENTED += (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 INTERNAL = {"bind", "add_penalty_gradients", "on_train_begin", "on_batch_end", "on_pause", "on_epoch_end"}
 INTERNAL |= {"on_train_end", "check_targets", "measure", "load_mnist", "load_fashion_mnist"}
 INTERNAL |= {"declare", "run", "gradient_views", "input_gradient", "parameter_gradients"}
-INTERNAL_ARGUMENTS = {"generator", "fan_in", "fan_out", "values", "gradients", "part", "allocate"}
+INTERNAL_ARGUMENTS = {"generator", "fan_in", "fan_out", "values", "gradients", "part"}
 
 
 def hostile() -> list[Any]:

@@ -95,3 +95,9 @@ def test_too_few_targets_or_none_at_all_are_refused(metric, outputs, targets) ->
     message = rf"at least one sample and as many targets: got {len(outputs)} outputs, {len(targets)} targets\."
     with pytest.raises(ValueError, match=message):
         metric(outputs, targets)
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_class_without_an_output_is_refused(label: int) -> None:
+    with pytest.raises(ValueError, match=rf"from 0 to 1 for 2 outputs, got {min(0, label)} to {max(0, label)}"):
+        confusion_matrix(np.eye(2), np.array([0, label]))

@@ -69,6 +69,9 @@ def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np
         outputs: (N, K), or (N,) and (N, 1) for yes or no.
         targets: class numbers (N,) or one-hot (N, K).
 
+    Raises:
+        ValueError: if there are no samples, not as many of both, or a class without an output.
+
     Example:
         >>> confusion_matrix(np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]]), np.array([1, 1, 0]))
         array([[0, 1],
@@ -76,6 +79,11 @@ def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np
     """
     answers, truth = _decided(outputs, targets)
     classes = max(2, np.size(outputs) // len(outputs))
+    if not 0 <= truth.min() <= truth.max() < classes:
+        raise ValueError(
+            f"Class numbers must be from 0 to {classes - 1} for {classes} outputs, got {truth.min()} to {truth.max()}. "
+            "Count classes from 0."
+        )
     return np.bincount(truth * classes + answers, minlength=classes * classes).reshape(classes, classes)
 
 

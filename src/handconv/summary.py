@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from handconv.network import Network
 from handconv.plan import ConvolutionBlock
+from handconv.tables import aligned
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,9 @@ class Summary:
             for row in (SummaryRow("", "input", self.input_shape, 0, 0, 0), *self.rows)
         ]
         total = ("", "in all", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", _bytes(self.output_bytes))
-        widths = [max(len(line[column]) for line in (head, *body, total)) for column in range(len(head))]
-        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-        lines = [_line(head, widths), rule, *(_line(line, widths) for line in body), rule, _line(total, widths)]
-        return "\n".join([*lines, "", "runs as: " + " -> ".join(self.plan)])
+        first, *lines, last = aligned((head, *body, total), left=range(3))
+        rule = "-" * max(map(len, (first, *lines, last)))
+        return "\n".join([first, rule, *lines, rule, last, "", "runs as: " + " -> ".join(self.plan)])
 
     def __repr__(self) -> str:
         return str(self)
@@ -83,13 +83,6 @@ def summarize(network: Network) -> Summary:
     )
     steps = tuple(repr(step) if isinstance(step, ConvolutionBlock) else type(step).__name__ for step in network.plan)
     return Summary(network.input_shape or (), rows, steps)
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    return "  ".join(
-        cell.rjust(width) if column > 2 else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ).rstrip()
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -44,3 +44,9 @@ def test_a_single_sigmoid_is_a_classifier_of_two(rng: np.random.Generator) -> No
     result = report(model, x, y)
     assert result.accuracy == pytest.approx(model.evaluate(x, y)["accuracy"])
     assert result.confusion.sum() == 20
+
+
+def test_one_hot_labels_are_refused_with_the_remedy() -> None:
+    network = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(2,), seed=0)
+    with pytest.raises(ValueError, match=r"class numbers \(N,\), got labels of shape \(3, 3\).*argmax"):
+        report(network, np.ones((3, 2)), np.eye(3))

@@ -198,13 +198,13 @@ class TestEngine:
     def test_it_yields_the_steps_done(self) -> None:
         run = task(20, batch_size=8)
         run.optimizer.build(run.network.parameters)
-        engine = Engine(run, Board.allocate(run.network, np.zeros), Alone())
+        engine = Engine(run, Board.allocate(run.network), Alone())
         assert list(engine.epoch(0)) == [1, 2, 3]
         assert list(engine.epoch(1, first_step=2)) == [3]
 
     def test_the_parts_of_an_epoch_are_the_epoch(self) -> None:
         whole, parts = task(20, batch_size=8, shuffle=True), task(20, batch_size=8, shuffle=True)
-        engines = [Engine(each, Board.allocate(each.network, np.zeros), Alone()) for each in (whole, parts)]
+        engines = [Engine(each, Board.allocate(each.network), Alone()) for each in (whole, parts)]
         for _ in engines[0].epoch(0):
             pass
         steps = engines[1].epoch(0)
@@ -218,7 +218,7 @@ class TestEngine:
     def test_release_gives_the_network_its_own_memory_and_gradients_back(self) -> None:
         run = task(20, batch_size=8)
         gradients = run.network.gradients
-        engine = Engine(run, Board.allocate(run.network, np.zeros), Alone())
+        engine = Engine(run, Board.allocate(run.network), Alone())
         list(engine.epoch(0))
         engine.release()
         assert run.network.gradients is gradients
@@ -232,7 +232,7 @@ class TestEngine:
         alone = task(2600, batch_size=1300, optimizer=hc.Adam(0.01))
         alone.network.fit(*data(2600), epochs=1, batch_size=1300, shuffle=False, optimizer=alone.optimizer)  # type: ignore[attr-defined]
         run = task(2600, batch_size=1300)
-        board, barrier = Board.allocate(run.network, np.zeros), threading.Barrier(3)
+        board, barrier = Board.allocate(run.network), threading.Barrier(3)
         parameters, gradients, state = run.network.parameters, run.network.gradients, hc.Adam(0.01)
         state.build(parameters)
 
@@ -323,7 +323,7 @@ class TestRepetition:
             samples = Samples(x.astype(np.float32), truth, weights)
             options = {"network": network, "loss": loss(), "samples": samples, "batch_size": 20, "shuffle": True}
             one = task(50, **options, logits=logits, optimizer=hc.Adam(0.01))
-            board = Board.allocate(network, np.zeros)
+            board = Board.allocate(network)
             engine = Engine(one, board, Alone())
             for epoch in range(3):
                 list(engine.epoch(epoch))

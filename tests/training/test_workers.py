@@ -219,7 +219,7 @@ class TestAWorkersLife:
         context = multiprocessing.get_context()
         network = run.network
         arrays = {"parameters": network.parameters, "gradients": network.gradients}
-        arrays |= vars(Board.allocate(network, np.zeros))
+        arrays |= vars(Board.allocate(network))
         orders = workers.Orders(
             workers._portable(run, keep_samples=not shared_samples),
             network.input_shape or (),

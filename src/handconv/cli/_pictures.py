@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from handconv.cli._output import Output, is_terminal, optional
 from handconv.datasets import cache
+from handconv.extras import require
 
 PICTURES = ("auto", "window", "text")
 
@@ -29,7 +30,7 @@ class Card:
 
     Args:
         name: of the file.
-        image: uint8 (1, H, W), or (3, H, W) in colour.
+        image: uint8 (1, H, W).
         title: what the model says and what is true.
         right: whether that is the same.
         ranking: names and probabilities, the most probable first.
@@ -109,11 +110,8 @@ class Window:
     """
 
     def __init__(self) -> None:
-        from handconv.extras import require
-
-        require("matplotlib", extra="plot").rcParams["figure.raise_window"] = (
-            False  # the keyboard stays with the prompt
-        )
+        matplotlib: Any = require("matplotlib", extra="plot")
+        matplotlib.rcParams["figure.raise_window"] = False  # the keyboard stays with the prompt
         self._pyplot: Any = require("matplotlib.pyplot", extra="plot")
         backends: Any = require("matplotlib.backends", extra="plot")
         backend = self._pyplot.get_backend()
@@ -144,10 +142,7 @@ def draw_figure(figure: Any, card: Card) -> None:
     """Draw the image, and the probabilities as bars, into a figure of matplotlib."""
     colour = "tab:green" if card.right else "tab:red"
     left, right = figure.subplots(1, 2, width_ratios=(1, 1))
-    if len(card.image) == 1:
-        left.imshow(card.image[0], cmap="gray", vmin=0, vmax=255)
-    else:
-        left.imshow(card.image.transpose(1, 2, 0))
+    left.imshow(card.image[0], cmap="gray", vmin=0, vmax=255)
     left.set_axis_off()
     figure.suptitle(card.title, color=colour)
     names = [name for name, _ in card.ranking]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from handconv.cli._output import Output
+from handconv.tables import aligned
 
 
 def show_table(
@@ -25,12 +26,4 @@ def plain_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], 
         0         980
         1       1,135
     """
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if place < left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (head, *rows)
-    ]
-    return "\n".join([title, *lines])
+    return "\n".join([title, *aligned((head, *rows), left=range(left))])

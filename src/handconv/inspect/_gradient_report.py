@@ -1,7 +1,8 @@
 """What a gradient check found, as rows and as a table."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+from handconv.tables import aligned
 
 
 @dataclass(frozen=True)
@@ -87,18 +88,6 @@ class GradientReport:
             f"{row.worst.analytic:.9g}, differences say {row.worst.numeric:.9g} (relative error {row.error:.1e}, "
             f"at most {row.tolerance:.0e} is allowed)."
         )
-
-
-def aligned(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
-    """Align a table with spaces; the columns ``left`` begin at the left, the others end at the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place in left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _cells(row: GradientRow) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from handconv.losses import Loss
 from handconv.model import Sequential
 from handconv.optimizers import Adam, Optimizer
 from handconv.plan import Step, layers_of
+from handconv.tables import aligned
 from handconv.training import blas
 from handconv.training.callbacks import Callback
 from handconv.training.loop import Run
@@ -102,14 +103,7 @@ class Profile:
         body = [_cells(row, self.seconds) for row in self.rows]
         whole = ProfileRow("in all", "", self.seconds, self.floor, sum(row.multiply_adds for row in self.rows))
         lines = [head, *body, _cells(whole, self.seconds)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-        text = [
-            "  ".join(
-                cell.ljust(width) if column < 2 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
+        text = aligned(lines, left=range(2))
         rule = "-" * max(map(len, text))
         close = (
             f"one process, batches of {self.batch_size}: {1e6 * self.seconds / self.batch_size:.1f} microseconds "

@@ -88,6 +88,10 @@ def report(
         (0.5, [1])
     """
     labels = np.asarray(y)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"report expects class numbers (N,), got labels of shape {labels.shape}. One-hot? Use y.argmax(axis=1)."
+        )
     chances = probabilities(model, x)
     loss = model.evaluate(x, labels)["loss"]
     answers, of_truth = chances.argmax(axis=1), chances[np.arange(len(labels)), labels]

@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from handconv.arguments import number
 from handconv.kernels.memory import FloatArray
 from handconv.schedules import Schedule
-
-Allocate = Callable[[tuple[int, ...], np.dtype[Any]], FloatArray]
 
 #: How many numbers are worked on at once: with their state they fit in a second-level cache, which halves the time of a
 #: step on a million parameters. Smaller blocks cost more in calls than they save; the reference network is one block.
@@ -70,15 +68,12 @@ class Optimizer(ABC):
         """Whether the vectors in ``state`` exist, if there are any."""
         return self._shape is not None
 
-    def build(
-        self, parameters: FloatArray, decayed: Sequence[slice] | None = None, allocate: Allocate = np.zeros
-    ) -> None:
+    def build(self, parameters: FloatArray, decayed: Sequence[slice] | None = None) -> None:
         """Start anew for a vector of parameters: zeros in ``state``, no steps done.
 
         Args:
             parameters: one flat vector; only its shape and dtype are used.
             decayed: the pieces that ``AdamW`` decays, which should leave out biases; the whole vector unless given.
-            allocate: makes a vector of zeros of a shape and dtype; in shared memory where processes share the work.
 
         Raises:
             ValueError, TypeError: if it is no flat vector.
@@ -91,7 +86,7 @@ class Optimizer(ABC):
         self._shape = parameters.shape
         self._decayed = (_EVERYTHING,) if decayed is None else tuple(decayed)
         self._scratch = np.empty(min(BLOCK, parameters.size), parameters.dtype)
-        self.state = {name: allocate(parameters.shape, parameters.dtype) for name in self.vectors}
+        self.state = {name: np.zeros_like(parameters) for name in self.vectors}
         self.iterations = 0
 
     def step(self, parameters: FloatArray, gradients: FloatArray, part: slice = _EVERYTHING) -> None:

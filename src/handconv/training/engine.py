@@ -11,13 +11,13 @@ who computes a shard or updates a number: a crew of any size gets the same bits.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError
 from handconv.kernels.memory import FRESH, FloatArray
@@ -34,8 +34,6 @@ LANES = 8
 _LINE = 16  # numbers of 4 bytes in a cache line
 _CACHE = 6_000_000  # bytes that the largest output of a shard may take
 _BUFFER = 256  # numbers in the buffer of a ufunc
-
-Allocate = Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]
 
 
 def shard_size(network: Network, batch_size: int) -> int:
@@ -96,13 +94,13 @@ class Board:
     control: NDArray[np.int64]
 
     @classmethod
-    def allocate(cls, network: Network, allocate: Allocate) -> "Board":
+    def allocate(cls, network: Network) -> "Board":
         """Make the arrays for a network."""
         return cls(
-            allocate((LANES, network.parameters.size), network.dtype),
-            allocate((LANES, 3), np.dtype(np.float64)),
-            allocate((4,), np.dtype(np.float64)),
-            allocate((2,), np.dtype(np.int64)),
+            lanes=np.zeros((LANES, network.parameters.size), network.dtype),
+            totals=np.zeros((LANES, 3)),
+            sums=np.zeros(4),
+            control=np.zeros(2, np.int64),
         )
 
 

@@ -94,7 +94,7 @@ class Solo:
     """A team of this process alone."""
 
     def __init__(self, run: Run) -> None:
-        self._board = Board.allocate(run.network, np.zeros)
+        self._board = Board.allocate(run.network)
         self._engine = Engine(run, self._board, Alone())
         self.steps_done = 0
         self.sums = self._board.sums

@@ -78,7 +78,7 @@ class Workers:
         network, optimizer = self._task.network, self._task.optimizer
         self._share("parameters", network.parameters)
         self._share("gradients", network.gradients)
-        for name, array in dataclasses.asdict(Board.allocate(network, np.zeros)).items():
+        for name, array in dataclasses.asdict(Board.allocate(network)).items():
             self._share(name, array)
         for name, value in optimizer.state.items():
             self._state[name] = SharedArray.like(self._context, value)
