@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.metadata
+import inspect
 import pkgutil
 import re
 import subprocess
@@ -78,6 +79,17 @@ def test_every_module_opens_by_saying_what_it_is(path: Path) -> None:
 def test_every_public_thing_has_a_docstring(name: str) -> None:
     if name != "__version__":
         assert (getattr(handconv, name).__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("package", [name for name in PACKAGES if name not in ("handconv.cli", "handconv.nnfs")])
+def test_every_argument_of_what_is_public_is_explained(package: str) -> None:
+    module = importlib.import_module(package)
+    for name in public_names(module):
+        thing = getattr(module, name)
+        if inspect.isfunction(thing) or (inspect.isclass(thing) and not issubclass(thing, Exception)):
+            explained = re.findall(r"^ +(\w+(?:, \w+)*):", thing.__doc__ or "", re.MULTILINE)
+            missing = set(inspect.signature(thing).parameters) - set(", ".join(explained).split(", "))
+            assert missing <= {"args", "kwargs"}, f"{package}.{name}: {missing}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

@@ -37,7 +37,8 @@ class DivergenceError(HandconvError, ArithmeticError):
 class TrainingInterrupted(HandconvError):
     """A signal ended the run; it is saved and can go on.
 
-    Attributes:
+    Args:
+        message: what happened, and what to do.
         signal: the signal's number.
         path: the checkpoint.
     """

@@ -108,6 +108,7 @@ class Sequential(Network):
             WorkerError: if a worker process dies.
             ModelFileError: if the checkpoint cannot be resumed.
         """
+        from handconv.training.callbacks import check_callbacks
         from handconv.training.checkpoints import saved_optimizer
         from handconv.training.cores import worker_count
         from handconv.training.loop import Run, train
@@ -119,12 +120,15 @@ class Sequential(Network):
         loss = self._loss(loss)
         if optimizer is not None and not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
-        _check_callbacks(callbacks)
+        check_callbacks(callbacks)
         samples = self._samples(x, y, loss, sample_weights, class_weights)
         validation = None
         if validation_data is not None:
-            _check_pair(validation_data)
-            validation = self._samples(*validation_data, loss, name="validation data")
+            pair: object = validation_data
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                kind = type(pair).__name__
+                raise TypeError(f"validation_data must be a pair (x, y), got {kind}. Put both in parentheses.")
+            validation = self._samples(*pair, loss, name="validation data")
         elif validation_split:
             samples, validation = split(samples, validation_split, self.streams.generator(Purpose.SPLIT))
         run = Run(
@@ -146,10 +150,20 @@ class Sequential(Network):
     def evaluate(
         self, x: ArrayLike, y: ArrayLike, *, loss: Loss | None = None, batch_size: int | None = None, workers: Crew = 1
     ) -> dict[str, float]:
-        """Measure the mean data loss (without penalties) and the accuracy; ``workers`` as in ``predict``.
+        """Measure the mean data loss (without penalties) and the accuracy.
+
+        Args:
+            x: inputs (N, …); uint8 is divided by 255.
+            y: targets, one for each sample.
+            loss: the default loss unless given.
+            batch_size: samples at a time; as many as keep the largest output in the cache unless given.
+            workers: as in ``predict``.
 
         Returns:
             {"loss": …, "accuracy": …}; no accuracy where the targets name no classes
+
+        Raises:
+            ValueError, TypeError: if an argument, or the samples, do not fit.
         """
         from handconv.training.cores import worker_count
         from handconv.training.evaluation import evaluate
@@ -163,9 +177,15 @@ class Sequential(Network):
     def predict(self, x: ArrayLike, *, batch_size: int | None = None, workers: Crew = 1) -> FloatArray:
         """Compute the outputs, batch by batch: for a classifier that ends in Softmax, probabilities (N, K).
 
-        ``workers`` processes ("auto": one on each usable core) share the batches; any number gives the same bits. They
-        are forked for this call alone, which thousands of images repay. Where that is not safe (not on Linux, beside
-        other threads, without threadpoolctl), this process does everything.
+        Args:
+            x: inputs (N, …); uint8 is divided by 255.
+            batch_size: samples at a time; as many as keep the largest output in the cache unless given.
+            workers: how many processes share the batches ("auto": one on each usable core); any number gives the same
+                bits. They are forked for this call alone, which thousands of images repay. Where that is not safe (not
+                on Linux, beside other threads, without threadpoolctl), this process does everything.
+
+        Raises:
+            ValueError, TypeError: if an argument, or the samples, do not fit.
         """
         from handconv.training.cores import worker_count
         from handconv.training.evaluation import predict
@@ -194,6 +214,9 @@ class Sequential(Network):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write layers and parameters to a .npz file; a file of this name is replaced only by a whole one.
+
+        Args:
+            path: the file's name, ending in .npz.
 
         Raises:
             ValueError: if the file name does not end in .npz, or the model cannot be described in a file.
@@ -272,22 +295,3 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
     models.check_suffix(path)
     arrays, description = npz.load(path)
     return models.rebuild(Sequential, description, arrays, path, layers)
-
-
-def _check_callbacks(callbacks: object) -> None:
-    from handconv.training.callbacks import Callback
-
-    entries = callbacks if isinstance(callbacks, Sequence) else [callbacks]
-    wrong = [entry for entry in entries if not isinstance(entry, Callback)]
-    if wrong or entries is not callbacks:
-        raise TypeError(
-            f"callbacks must be a list of handconv.Callback objects, got {(wrong or [callbacks])[0]!r}. "
-            "Derive from Callback, and give [PrintProgress()] for one."
-        )
-
-
-def _check_pair(validation_data: object) -> None:
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        raise TypeError(
-            f"validation_data must be a pair (x, y), got {type(validation_data).__name__}. Put both in parentheses."
-        )

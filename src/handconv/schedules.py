@@ -198,6 +198,9 @@ SCHEDULES: dict[str, type[Schedule]] = {
 def from_config(config: Mapping[str, Any]) -> Schedule:
     """Make the schedule that ``config()`` described.
 
+    Args:
+        config: the name and the arguments.
+
     Raises:
         ValueError, TypeError: if it names no schedule of this module.
     """

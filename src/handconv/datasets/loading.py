@@ -81,6 +81,13 @@ def fetch(
 ) -> Dataset:
     """Get a named set into the cache; as `load`, but nothing ever stands in for it.
 
+    Args:
+        name: of the data set.
+        source: as for `load`.
+        data_dir: as for `load`.
+        progress: as for `load`.
+        report: as for `load`.
+
     Raises:
         ValueError: if there is no such data set or source.
         SourceError: if no source can deliver the set, or if the cache cannot be written.

@@ -3,12 +3,12 @@
 from handconv.inspect._gradient_report import GradientEntry as GradientEntry
 from handconv.inspect._gradient_report import GradientReport as GradientReport
 from handconv.inspect._gradient_report import GradientRow as GradientRow
+from handconv.inspect._profile_report import Profile as Profile
+from handconv.inspect._profile_report import ProfileRow as ProfileRow
 from handconv.inspect.answers import Answer as Answer
 from handconv.inspect.answers import answer as answer
 from handconv.inspect.answers import probabilities as probabilities
 from handconv.inspect.gradcheck import gradcheck as gradcheck
-from handconv.inspect.profile import Profile as Profile
-from handconv.inspect.profile import ProfileRow as ProfileRow
 from handconv.inspect.profile import profile_step as profile_step
 from handconv.inspect.report import ClassReport as ClassReport
 from handconv.inspect.report import Mistake as Mistake

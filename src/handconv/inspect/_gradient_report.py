@@ -7,7 +7,13 @@ from handconv.tables import aligned
 
 @dataclass(frozen=True)
 class GradientEntry:
-    """One entry of an array: where it is, its gradient from ``backward``, and the one from differences."""
+    """One entry of an array, and its gradient found in two ways.
+
+    Attributes:
+        index: where in the array it is.
+        analytic: its gradient from ``backward``.
+        numeric: its gradient from differences.
+    """
 
     index: tuple[int, ...]
     analytic: float

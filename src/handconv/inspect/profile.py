@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv.arguments import whole
+from handconv.inspect._profile_report import Profile, ProfileRow
 from handconv.kernels.memory import FRESH
 from handconv.kernels.recording import NotingArray
 from handconv.layers import Layer
@@ -29,7 +30,6 @@ from handconv.losses import Loss
 from handconv.model import Sequential
 from handconv.optimizers import Adam, Optimizer
 from handconv.plan import Step, layers_of
-from handconv.tables import aligned
 from handconv.training import blas
 from handconv.training.callbacks import Callback
 from handconv.training.loop import Run
@@ -67,49 +67,6 @@ class Product:
         start = time.perf_counter()
         np.matmul(self.left, self.right, out=self.out)
         return time.perf_counter() - start
-
-
-@dataclass(frozen=True)
-class ProfileRow:
-    """One line of a profile; times are seconds a step, ``floor`` that of its matrix products alone."""
-
-    name: str
-    direction: str
-    seconds: float
-    floor: float
-    multiply_adds: int
-
-
-@dataclass(frozen=True)
-class Profile:
-    """The time of a training step, its last row what is left; ``str`` draws the table."""
-
-    batch_size: int
-    seconds: float
-    rows: tuple[ProfileRow, ...]
-
-    @property
-    def floor(self) -> float:
-        """Seconds of all matrix products of a step, alone."""
-        return sum(row.floor for row in self.rows)
-
-    @property
-    def share(self) -> float:
-        """The share of the step's time that its matrix products would need alone."""
-        return self.floor / self.seconds
-
-    def __str__(self) -> str:
-        head = ("step", "direction", "ms", "share", "GEMM alone, ms", "GFLOP/s")
-        body = [_cells(row, self.seconds) for row in self.rows]
-        whole = ProfileRow("in all", "", self.seconds, self.floor, sum(row.multiply_adds for row in self.rows))
-        lines = [head, *body, _cells(whole, self.seconds)]
-        text = aligned(lines, left=range(2))
-        rule = "-" * max(map(len, text))
-        close = (
-            f"one process, batches of {self.batch_size}: {1e6 * self.seconds / self.batch_size:.1f} microseconds "
-            f"a sample, {100 * self.share:.0f} % of them the arithmetic floor"
-        )
-        return "\n".join([text[0], rule, *text[1:-1], rule, text[-1], "", close])
 
 
 def profile_step(
@@ -283,8 +240,3 @@ def _alone(products: list[Product], passes: int) -> list[float]:
     """Compute the products of a step alone, one after another; the seconds of each in the quickest pass."""
     with blas.one_thread():
         return min(([product.seconds() for product in products] for _ in range(passes)), key=sum)
-
-
-def _cells(row: ProfileRow, total: float) -> tuple[str, ...]:
-    floor = (f"{1e3 * row.floor:.3f}", f"{2e-9 * row.multiply_adds / row.floor:.0f}") if row.floor else ("", "")
-    return row.name, row.direction, f"{1e3 * row.seconds:.3f}", f"{100 * row.seconds / total:.0f} %", *floor

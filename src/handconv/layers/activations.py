@@ -80,6 +80,8 @@ class ReLU(_Activation):
     Maths:
         y = max(x, 0)
         dx = dy where x > 0, 0 elsewhere
+    Args:
+        name: the layer's name in ``summary`` and in files.
     Shapes:
         any
     Example:
@@ -106,6 +108,8 @@ class Sigmoid(_Activation):
     Maths:
         y = 1 / (1 + exp(-x))
         dx = dy · y · (1 - y)
+    Args:
+        name: the layer's name in ``summary`` and in files.
     Shapes:
         any
     Example:
@@ -130,6 +134,8 @@ class Tanh(_Activation):
     Maths:
         y = tanh(x)
         dx = dy · (1 - y²)
+    Args:
+        name: the layer's name in ``summary`` and in files.
     Shapes:
         any
     Example:
@@ -157,6 +163,8 @@ class Softmax(Layer):
     Maths:
         y[n, k] = exp(x[n, k] - max x[n]) / sum over j of exp(x[n, j] - max x[n])
         dx[n, k] = y[n, k] · (dy[n, k] - sum over j of dy[n, j] · y[n, j])
+    Args:
+        name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, …, K): over the last axis… for classifiers (N, K)
     Example:

@@ -24,7 +24,17 @@ Initializer = str | Callable[..., NDArray[Any]]
 
 
 class Parameter(NamedTuple):
-    """The declaration of one array of parameters: how it looks, starts and is penalised."""
+    """The declaration of one array of parameters: how it looks, starts and is penalised.
+
+    Attributes:
+        name: "weights", say; the layer's own name stands before it in files.
+        shape: of the array.
+        initializer: a name in ``handconv.initializers``, or a function with their arguments.
+        fan_in: numbers that go into one output.
+        fan_out: outputs that one number goes into.
+        l1: the penalty on the sum of absolute values.
+        l2: the penalty on the sum of squares.
+    """
 
     name: str
     shape: Shape
@@ -60,6 +70,9 @@ class Layer:
     Shapes are without the batch axis: ``input_shape`` and ``output_shape`` are known once the layer is built, which
     happens at the first ``forward``. A layer of your own defines the two hooks, and ``infer_shape`` if the shape
     changes; ``handconv.gradcheck`` tells whether its backward is right. One with parameters derives from ``Weighted``.
+
+    Args:
+        name: the layer's name in ``summary`` and in files.
 
     Example:
         >>> import handconv as hc

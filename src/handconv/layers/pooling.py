@@ -135,6 +135,8 @@ class GlobalAveragePool2D(Layer):
     Maths:
         y[n, c] = mean over i, j of x[n, c, i, j]
         dx[n, c, i, j] = dy[n, c] / (H·W)
+    Args:
+        name: the layer's name in ``summary`` and in files.
     Shapes:
         input (N, C, H, W) -> output (N, C)
     Raises:

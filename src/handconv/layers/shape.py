@@ -75,6 +75,8 @@ class Flatten(Reshape):
 
     Maths:
         y[n, (c·H + i)·W + j] = x[n, c, i, j]
+    Args:
+        name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, C, H, W) -> (N, C·H·W)
     Example:

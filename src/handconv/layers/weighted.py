@@ -11,7 +11,18 @@ from handconv.layers.base import Initializer, Layer, Parameter, Shape, pieces
 
 
 class Weighted(Layer):
-    """A layer with ``weights`` and, unless ``use_bias`` is off, ``biases``, and the gradients of both."""
+    """A layer with ``weights`` and, unless ``use_bias`` is off, ``biases``, and the gradients of both.
+
+    Args:
+        use_bias: whether there are ``biases``.
+        l1, l2: penalties on the weights, on the sum of absolute values and on that of squares, at least 0.
+        bias_l1, bias_l2: the same on the biases.
+        weight_init, bias_init: the initialisers, by name or as functions (see ``handconv.initializers``).
+        name: the layer's name in ``summary`` and in files.
+
+    Raises:
+        ValueError: if a penalty is negative or no number.
+    """
 
     def __init__(
         self,

@@ -27,6 +27,9 @@ OPTIMIZERS: dict[str, type[SGD | Adam]] = {"SGD": SGD, "Adam": Adam, "AdamW": Ad
 def from_config(config: Mapping[str, Any]) -> Optimizer:
     """Make the optimizer that ``config()`` described, without its state.
 
+    Args:
+        config: the name and the arguments.
+
     Raises:
         ValueError, TypeError: if it names no optimizer of this package.
 

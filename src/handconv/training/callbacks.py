@@ -1,6 +1,6 @@
 """What watches a training run: derive from ``Callback`` and define what you want to hear of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an epoch has come, with the means over its samples so far."""
+    """How far an epoch has come, with the means over its samples so far.
+
+    Attributes:
+        epoch: its number, from 1.
+        epochs: of the whole training.
+        samples_done: in this epoch.
+        samples: of a whole epoch.
+        loss: their mean, penalties included.
+        accuracy: the share of them that was answered right.
+        images_per_second: the present speed.
+    """
 
     epoch: int
     epochs: int
@@ -86,3 +96,18 @@ def epoch_line(figures: Mapping[str, float], epochs: int) -> str:
             parts.append(f"{name.replace('_', ' ')} {value}")
     parts += [f"{figures['train_seconds']:.1f} s", f"{figures['images_per_second']:,.0f} images/s"]
     return "  ".join(parts)
+
+
+def check_callbacks(callbacks: object) -> None:
+    """Check that it is a list of callbacks.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    entries = callbacks if isinstance(callbacks, Sequence) else [callbacks]
+    wrong = [entry for entry in entries if not isinstance(entry, Callback)]
+    if wrong or entries is not callbacks:
+        raise TypeError(
+            f"callbacks must be a list of handconv.Callback objects, got {(wrong or [callbacks])[0]!r}. "
+            "Derive from Callback, and give [PrintProgress()] for one."
+        )
