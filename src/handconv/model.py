@@ -128,7 +128,7 @@ class Sequential(Network):
             if not isinstance(pair, tuple | list) or len(pair) != 2:
                 kind = type(pair).__name__
                 raise TypeError(f"validation_data must be a pair (x, y), got {kind}. Put both in parentheses.")
-            validation = self._samples(*pair, loss, name="validation data")
+            validation = self._samples(pair[0], pair[1], loss, name="validation data")
         elif validation_split:
             samples, validation = split(samples, validation_split, self.streams.generator(Purpose.SPLIT))
         run = Run(
