@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -75,6 +77,40 @@ def test_of_several_who_hold_blas_the_last_one_lets_go() -> None:
     with pytest.raises(KeyError), blas.one_thread():
         raise KeyError
     assert threads() == before
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_any_thread_may_hold_it_and_let_go() -> None:
+    before, seen = threads(), list[set[int]]()
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with blas.one_thread():
+            seen.append(threads())
+            entered.set()
+            leave.wait(60)
+
+    holder = threading.Thread(target=hold)
+    with blas.one_thread():
+        pass  # this thread was obeyed first
+    holder.start()
+    assert entered.wait(60)
+    with blas.one_thread():
+        leave.set()
+        holder.join()
+        seen.append(threads())
+    assert seen == [{1}, {1}]
+    assert threads() == before != {1}
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_predictions_in_a_pool_of_threads_have_the_bits_of_one() -> None:
+    model = hc.Sequential([hc.Dense(300), hc.Tanh(), hc.Dense(300), hc.Softmax()], input_shape=(300,), seed=0)
+    x = np.random.default_rng(0).normal(size=(500, 300)).astype(np.float32)
+    expected = model.predict(x)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(model.predict, [x] * 12):
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.usefixtures("two_threads")

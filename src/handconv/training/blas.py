@@ -61,7 +61,8 @@ class _Hold:
     def of(self, controller: Any) -> Iterator[None]:
         with self._turns:
             if not self._holders:
-                self._limit = controller.limit(limits=1)
+                with _obeyed(controller):
+                    self._limit = controller.limit(limits=1)
             self._holders += 1
         try:
             yield
@@ -69,10 +70,22 @@ class _Hold:
             with self._turns:
                 self._holders -= 1
                 if not self._holders:
-                    self._limit.restore_original_limits()
+                    with _obeyed(controller):
+                        self._limit.restore_original_limits()
 
 
 _HOLD = _Hold()
+
+
+@contextlib.contextmanager
+def _obeyed(controller: Any) -> Iterator[None]:
+    """Let this thread set the number of threads: threadpoolctl (3.8) obeys the first that does so, and no other."""
+    libraries = [library for library in controller.lib_controllers if hasattr(library, "clear_controlling_thread")]
+    for library in libraries:
+        library.clear_controlling_thread(force=True)
+    yield
+    for library in libraries:
+        library.clear_controlling_thread(force=True)
 
 
 @contextlib.contextmanager
