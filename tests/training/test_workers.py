@@ -100,6 +100,25 @@ class TestTheSameBits:
             parameters.append(network.parameters)
         np.testing.assert_array_equal(*parameters)
 
+    @pytest.mark.parametrize("moment", ["on_train_begin", "on_epoch_end"])
+    def test_with_callbacks_that_change_settings(self, moment: str) -> None:
+        def change(self: Callback, run: Any, figures: object = None) -> None:
+            run.optimizer.learning_rate *= 0.25
+            run.optimizer.beta_1 = 0.5
+            run.network.layers[4].rate = 0.1
+            run.loss.label_smoothing = 0.2
+
+        parameters = []
+        for count in (1, 2):
+            network = model()
+            callbacks = [type("Change", (Callback,), {moment: change})()]
+            network.fit(X, Y, epochs=3, batch_size=40, optimizer=hc.Adam(0.01), workers=count, callbacks=callbacks)
+            parameters.append(network.parameters)
+        np.testing.assert_array_equal(*parameters)
+        plain = model()
+        plain.fit(X, Y, epochs=3, batch_size=40, optimizer=hc.Adam(0.01))
+        assert np.abs(plain.parameters - parameters[0]).max() > 1e-3
+
 
 class TestAfterwards:
     def test_the_model_is_as_after_training_alone(self) -> None:
@@ -230,7 +249,7 @@ class TestAWorkersLife:
         )
         ours, theirs = context.Pipe()
         for order in orders_sent:
-            ours.send(order)
+            ours.send((*order, {}))
         answers: list[Any] = []
 
         def listen() -> None:

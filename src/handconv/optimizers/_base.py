@@ -64,6 +64,11 @@ class Optimizer(ABC):
         return rate(self.iterations, self.total_steps) if isinstance(rate, Schedule) else rate
 
     @property
+    def settings(self) -> list[str]:
+        """The names of the arguments, which may be changed between two steps."""
+        return list(inspect.signature(type(self)).parameters)
+
+    @property
     def built(self) -> bool:
         """Whether the vectors in ``state`` exist, if there are any."""
         return self._shape is not None
@@ -131,7 +136,7 @@ class Optimizer(ABC):
 
     def config(self) -> dict[str, object]:
         """Return name and arguments as plain values; ``from_config`` makes the same optimizer of them, stateless."""
-        values = {name: getattr(self, name) for name in self._arguments}
+        values = {name: getattr(self, name) for name in self.settings}
         rate = self.learning_rate
         return {"name": self._label, **values, "learning_rate": rate.config() if isinstance(rate, Schedule) else rate}
 
@@ -165,11 +170,7 @@ class Optimizer(ABC):
                 raise TypeError(f"{self._label} works in place on NumPy arrays, got {what}. Use np.array(x, float).")
 
     def __repr__(self) -> str:
-        return f"{self._label}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._arguments)})"
-
-    @property
-    def _arguments(self) -> list[str]:
-        return list(inspect.signature(type(self)).parameters)
+        return f"{self._label}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.settings)})"
 
     @property
     def _label(self) -> str:

@@ -22,7 +22,7 @@ import multiprocessing
 import multiprocessing.connection
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -73,6 +73,7 @@ class Workers:
         self.steps_done = 0
         self._arrays: dict[str, SharedArray] = {}
         self._state: dict[str, SharedArray] = {}
+        self._settings = _settings(task)
 
     def __enter__(self) -> Self:
         network, optimizer = self._task.network, self._task.optimizer
@@ -114,9 +115,11 @@ class Workers:
     def epoch(self, epoch: int, first_step: int) -> Iterator[NDArray[np.float64]]:
         """Let the workers train for one epoch or to a pause, yielding the sums from time to time, and at the end."""
         self._arrays["control"].array[...] = 0
+        before, self._settings = self._settings, _settings(self._task)
+        changes = {key: value for key, value in self._settings.items() if value is not before.get(key)}
         for pipe in self._pipes:
             with contextlib.suppress(ConnectionError):  # of one that died: it is named below
-                pipe.send((epoch, first_step))
+                pipe.send((epoch, first_step, changes))
         for _ in self._answers():
             yield self.sums
 
@@ -192,6 +195,23 @@ class Workers:
                 )
 
 
+def _settings(task: Task) -> dict[tuple[int, str], Any]:
+    """What callbacks may change while nobody computes, by its owner's place and by name."""
+    return {
+        (place, name): getattr(owner, name)
+        for place, (owner, names) in enumerate(_owners(task))
+        for name in names
+        if hasattr(owner, name)
+    }
+
+
+def _owners(task: Task) -> list[tuple[object, Sequence[str]]]:
+    """Who has such settings, and their names."""
+    optimizer, loss, layers = task.optimizer, task.loss, task.network.layers
+    steps = [*optimizer.settings, "iterations", "total_steps"]
+    return [(optimizer, steps), (loss, loss.settings), *((layer, layer.settings) for layer in layers)]
+
+
 def _portable(task: Task, *, keep_samples: bool) -> Task:
     """A copy of a task without memory of what it has computed, fit to be handed to another process."""
     network = task.network
@@ -232,8 +252,10 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
         with arithmetic():
             while not orphaned():
                 if pipe.poll(PARENT_EVERY):
-                    done = 0
-                    for steps in engine.epoch(*pipe.recv()):
+                    epoch, done, changes = pipe.recv()
+                    for (place, name), value in changes.items():
+                        setattr(_owners(task)[place][0], name, value)
+                    for steps in engine.epoch(epoch, done):
                         done = steps
                     pipe.send(("done", (task.optimizer.iterations, done)))
     except DivergenceError as error:
