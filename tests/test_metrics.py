@@ -101,3 +101,16 @@ def test_too_few_targets_or_none_at_all_are_refused(metric, outputs, targets) ->
 def test_a_class_without_an_output_is_refused(label: int) -> None:
     with pytest.raises(ValueError, match=rf"from 0 to 1 for 2 outputs, got {min(0, label)} to {max(0, label)}"):
         confusion_matrix(np.eye(2), np.array([0, label]))
+
+
+def test_whole_numbers_are_answers_already() -> None:
+    answers, truth = np.array([2, 7, 3]), np.array([5, 7, 3])
+    assert accuracy(answers, truth) == pytest.approx(2 / 3)
+    found = confusion_matrix(answers, truth)
+    assert found.shape == (8, 8)
+    assert (found[5, 2], found[7, 7], found[3, 3], found.sum()) == (1, 1, 1, 3)
+
+
+def test_a_column_of_class_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"got a column \(3, 1\)\. Use y\[:, 0\]"):
+        accuracy(np.eye(3), np.array([[0], [1], [2]]))

@@ -3,7 +3,8 @@
     accuracy  = right answers / all                 precision[k] = right answers k / all answers k
     recall[k] = right answers k / all that are k    confusion[t, p] = how many samples of class t were answered p
 
-The answer of K outputs is the first of the largest; that of one output is 1 above 0.5, else 0. Targets are class
+The answer of K outputs is the first of the largest; that of one output is 1 above 0.5, else 0; whole numbers (N,) are
+answers already. Targets are class
 numbers (N,) or one-hot rows (N, K), told apart by their number of axes.
 """
 
@@ -79,6 +80,8 @@ def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np
     """
     answers, truth = _decided(outputs, targets)
     classes = max(2, np.size(outputs) // len(outputs))
+    if np.ndim(outputs) == 1:
+        classes = max(classes, int(answers.max()) + 1, int(truth.max()) + 1)
     if not 0 <= truth.min() <= truth.max() < classes:
         raise ValueError(
             f"Class numbers must be from 0 to {classes - 1} for {classes} outputs, got {truth.min()} to {truth.max()}. "
@@ -109,9 +112,12 @@ def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Cla
         raise ValueError(
             f"Metrics need at least one sample and as many targets: got {len(outputs)} outputs, {len(targets)} targets."
         )
-    if outputs.ndim == 1 or outputs.shape[1:] == (1,):
+    answered = outputs.ndim == 1 and outputs.dtype.kind in "iu"
+    if not answered and (outputs.ndim == 1 or outputs.shape[1:] == (1,)):
         return _is_one(outputs), _is_one(targets)
-    answers: Classes = outputs.argmax(axis=1)
+    if targets.shape[1:] == (1,):
+        raise ValueError(f"Targets are class numbers (N,) or one-hot rows, got a column {targets.shape}. Use y[:, 0].")
+    answers: Classes = outputs if answered else outputs.argmax(axis=1)
     return answers, targets if targets.ndim == 1 else targets.argmax(axis=1)
 
 

@@ -30,8 +30,9 @@ Crew = int | Literal["auto"]  # how many processes share the work
 class Sequential(Network):
     """A chain of layers that can be trained.
 
-    Inputs are batches (N, …): uint8 arrays are pixels and divided by 255, floats are used as they come. Labels are
-    class numbers (N,) or one-hot (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined,
+    Inputs are batches (N, …): for ``fit``, ``evaluate`` and ``predict`` uint8 arrays are pixels and divided by 255;
+    ``forward`` and ``infer``, like layers, take all numbers as they come. Labels are class numbers (N,) or one-hot
+    (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined,
     numerically stable loss; ``predict`` then gives probabilities.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
-from cli_helpers import objects
+from cli_helpers import handconv, objects
 from handconv.cli import main
 
 
@@ -43,6 +43,24 @@ def test_what_was_drawn_is_recognised(
     assert main(["predict", *map(str, drawings), "--json"]) == 0
     truth = hc.datasets.load("digits").y_test[[0, 2, 4]]
     assert [int(answer["prediction"]) for answer in objects(capsys.readouterr().out)] == truth.tolist()
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "play"])
+def test_a_dead_network_has_no_answers(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = hc.reference_network()
+    network.named_parameters()["3.weights"][0] = np.nan
+    network.save(tmp_path / "dead.npz")
+    row = ["--row", "1"] if command == "predict" else []
+    assert main([command, str(tmp_path / "dead.npz"), *row]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "dead.npz: this network is dead: 3.weights hold NaN or infinity" in output.err
+
+
+def test_names_that_cannot_be_printed_survive_in_json(model_file: Path, drawings: list[Path], tmp_path: Path) -> None:
+    file = drawings[0].rename(tmp_path / "zéro.png")
+    done = handconv("predict", model_file, file, "--json", PYTHONIOENCODING="ascii")
+    assert objects(done.stdout)[0]["file"] == str(file)
 
 
 def test_a_broken_file_gets_one_line_and_the_others_are_done(

@@ -232,6 +232,18 @@ class TestResume:
         assert "started for 2 epochs and is now one of 3" in line
         assert "UserWarning" not in done.stderr
 
+    def test_from_any_folder_it_saves_where_it_was_told_to(self, cache_folder: Path, tmp_path: Path) -> None:
+        here, there = tmp_path / "here", tmp_path / "there"
+        here.mkdir()
+        there.mkdir()
+        assert handconv(*QUICK, "--save", "model.npz", cwd=here).returncode == 0
+        (there / "model.npz").write_text("another model")
+        before = (here / "model.npz").read_bytes()
+        done = handconv("train", "--resume", "../here/model.run.npz", "--epochs", "3", "--no-play", cwd=there)
+        assert done.returncode == 0
+        assert (there / "model.npz").read_text() == "another model"
+        assert (here / "model.npz").read_bytes() != before
+
     @pytest.mark.filterwarnings("always")
     def test_what_is_said_is_said_once(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["train", "--resume", str(run), "--no-play"]) == 0  # now there is one before it

@@ -278,7 +278,16 @@ class TestDivergence:
     def test_it_names_the_layer_by_its_own_name(self) -> None:
         network = hc.Sequential([hc.Dense(3, name="scores"), hc.Softmax()], input_shape=(2,), seed=0)
         with np.errstate(all="ignore"), pytest.raises(hc.DivergenceError, match=r"layer scores \(Dense\)"):
-            network.fit(np.full((4, 2), 1e15), [0, 1, 2, 0], epochs=3, batch_size=4, optimizer=hc.SGD(1e30))
+            network.fit(np.full((4, 2), 1e15), [0, 1, 2, 0], epochs=3, batch_size=2, optimizer=hc.SGD(1e30))
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_the_last_step_is_looked_at_too(self, workers: int) -> None:
+        network = hc.Sequential([hc.Dense(3, name="scores"), hc.Softmax()], input_shape=(2,), seed=0)
+        message = r"in the last step of epoch 1: scores\.weights are not finite\. Use a smaller .* \(it is 1e\+38\)"
+        with np.errstate(all="ignore"), pytest.raises(hc.DivergenceError, match=message):
+            network.fit(
+                np.full((16, 2), 1e15), np.arange(16) % 3, batch_size=16, optimizer=hc.SGD(1e38), workers=workers
+            )
 
     def test_a_loss_that_is_infinite_by_itself_is_named(self) -> None:
         network = hc.Sequential([hc.Dense(1)], input_shape=(2,), seed=0)
@@ -306,6 +315,15 @@ class TestDivergence:
 
     def test_it_is_an_arithmetic_error(self) -> None:
         assert issubclass(hc.DivergenceError, ArithmeticError)
+
+
+@pytest.mark.parametrize(("answer", "epochs"), [(True, 1), (np.True_, 1), (np.False_, 3), (None, 3), ({"a": 1}, 3)])
+def test_true_ends_the_training_numpys_too(answer: object, epochs: int) -> None:
+    class Stop(hc.Callback):
+        def on_epoch_end(self, run: Run, figures: object) -> Any:
+            return answer
+
+    assert len(model().fit(*blobs(), epochs=3, callbacks=[Stop()]).epochs) == epochs
 
 
 def test_training_warns_of_nothing() -> None:

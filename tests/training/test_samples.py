@@ -159,6 +159,12 @@ class TestSplit:
         assert held.chosen is not None
         np.testing.assert_array_equal(np.sort([*rest.chosen, *held.chosen]), np.arange(100))
 
+    def test_weights_are_for_training_alone(self) -> None:
+        samples = Samples(np.zeros((10, 1)), np.arange(10) % 2, np.ones(10))
+        rest, held = split(samples, 0.2, np.random.default_rng(0))
+        assert rest.weights is samples.weights
+        assert held.weights is None
+
     def test_nothing_is_copied(self) -> None:
         samples = Samples(np.zeros((10, 1)), np.arange(10) % 2)
         for part in split(samples, 0.2, np.random.default_rng(0)):

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from handconv.cli._output import Output
 from handconv.datasets import cache
 from handconv.errors import HandconvError, ModelFileError
@@ -25,10 +27,16 @@ def open_model(path: str | None) -> Sequential:
     Raises:
         OSError, ModelFileError, ValueError: as ``handconv.load``.
     """
-    if path is not None:
-        return load(path)
     last = last_model()
-    return load(last) if last.exists() else trained_reference_network()
+    source = path or (last if last.exists() else None)
+    model = load(source) if source else trained_reference_network()
+    for name, values in model.named_parameters().items():
+        if not np.isfinite(values).all():
+            raise ModelFileError(
+                f"{source}: this network is dead: {name} hold NaN or infinity, so it has no answers. "
+                "Train it anew, with a smaller learning rate."
+            )
+    return model
 
 
 def keep_model(model: Sequential, save: str | None, output: Output) -> str | None:

@@ -31,7 +31,7 @@ class Output:
     def record(self, values: Mapping[str, Any]) -> None:
         """Print a result as one JSON object; without --json, nothing."""
         if self.json:
-            print(json.dumps(values, ensure_ascii=False, allow_nan=False), flush=True)
+            print(json.dumps(values, allow_nan=False), flush=True)
 
     def reply(self, text: str) -> None:
         """Answer in a conversation: where its results are, or to stderr if those are for a program."""

@@ -174,11 +174,15 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     output.notice(
         f"network: {model.parameters.size:,} parameters, {len(dataset.class_names)} classes, seed {settings.seed}"
     )
+    known = dataset.name if dataset.name in NAMES else _anywhere(dataset.name)
+    places = {"data_dir": _anywhere(settings.data_dir), "save": _anywhere(settings.save)}
+    if settings.dataset not in NAMES:
+        places["dataset"] = _anywhere(settings.dataset)
     model.info = {
-        "dataset": dataset.name if dataset.name in NAMES else str(Path(dataset.name).resolve()),
+        "dataset": known,
         "class_names": list(dataset.class_names),
         "handconv": __version__,
-        "settings": asdict(settings),
+        "settings": asdict(settings) | places,
     }
     assert settings.epochs is not None
     start, memory = time.perf_counter(), MemoryWatch()
@@ -221,6 +225,11 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
             "peak_memory_mb": memory.peak_mb(),
         }
     )
+
+
+def _anywhere(path: str | None) -> str | None:
+    """A path that means the same in any folder."""
+    return None if path is None else str(Path(path).resolve())
 
 
 def _check_save(path: str | None) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.errors import TrainingInterrupted
+from handconv.errors import DivergenceError, TrainingInterrupted
 from handconv.metrics import name_classes
 from handconv.schedules import Schedule
 from handconv.training import checkpoints
@@ -144,7 +144,8 @@ def train(run: Run, resume: str | os.PathLike[str] | None = None) -> History:
             run.sums[...] = 0
             run.history.append(figures)
             for callback in run.callbacks:
-                enough |= callback.on_epoch_end(run, figures) is True
+                answer = callback.on_epoch_end(run, figures)
+                enough |= isinstance(answer, bool | np.bool_) and bool(answer)
             _heed_signal(run)
         run.network.epochs_trained = run.first_epoch + run.epoch
         for callback in run.callbacks:
@@ -182,6 +183,7 @@ def _train_epoch(run: Run, team: Team) -> dict[str, float]:
                 callback.on_pause(run)
             _heed_signal(run)
     _report(run, run.sums, run.seconds)
+    _check_finite(run)
     count = len(run.samples)
     data_loss, penalty, hits, _ = (float(total) / count for total in run.sums)
     return {
@@ -194,6 +196,16 @@ def _train_epoch(run: Run, team: Team) -> dict[str, float]:
         "train_seconds": run.seconds,
         "images_per_second": count / run.seconds,
     }
+
+
+def _check_finite(run: Run) -> None:
+    """Look at what the last step of an epoch has made: no step comes after it that would meet it."""
+    wrong = [name for name, values in run.network.named_parameters().items() if not np.isfinite(values).all()]
+    if wrong:
+        raise DivergenceError(
+            f"Training diverged in the last step of epoch {run.epoch + 1}: {wrong[0]} are not finite. "
+            f"Use a smaller learning rate (it is {run.optimizer.current_learning_rate:g})."
+        )
 
 
 def _mean_learning_rate(run: Run) -> float:

@@ -133,7 +133,7 @@ def checked_weights(
 
 
 def split(samples: Samples, share: float, generator: "np.random.Generator") -> tuple[Samples, Samples]:
-    """Draw a share of each class for validation: (the rest, the share). Nothing is copied."""
+    """Draw a share of each class for validation, measured without weights: (the rest, the share). Nothing is copied."""
     share = number("validation_split, the share held back,", share, lambda x: 0 < x < 1, "above 0 and below 1")
     count = len(samples)
     labels = _classes(samples.y)
@@ -148,7 +148,7 @@ def split(samples: Samples, share: float, generator: "np.random.Generator") -> t
         )
     return (
         dataclasses.replace(samples, chosen=np.flatnonzero(~held)),
-        dataclasses.replace(samples, chosen=np.flatnonzero(held)),
+        dataclasses.replace(samples, chosen=np.flatnonzero(held), weights=None),
     )
 
 
