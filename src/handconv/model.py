@@ -32,8 +32,8 @@ class Sequential(Network):
 
     Inputs are batches (N, …): for ``fit``, ``evaluate`` and ``predict`` uint8 arrays are pixels and divided by 255;
     ``forward`` and ``infer``, like layers, take all numbers as they come. Labels are class numbers (N,) or one-hot
-    (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined,
-    numerically stable loss; ``predict`` then gives probabilities.
+    (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined, numerically stable loss;
+    ``predict`` then gives probabilities.
 
     Args:
         layers: the layers, in order.
@@ -98,12 +98,12 @@ class Sequential(Network):
 
         Returns:
             The history: loss, data_loss, penalty, accuracy, learning_rate (the mean over the steps), train_seconds,
-            images_per_second, and val_loss and val_accuracy (without penalties) for each epoch. There is no accuracy
+            images_per_second, and val_loss and val_accuracy (without penalties and weights) for each epoch. There is no accuracy
             where the targets name no classes.
 
         Raises:
             ValueError, TypeError: if arguments or arrays do not fit.
-            DivergenceError: if the loss becomes infinite or NaN.
+            DivergenceError: if the loss or a parameter becomes infinite or NaN.
             TrainingInterrupted: if a ``Checkpoint`` is among the callbacks and Ctrl-C or SIGTERM came; the run is
                 saved.
             WorkerError: if a worker process dies.
