@@ -60,6 +60,16 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("model.py",),
         ("tests/test_model.py", "tests/test_summary.py", "tests/training/test_loop.py", "tests/formats"),
     ),
+    "training": (
+        ("training/engine.py", "training/samples.py", "training/evaluation.py", "metrics.py"),
+        (
+            "tests/training/test_engine.py",
+            "tests/training/test_samples.py",
+            "tests/training/test_evaluation.py",
+            "tests/training/test_loop.py",
+            "tests/test_metrics.py",
+        ),
+    ),
 }
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,

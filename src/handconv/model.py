@@ -98,8 +98,8 @@ class Sequential(Network):
 
         Returns:
             The history: loss, data_loss, penalty, accuracy, learning_rate (the mean over the steps), train_seconds,
-            images_per_second, and val_loss and val_accuracy (without penalties and weights) for each epoch. There is no accuracy
-            where the targets name no classes.
+            images_per_second, and val_loss and val_accuracy (without penalties and weights) for each epoch. There is no
+            accuracy where the targets name no classes.
 
         Raises:
             ValueError, TypeError: if arguments or arrays do not fit.
