@@ -72,7 +72,7 @@ parity:  ## All tests with PyTorch and ONNX Runtime installed, so that none of t
 
 mutants:  ## Are small mistakes in the code noticed? (ARGS="losses", "layers --part 1/8"; minutes to an hour each)
 	@$(READY) --extra cli --group test
-	@$(RUN) scripts/mutants.py $(or $(ARGS),losses optimizers layers network model kernels)
+	@$(RUN) scripts/mutants.py $(or $(ARGS),losses optimizers layers network model kernels training)
 
 bench:  ## handconv and its peers side by side, one page (ARGS="--only train-128 --json bench.json")
 	@$(FOUND) scripts/environment.py '$(VENV_BENCH)' --group bench --wish rivals

@@ -1,6 +1,7 @@
 """The reference network is the one of the README, layer by layer."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,8 +36,20 @@ def test_its_choices_reach_the_layers() -> None:
 
 def test_images_that_are_too_small_are_refused() -> None:
     hc.reference_network(input_shape=(1, 10, 10))
-    with pytest.raises(ValueError, match="MaxPool2D"):
-        hc.reference_network(input_shape=(1, 9, 9))
+    with pytest.raises(ValueError, match=r"images of at least 10x10 pixels, got \(1, 12, 9\)\. Enlarge them"):
+        hc.reference_network(input_shape=(1, 12, 9))
+
+
+@pytest.mark.parametrize(("shape", "message"), [(28, "input_shape must be"), ((784,), "expects images")])
+def test_what_is_no_image_is_refused(shape: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        hc.reference_network(input_shape=shape)
+
+
+@pytest.mark.parametrize("classes", [1, 0, 2.5, True])
+def test_at_least_two_classes_are_told_apart(classes: Any) -> None:
+    with pytest.raises(ValueError, match=f"at least two classes apart, got {classes!r}"):
+        hc.reference_network(classes=classes)
 
 
 def test_the_bundled_model_reads_digits(data_dir: Path) -> None:

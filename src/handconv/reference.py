@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from handconv.arguments import is_whole
 from handconv.layers import Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, Softmax
+from handconv.layers._arguments import sample_shape
 from handconv.model import Sequential, load
+
+_SMALLEST = 10  # rows and columns of an image of which something is left after the second pooling
 
 
 def reference_network(
@@ -21,7 +25,7 @@ def reference_network(
     dense layers weigh it all up. On MNIST it reaches about 99 % after five epochs.
 
     Args:
-        classes: number of outputs.
+        classes: number of outputs, at least 2.
         input_shape: channels, height and width of an image.
         l2: the penalty on the weights of the hidden dense layer.
         dropout: the share of its units that is silenced in training.
@@ -54,6 +58,11 @@ def reference_network(
         >>> reference_network().parameters.size
         53866
     """
+    if not is_whole(classes) or classes < 2:
+        raise ValueError(f"The reference network tells at least two classes apart, got {classes!r}.")
+    if min(sample_shape(input_shape)[1:], default=_SMALLEST) < _SMALLEST:
+        rule = f"at least {_SMALLEST}x{_SMALLEST} pixels"
+        raise ValueError(f"The reference network takes images of {rule}, got {input_shape!r}. Enlarge them.")
     layers = [
         Conv2D(8, 3),
         LeakyReLU(),
