@@ -57,6 +57,17 @@ def test_a_dead_network_has_no_answers(command: str, tmp_path: Path, capsys: pyt
     assert "dead.npz: this network is dead: 3.weights hold NaN or infinity" in output.err
 
 
+def test_models_saved_in_python_get_images_of_their_size(
+    drawings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, flat = tmp_path / "small.npz", tmp_path / "flat.npz"
+    hc.reference_network(input_shape=(1, 32, 20)).save(small)
+    assert main(["predict", str(small), str(drawings[0])]) == 0
+    hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(784,), seed=0).save(flat)
+    assert main(["predict", str(flat), str(drawings[0])]) == 1
+    assert "this model takes samples of shape (784,)" in capsys.readouterr().err
+
+
 def test_names_that_cannot_be_printed_survive_in_json(model_file: Path, drawings: list[Path], tmp_path: Path) -> None:
     file = drawings[0].rename(tmp_path / "zéro.png")
     done = handconv("predict", model_file, file, "--json", PYTHONIOENCODING="ascii")

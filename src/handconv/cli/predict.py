@@ -14,7 +14,7 @@ from handconv.cli._output import Output
 from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.datasets.formats.images import read_digit_image, read_image
-from handconv.errors import DataError
+from handconv.errors import DataError, ModelFileError
 from handconv.inspect import answer
 from handconv.model import Sequential
 
@@ -58,10 +58,12 @@ def _row(text: str) -> int:
 
 def _read(model: Sequential, path: str) -> NDArray[np.uint8]:
     """Bring an image to what the model was trained on: digits as MNIST has them, anything else just scaled."""
-    if known_dataset(model) in ("mnist", "digits"):
+    shape = model.input_shape or ()
+    if len(shape) != 3 or shape[0] != 1:
+        raise ModelFileError(f"Images are read in grey, as (1, H, W); this model takes samples of shape {shape}.")
+    if known_dataset(model) in ("mnist", "digits") and shape == (1, 28, 28):
         return read_digit_image(path)
-    _, height, width = model.input_shape or (1, 28, 28)
-    return read_image(path, (height, width))
+    return read_image(path, (shape[1], shape[2]))
 
 
 def _predict(model: Sequential, path: str, output: Output) -> bool:
