@@ -64,9 +64,13 @@ class TestOneStep:
     def test_shards_add_up_to_the_gradient_of_the_batch(self, count: int) -> None:
         x, y = data(count)
         trained, reference = model(), model()
-        trained.fit(x, y, epochs=1, batch_size=count, shuffle=False, optimizer=hc.SGD(1.0))
+        (figures,) = trained.fit(x, y, epochs=1, batch_size=count, shuffle=False, optimizer=hc.SGD(1.0)).epochs
         step = reference.parameters - trained.parameters
         np.testing.assert_allclose(step, by_hand(reference, x, y), rtol=1e-9, atol=1e-12)
+        expected = reference.evaluate(x, y)  # of the parameters before the step
+        assert figures["data_loss"] == pytest.approx(expected["loss"], rel=1e-9)
+        assert figures["accuracy"] == expected["accuracy"]
+        assert figures["penalty"] == pytest.approx(reference.penalty(), rel=1e-9)
 
     def test_sample_weights_reach_their_samples(self) -> None:
         x, y = data(100)
