@@ -385,3 +385,18 @@ class TestDefaults:
         lines: list[str] = []
         model().fit(x, y, callbacks=[hc.PrintProgress(lines.append)])
         assert len(lines) == 1
+
+
+def test_a_loss_derived_from_cross_entropy_is_asked(x: Any, y: Any) -> None:
+    class Own(hc.CategoricalCrossentropy):
+        calls = 0
+
+        def _evaluate(self, predictions: Any, targets: Any) -> Any:
+            Own.calls += 1
+            return super()._evaluate(predictions, targets)
+
+    network = model()
+    network.fit(x, y, epochs=1, loss=Own())
+    trained = Own.calls
+    network.evaluate(x, y, loss=Own())
+    assert Own.calls > trained > 0

@@ -264,7 +264,8 @@ class Sequential(Network):
         return Samples(inputs, targets, checked_weights(len(inputs), targets, sample_weights, class_weights))
 
     def _skips_softmax(self, loss: Loss) -> bool:
-        return self.ends_in_softmax and isinstance(loss, CategoricalCrossentropy | SoftmaxCategoricalCrossentropy)
+        own = type(loss) is CategoricalCrossentropy  # what a user derives from it says something else
+        return self.ends_in_softmax and (own or isinstance(loss, SoftmaxCategoricalCrossentropy))
 
     def _combined(self, loss: Loss) -> Loss:
         """The loss that is really run: cross-entropy after a Softmax is computed from the scores."""

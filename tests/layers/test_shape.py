@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import handconv as hc
 import strategies
 from handconv.layers import Flatten, Reshape
 from strategies import in_memory_order, normal
@@ -55,3 +56,15 @@ def test_entries_must_be_whole_and_one_at_most_open(shape: Any) -> None:
 def test_the_number_of_values_must_stay_the_same(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"cannot bring samples of shape \(3, 4\) \(12 values\) to .* stay the same"):
         Reshape(shape).forward(np.ones((2, 3, 4)))
+
+
+def test_networks_may_reshape_images_to_images() -> None:
+    """Their passes are recorded, in which NumPy must not copy by itself."""
+    x = normal(0, 3, 2, 6, 6).astype(np.float32)
+    network = hc.Sequential(
+        [Reshape((8, 3, 3)), hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(2, 6, 6), seed=0
+    )
+    expected = network.forward(x)
+    for _ in range(2):
+        np.testing.assert_allclose(network.infer(x), expected, rtol=1e-5)
+    network.fit(x, [0, 1, 0], epochs=2)

@@ -63,7 +63,9 @@ class Reshape(Layer):
         if target.flags.c_contiguous:
             target.reshape(source.shape)[...] = source
         else:
-            target[...] = source.reshape(target.shape)
+            row_major = self.workspace.scratch("row-major", source.shape, self.dtype)
+            row_major[...] = source
+            target[...] = row_major.reshape(target.shape)
         return public_view(memory)
 
 
