@@ -4,8 +4,7 @@
     recall[k] = right answers k / all that are k    confusion[t, p] = how many samples of class t were answered p
 
 The answer of K outputs is the first of the largest; that of one output is 1 above 0.5, else 0; whole numbers (N,) are
-answers already. Targets are class
-numbers (N,) or one-hot rows (N, K), told apart by their number of axes.
+answers already. Targets are class numbers (N,) or one-hot rows (N, K), told apart by their number of axes.
 """
 
 from typing import Any

@@ -3,11 +3,8 @@
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,7 @@ import pytest
 
 import handconv as hc
 from handconv.losses import SoftmaxCategoricalCrossentropy
-from handconv.training import Callback, blas, cores, crew, workers
+from handconv.training import Callback, crew, workers
 from handconv.training.engine import Board, Task
 from handconv.training.samples import Samples
 
@@ -288,112 +285,6 @@ class TestAWorkersLife:
         answers = self.work(task(), "nonsense order")
         assert answers[1][0] == "failed"
         assert "Traceback" in answers[1][1]
-
-    def test_its_parent_is_gone_when_it_has_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert not crew.orphaned()  # this process is nobody's worker
-        monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getppid()))
-        assert not crew.orphaned()
-        monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=-1))
-        assert crew.orphaned()
-
-    def test_at_a_meeting_it_waits_for_the_others_and_ends_with_its_parent(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        class Door:
-            def __init__(self, answers: list[bool]) -> None:
-                self.answers, self.released = answers, 0
-
-            def acquire(self, block: bool, timeout: float | None = None) -> bool:
-                return self.answers.pop(0)
-
-            def release(self) -> None:
-                self.released += 1
-
-        class Gone(Exception):
-            pass
-
-        def leave(status: int) -> None:
-            raise Gone
-
-        monkeypatch.setattr(crew, "_SPINS", 1)
-        monkeypatch.setattr(os, "_exit", leave)
-        meeting = crew.Meeting(multiprocessing.get_context(), 2)
-        own, other = Door([True, False, False, True, False, False]), Door([])
-        meeting.doors = [[own, other], [own, other]]  # type: ignore[list-item]
-        member = crew.Member(0, meeting)
-        member.meet()  # at once
-        member.meet()  # after a while
-        assert other.released == 2
-        answers = iter([True, False, True])
-        monkeypatch.setattr(crew, "orphaned", lambda: next(answers))
-        for _ in "before it waits", "while it waits":
-            with pytest.raises(Gone):
-                member.meet()
-        assert other.released == 3
-
-
-class TestHowMany:
-    def test_auto_is_one_for_each_usable_core(self) -> None:
-        assert cores.worker_count("auto") == cores.usable_cores() >= 1
-        assert cores.worker_count(3) == cores.worker_count(np.int64(3)) == 3
-
-    @pytest.mark.parametrize("count", [0, -1, 1.5, "two", True, None])
-    def test_other_numbers_are_an_error(self, count: Any) -> None:
-        with pytest.raises(ValueError, match=r'workers must be a whole number of at least 1, or "auto", got '):
-            cores.worker_count(count)
-
-    @pytest.mark.parametrize(
-        ("limit", "usable"),
-        [("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("1600000 100000", 8), ("", 8), (None, 8)],
-    )
-    def test_affinity_and_the_containers_limit_are_respected(
-        self, limit: str | None, usable: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def read_text(path: Path, encoding: str) -> str:
-            if limit is None:
-                raise FileNotFoundError
-            return limit
-
-        monkeypatch.setattr(Path, "read_text", read_text)
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-        assert cores.usable_cores() == usable
-
-    def test_where_there_is_no_affinity_all_cores_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Path, "read_text", lambda *_: "max 100000")
-        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-        monkeypatch.setattr(os, "cpu_count", lambda: 6)
-        assert cores.usable_cores() == 6
-
-
-class TestStartMethod:
-    @pytest.mark.parametrize(
-        ("platform", "threads", "limited", "method"),
-        [
-            ("linux", 1, True, "fork"),
-            ("darwin", 1, True, "spawn"),
-            ("linux", 2, True, "spawn"),
-            ("linux", 1, False, "spawn"),
-        ],
-    )
-    def test_forks_where_it_is_safe(
-        self, platform: str, threads: int, limited: bool, method: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("sys.platform", platform)
-        monkeypatch.setattr(threading, "active_count", lambda: threads)
-        monkeypatch.setattr(blas, "is_limited", lambda: limited)
-        assert crew.start_method() == method
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell how far a semaphore is open")
-def test_two_sets_of_doors_take_turns() -> None:
-    meeting = crew.Meeting(multiprocessing.get_context(), 3)
-    for doors in meeting.doors:
-        for _ in range(4):
-            doors[0].release()  # as if the two others had come to two meetings by each set
-    first = crew.Member(0, meeting)
-    first.meet()
-    first.meet()
-    assert [[door.get_value() for door in doors] for doors in meeting.doors] == [[2, 1, 1]] * 2
 
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(64, 2), (1200, 8)])

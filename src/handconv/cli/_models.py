@@ -28,8 +28,8 @@ def open_model(path: str | None) -> Sequential:
         OSError, ModelFileError, ValueError: as ``handconv.load``.
     """
     last = last_model()
-    source = path or (last if last.exists() else None)
-    model = load(source) if source else trained_reference_network()
+    source = path if path is not None else last if last.exists() else None
+    model = trained_reference_network() if source is None else load(source)
     for name, values in model.named_parameters().items():
         if not np.isfinite(values).all():
             raise ModelFileError(
