@@ -18,7 +18,7 @@ RUN = $(VENV)/bin/python
 export PYTHONPATH := $(CURDIR)/src$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 # What must be proved in every branch.
-PROVED = src/handconv/kernels/*,src/handconv/layers/*,src/handconv/losses/*,src/handconv/optimizers/*,src/handconv/network.py,src/handconv/plan.py,src/handconv/recorded.py,src/handconv/model.py
+PROVED = src/handconv/engine/*,src/handconv/layers/*,src/handconv/losses/*,src/handconv/optimizers/*,src/handconv/network.py,src/handconv/sequential.py
 
 .PHONY: help run test check format lint types contracts coverage proved python parity mutants bench figures clean
 .NOTPARALLEL:
@@ -72,7 +72,7 @@ parity:  ## All tests with PyTorch and ONNX Runtime installed, so that none of t
 
 mutants:  ## Are small mistakes in the code noticed? (ARGS="losses", "layers --part 1/8"; minutes to an hour each)
 	@$(READY) --extra cli --group test
-	@$(RUN) scripts/mutants.py $(or $(ARGS),losses optimizers layers network model kernels training)
+	@$(RUN) scripts/mutants.py $(or $(ARGS),losses optimizers layers network sequential kernels training)
 
 bench:  ## handconv and its peers side by side, one page (ARGS="--only train-128 --json bench.json")
 	@$(FOUND) scripts/environment.py '$(VENV_BENCH)' --group bench --wish rivals

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.referee import Result
 from benchmarks.rows import OURS, Bar, Row
-from handconv.tables import aligned
+from handconv.utils.text_table import format_table
 
 
 @dataclass(frozen=True)
@@ -133,5 +133,5 @@ def _contestants(row: Row, results: Sequence[Result]) -> list[str]:
 
 def table(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     """Columns under a head."""
-    text = aligned((head, *lines), left=range(len(head)))
+    text = format_table((head, *lines), left=range(len(head)))
     return "\n".join([text[0], "-" * max(map(len, text)), *text[1:]])

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.referee import Command, Entry
 from benchmarks.rivals.protocol import Job, mnist
 from handconv.cli.train import RECIPES, TrainSettings
-from handconv.schedules import OneCycle
+from handconv.optimizers.schedules import OneCycle
 
 OURS = "handconv"
 EPOCH = 60_000  # samples

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handconv.datasets.catalog import KnownSet
 from handconv.datasets.download import Patience
-from handconv.datasets.formats import encode_idx, write_idx
+from handconv.datasets.readers import encode_idx, write_idx
 
 Arrays = dict[str, NDArray[np.uint8]]
 

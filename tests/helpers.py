@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv.kernels.geometry import Geometry, geometry
-from handconv.kernels.memory import FreshMemory
+from handconv.engine.arena import FreshMemory
+from handconv.geometry import Geometry, geometry
 from strategies import Geometry as Case
 
 

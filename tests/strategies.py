@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from handconv.kernels.convolution import TILE
+from handconv.engine.kernels.conv_lowering import TILE
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]

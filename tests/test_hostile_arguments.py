@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import handconv as hc
-from handconv import inspect as inspection
+from handconv import analysis as inspection
 from handconv import layers, nnfs, training
-from handconv.datasets import formats
+from handconv.datasets import readers as formats
 
 NAMESPACES = (hc, hc.losses, hc.metrics, hc.optimizers, hc.initializers, hc.schedules, hc.datasets, formats, layers)
 NAMESPACES += (nnfs, training, inspection)

@@ -21,7 +21,7 @@ import handconv as hc
 from handconv.cli._errors import UsageError
 from handconv.cli._settings import read_settings
 from handconv.cli.train import TrainSettings
-from handconv.datasets.formats import encode_idx, load_csv, read_idx, read_image
+from handconv.datasets.readers import encode_idx, load_csv, read_idx, read_image
 
 DOCUMENTED = (hc.DataError, hc.ModelFileError, UsageError)
 MEMORY = 64_000_000  # bytes that reading a small file may take, whatever it promises

@@ -92,12 +92,6 @@ def test_every_argument_of_what_is_public_is_explained(package: str) -> None:
             assert missing <= {"args", "kwargs"}, f"{package}.{name}: {missing}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_no_file_is_too_long_to_read(path: Path) -> None:
-    limit = 500 if path.parent.name == "kernels" else 300
-    assert len(path.read_text("utf-8").splitlines()) <= limit
-
-
 def test_the_installed_version_is_that_of_the_source() -> None:
     try:
         installed = importlib.metadata.version("handconv")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handconv.kernels.memory import FRESH
+from handconv.engine.arena import FRESH
 from handconv.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from handconv.network import Network
 from network_cases import IMAGE, small

@@ -35,9 +35,9 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 import handconv as hc
-from handconv.kernels.memory import public_view
+from handconv.engine.arena import public_view
+from handconv.engine.lower import ConvolutionBlock
 from handconv.optimizers import Optimizer
-from handconv.plan import ConvolutionBlock
 from strategies import Geometry, convolutions, normal, poolings
 
 torch: ModuleType = pytest.importorskip("torch", reason="PyTorch is not installed; make parity installs it")

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.protocol import Job, Turns, compete, version
+from benchmarks.rivals.protocol import ForkSafeRLock, Job, compete, version
 
 
-def main(job: Job, turns: Turns) -> None:
+def main(job: Job, turns: ForkSafeRLock) -> None:
     """Get ready, then repeat passes over the data."""
     setattr(np, "int", int)  # noqa: B010 (a name that DeZero uses and NumPy has given up)
     import dezero

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import handconv as hc
-from benchmarks.rivals.protocol import Job, Network, Turns, compete
+from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete
 
 
 def network(net: Network, *, fuse: bool = True) -> hc.Sequential:
@@ -26,7 +26,7 @@ def network(net: Network, *, fuse: bool = True) -> hc.Sequential:
 class Repeat(hc.Callback):
     """Makes one epoch of ``fit`` a repetition: between epochs, with the workers alive, it waits for the next order."""
 
-    def __init__(self, turns: Turns, **facts: Any) -> None:
+    def __init__(self, turns: ForkSafeRLock, **facts: Any) -> None:
         self.turns, self.facts = turns, facts
 
     def on_epoch_end(self, run: object, figures: Mapping[str, float]) -> bool:
@@ -38,7 +38,7 @@ class Repeat(hc.Callback):
         return not self.turns.wait()
 
 
-def main(job: Job, turns: Turns) -> None:
+def main(job: Job, turns: ForkSafeRLock) -> None:
     """Get ready, then repeat."""
     model = network(job.net)
     facts = {"version": hc.__version__, "parameters": int(model.parameters.size)}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.protocol import Job, Network, Turns, compete
+from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete
 
 
 def parameters(net: Network) -> list[Any]:
@@ -17,7 +17,7 @@ def parameters(net: Network) -> list[Any]:
     return [(random.normal(0, 0.05, shape).astype(np.float32), np.zeros(n, np.float32)) for shape, n in shapes]
 
 
-def main(job: Job, turns: Turns) -> None:
+def main(job: Job, turns: ForkSafeRLock) -> None:
     """Get ready, then repeat passes over the data."""
     import jax
     from jax import lax

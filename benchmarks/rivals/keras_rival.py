@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.protocol import Job, Network, Turns, compete, version
+from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete, version
 
 
 def network(net: Network) -> Any:
@@ -31,7 +31,7 @@ def network(net: Network) -> Any:
     return keras.Sequential([keras.Input((*net.shape[1:], net.shape[0])), *chain(*blocks), *dense])
 
 
-def main(job: Job, turns: Turns) -> None:
+def main(job: Job, turns: ForkSafeRLock) -> None:
     """Get ready, then repeat passes over the data."""
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     import keras

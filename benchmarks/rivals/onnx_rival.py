@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.rivals.protocol import Job, Network, Turns, compete
+from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete
 
 
 def graph(net: Network, parameter: Callable[[tuple[int, ...]], NDArray[np.float32]]) -> Any:
@@ -42,7 +42,7 @@ def graph(net: Network, parameter: Callable[[tuple[int, ...]], NDArray[np.float3
     return helper.make_model(whole, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def main(job: Job, turns: Turns) -> None:
+def main(job: Job, turns: ForkSafeRLock) -> None:
     """Get ready, then answer."""
     import onnxruntime
     from onnx import numpy_helper

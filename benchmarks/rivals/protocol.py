@@ -96,7 +96,7 @@ class Job:
         return random.permutation(self.samples)[: steps * self.batch_size].reshape(steps, self.batch_size)
 
 
-class Turns:
+class ForkSafeRLock:
     """A contestant's line to the referee."""
 
     def __init__(self) -> None:
@@ -132,9 +132,9 @@ class Turns:
             self.say(seconds=statistics.median(seconds), loss=None)
 
 
-def compete(contestant: Callable[[Job, Turns], None]) -> None:
+def compete(contestant: Callable[[Job, ForkSafeRLock], None]) -> None:
     """Run a contestant in this process; a library that is not installed, or fails, is an answer too."""
-    turns = Turns()
+    turns = ForkSafeRLock()
     try:
         contestant(turns.job, turns)
     except ImportError as error:

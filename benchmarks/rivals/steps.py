@@ -14,8 +14,8 @@ import numpy as np
 import handconv as hc
 from benchmarks.rivals import im2col
 from benchmarks.rivals.handconv_own import network
-from benchmarks.rivals.protocol import Job, Turns, compete
-from handconv.inspect.profile import profile_step, step_products
+from benchmarks.rivals.protocol import ForkSafeRLock, Job, compete
+from handconv.analysis.profile import profile_step, step_products
 
 Step = Callable[[Any, Any], float]
 
@@ -60,7 +60,7 @@ def plain_loops(job: Job) -> Step:
     return step
 
 
-def main(job: Job, turns: Turns) -> None:
+def main(job: Job, turns: ForkSafeRLock) -> None:
     """Get ready, then repeat passes over the data."""
     images, labels = job.images()
     facts: dict[str, Any] = {"version": hc.__version__}

@@ -6,11 +6,11 @@ Shared out are the batches, among Python threads that compute with one thread ea
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.rivals.protocol import Job, Turns, compete
+from benchmarks.rivals.protocol import ForkSafeRLock, Job, compete
 from benchmarks.rivals.torch_rival import network
 
 
-def main(job: Job, turns: Turns) -> None:
+def main(job: Job, turns: ForkSafeRLock) -> None:
     """Get ready, then answer; for each mode the probabilities are computed, softmax included."""
     import torch
     from torch import nn

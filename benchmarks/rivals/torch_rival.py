@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.protocol import Job, Network, Turns, compete
+from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete
 
 
 def network(net: Network) -> Any:
@@ -38,7 +38,7 @@ def adam(model: Any, net: Network, rate: float = 1e-3) -> Any:
     return torch.optim.Adam(groups, lr=rate, eps=1e-7, fused=True)
 
 
-def main(job: Job, turns: Turns) -> None:
+def main(job: Job, turns: ForkSafeRLock) -> None:
     """Get ready, then repeat passes over the data, which lies in memory in the order that the mode likes."""
     import torch
     from torch.nn import functional

@@ -16,7 +16,6 @@ from handconv import initializers as initializers
 from handconv import losses as losses
 from handconv import metrics as metrics
 from handconv import optimizers as optimizers
-from handconv import schedules as schedules
 from handconv.errors import DataError as DataError
 from handconv.errors import DivergenceError as DivergenceError
 from handconv.errors import HandconvError as HandconvError
@@ -46,30 +45,31 @@ from handconv.losses import CategoricalCrossentropy as CategoricalCrossentropy
 from handconv.losses import Loss as Loss
 from handconv.losses import MeanSquaredError as MeanSquaredError
 from handconv.losses import SoftmaxCategoricalCrossentropy as SoftmaxCategoricalCrossentropy
-from handconv.model import Sequential as Sequential
-from handconv.model import load as load
 from handconv.optimizers import SGD as SGD
 from handconv.optimizers import Adam as Adam
 from handconv.optimizers import AdamW as AdamW
 from handconv.optimizers import Optimizer as Optimizer
+from handconv.optimizers import schedules as schedules
+from handconv.sequential import Sequential as Sequential
+from handconv.sequential import load as load
 
 if TYPE_CHECKING:
     from handconv import datasets as datasets
-    from handconv.inspect.gradcheck import gradcheck as gradcheck
-    from handconv.reference import reference_network as reference_network
-    from handconv.reference import trained_reference_network as trained_reference_network
+    from handconv.analysis.gradcheck import gradcheck as gradcheck
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
     from handconv.training import History as History
     from handconv.training import PrintProgress as PrintProgress
+    from handconv.zoo import reference_network as reference_network
+    from handconv.zoo import trained_reference_network as trained_reference_network
 
 __version__ = "0.1.0"
 
 #: What is imported when it is first used, so that ``import handconv`` takes little longer than ``import numpy``.
 _LATER = {
     "datasets": "handconv.datasets",
-    "gradcheck": "handconv.inspect",
-    **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.reference"),
+    "gradcheck": "handconv.analysis",
+    **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
     **dict.fromkeys(("Callback", "Checkpoint", "History", "PrintProgress"), "handconv.training"),
 }
 

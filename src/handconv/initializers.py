@@ -23,7 +23,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import DTypeLike
 
-from handconv.kernels.memory import FloatArray
+from handconv.arrays import FloatArray
 
 Shape = tuple[int, ...]
 #: Called with (shape, fan_in, fan_out, generator); what it returns is converted to the parameters' dtype.

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv import plan
-from handconv.kernels.memory import FRESH, FloatArray, ReusedMemory, Workspace, kept
+from handconv.arrays import FloatArray
+from handconv.engine import lower as plan
+from handconv.engine.arena import FRESH, ReusedMemory, Workspace, kept
+from handconv.engine.program import Passes, back, onward
 from handconv.layers import Layer, Softmax, Weighted
 from handconv.layers._arguments import sample_shape
 from handconv.layers._names import checked_names
 from handconv.layers.base import ParameterView, Shape
-from handconv.recorded import Passes, back, onward
-from handconv.streams import Purpose, Streams
-from handconv.turns import Turns
+from handconv.rng import Purpose, Streams
+from handconv.utils.locks import ForkSafeRLock
 
 
 class Network:
@@ -33,7 +34,7 @@ class Network:
         input_shape: the shape of one sample; if it is not given, the first batch tells.
         seed: of everything random: initial parameters, the order of samples, dropout. None draws one.
         dtype: "float32", or "float64" for proofs.
-        fuse: whether neighbouring layers may run as one step (see ``handconv.plan``); the results are the same.
+        fuse: whether neighbouring layers may run as one step (see ``handconv.engine.lower``); the results are the same.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Network:
         self.plan: list[plan.Step] = []
         self.passes = Passes(self.layers, FRESH)  # what is computed over and over in the layers' memory
         self._output_shape: Shape | None = None
-        self._turns = Turns()
+        self._turns = ForkSafeRLock()
         self._inference = Passes(self.layers, ReusedMemory())
         if input_shape is not None:
             self.build(input_shape)

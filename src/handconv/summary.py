@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from handconv.engine.lower import ConvolutionBlock
 from handconv.network import Network
-from handconv.plan import ConvolutionBlock
-from handconv.tables import aligned
+from handconv.utils.text_table import format_table
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Summary:
             for row in (SummaryRow("", "input", self.input_shape, 0, 0, 0), *self.rows)
         ]
         total = ("", "in all", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", _bytes(self.output_bytes))
-        first, *lines, last = aligned((head, *body, total), left=range(3))
+        first, *lines, last = format_table((head, *body, total), left=range(3))
         rule = "-" * max(map(len, (first, *lines, last)))
         return "\n".join([first, rule, *lines, rule, last, "", "runs as: " + " -> ".join(self.plan)])
 

@@ -8,7 +8,7 @@ import pytest
 import handconv as hc
 from cli_helpers import handconv, objects
 from handconv.cli import main
-from handconv.formats import npz
+from handconv.serialization import npz
 
 QUICK = ("train", "--dataset", "digits", "--epochs", "2", "--no-play")
 

@@ -11,7 +11,7 @@ import pytest
 from data_helpers import Arrays, Web, stand_in
 from handconv.datasets import catalog
 from handconv.datasets.catalog import PARTS, KnownFile, KnownSet
-from handconv.datasets.formats import encode_idx
+from handconv.datasets.readers import encode_idx
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 
 from data_helpers import Arrays
 from handconv.datasets.catalog import KNOWN, KnownSet
-from handconv.datasets.formats import encode_idx
+from handconv.datasets.readers import encode_idx
 from handconv.errors import DataError
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from handconv.datasets.formats import csv, load_csv
+from handconv.datasets.readers import csv, load_csv
 from handconv.errors import DataError
 
 one_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

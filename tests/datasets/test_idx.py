@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from handconv.datasets.formats import encode_idx, load_idx, read_idx, write_idx
+from handconv.datasets.readers import encode_idx, load_idx, read_idx, write_idx
 from handconv.errors import DataError
 
 one_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

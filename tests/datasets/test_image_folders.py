@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from handconv.datasets.digits import load_digits_arrays
-from handconv.datasets.formats import load_image_folder
+from handconv.datasets.readers import load_image_folder
 from handconv.errors import DataError
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handconv.datasets.digits import load_digits_arrays
-from handconv.datasets.formats import images as formats
-from handconv.datasets.formats import load_image_folder, read_digit_image
+from handconv.datasets.readers import images as formats
+from handconv.datasets.readers import load_image_folder, read_digit_image
 from handconv.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:

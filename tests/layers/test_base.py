@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handconv.kernels.memory import ReusedMemory
+from handconv.engine.arena import ReusedMemory
 from handconv.layers import (
     AveragePool2D,
     Conv2D,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import oracles
 import strategies
-from handconv.kernels.softmax import softmax
+from handconv.engine.kernels.softmax import softmax
 from handconv.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,

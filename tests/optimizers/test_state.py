@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from handconv.optimizers import OPTIMIZERS, SGD, Adam, AdamW, from_config
-from handconv.schedules import CosineDecay, StepDecay
+from handconv.optimizers.schedules import CosineDecay, StepDecay
 from optimizer_cases import FACTORIES, every_optimizer, example, trained
 
 # State

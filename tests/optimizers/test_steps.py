@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from handconv.optimizers import SGD, Adam, AdamW, _base
-from handconv.schedules import InverseTimeDecay
+from handconv.optimizers import SGD, Adam, AdamW
+from handconv.optimizers import base as _base
+from handconv.optimizers.schedules import InverseTimeDecay
 from optimizer_cases import FACTORIES, ORACLES, every_optimizer, example, trained
 
 # Numbers worked by hand

@@ -20,7 +20,7 @@ RUN = """
 import json, sys
 import numpy as np
 import handconv as hc
-from handconv.training.checkpoints import sibling
+from handconv.training.checkpoint import sibling
 
 path, workers = sys.argv[1], int(sys.argv[2])
 if __name__ == "__main__":

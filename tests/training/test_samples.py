@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handconv.datasets.dataset import scale
-from handconv.kernels.memory import FreshMemory, ReusedMemory, memory_view
+from handconv.engine.arena import FreshMemory, ReusedMemory, memory_view
 from handconv.training.samples import Samples, as_floats, checked_inputs, checked_weights, split
 
 

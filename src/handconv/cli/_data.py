@@ -13,7 +13,7 @@ from handconv.cli._settings import one_of, setting, text
 from handconv.datasets import Dataset
 from handconv.datasets.catalog import KNOWN
 from handconv.errors import DataError, SourceError
-from handconv.model import Sequential
+from handconv.sequential import Sequential
 
 _OTHER = " Name another --dataset, or train a model on this one."
 

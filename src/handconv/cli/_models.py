@@ -8,10 +8,10 @@ import numpy as np
 from handconv.cli._output import Output
 from handconv.datasets import cache
 from handconv.errors import HandconvError, ModelFileError
-from handconv.model import Sequential, load
-from handconv.reference import trained_reference_network
+from handconv.sequential import Sequential, load
 from handconv.training import Checkpoint
-from handconv.training.checkpoints import read, sibling
+from handconv.training.checkpoint import read, sibling
+from handconv.zoo import trained_reference_network
 
 HELP = "a saved model, FILE.npz (default: the one that was trained last, else the bundled one, trained on MNIST)"
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, TextIO
 
 from handconv.errors import MissingExtraError
-from handconv.extras import require
+from handconv.utils.optional_imports import import_optional
 
 
 class Output:
@@ -74,7 +74,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 def optional(module: str) -> ModuleType | None:
     """Import a library of the extra "cli" if it is installed."""
     try:
-        return require(module, extra="cli")
+        return import_optional(module, extra="cli")
     except MissingExtraError:
         return None
 

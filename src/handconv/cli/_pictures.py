@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handconv.cli._output import Output, is_terminal, optional
 from handconv.datasets import cache
-from handconv.extras import require
+from handconv.utils.optional_imports import import_optional
 
 PICTURES = ("auto", "window", "text")
 
@@ -110,10 +110,10 @@ class Window:
     """
 
     def __init__(self) -> None:
-        matplotlib: Any = require("matplotlib", extra="plot")
+        matplotlib: Any = import_optional("matplotlib", extra="plot")
         matplotlib.rcParams["figure.raise_window"] = False  # the keyboard stays with the prompt
-        self._pyplot: Any = require("matplotlib.pyplot", extra="plot")
-        backends: Any = require("matplotlib.backends", extra="plot")
+        self._pyplot: Any = import_optional("matplotlib.pyplot", extra="plot")
+        backends: Any = import_optional("matplotlib.backends", extra="plot")
         backend = self._pyplot.get_backend()
         interactive = backends.backend_registry.list_builtin(backends.BackendFilter.INTERACTIVE)
         if backend.lower() not in map(str.lower, interactive):

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Callable
 
+from handconv.analysis import answer
 from handconv.cli._models import class_names
 from handconv.cli._output import Output, is_terminal, optional
 from handconv.cli._pictures import Card, Pictures
 from handconv.datasets import Dataset
-from handconv.inspect import answer
-from handconv.model import Sequential
+from handconv.sequential import Sequential
 
 _QUIT = ("quit", "q")
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from handconv.cli._output import Output
-from handconv.tables import aligned
+from handconv.utils.text_table import format_table
 
 
 def show_table(
@@ -26,4 +26,4 @@ def plain_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], 
         0         980
         1       1,135
     """
-    return "\n".join([title, *aligned((head, *rows), left=range(left))])
+    return "\n".join([title, *format_table((head, *rows), left=range(left))])

@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import asdict
 
+from handconv.analysis import Report, report
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE
@@ -10,7 +11,6 @@ from handconv.cli._models import HELP, class_names, open_model
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings
 from handconv.cli._tables import show_table
-from handconv.inspect import Report, report
 
 _SHORT = 5  # letters of a class name that may head a column of the confusion matrix
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv import datasets
+from handconv.analysis import GradientReport, GradientRow, gradcheck
 from handconv.cli._command import Command
 from handconv.cli._errors import DONE, FAILED
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, number, read_settings, setting, whole
-from handconv.inspect import GradientReport, GradientRow, gradcheck
 from handconv.layers import Sigmoid
-from handconv.model import Sequential, load
-from handconv.reference import reference_network
+from handconv.sequential import Sequential, load
+from handconv.zoo import reference_network
 
 _SAMPLES = 2  # inputs: enough for sums over the batch to show, few enough to be quick
 

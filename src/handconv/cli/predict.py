@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.analysis import answer
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError, sentence
@@ -13,10 +14,9 @@ from handconv.cli._models import HELP, class_names, known_dataset, open_model
 from handconv.cli._output import Output
 from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
-from handconv.datasets.formats.images import read_digit_image, read_image
+from handconv.datasets.readers.images import read_digit_image, read_image
 from handconv.errors import DataError, ModelFileError
-from handconv.inspect import answer
-from handconv.model import Sequential
+from handconv.sequential import Sequential
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from handconv.cli._command import Command
 from handconv.cli._errors import DONE
 from handconv.cli._output import Output
-from handconv.model import load
-from handconv.reference import reference_network
+from handconv.sequential import load
+from handconv.zoo import reference_network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

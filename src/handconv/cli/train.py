@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from handconv import __version__
+from handconv.analysis.profile import profile_step
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_dataset
 from handconv.cli._errors import DONE, UsageError
@@ -30,13 +31,12 @@ from handconv.cli._settings import (
     workers,
 )
 from handconv.datasets import NAMES, Dataset
-from handconv.inspect.profile import profile_step
 from handconv.losses import SoftmaxCategoricalCrossentropy
-from handconv.model import Sequential
 from handconv.optimizers import Adam
-from handconv.reference import reference_network
-from handconv.schedules import CosineDecay, OneCycle, Schedule
-from handconv.training.cores import worker_count
+from handconv.optimizers.schedules import CosineDecay, OneCycle, Schedule
+from handconv.parallel.cpu import worker_count
+from handconv.sequential import Sequential
+from handconv.zoo import reference_network
 
 _EPOCHS, _EPOCHS_OF_FEW, _FEW = 5, 30, 10_000
 
@@ -77,7 +77,10 @@ class TrainSettings(DataSettings):
     )
     batch_size: int = setting(128, whole(1), "images to each step of the optimizer", metavar="N")
     learning_rate: float = setting(
-        0.01, number("above 0", lambda rate: rate > 0), "step size of Adam, the highest of its schedule", metavar="RATE"
+        0.01,
+        number("above 0", lambda rate: rate > 0),
+        "step size of Adam, the highest of its schedule",
+        metavar="RATE",
     )
     schedule: str = setting(
         "one-cycle", one_of(*SCHEDULES), "how the learning rate changes while training", metavar="|".join(SCHEDULES)

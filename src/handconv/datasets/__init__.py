@@ -5,15 +5,15 @@ arrays ready to train on. `handconv.datasets.cache` lists, verifies and removes 
 """
 
 from handconv.datasets.dataset import Dataset as Dataset
-from handconv.datasets.formats import load_csv as load_csv
-from handconv.datasets.formats import load_idx as load_idx
-from handconv.datasets.formats.images import load_image_folder as load_image_folder
 from handconv.datasets.loading import NAMES as NAMES
 from handconv.datasets.loading import fetch as fetch
 from handconv.datasets.loading import load as load
 from handconv.datasets.loading import load_digits as load_digits
 from handconv.datasets.loading import load_fashion_mnist as load_fashion_mnist
 from handconv.datasets.loading import load_mnist as load_mnist
+from handconv.datasets.readers import load_csv as load_csv
+from handconv.datasets.readers import load_idx as load_idx
+from handconv.datasets.readers.images import load_image_folder as load_image_folder
 from handconv.datasets.sources import SOURCES as SOURCES
 
 __all__ = [

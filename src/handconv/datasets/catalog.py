@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.datasets.formats import encode_idx
+from handconv.datasets.readers import encode_idx
 from handconv.errors import DataError
 
 Arrays = Mapping[str, NDArray[np.uint8]]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handconv.datasets.cache import Stamps
 from handconv.datasets.catalog import Arrays, KnownFile, KnownSet
-from handconv.datasets.formats import read_csv
+from handconv.datasets.readers import read_csv
 from handconv.errors import DataError, SourceError
 
 Located = Mapping[str, Path]

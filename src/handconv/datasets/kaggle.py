@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from handconv.datasets.download import Patience, Progress, reason
 from handconv.errors import MissingExtraError, SourceError
-from handconv.extras import require
+from handconv.utils.optional_imports import import_optional
 
 # Begins the lines that `_child` writes for `_follow`, among whatever else is printed in its process.
 _MARK = "handconv-kaggle:"
@@ -97,7 +97,7 @@ def _read_lines(stream: BinaryIO, inbox: "SimpleQueue[str | None]") -> None:
 def _child() -> None:
     """Run Kaggle's client and write what became of it (in the child process)."""
     try:
-        kagglehub = require("kagglehub", extra="kaggle")
+        kagglehub = import_optional("kagglehub", extra="kaggle")
         sys.stdout.write(f"{_MARK}ready:\n")
         folder = kagglehub.dataset_download(sys.argv[1])
     except MissingExtraError as error:

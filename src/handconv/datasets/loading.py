@@ -12,8 +12,8 @@ from handconv.datasets.catalog import KNOWN, KnownSet
 from handconv.datasets.dataset import Dataset, Split, hold_out
 from handconv.datasets.digits import load_digits_arrays
 from handconv.datasets.download import Progress
-from handconv.datasets.formats import read_csv
-from handconv.datasets.formats.images import load_image_folder
+from handconv.datasets.readers import read_csv
+from handconv.datasets.readers.images import load_image_folder
 from handconv.datasets.sources import Report, Search
 from handconv.errors import DataError, SourceError
 

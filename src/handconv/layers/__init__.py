@@ -7,14 +7,14 @@ from handconv.layers.activations import Softmax as Softmax
 from handconv.layers.activations import Tanh as Tanh
 from handconv.layers.base import Layer as Layer
 from handconv.layers.base import Parameter as Parameter
-from handconv.layers.convolution import Conv2D as Conv2D
+from handconv.layers.conv import Conv2D as Conv2D
 from handconv.layers.dense import Dense as Dense
 from handconv.layers.dropout import Dropout as Dropout
 from handconv.layers.pooling import AveragePool2D as AveragePool2D
 from handconv.layers.pooling import GlobalAveragePool2D as GlobalAveragePool2D
 from handconv.layers.pooling import MaxPool2D as MaxPool2D
-from handconv.layers.shape import Flatten as Flatten
-from handconv.layers.shape import Reshape as Reshape
+from handconv.layers.reshape import Flatten as Flatten
+from handconv.layers.reshape import Reshape as Reshape
 from handconv.layers.weighted import Weighted as Weighted
 
 __all__ = [

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from handconv.arguments import is_whole
-from handconv.kernels.geometry import Pair
+from handconv.geometry import Pair
+from handconv.utils.validation import is_int
 
 
 def pair(owner: str, name: str, value: int | Sequence[int], *, least: int = 1) -> Pair:
     """Read 3 as (3, 3), and check that both numbers are whole and at least ``least``."""
-    both = (value, value) if is_whole(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
-    if len(both) != 2 or not all(is_whole(number) and number >= least for number in both):
+    both = (value, value) if is_int(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
+    if len(both) != 2 or not all(is_int(number) and number >= least for number in both):
         raise ValueError(
             f"{owner}: {name} must be a whole number of at least {least} or a pair of them (rows, columns), "
             f"got {value!r}."
@@ -29,7 +29,7 @@ def padding_of(owner: str, value: int | Sequence[int] | str) -> Pair | str:
 def sample_shape(input_shape: object) -> tuple[int, ...]:
     """Check the shape of one sample."""
     sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
-    if not sizes or not all(is_whole(size) and size >= 1 for size in sizes):
+    if not sizes or not all(is_int(size) and size >= 1 for size in sizes):
         raise ValueError(f"input_shape must be whole numbers of at least 1, as in (1, 28, 28); got {input_shape!r}.")
     return tuple(int(size) for size in sizes)
 

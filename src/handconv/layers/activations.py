@@ -4,10 +4,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from handconv.arguments import number
-from handconv.kernels import elementwise, softmax
-from handconv.kernels.memory import FloatArray, memory_view, public_view
+from handconv.arrays import FloatArray
+from handconv.engine.arena import memory_view, public_view
+from handconv.engine.kernels import elementwise, softmax
 from handconv.layers.base import Layer
+from handconv.utils.validation import check_number
 
 
 class _Activation(Layer):
@@ -64,7 +65,7 @@ class LeakyReLU(_Activation):
 
     def __init__(self, alpha: float = 0.01, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.alpha = number("LeakyReLU: alpha", alpha, lambda slope: 0 <= slope <= 1, "from 0 to 1")
+        self.alpha = check_number("LeakyReLU: alpha", alpha, lambda slope: 0 <= slope <= 1, "from 0 to 1")
 
     def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
         spare = self.workspace.scratch("spare", x.shape, x.dtype)

@@ -16,8 +16,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handconv.arrays import FloatArray
+from handconv.engine.arena import FRESH, Workspace, laid_out
 from handconv.initializers import initialize
-from handconv.kernels.memory import FRESH, FloatArray, Workspace, laid_out
 
 Shape = tuple[int, ...]
 Initializer = str | Callable[..., NDArray[Any]]

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from handconv.arguments import whole
-from handconv.kernels.memory import FloatArray, public_view
-from handconv.kernels.products import banded_matmul
+from handconv.arrays import FloatArray
+from handconv.engine.arena import public_view
+from handconv.engine.kernels.gemm import banded_matmul
 from handconv.layers.base import Initializer, Parameter, Shape
 from handconv.layers.weighted import Weighted
+from handconv.utils.validation import check_int
 
 
 class Dense(Weighted):
@@ -64,7 +65,7 @@ class Dense(Weighted):
             bias_init=bias_init,
             name=name,
         )
-        self.units = whole("Dense: units", units)
+        self.units = check_int("Dense: units", units)
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(D,) -> (units,)."""

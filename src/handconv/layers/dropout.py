@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.arguments import number
-from handconv.kernels.memory import FloatArray, memory_view, public_view
+from handconv.arrays import FloatArray
+from handconv.engine.arena import memory_view, public_view
 from handconv.layers.base import Layer
-from handconv.streams import random_bits
+from handconv.rng import random_bits
+from handconv.utils.validation import check_number
 
 _LEVELS = 1 << 16
 
@@ -51,7 +52,7 @@ class Dropout(Layer):
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
         rule = "of at least 0 and below 1"
-        self.rate = number("Dropout: rate, the share that is dropped,", rate, lambda x: 0 <= x < 1, rule)
+        self.rate = check_number("Dropout: rate, the share that is dropped,", rate, lambda x: 0 <= x < 1, rule)
         self.mask: NDArray[Any] | None = None
 
     def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:

@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from handconv.kernels import pooling as kernel
-from handconv.kernels.geometry import Geometry, geometry
-from handconv.kernels.memory import FloatArray, memory_view, public_view
+from handconv.arrays import FloatArray
+from handconv.engine.arena import memory_view, public_view
+from handconv.engine.kernels import pooling as kernel
+from handconv.geometry import Geometry, geometry
 from handconv.layers._arguments import image_shape, padding_of, pair
 from handconv.layers.base import Layer, Shape
 

@@ -5,9 +5,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.arguments import number
-from handconv.kernels.memory import FloatArray
+from handconv.arrays import FloatArray
 from handconv.layers.base import Initializer, Layer, Parameter, Shape, pieces
+from handconv.utils.validation import check_number
 
 
 class Weighted(Layer):
@@ -39,7 +39,7 @@ class Weighted(Layer):
         super().__init__(name=name)
 
         def penalty(argument: str, value: float) -> float:
-            return number(f"{type(self).__name__}: {argument}", value, lambda x: x >= 0, "of at least 0")
+            return check_number(f"{type(self).__name__}: {argument}", value, lambda x: x >= 0, "of at least 0")
 
         self.use_bias = use_bias
         self.l1, self.l2 = penalty("l1", l1), penalty("l2", l2)

@@ -5,11 +5,11 @@
 The mean over the batch is taken here and nowhere else: gradients further down are plain sums.
 """
 
-from handconv.losses._base import Loss as Loss
-from handconv.losses._categorical import CategoricalCrossentropy as CategoricalCrossentropy
-from handconv.losses._categorical import SoftmaxCategoricalCrossentropy as SoftmaxCategoricalCrossentropy
-from handconv.losses._elementwise import BinaryCrossentropy as BinaryCrossentropy
-from handconv.losses._elementwise import MeanSquaredError as MeanSquaredError
+from handconv.losses.base import Loss as Loss
+from handconv.losses.cross_entropy import CategoricalCrossentropy as CategoricalCrossentropy
+from handconv.losses.cross_entropy import SoftmaxCategoricalCrossentropy as SoftmaxCategoricalCrossentropy
+from handconv.losses.elementwise import BinaryCrossentropy as BinaryCrossentropy
+from handconv.losses.elementwise import MeanSquaredError as MeanSquaredError
 
 __all__ = [
     "BinaryCrossentropy",

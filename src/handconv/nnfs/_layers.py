@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv import layers
-from handconv.kernels.memory import FloatArray
+from handconv.arrays import FloatArray
 from handconv.network import Network
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv import losses
-from handconv.kernels.memory import FloatArray
+from handconv.arrays import FloatArray
 from handconv.nnfs._layers import Trainable
 
 

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 from handconv import optimizers
 from handconv.network import Network
 from handconv.nnfs._layers import Trainable
-from handconv.schedules import InverseTimeDecay
+from handconv.optimizers.schedules import InverseTimeDecay
 
 
 class _Optimizer(ABC):

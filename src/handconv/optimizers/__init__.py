@@ -13,11 +13,11 @@ g is the whole gradient, penalties included. t counts steps from 1; all vectors 
 from collections.abc import Mapping
 from typing import Any
 
-from handconv import schedules
-from handconv.optimizers._adam import Adam as Adam
-from handconv.optimizers._adam import AdamW as AdamW
-from handconv.optimizers._base import Optimizer as Optimizer
-from handconv.optimizers._sgd import SGD as SGD
+from handconv.optimizers import schedules
+from handconv.optimizers.adam import Adam as Adam
+from handconv.optimizers.adam import AdamW as AdamW
+from handconv.optimizers.base import Optimizer as Optimizer
+from handconv.optimizers.sgd import SGD as SGD
 
 __all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "from_config"]
 

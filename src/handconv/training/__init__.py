@@ -3,7 +3,7 @@
 from handconv.training.callbacks import Callback as Callback
 from handconv.training.callbacks import PrintProgress as PrintProgress
 from handconv.training.callbacks import Progress as Progress
-from handconv.training.checkpoints import Checkpoint as Checkpoint
+from handconv.training.checkpoint import Checkpoint as Checkpoint
 from handconv.training.history import History as History
 
 __all__ = ["Callback", "Checkpoint", "History", "PrintProgress", "Progress"]

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError, TrainingInterrupted
+from handconv.evaluation import evaluate
 from handconv.metrics import name_classes
-from handconv.schedules import Schedule
-from handconv.training import checkpoints
+from handconv.optimizers.schedules import Schedule
+from handconv.training import checkpoint as checkpoints
 from handconv.training.callbacks import Callback, Progress
-from handconv.training.engine import LANES, Alone, Board, Engine, Task, arithmetic, shard_size
-from handconv.training.evaluation import evaluate
 from handconv.training.history import History
 from handconv.training.samples import Samples
+from handconv.training.step import LANES, Alone, Board, Engine, Task, arithmetic, shard_size
 
 _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
 
@@ -158,7 +158,7 @@ def _team(run: Run) -> Team:
     run.workers = min(run.workers, shards, LANES)  # more would have nothing to do
     if run.workers == 1:
         return Solo(run)
-    from handconv.training.workers import Workers  # multiprocessing is slow to import, and not often wanted
+    from handconv.training.worker import Workers  # multiprocessing is slow to import, and not often wanted
 
     return Workers(run, run.workers)
 

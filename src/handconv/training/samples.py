@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from handconv.arguments import is_whole, number
-from handconv.kernels.memory import FRESH, FloatArray, Workspace, kept, memory_view
+from handconv.arrays import FloatArray
+from handconv.engine.arena import FRESH, Workspace, kept, memory_view
 from handconv.losses import Loss
+from handconv.utils.validation import check_number, is_int
 
 
 def as_floats(x: NDArray[Any], dtype: DTypeLike, workspace: Workspace = FRESH) -> FloatArray:
@@ -126,15 +127,17 @@ def checked_weights(
     if class_weights is not None:
         classes = _classes(y)
         for label, weight in class_weights.items():
-            if not is_whole(label):
+            if not is_int(label):
                 raise TypeError(f"class_weights maps class numbers to weights, as in {{3: 2.0}}; got {label!r}.")
-            weights[classes == label] *= number(f"class_weights[{label}]", weight, lambda x: x >= 0, "of at least 0")
+            weights[classes == label] *= check_number(
+                f"class_weights[{label}]", weight, lambda x: x >= 0, "of at least 0"
+            )
     return weights
 
 
 def split(samples: Samples, share: float, generator: "np.random.Generator") -> tuple[Samples, Samples]:
     """Draw a share of each class for validation, measured without weights: (the rest, the share). Nothing is copied."""
-    share = number("validation_split, the share held back,", share, lambda x: 0 < x < 1, "above 0 and below 1")
+    share = check_number("validation_split, the share held back,", share, lambda x: 0 < x < 1, "above 0 and below 1")
     count = len(samples)
     labels = _classes(samples.y)
     shuffled = generator.permutation(count)

@@ -1,0 +1,33 @@
+"""Looking into a model: its answers, how good it is, where its time goes, and whether its gradients are right."""
+
+from handconv.analysis._gradient_report import GradientEntry as GradientEntry
+from handconv.analysis._gradient_report import GradientReport as GradientReport
+from handconv.analysis._gradient_report import GradientRow as GradientRow
+from handconv.analysis._profile_report import Profile as Profile
+from handconv.analysis._profile_report import ProfileRow as ProfileRow
+from handconv.analysis.gradcheck import gradcheck as gradcheck
+from handconv.analysis.predictions import Answer as Answer
+from handconv.analysis.predictions import answer as answer
+from handconv.analysis.predictions import probabilities as probabilities
+from handconv.analysis.profile import profile_step as profile_step
+from handconv.analysis.report import ClassReport as ClassReport
+from handconv.analysis.report import Mistake as Mistake
+from handconv.analysis.report import Report as Report
+from handconv.analysis.report import report as report
+
+__all__ = [
+    "Answer",
+    "ClassReport",
+    "GradientEntry",
+    "GradientReport",
+    "GradientRow",
+    "Mistake",
+    "Profile",
+    "ProfileRow",
+    "Report",
+    "answer",
+    "gradcheck",
+    "probabilities",
+    "profile_step",
+    "report",
+]

@@ -1,0 +1,66 @@
+"""Running a network over many samples without training: predictions, loss and accuracy."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.arrays import FloatArray
+from handconv.losses import Loss
+from handconv.metrics import correct, name_classes
+from handconv.network import Network
+from handconv.parallel import blas_threads as blas
+from handconv.parallel.fork_pool import share_out, shared_array
+from handconv.training.samples import Samples, as_floats
+from handconv.training.step import fitting
+
+
+def inference_batch(network: Network) -> int:
+    """How many samples to run at once: as many as keep the largest output in the cache, 128 at the most."""
+    return min(128, fitting(network))
+
+
+def predict(network: Network, x: NDArray[Any], batch_size: int | None = None, workers: int = 1) -> FloatArray:
+    """All outputs, in the usual row-major memory; any number of workers gives the same bits."""
+    size = batch_size or inference_batch(network)
+    starts = range(0, len(x), size)
+    with network.inference_memory() as workspace, blas.one_thread():
+
+        def outputs(start: int) -> FloatArray:
+            return network.infer(as_floats(x[start : start + size], network.dtype, workspace))
+
+        first = outputs(0)
+        result = shared_array((len(x), *first.shape[1:]), network.dtype, workers)
+        result[:size] = first
+        share_out(lambda start: result.__setitem__(slice(start, start + size), outputs(start)), starts[1:], workers)
+    return result
+
+
+def evaluate(
+    network: Network,
+    loss: Loss,
+    samples: Samples,
+    batch_size: int | None = None,
+    workers: int = 1,
+    *,
+    logits: bool,
+) -> dict[str, float]:
+    """The mean data loss (without penalties) and, where targets name classes, the accuracy; in the same bits always."""
+    count = len(samples)
+    size = batch_size or inference_batch(network)
+    chosen = np.arange(count) if samples.chosen is None else samples.chosen
+    told_apart = name_classes(samples.y)
+    figures = shared_array((-(-count // size), 2), np.float64, workers)  # of each batch its loss and its hits
+    with network.inference_memory() as workspace, blas.one_thread():
+
+        def judge(batch: int) -> None:
+            part = chosen[batch * size : (batch + 1) * size]
+            answers = network.infer(as_floats(samples.x[part], network.dtype, workspace), logits=logits)
+            weights = None if samples.weights is None else samples.weights[part]
+            figures[batch, :1] = loss.measure(answers, samples.y[part], weights, count)
+            figures[batch, 1] = correct(answers, samples.y[part]) if told_apart else 0
+
+        judge(0)
+        share_out(judge, range(1, len(figures)), workers)
+    total, hits = (sum(column) for column in figures.T.tolist())  # in the order of the batches
+    return {"loss": total} | ({"accuracy": hits / count} if told_apart else {})

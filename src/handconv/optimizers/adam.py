@@ -1,0 +1,127 @@
+"""Adam, and Adam with decoupled weight decay."""
+
+import math
+
+import numpy as np
+
+from handconv.arrays import FloatArray
+from handconv.optimizers.base import Optimizer
+from handconv.optimizers.schedules import Schedule
+from handconv.utils.validation import check_number
+
+
+class Adam(Optimizer):
+    """Adam: for each parameter a step of about the learning rate, in the direction of its mean gradient.
+
+    m is a running mean of the gradients (momentum), v one of their squares (as in RMSprop). Both start at zero and are
+    therefore too small at first; the bias correction makes up for it.
+
+    Maths:
+        m = beta_1 · m + (1 - beta_1) · g        m_hat = m / (1 - beta_1^t)
+        v = beta_2 · v + (1 - beta_2) · g²       v_hat = v / (1 - beta_2^t)
+        p -= rate · m_hat / (sqrt(v_hat) + epsilon)
+
+        No vectors m_hat and v_hat are made: with c = sqrt(1 - beta_2^t) is sqrt(v_hat) = sqrt(v) / c, and the last
+        line, its fraction multiplied above and below by c, reads
+        p -= rate · c / (1 - beta_1^t) · m / (sqrt(v) + epsilon · c)
+    Args:
+        learning_rate: above 0, or a schedule.
+        beta_1: how long m remembers, at least 0 and below 1.
+        beta_2: how long v remembers, at least 0 and below 1.
+        epsilon: keeps the divisor from zero, above 0.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+        >>> parameters, gradients = np.array([1.0, 2.0]), np.array([0.5, -100.0])
+        >>> Adam(0.1).step(parameters, gradients)
+        >>> parameters.round(6)
+        array([0.9, 2.1])
+
+    References:
+        Kingma and Ba, Adam: a method for stochastic optimization, 2015, algorithm 1 (epsilon as there, outside the
+        root of v_hat; its default is Keras').
+    """
+
+    vectors = ("m", "v")
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 1e-3,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+    ) -> None:
+        super().__init__(learning_rate)
+        self.beta_1 = check_number(f"{self._label}: beta_1", beta_1, lambda x: 0 <= x < 1, "of at least 0 and below 1")
+        self.beta_2 = check_number(f"{self._label}: beta_2", beta_2, lambda x: 0 <= x < 1, "of at least 0 and below 1")
+        self.epsilon = check_number(f"{self._label}: epsilon", epsilon, lambda x: x > 0, "above 0")
+
+    def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
+        beta_1, beta_2 = self.beta_1, self.beta_2
+        c = math.sqrt(1 - beta_2**self.iterations)
+        step, epsilon = rate * c / (1 - beta_1**self.iterations), self.epsilon * c
+        for p, g, m, v, scratch in self._blocks(part, parameters, gradients, self.state["m"], self.state["v"]):
+            np.multiply(g, 1 - beta_1, out=scratch)
+            np.multiply(m, beta_1, out=m)
+            np.add(m, scratch, out=m)
+            np.square(g, out=scratch)
+            np.multiply(scratch, 1 - beta_2, out=scratch)
+            np.multiply(v, beta_2, out=v)
+            np.add(v, scratch, out=v)
+            np.sqrt(v, out=scratch)
+            np.add(scratch, epsilon, out=scratch)
+            np.divide(m, scratch, out=scratch)
+            np.multiply(scratch, step, out=scratch)
+            np.subtract(p, scratch, out=p)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: each step also shrinks the weights by a share of themselves.
+
+    Adam divides the gradient of an L2 penalty by sqrt(v_hat) too; this shrinking is the same for all weights.
+
+    Maths:
+        p -= rate · weight_decay · p, on the decayed pieces; then as Adam
+    Args:
+        learning_rate: above 0, or a schedule.
+        beta_1: how long m remembers, at least 0 and below 1.
+        beta_2: how long v remembers, at least 0 and below 1.
+        epsilon: keeps the divisor from zero, above 0.
+        weight_decay: at least 0.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+        >>> parameters, gradients = np.array([1.0, 2.0]), np.array([0.5, -100.0])
+        >>> AdamW(0.1, weight_decay=0.5).step(parameters, gradients)
+        >>> parameters.round(6)
+        array([0.85, 2.  ])
+
+    References:
+        Loshchilov and Hutter, Decoupled weight decay regularization, 2019, algorithm 2 (the decay scaled by the
+        learning rate, as in PyTorch).
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 1e-3,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon)
+        self.weight_decay = check_number(
+            f"{self._label}: weight_decay", weight_decay, lambda value: value >= 0, "of at least 0"
+        )
+
+    def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
+        first, last, _ = part.indices(parameters.size)
+        for piece in self._decayed:
+            start, stop, _ = piece.indices(parameters.size)
+            shrinking = parameters[max(first, start) : max(first, min(last, stop))]
+            np.multiply(shrinking, 1 - rate * self.weight_decay, out=shrinking)
+        super()._update(parameters, gradients, part, rate)

@@ -1,0 +1,177 @@
+"""What an optimizer is: vectors that live from step to step, a count of steps, and a step."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.arrays import FloatArray
+from handconv.optimizers.schedules import Schedule
+from handconv.utils.validation import check_number
+
+#: How many numbers are worked on at once: with their state they fit in a second-level cache, which halves the time of a
+#: step on a million parameters. Smaller blocks cost more in calls than they save; the reference network is one block.
+BLOCK = 65_536
+
+#: Where gradients stay zero, running means shrink step by step until they are subnormal, and so they remain: 0.9 times
+#: the smallest float rounds to it. Processors take ten times as long for such numbers. So every so many steps what is
+#: nearly subnormal, and far too small to move any parameter, becomes zero.
+_SETTLE_EVERY, _SETTLE_BELOW = 64, 1e8
+
+_EVERYTHING = slice(None)
+
+
+class Optimizer(ABC):
+    """What improves parameters step by step.
+
+    ``state`` holds the vectors that live from step to step, by name; ``iterations`` is the number of steps done;
+    ``total_steps`` is set by the training loop, for schedules.
+
+    Args:
+        learning_rate: above 0, or a schedule.
+    """
+
+    #: The names of the vectors in ``state``.
+    vectors: tuple[str, ...] = ()
+
+    def __init__(self, learning_rate: float | Schedule) -> None:
+        self.learning_rate = learning_rate
+        self.iterations = 0
+        self.total_steps: int | None = None
+        self.state: dict[str, FloatArray] = {}
+        self._shape: tuple[int, ...] | None = None
+        self._decayed: tuple[slice, ...] = ()
+        self._scratch: FloatArray = np.empty(0)
+
+    @property
+    def learning_rate(self) -> float | Schedule:
+        """The learning rate, or the schedule that gives it; may be set between steps."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | Schedule) -> None:
+        if not isinstance(value, Schedule):
+            value = check_number(f"{self._label}: learning_rate", value, lambda rate: rate > 0, "above 0")
+        self._learning_rate = value
+
+    @property
+    def current_learning_rate(self) -> float:
+        """The learning rate of the next step."""
+        rate = self._learning_rate
+        return rate(self.iterations, self.total_steps) if isinstance(rate, Schedule) else rate
+
+    @property
+    def settings(self) -> list[str]:
+        """The names of the arguments, which may be changed between two steps."""
+        return list(inspect.signature(type(self)).parameters)
+
+    @property
+    def built(self) -> bool:
+        """Whether the vectors in ``state`` exist, if there are any."""
+        return self._shape is not None
+
+    def build(self, parameters: FloatArray, decayed: Sequence[slice] | None = None) -> None:
+        """Start anew for a vector of parameters: zeros in ``state``, no steps done.
+
+        Args:
+            parameters: one flat vector; only its shape and dtype are used.
+            decayed: the pieces that ``AdamW`` decays, which should leave out biases; the whole vector unless given.
+
+        Raises:
+            ValueError, TypeError: if it is no flat vector.
+        """
+        self._check_arrays(parameters)
+        if parameters.ndim != 1:
+            raise ValueError(
+                f"{self._label} expects one flat vector of parameters, got shape {parameters.shape}. Use x.reshape(-1)."
+            )
+        self._shape = parameters.shape
+        self._decayed = (_EVERYTHING,) if decayed is None else tuple(decayed)
+        self._scratch = np.empty(min(BLOCK, parameters.size), parameters.dtype)
+        self.state = {name: np.zeros_like(parameters) for name in self.vectors}
+        self.iterations = 0
+
+    def step(self, parameters: FloatArray, gradients: FloatArray, part: slice = _EVERYTHING) -> None:
+        """Do one step in place on ``parameters[part]``; builds at first use.
+
+        Processes that share the vectors call this once a step each, with parts of their own; each counts the step.
+
+        Args:
+            parameters: the whole vector.
+            gradients: the gradient of loss and penalties by it; not changed.
+            part: the piece to be updated.
+
+        Raises:
+            ValueError, TypeError: if the vectors are not those that the optimizer was built for.
+        """
+        self._check_arrays(parameters, gradients)
+        if self._shape is None:
+            self.build(parameters)
+        if not self._shape == parameters.shape == gradients.shape:
+            raise ValueError(
+                f"{self._label} was built for vectors of shape {self._shape}, got parameters {parameters.shape} and "
+                f"gradients {gradients.shape}. Call build(parameters) to start anew."
+            )
+        rate = self.current_learning_rate
+        self.iterations += 1
+        self._update(parameters, gradients, part, rate)
+        if self.iterations % _SETTLE_EVERY == 0:
+            for vector in self.state.values():
+                settled = vector[part]
+                settled[np.abs(settled) < _SETTLE_BELOW * np.finfo(settled.dtype).tiny] = 0
+
+    @abstractmethod
+    def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
+        """Move ``parameters[part]``; ``iterations`` counts this step already."""
+
+    def _blocks(self, part: slice, *vectors: FloatArray) -> Iterator[tuple[FloatArray, ...]]:
+        """Walk through a part: a view of each vector, and scratch memory of the same size."""
+        start, stop, _ = part.indices(vectors[0].size)
+        for first in range(start, stop, BLOCK):
+            block = slice(first, min(first + BLOCK, stop))
+            yield *[vector[block] for vector in vectors], self._scratch[: block.stop - first]
+
+    def config(self) -> dict[str, object]:
+        """Return name and arguments as plain values; ``from_config`` makes the same optimizer of them, stateless."""
+        values = {name: getattr(self, name) for name in self.settings}
+        rate = self.learning_rate
+        return {"name": self._label, **values, "learning_rate": rate.config() if isinstance(rate, Schedule) else rate}
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the vectors, and the number of steps as "iterations": what a resumed training needs."""
+        return {name: vector.copy() for name, vector in self.state.items()} | {"iterations": np.array(self.iterations)}
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Copy in what ``state_dict`` returned; the optimizer must have been built.
+
+        Raises:
+            ValueError, TypeError: if names or shapes do not fit; then nothing is changed.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"{self._label} expects a state by name, as state_dict() returns it, got {state!r}.")
+        expected = {name: vector.shape for name, vector in self.state.items()} | {"iterations": ()}
+        received = {name: np.shape(vector) for name, vector in state.items()}
+        if expected != received:
+            raise ValueError(
+                f"{self._label} expects a state of {expected}, got {received}. "
+                "Load what the same optimizer saved for the same network, after build(parameters)."
+            )
+        for name, vector in self.state.items():
+            vector[...] = state[name]
+        self.iterations = int(state["iterations"])
+
+    def _check_arrays(self, *vectors: object) -> None:
+        for vector in vectors:
+            if not isinstance(vector, np.ndarray):
+                what = type(vector).__name__
+                raise TypeError(f"{self._label} works in place on NumPy arrays, got {what}. Use np.array(x, float).")
+
+    def __repr__(self) -> str:
+        return f"{self._label}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.settings)})"
+
+    @property
+    def _label(self) -> str:
+        return type(self).__name__

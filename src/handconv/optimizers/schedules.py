@@ -1,0 +1,216 @@
+"""Learning rates that change while training goes on.
+
+A schedule is called with the number of steps done and that of the whole training, and returns the learning rate of the
+next step. With t = step / total_steps, the share of the training that is done:
+
+    InverseTimeDecay   initial / (1 + decay · step)
+    StepDecay          initial · factor^(milestones passed)
+    CosineDecay        final + (initial - final) · (1 + cos(π·t)) / 2
+    OneCycle           peak / start_divisor up to peak in a straight line while t <= warmup,
+                       then down to peak / final_divisor along a half cosine
+"""
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handconv.utils.validation import check_number
+
+
+class Schedule(ABC):
+    """A learning rate that depends on the step; derive from it, as a dataclass, for one of your own."""
+
+    @abstractmethod
+    def __call__(self, step: int, total_steps: int | None) -> float:
+        """Return the learning rate of the next step.
+
+        Args:
+            step: how many steps are done.
+            total_steps: how many there will be; None if nobody knows.
+        """
+
+    def config(self) -> dict[str, object]:
+        """Return name and arguments as plain values, from which ``from_config`` makes the same schedule."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {"name": type(self).__name__} | values
+
+    def _check(self, name: str, fits: Callable[[float], bool], rule: str) -> None:
+        """Check the argument of this name, and make it a plain float."""
+        object.__setattr__(self, name, check_number(f"{type(self).__name__}: {name}", getattr(self, name), fits, rule))
+
+    def _share(self, step: int, total_steps: int | None) -> float:
+        """Return t, the share of the training that is done, 1 at most."""
+        if total_steps is None:
+            raise ValueError(
+                f"{type(self).__name__} needs to know how many steps the training has: set optimizer.total_steps "
+                "(fit does so by itself)."
+            )
+        return min(1.0, step / max(1, total_steps))
+
+
+@dataclass(frozen=True)
+class InverseTimeDecay(Schedule):
+    """A rate that falls like 1 / step; needs no total.
+
+    Maths:
+        initial / (1 + decay · step)
+    Args:
+        initial: the first rate, above 0.
+        decay: how fast it falls: after 1 / decay steps it is one half; at least 0.
+
+    Example:
+        >>> InverseTimeDecay(0.1, decay=0.01)(100, None)
+        0.05
+
+    References:
+        Kinsley and Kukieła, Neural networks from scratch in Python, 2020, chapter 10 (``decay``).
+    """
+
+    initial: float
+    decay: float
+
+    def __post_init__(self) -> None:
+        self._check("initial", lambda value: value > 0, "above 0")
+        self._check("decay", lambda value: value >= 0, "of at least 0")
+
+    def __call__(self, step: int, total_steps: int | None) -> float:
+        """Return the learning rate of the next step."""
+        return self.initial / (1 + self.decay * step)
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """A rate that drops at certain points of the training.
+
+    Maths:
+        initial · factor^(number of milestones <= t)
+    Args:
+        initial: the first rate, above 0.
+        factor: what it is multiplied by at each milestone, above 0 and at most 1.
+        milestones: shares of the training, from 0 to 1.
+
+    Example:
+        >>> [round(StepDecay(0.1)(step, 100), 6) for step in (49, 50, 75)]
+        [0.1, 0.01, 0.001]
+
+    References:
+        He, Zhang, Ren and Sun, Deep residual learning for image recognition, 2016, section 4.2 (the defaults).
+    """
+
+    initial: float
+    factor: float = 0.1
+    milestones: tuple[float, ...] = (0.5, 0.75)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "milestones", tuple(self.milestones))
+        self._check("initial", lambda value: value > 0, "above 0")
+        self._check("factor", lambda value: 0 < value <= 1, "above 0 and at most 1")
+        for milestone in self.milestones:
+            check_number("StepDecay: milestones", milestone, lambda value: 0 <= value <= 1, "from 0 to 1 each")
+
+    def __call__(self, step: int, total_steps: int | None) -> float:
+        """Return the learning rate of the next step."""
+        share = self._share(step, total_steps)
+        return self.initial * self.factor ** sum(share >= milestone for milestone in self.milestones)
+
+
+@dataclass(frozen=True)
+class CosineDecay(Schedule):
+    """A rate that falls along a half cosine: slowly, quickly, slowly.
+
+    Maths:
+        final + (initial - final) · (1 + cos(π·t)) / 2
+    Args:
+        initial: the first rate, above 0.
+        final: what it comes to at the end, from 0 to ``initial``.
+
+    Example:
+        >>> [round(CosineDecay(0.1)(step, 100), 6) for step in (0, 50, 100)]
+        [0.1, 0.05, 0.0]
+
+    References:
+        Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017, equation 5 (no restarts).
+    """
+
+    initial: float
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._check("initial", lambda value: value > 0, "above 0")
+        self._check("final", lambda value: 0 <= value <= self.initial, f"from 0 to initial, {self.initial}")
+
+    def __call__(self, step: int, total_steps: int | None) -> float:
+        """Return the learning rate of the next step."""
+        return _half_cosine(self.initial, self.final, self._share(step, total_steps))
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """A rate that rises to a peak, higher than one would dare to start with, and then falls to almost nothing.
+
+    Often the quickest way to a good accuracy ("super-convergence").
+
+    Maths:
+        t <= warmup:  from peak / start_divisor to peak in a straight line
+        t > warmup:   from peak to peak / final_divisor along a half cosine
+    Args:
+        peak: the highest rate, above 0.
+        warmup: the share of the training in which it rises, from 0 up to but not including 1.
+        start_divisor: peak / first rate, at least 1.
+        final_divisor: peak / last rate, at least 1.
+
+    Example:
+        >>> [round(OneCycle(0.01)(step, 100), 6) for step in (0, 15, 30, 65, 100)]
+        [0.0004, 0.0052, 0.01, 0.005, 1e-06]
+
+    References:
+        Smith and Topin, Super-convergence: very fast training of neural networks using large learning rates, 2019.
+    """
+
+    peak: float
+    warmup: float = 0.3
+    start_divisor: float = 25.0
+    final_divisor: float = 1e4
+
+    def __post_init__(self) -> None:
+        self._check("peak", lambda value: value > 0, "above 0")
+        self._check("warmup", lambda value: 0 <= value < 1, "of at least 0 and below 1")
+        self._check("start_divisor", lambda value: value >= 1, "of at least 1")
+        self._check("final_divisor", lambda value: value >= 1, "of at least 1")
+
+    def __call__(self, step: int, total_steps: int | None) -> float:
+        """Return the learning rate of the next step."""
+        share = self._share(step, total_steps)
+        if share < self.warmup:
+            start = self.peak / self.start_divisor
+            return start + (self.peak - start) * share / self.warmup
+        return _half_cosine(self.peak, self.peak / self.final_divisor, (share - self.warmup) / (1 - self.warmup))
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    schedule.__name__: schedule for schedule in (InverseTimeDecay, StepDecay, CosineDecay, OneCycle)
+}
+
+
+def from_config(config: Mapping[str, Any]) -> Schedule:
+    """Make the schedule that ``config()`` described.
+
+    Args:
+        config: the name and the arguments.
+
+    Raises:
+        ValueError, TypeError: if it names no schedule of this module.
+    """
+    if not isinstance(config, Mapping):
+        raise TypeError(f"A schedule is made of what its config() returned, got {config!r}.")
+    name = config.get("name")
+    if name not in SCHEDULES:
+        raise ValueError(f"A schedule must be one of {', '.join(SCHEDULES)}; got {name!r}.")
+    return SCHEDULES[name](**{key: value for key, value in config.items() if key != "name"})
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,36 @@
+"""How many processes may share the work."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from handconv.utils.validation import is_int
+
+
+def usable_cores() -> int:
+    """The number of processor cores that this process may use: its affinity and its container's limit respected.
+
+    Example:
+        >>> usable_cores() >= 1
+        True
+    """
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        cores = min(cores, max(1, int(quota) // int(period)))
+    return max(1, cores)
+
+
+def worker_count(workers: object) -> int:
+    """Read a number of workers; "auto" is the number of usable cores.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if workers == "auto":
+        return usable_cores()
+    if not is_int(workers) or workers < 1:
+        raise ValueError(f'workers must be a whole number of at least 1, or "auto", got {workers!r}.')
+    return int(workers)

@@ -1,0 +1,301 @@
+"""``Sequential``: a network with the verbs that people use: fit, evaluate, predict, summary, save, load."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from handconv.arrays import FloatArray
+from handconv.layers import Layer, Sigmoid
+from handconv.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
+from handconv.network import Network
+from handconv.optimizers import Adam, Optimizer
+from handconv.rng import Purpose
+from handconv.utils.validation import check_int
+
+if TYPE_CHECKING:
+    from handconv.summary import Summary
+    from handconv.training.callbacks import Callback
+    from handconv.training.history import History
+    from handconv.training.samples import Samples
+
+Crew = int | Literal["auto"]  # how many processes share the work
+
+# What trains, and what reads and writes files, is imported by the verb that needs it: whoever imports handconv waits
+# little longer than for NumPy.
+
+
+class Sequential(Network):
+    """A chain of layers that can be trained.
+
+    Inputs are batches (N, …): for ``fit``, ``evaluate`` and ``predict`` uint8 arrays are pixels and divided by 255;
+    ``forward`` and ``infer``, like layers, take all numbers as they come. Labels are class numbers (N,) or one-hot
+    (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined, numerically stable loss;
+    ``predict`` then gives probabilities.
+
+    Args:
+        layers: the layers, in order.
+        input_shape: the shape of one sample; if it is not given, the first batch tells.
+        seed: of everything random: initial parameters, the order of samples, dropout. None draws one.
+        dtype: "float32", or "float64" for proofs.
+        fuse: whether neighbouring layers may run as one step (see ``handconv.engine.lower``); the results are the same.
+
+    Attributes:
+        parameters: all parameters as one vector; ``named_parameters()`` shows them by name.
+        gradients: all gradients as one vector, in the same order.
+        info: plain values that are saved with the model (which data set it knows, for one).
+
+    Raises:
+        ValueError: if layers do not fit together.
+
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> model = hc.Sequential([hc.Dense(8), hc.Tanh(), hc.Dense(2), hc.Softmax()], input_shape=(2,), seed=0)
+        >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+        >>> history = model.fit(x, [0, 1, 1, 0], epochs=200, batch_size=4, optimizer=hc.Adam(0.05))
+        >>> model.predict(x).argmax(axis=1).tolist()
+        [0, 1, 1, 0]
+    """
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 1,
+        batch_size: int = 128,
+        optimizer: Optimizer | None = None,
+        loss: Loss | None = None,
+        validation_split: float = 0.0,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        sample_weights: ArrayLike | None = None,
+        class_weights: Mapping[int, float] | None = None,
+        shuffle: bool = True,
+        workers: Crew = 1,
+        callbacks: "Sequence[Callback]" = (),
+        resume: str | os.PathLike[str] | None = None,
+    ) -> "History":
+        """Train on samples.
+
+        Args:
+            x: inputs (N, …).
+            y: class numbers (N,), one-hot (N, K), or whatever the loss expects.
+            epochs: passes over all samples, at least 1.
+            batch_size: samples to each step of the optimizer; the last batch of an epoch may be smaller.
+            optimizer: ``Adam()`` if not given.
+            loss: if not given, the cross-entropy that fits the last layer (see ``default_loss``).
+            validation_split: the share of each class held back to measure val_loss and val_accuracy.
+            validation_data: (x, y) to measure them on instead.
+            sample_weights: one weight a sample, by which its loss is multiplied.
+            class_weights: weights by class number; multiplied with those of the samples.
+            shuffle: whether to take the samples in a new random order each epoch.
+            workers: processes that share the work, or "auto" for one on each usable core; any number gives the same
+                bits.
+            callbacks: what watches the training, ``PrintProgress()`` or ``Checkpoint(path)`` for two.
+            resume: a checkpoint of the same run to go on from; epochs counts from its beginning.
+
+        Returns:
+            The history: loss, data_loss, penalty, accuracy, learning_rate (the mean over the steps), train_seconds,
+            images_per_second, and val_loss and val_accuracy (without penalties and weights) for each epoch. There is no
+            accuracy where the targets name no classes.
+
+        Raises:
+            ValueError, TypeError: if arguments or arrays do not fit.
+            DivergenceError: if the loss or a parameter becomes infinite or NaN.
+            TrainingInterrupted: if a ``Checkpoint`` is among the callbacks and Ctrl-C or SIGTERM came; the run is
+                saved.
+            WorkerError: if a worker process dies.
+            ModelFileError: if the checkpoint cannot be resumed.
+        """
+        from handconv.parallel.cpu import worker_count
+        from handconv.training.callbacks import check_callbacks
+        from handconv.training.checkpoint import saved_optimizer
+        from handconv.training.loop import Run, train
+        from handconv.training.samples import split
+
+        epochs, batch_size = check_int("epochs", epochs), check_int("batch_size", batch_size)
+        if validation_split and validation_data is not None:
+            raise ValueError("Give validation_split or validation_data, not both.")
+        loss = self._loss(loss)
+        if optimizer is not None and not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
+        check_callbacks(callbacks)
+        samples = self._samples(x, y, loss, sample_weights, class_weights)
+        validation = None
+        if validation_data is not None:
+            pair: object = validation_data
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                kind = type(pair).__name__
+                raise TypeError(f"validation_data must be a pair (x, y), got {kind}. Put both in parentheses.")
+            validation = self._samples(pair[0], pair[1], loss, name="validation data")
+        elif validation_split:
+            samples, validation = split(samples, validation_split, self.streams.generator(Purpose.SPLIT))
+        run = Run(
+            network=self,
+            loss=self._combined(loss),
+            optimizer=optimizer or (Adam() if resume is None else saved_optimizer(resume)),
+            samples=samples,
+            validation=validation,
+            epochs=int(epochs),
+            batch_size=min(int(batch_size), len(samples)),
+            shuffle=shuffle,
+            logits=self._skips_softmax(loss),
+            first_epoch=self.epochs_trained,
+            workers=worker_count(workers),
+            callbacks=callbacks,
+        )
+        return train(run, resume)
+
+    def evaluate(
+        self, x: ArrayLike, y: ArrayLike, *, loss: Loss | None = None, batch_size: int | None = None, workers: Crew = 1
+    ) -> dict[str, float]:
+        """Measure the mean data loss (without penalties) and the accuracy.
+
+        Args:
+            x: inputs (N, …); uint8 is divided by 255.
+            y: targets, one for each sample.
+            loss: the default loss unless given.
+            batch_size: samples at a time; as many as keep the largest output in the cache unless given.
+            workers: as in ``predict``.
+
+        Returns:
+            {"loss": …, "accuracy": …}; no accuracy where the targets name no classes
+
+        Raises:
+            ValueError, TypeError: if an argument, or the samples, do not fit.
+        """
+        from handconv.evaluation import evaluate
+        from handconv.parallel.cpu import worker_count
+
+        loss = self._loss(loss)
+        samples = self._samples(x, y, loss)
+        batch_size = None if batch_size is None else check_int("batch_size", batch_size)
+        combined, logits = self._combined(loss), self._skips_softmax(loss)
+        return evaluate(self, combined, samples, batch_size, worker_count(workers), logits=logits)
+
+    def predict(self, x: ArrayLike, *, batch_size: int | None = None, workers: Crew = 1) -> FloatArray:
+        """Compute the outputs, batch by batch: for a classifier that ends in Softmax, probabilities (N, K).
+
+        Args:
+            x: inputs (N, …); uint8 is divided by 255.
+            batch_size: samples at a time; as many as keep the largest output in the cache unless given.
+            workers: how many processes share the batches ("auto": one on each usable core); any number gives the same
+                bits. They are forked for this call alone, which thousands of images repay. Where that is not safe (not
+                on Linux, beside other threads, without threadpoolctl), this process does everything.
+
+        Raises:
+            ValueError, TypeError: if an argument, or the samples, do not fit.
+        """
+        from handconv.evaluation import predict
+        from handconv.parallel.cpu import worker_count
+        from handconv.training.samples import checked_inputs
+
+        inputs = checked_inputs(x, self.input_shape)
+        batch_size = None if batch_size is None else check_int("batch_size", batch_size)
+        self.ensure_built(inputs.shape[1:])
+        return predict(self, inputs, batch_size, worker_count(workers))
+
+    def default_loss(self) -> Loss:
+        """Binary cross-entropy after a final Sigmoid, else softmax cross-entropy."""
+        return BinaryCrossentropy() if isinstance(self.layers[-1], Sigmoid) else SoftmaxCategoricalCrossentropy()
+
+    def summary(self) -> "Summary":
+        """Describe the layers: shapes, parameters, multiply-adds, memory; and the steps that really run.
+
+        Raises:
+            ValueError: if the input shape is not known yet.
+        """
+        from handconv.summary import summarize
+
+        if not self.built:
+            raise ValueError("summary needs the input shape: give input_shape=… or call build(shape) first.")
+        return summarize(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write layers and parameters to a .npz file; a file of this name is replaced only by a whole one.
+
+        Args:
+            path: the file's name, ending in .npz.
+
+        Raises:
+            ValueError: if the file name does not end in .npz, or the model cannot be described in a file.
+        """
+        from handconv.serialization import npz
+        from handconv.serialization.description import check_suffix, describe
+
+        if not self.built:
+            raise ValueError("save needs parameters: give input_shape=… or call build(shape) first.")
+        check_suffix(path)
+        try:
+            npz.save(path, self.named_parameters(), describe(self))
+        except TypeError as error:
+            raise ValueError(
+                f"A model is saved by its layers' arguments, which must be plain values ({error}). "
+                "Use initialisers by their names."
+            ) from error
+
+    def _loss(self, loss: object) -> Loss:
+        """The loss given, or the default."""
+        if loss is None:
+            return self.default_loss()
+        if not isinstance(loss, Loss):
+            raise TypeError(f"loss must be a loss such as handconv.MeanSquaredError(), got {loss!r}.")
+        return loss
+
+    def _samples(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        loss: Loss,
+        sample_weights: ArrayLike | None = None,
+        class_weights: Mapping[int, float] | None = None,
+        *,
+        name: str = "x",
+    ) -> "Samples":
+        """Check inputs and targets against the network and each other."""
+        from handconv.training.samples import Samples, checked_inputs, checked_weights
+
+        if class_weights is not None and not isinstance(class_weights, Mapping):
+            raise TypeError(f"class_weights maps class numbers to weights, as in {{3: 2.0}}, got {class_weights!r}.")
+        inputs = checked_inputs(x, self.input_shape, name=name)
+        self.ensure_built(inputs.shape[1:])
+        targets = loss.check_targets(np.asarray(y), (len(inputs), *self.output_shape))
+        return Samples(inputs, targets, checked_weights(len(inputs), targets, sample_weights, class_weights))
+
+    def _skips_softmax(self, loss: Loss) -> bool:
+        own = type(loss) is CategoricalCrossentropy  # what a user derives from it says something else
+        return self.ends_in_softmax and (own or isinstance(loss, SoftmaxCategoricalCrossentropy))
+
+    def _combined(self, loss: Loss) -> Loss:
+        """The loss that is really run: cross-entropy after a Softmax is computed from the scores."""
+        if self._skips_softmax(loss) and isinstance(loss, CategoricalCrossentropy):
+            return SoftmaxCategoricalCrossentropy(label_smoothing=loss.label_smoothing)
+        return loss
+
+
+def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | None = None) -> Sequential:
+    """Read a model that ``Sequential.save`` wrote.
+
+    Args:
+        path: the file.
+        layers: classes of your own by name, if the model has any.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ModelFileError: if the file is no model, is damaged, or has layers that are not known.
+
+    Example:
+        >>> import tempfile, pathlib, handconv as hc
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0).save(path)
+        >>> hc.load(path).layers
+        [Dense(2)]
+    """
+    from handconv.serialization import npz
+    from handconv.serialization.description import check_suffix, rebuild
+
+    check_suffix(path)
+    arrays, description = npz.load(path)
+    return rebuild(Sequential, description, arrays, path, layers)

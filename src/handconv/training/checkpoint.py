@@ -1,0 +1,278 @@
+"""Checkpoints: a run as it stands between two steps, in one file, from which it goes on to the same bits.
+
+A checkpoint is a model file (``handconv.load`` reads it) with the state of the run beside it: the optimizer's vectors,
+epoch and step, the sums of the epoch so far, the history, how the run was set up, and a fingerprint of its data.
+Random streams are derived from seed, epoch and step, so nothing else is needed of them.
+
+Three files are kept: the last checkpoint, the one before it (``NAME.previous.npz``), and the best by validation
+(``NAME.best.npz``). Each is written under a temporary name, flushed and renamed; until then the old ones stay.
+"""
+
+import hashlib
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv import optimizers
+from handconv.errors import ModelFileError
+from handconv.optimizers.schedules import Schedule
+from handconv.serialization import npz
+from handconv.serialization.description import RUN, check_suffix, describe, fill
+from handconv.training.callbacks import Callback, Progress
+from handconv.training.samples import Samples
+from handconv.utils.validation import check_number
+
+if TYPE_CHECKING:
+    from handconv.training.loop import Run
+
+_VERSION = 2
+
+
+class Checkpoint(Callback):
+    """Save the run at the end of each epoch, every so often within one, and when it is told to stop.
+
+    With it, Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint and ``TrainingInterrupted``;
+    ``fit(..., resume=path)`` goes on from there.
+
+    Args:
+        path: the file, ending in .npz; beside it stand ``NAME.previous.npz`` and ``NAME.best.npz``.
+        every: seconds between two checkpoints within an epoch.
+        monitor: the figure that decides which epoch was the best: the least if it is a loss, the greatest otherwise;
+            of equals the last.
+
+    Raises:
+        ValueError: if the name does not end in .npz, or ``every`` is not above 0.
+
+    Example:
+        >>> import tempfile, pathlib, numpy as np, handconv as hc
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "run.npz"
+        >>> def fit(epochs, **options):
+        ...     model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
+        ...     x = np.eye(3, dtype=np.float32)
+        ...     model.fit(x, [0, 1, 1], epochs=epochs, batch_size=2, callbacks=[hc.Checkpoint(path)], **options)
+        ...     return model.parameters
+        >>> whole = fit(4)
+        >>> half = fit(2)
+        >>> bool((fit(4, resume=path) == whole).all())
+        True
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, every: float = 30.0, monitor: str = "val_accuracy") -> None:
+        check_suffix(path)
+        if every != math.inf:  # at the end of epochs alone
+            every = check_number("Checkpoint: every, in seconds,", every, lambda seconds: seconds > 0, "above 0")
+        self.path, self.every, self.monitor = Path(path), every, monitor
+        self._saved_at = 0.0
+
+    def on_train_begin(self, run: "Run") -> None:
+        """Start the clock."""
+        self._saved_at = time.monotonic()
+
+    def on_batch_end(self, run: "Run", progress: Progress) -> None:
+        """Ask for a pause when it is time."""
+        if time.monotonic() - self._saved_at > self.every:
+            run.pause()
+
+    def on_pause(self, run: "Run") -> None:
+        """Save the run between two steps."""
+        self._save(run)
+
+    def on_epoch_end(self, run: "Run", figures: Mapping[str, float]) -> None:
+        """Save the run, and keep it as the best if it is."""
+        if self.monitor in figures:
+            sign = -1.0 if self.monitor.endswith("loss") else 1.0
+            if sign * figures[self.monitor] >= max(sign * value for value in run.history[self.monitor]):
+                _write(run, sibling(self.path, "best"))  # first: a run killed here does the epoch once more
+        self._save(run)
+
+    def _save(self, run: "Run") -> None:
+        _write(run, self.path, previous=sibling(self.path, "previous"))
+        self._saved_at = time.monotonic()
+
+
+def _write(run: "Run", path: Path, *, previous: Path | None = None) -> None:
+    arrays = dict(run.network.named_parameters())
+    arrays |= {f"{RUN}{name}": vector for name, vector in run.optimizer.state.items()}
+    npz.save(path, arrays, describe(run.network) | {"run": _state(run)}, previous=previous)
+
+
+def sibling(path: Path, kind: str) -> Path:
+    """The name of the file beside a checkpoint that holds the one before it, or the best.
+
+    Example:
+        >>> sibling(Path("run.npz"), "best").name
+        'run.best.npz'
+    """
+    return path.with_name(f"{path.stem}.{kind}{path.suffix}")
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read a checkpoint as arrays and description; if it is damaged or missing, the one before it, with a warning.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ModelFileError: if it is no checkpoint, or both are damaged.
+    """
+    last, previous = Path(path), sibling(Path(path), "previous")
+    try:
+        return _read_one(last)
+    except (ModelFileError, FileNotFoundError) as error:
+        if not previous.exists():
+            raise
+        content = _read_one(previous)
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be used ({error})"
+        warnings.warn(f"The checkpoint {last} {reason}; going on from the one before it, {previous}.", stacklevel=2)
+        return content
+
+
+def resume(run: "Run", path: str | os.PathLike[str]) -> None:
+    """Bring a run to where the checkpoint stands: parameters, optimizer, epoch, step, sums and history.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint.
+        ModelFileError: if it is damaged, or of another network, data set, or set-up.
+    """
+    arrays, description = read(path)
+    saved = description["run"]
+    was, now = (_setup(*states) for states in ((description, saved), (describe(run.network), _state(run))))
+    differences = list(_differences("", was, now))
+    if differences:
+        more = f"; and {len(differences) - _TOLD} more" if len(differences) > _TOLD else ""
+        raise ModelFileError(
+            f"{path} cannot be resumed, as this is not the same run: {'; '.join(differences[:_TOLD])}{more}. "
+            "Resume with what it was started with, or start anew."
+        )
+    fill(run.network, arrays, path)
+    try:
+        run.optimizer.load_state_dict(
+            {name: arrays[f"{RUN}{name}"] for name in run.optimizer.state}
+            | {"iterations": np.array(int(saved["iterations"]))}
+        )
+        run.first_epoch, run.epoch, run.step = (int(saved[name]) for name in ("first_epoch", "epoch", "step"))
+        run.sums = np.array(saved["sums"], np.float64).reshape(4)
+        run.seconds = float(saved["seconds"])
+        started_for, steps_done = int(saved["epochs"]), run.epoch * run.steps_per_epoch + run.step
+        places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations, started_for)
+        if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch or not started_for:
+            raise ValueError(f"epoch, step, steps in all and epochs cannot be {places[1:]}")
+        for figures in saved["history"]:
+            run.history.append(figures)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
+    before = max(0, run.optimizer.iterations - steps_done)  # the steps of earlier trainings
+    old, run.optimizer.total_steps = (before + epochs * run.steps_per_epoch for epochs in (started_for, run.epochs))
+    rate = run.optimizer.learning_rate
+    if run.epoch > run.epochs:
+        message = f"The run has {run.epoch} epochs already, more than {run.epochs}: nothing is left to train."
+        warnings.warn(f"{message} Give more epochs to go on.", stacklevel=4)
+    elif old != run.optimizer.total_steps and isinstance(rate, Schedule):
+        steps = range(before, before + steps_done, 1 + steps_done // 1000)  # a thousand of them tell
+        if any(rate(step, old) != rate(step, run.optimizer.total_steps) for step in steps):
+            message = f"The run was started for {started_for} epochs and is now one of {run.epochs}: up to here it had"
+            message += f" the learning rates of {started_for} epochs. For those of {run.epochs} in one go, start anew."
+            warnings.warn(message, stacklevel=4)
+
+
+def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
+    """The optimizer that a checkpoint's run used, without its state."""
+    _, description = read(path)
+    try:
+        return optimizers.from_config(description["run"]["optimizer"])
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise ModelFileError(f"{path} is damaged: its optimizer makes no sense ({error}).") from error
+
+
+_TOLD = 3  # differences that are named when a run cannot be resumed
+
+
+def _setup(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be the same when a run is resumed, by the names that messages use."""
+    layers = model.get("layers")
+    places = enumerate(layers if isinstance(layers, list) else [layers])
+    setup = {f"layer {place}": layer for place, layer in places}
+    setup |= {name: model.get(name) for name in ("input_shape", "dtype", "seed")}
+    setup |= {name: state.get(name) for name in ("loss", "optimizer", "batch_size", "shuffle")}
+    setup["samples"] = (state.get("samples"), state.get("data"))
+    return {name: _plain(value) for name, value in setup.items()}
+
+
+def _differences(name: str, was: Any, now: Any) -> Iterator[str]:
+    """Say what a run was started with and now is not, one thing after the other."""
+    if was == now:
+        return
+    if name == "samples":
+        yield f"samples were {was[0]}, are {now[0]}" if was[0] != now[0] else "the samples are others"
+    elif isinstance(was, Mapping) and isinstance(now, Mapping) and _kind(was) == _kind(now):
+        for key in {**was, **now}:
+            inner = key if not name else name if key == "config" else f"{key} of {name}"
+            yield from _differences(inner, was.get(key), now.get(key))
+    else:
+        yield f"{name} was {_kind(was)}, is {_kind(now)}"
+
+
+def _kind(value: Any) -> Any:
+    """What to call a value: the name of a layer, a loss, an optimizer or a schedule, else the value itself."""
+    return value.get("class", value.get("name")) if isinstance(value, Mapping) else value
+
+
+def _state(run: "Run") -> dict[str, Any]:
+    """The state of a run as plain values."""
+    return {
+        "version": _VERSION,
+        "first_epoch": run.first_epoch,
+        "epoch": run.epoch,
+        "step": run.step,
+        "sums": run.sums.tolist(),
+        "seconds": run.seconds,
+        "iterations": run.optimizer.iterations,
+        "optimizer": run.optimizer.config(),
+        "loss": {"name": type(run.loss).__name__} | run.loss.config(),
+        "epochs": run.epochs,
+        "batch_size": run.batch_size,
+        "shuffle": run.shuffle,
+        "samples": len(run.samples),
+        "data": run.fingerprint,
+        "history": run.history.epochs,
+    }
+
+
+def fingerprint(samples: Samples) -> str:
+    """A short text that tells one set of samples from another: by shapes, types, contents, choice and weights."""
+    digest = hashlib.sha256()  # where the processor has it, twice as quick as any other
+    for array in (samples.x, samples.y, samples.chosen, samples.weights):
+        if array is None:
+            digest.update(b"none")
+            continue
+        digest.update(f"{array.shape} {array.dtype.str}".encode())
+        for start in range(0, len(array), 4096):
+            digest.update(np.ascontiguousarray(array[start : start + 4096]).data)
+    return digest.hexdigest()
+
+
+def _read_one(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    arrays, description = npz.load(path)
+    state = description.get("run")
+    if not isinstance(state, dict):
+        raise ModelFileError(
+            f"{path} is a model, not a checkpoint: it has no state of a run. Give a file that Checkpoint wrote."
+        )
+    if state.get("version") != _VERSION:
+        raise ModelFileError(
+            f"{path} is a checkpoint of version {state.get('version')!r}, this handconv reads {_VERSION}. "
+            "Resume with the handconv that wrote it."
+        )
+    return arrays, description
+
+
+def _plain(value: Any) -> Any:
+    """Bring tuples to the lists that JSON makes of them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,1 @@
+"""Checks of arguments, locks, optional libraries and plain tables: what every other package may use."""

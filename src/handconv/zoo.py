@@ -1,0 +1,90 @@
+"""The reference network: the small convolutional network that the command line trains unless told otherwise."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from handconv.layers import Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, Softmax
+from handconv.layers._arguments import sample_shape
+from handconv.sequential import Sequential, load
+from handconv.utils.validation import is_int
+
+_SMALLEST = 10  # rows and columns of an image of which something is left after the second pooling
+
+
+def reference_network(
+    *,
+    classes: int = 10,
+    input_shape: Sequence[int] = (1, 28, 28),
+    l2: float = 1e-4,
+    dropout: float = 0.3,
+    seed: int | None = 0,
+) -> Sequential:
+    """Build the reference network: two convolutions, each with a pooling, then two dense layers.
+
+    The convolutions find strokes, and strokes of strokes; each pooling halves the image and keeps what was found; the
+    dense layers weigh it all up. On MNIST it reaches about 99 % after five epochs.
+
+    Args:
+        classes: number of outputs, at least 2.
+        input_shape: channels, height and width of an image.
+        l2: the penalty on the weights of the hidden dense layer.
+        dropout: the share of its units that is silenced in training.
+        seed: of everything random in the model; None draws one.
+
+    Shapes:
+        input (N, 1, 28, 28) -> output (N, classes); with ten classes:
+
+        =================================  ===============  ==========
+        layer                              output shape     parameters
+        =================================  ===============  ==========
+        Conv2D, 8 filters, 3x3             (N, 8, 26, 26)           80
+        LeakyReLU                          (N, 8, 26, 26)
+        MaxPool2D 2x2                      (N, 8, 13, 13)
+        Conv2D, 16 filters, 3x3            (N, 16, 11, 11)       1,168
+        LeakyReLU                          (N, 16, 11, 11)
+        MaxPool2D 2x2                      (N, 16, 5, 5)
+        Flatten                            (N, 400)
+        Dense 400 -> 128                   (N, 128)             51,328
+        LeakyReLU                          (N, 128)
+        Dropout, rate 0.3                  (N, 128)
+        Dense 128 -> 10                    (N, 10)               1,290
+        Softmax                            (N, 10)
+        =================================  ===============  ==========
+
+    Raises:
+        ValueError: if an argument is out of range, or the images are too small (below 10x10).
+
+    Example:
+        >>> reference_network().parameters.size
+        53866
+    """
+    if not is_int(classes) or classes < 2:
+        raise ValueError(f"The reference network tells at least two classes apart, got {classes!r}.")
+    if min(sample_shape(input_shape)[1:], default=_SMALLEST) < _SMALLEST:
+        rule = f"at least {_SMALLEST}x{_SMALLEST} pixels"
+        raise ValueError(f"The reference network takes images of {rule}, got {input_shape!r}. Enlarge them.")
+    layers = [
+        Conv2D(8, 3),
+        LeakyReLU(),
+        MaxPool2D(2),
+        Conv2D(16, 3),
+        LeakyReLU(),
+        MaxPool2D(2),
+        Flatten(),
+        Dense(128, l2=l2),
+        LeakyReLU(),
+        Dropout(dropout),
+        Dense(classes),
+        Softmax(),
+    ]
+    return Sequential(layers, input_shape=input_shape, seed=seed)
+
+
+def trained_reference_network() -> Sequential:
+    """Load the reference network as this package carries it, trained on MNIST (``scripts/make_model.py`` makes it).
+
+    Example:
+        >>> round(trained_reference_network().info["test_accuracy"], 2)
+        0.99
+    """
+    return load(Path(__file__).with_name("reference-mnist.npz"))

@@ -1,0 +1,373 @@
+"""The gradient check passes every layer of the package, finds broken ones, and says where they are broken."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import handconv as hc
+from handconv.analysis import GradientReport, GradientRow, gradcheck
+from handconv.analysis._differences import PLACES, slope
+from handconv.engine.arena import memory_view
+from handconv.sequential import Sequential
+from strategies import normal, tied
+
+IMAGES = (2, 2, 6, 5)
+
+
+def row_of(report: GradientReport, what: str) -> GradientRow:
+    return next(row for row in report.rows if row.what == what)
+
+
+LAYERS: dict[str, tuple[Callable[[], hc.Layer], tuple[int, ...]]] = {
+    "dense": (lambda: hc.Dense(4), (3, 5)),
+    "dense without biases": (lambda: hc.Dense(4, use_bias=False), (3, 5)),
+    "dense, one sample": (lambda: hc.Dense(1), (1, 1)),
+    "convolution": (lambda: hc.Conv2D(3, 3), IMAGES),
+    "convolution, stride 2": (lambda: hc.Conv2D(2, 3, stride=2), IMAGES),
+    "convolution, stride beyond the kernel": (lambda: hc.Conv2D(2, 2, stride=3), IMAGES),
+    "convolution, padding 1": (lambda: hc.Conv2D(2, 3, padding=1), IMAGES),
+    "convolution, padding same, stride (2, 1)": (lambda: hc.Conv2D(2, (3, 2), stride=(2, 1), padding="same"), IMAGES),
+    "convolution without biases": (lambda: hc.Conv2D(2, (1, 4), padding=(2, 0), use_bias=False), IMAGES),
+    "maximum": (lambda: hc.MaxPool2D(2), IMAGES),
+    "maximum, overlapping": (lambda: hc.MaxPool2D(3, stride=1), IMAGES),
+    "maximum, padding": (lambda: hc.MaxPool2D(3, stride=2, padding=1), IMAGES),
+    "maximum, padding same": (lambda: hc.MaxPool2D((2, 3), stride=(1, 2), padding="same"), IMAGES),
+    "average": (lambda: hc.AveragePool2D(2), IMAGES),
+    "average, overlapping, padding": (lambda: hc.AveragePool2D(3, stride=2, padding=1), IMAGES),
+    "global average": (lambda: hc.GlobalAveragePool2D(), IMAGES),
+    "leaky relu": (lambda: hc.LeakyReLU(0.1), IMAGES),
+    "relu": (lambda: hc.ReLU(), (3, 7)),
+    "sigmoid": (lambda: hc.Sigmoid(), (3, 7)),
+    "tanh": (lambda: hc.Tanh(), IMAGES),
+    "softmax": (lambda: hc.Softmax(), (3, 7)),
+    "dropout": (lambda: hc.Dropout(0.4), (3, 7)),
+    "flatten": (lambda: hc.Flatten(), IMAGES),
+    "reshape": (lambda: hc.Reshape((5, -1)), IMAGES),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_entry_of_every_layer_passes(name: str) -> None:
+    make, shape = LAYERS[name]
+    report = gradcheck(make(), normal(1, *shape), samples=10_000)
+    assert report.ok, str(report)
+    assert report.worst.error <= 1e-7
+    assert sum(row.skipped for row in report.rows) == 0
+    assert [row.checked for row in report.rows] == [row.size for row in report.rows]
+
+
+@pytest.mark.parametrize("name", ["maximum", "maximum, overlapping", "maximum, padding", "leaky relu", "relu"])
+def test_layers_pass_where_all_inputs_are_tied_or_at_the_kink(name: str) -> None:
+    make, shape = LAYERS[name]
+    for x in (np.zeros(shape), tied(2, *shape)):
+        report = gradcheck(make(), x)
+        assert report.ok, str(report)
+        assert report.rows[0].checked > 0.9 * report.rows[0].size
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    data = hc.datasets.load("digits")
+    return data.x_train[:2], data.y_train[:2]
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_the_reference_network_passes_with_loss_penalty_and_dropout(fuse: bool, digits: Any) -> None:
+    model = hc.reference_network()
+    model.fuse = fuse
+    report = gradcheck(model, *digits, samples=12)
+    assert report.ok, str(report)
+    assert report.worst.error <= 1e-7
+    layers = list(dict.fromkeys(row.layer for row in report.rows))
+    assert layers == [
+        *(f"{place} {type(layer).__name__}" for place, layer in enumerate(model.layers)),
+        "SoftmaxCategoricalCrossentropy",
+        "network",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "y"),
+    [
+        (hc.Sigmoid, None, np.array([[0, 1, 1], [1, 0, 1]])),
+        (hc.Softmax, hc.CategoricalCrossentropy(label_smoothing=0.1), [2, 0]),
+        (hc.Tanh, hc.MeanSquaredError(), normal(3, 2, 3)),
+        (hc.Tanh, None, None),
+    ],
+)
+def test_networks_pass_with_every_loss_and_without_one(last: type[hc.Layer], loss: hc.Loss | None, y: Any) -> None:
+    layers = [hc.Dense(4, l1=0.01, l2=0.1, bias_l2=0.2), hc.ReLU(), hc.Dropout(0.2), hc.Dense(3, name="out"), last()]
+    report = gradcheck(Sequential(layers, seed=1), normal(0, 2, 5), y, loss=loss)
+    assert report.ok, str(report)
+    assert {row.what for row in report.rows if row.layer == "network"} == {
+        "inputs", "0.weights", "0.biases", "out.weights", "out.biases"
+    }  # fmt: skip
+
+
+class WrongAtOneWeight(hc.Dense):
+    def _parameter_gradients(self, dvalues: NDArray[Any]) -> None:
+        super()._parameter_gradients(dvalues)
+        self.dweights[3, 1] *= 1.0001
+
+
+class NotFlipped(hc.Conv2D):
+    def _backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        right = self.weights.copy()
+        self.weights = right[:, :, ::-1, ::-1]
+        dinputs = super()._backward(dvalues)
+        self.weights = right
+        return dinputs
+
+
+class WithoutBiasGradient(hc.Dense):
+    def _parameter_gradients(self, dvalues: NDArray[Any]) -> None:
+        self.dweights[...] = np.asarray(self._inputs).T @ dvalues
+
+
+class ZeroBiasGradient(hc.Dense):
+    def _parameter_gradients(self, dvalues: NDArray[Any]) -> None:
+        super()._parameter_gradients(dvalues)
+        self.dbiases[...] = 0
+
+
+class Accumulating(hc.Dense):
+    def _parameter_gradients(self, dvalues: NDArray[Any]) -> None:
+        self.dweights[...] += np.asarray(self._inputs).T @ dvalues
+        self.dbiases[...] = dvalues.sum(axis=0)
+
+
+class PlainMaxPool(hc.Layer):
+    """Windows of ``size`` at steps of 1, forward and backward by loops, broken in one of two ways."""
+
+    def __init__(self, size: int = 2, *, to_all_ties: bool = False, assigns: bool = False) -> None:
+        super().__init__()
+        self.size, self.to_all_ties, self.assigns = size, to_all_ties, assigns
+
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> NDArray[Any]:
+        self.x = np.asarray(inputs)
+        windows = np.lib.stride_tricks.sliding_window_view(self.x, (self.size, self.size), axis=(2, 3))
+        self.y = windows.max(axis=(4, 5))
+        return self.y
+
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        dx = np.zeros_like(self.x)
+        for n, c, i, j in np.ndindex(self.y.shape):
+            window = self.x[n, c, i : i + self.size, j : j + self.size]
+            hits = np.argwhere(window == self.y[n, c, i, j])
+            for u, v in hits if self.to_all_ties else hits[:1]:
+                if self.assigns:
+                    dx[n, c, i + u, j + v] = dvalues[n, c, i, j]
+                else:
+                    dx[n, c, i + u, j + v] += dvalues[n, c, i, j]
+        return dx
+
+
+def test_a_wrong_factor_at_one_weight_is_located() -> None:
+    row = row_of(gradcheck(WrongAtOneWeight(4), normal(0, 3, 5)), "weights")
+    assert row.verdict == "FAILED"
+    assert row.worst is not None
+    assert row.worst.index == (3, 1)
+    assert row.worst.analytic / row.worst.numeric == pytest.approx(1.0001, rel=1e-6)
+    assert row.error == pytest.approx(1e-4, rel=1e-3)
+
+
+def test_a_missing_flip_is_found_in_the_inputs_alone() -> None:
+    report = gradcheck(NotFlipped(2, 3), normal(0, *IMAGES))
+    assert [(row.what, row.verdict) for row in report.rows] == [
+        ("inputs", "FAILED"),
+        ("weights", "ok"),
+        ("biases", "ok"),
+    ]
+
+
+@pytest.mark.parametrize("broken", [WithoutBiasGradient, ZeroBiasGradient])
+def test_a_missing_bias_gradient_is_found(broken: type[hc.Dense]) -> None:
+    report = gradcheck(broken(4), normal(0, 3, 5))
+    assert [row.what for row in report.rows if row.verdict == "FAILED"] == ["biases"]
+    assert report.worst.error >= 1
+
+
+def test_a_gradient_that_is_added_to_the_last_one_is_found() -> None:
+    report = gradcheck(Accumulating(4), normal(0, 3, 5))
+    assert [row.what for row in report.rows if row.verdict == "FAILED"] == ["weights"]
+
+
+def test_a_gradient_sent_to_all_ties_is_found_at_a_tied_entry() -> None:
+    x = np.arange(32.0).reshape(1, 2, 4, 4)
+    assert gradcheck(PlainMaxPool(to_all_ties=True), x).ok  # nothing is tied, so nothing is wrong
+    x[0, 1, 2, 2] = x[0, 1, 3, 3]  # the greatest value of the last window, twice
+    row = gradcheck(PlainMaxPool(to_all_ties=True), x).rows[0]
+    assert row.verdict == "FAILED"
+    assert row.worst is not None
+    assert row.worst.index == (0, 1, 3, 3)
+    assert row.worst.numeric == pytest.approx(0, abs=1e-8)
+    assert gradcheck(PlainMaxPool(), x).ok
+
+
+def test_overlapping_windows_that_assign_instead_of_adding_are_found() -> None:
+    x = np.zeros((1, 1, 3, 3))
+    x[0, 0, 1, 1] = 1  # the maximum of all four windows
+    row = gradcheck(PlainMaxPool(assigns=True), x + 0.1 * normal(0, 1, 1, 3, 3)).rows[0]
+    assert row.verdict == "FAILED"
+    assert row.worst is not None
+    assert row.worst.index == (0, 0, 1, 1)
+
+
+def test_in_a_network_the_broken_layer_is_named() -> None:
+    layers = [hc.Dense(5), hc.Tanh(), WrongAtOneWeight(4, name="hidden"), hc.Tanh(), hc.Dense(3), hc.Softmax()]
+    report = gradcheck(Sequential(layers, seed=0), normal(0, 3, 6), [0, 1, 2])
+    assert [(row.layer, row.what) for row in report.rows if row.verdict != "ok"] == [
+        ("hidden WrongAtOneWeight", "weights"),
+        ("network", "hidden.weights"),
+    ]
+    assert "[3, 1]" in str(report)
+    assert report.conclusion in str(report)
+
+
+class Scale(hc.Layer):
+    """A user's layer that keeps its parameters by itself and knows nothing of hooks."""
+
+    def __init__(self, wrong: float = 0.0) -> None:
+        super().__init__()
+        self.wrong, self.scale = wrong, np.array([2.0, -1.0, 0.5], np.float32)
+
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> NDArray[Any]:
+        self.inputs = np.asarray(inputs)
+        self.output = self.inputs * self.scale
+        return self.output
+
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        self.dscale = (dvalues * self.inputs).sum(axis=0) * (1 + self.wrong)
+        return dvalues * self.scale
+
+
+class Cubed(hc.Layer):
+    """A user's layer by the hooks."""
+
+    def _forward(self, x: NDArray[Any], *, training: bool, remember: bool) -> NDArray[Any]:
+        self._x = x
+        return x**3
+
+    def _backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        return 3 * self._x**2 * dvalues
+
+
+def test_layers_of_a_user_are_checked_parameters_that_they_keep_themselves_included() -> None:
+    assert gradcheck(Cubed(), normal(0, 4, 3)).ok
+    report = gradcheck(Scale(), normal(0, 4, 3))
+    assert report.ok
+    assert [row.what for row in report.rows] == ["inputs", "scale"]
+    assert not gradcheck(Scale(1e-3), normal(0, 4, 3)).ok
+    assert gradcheck(
+        Sequential([Cubed(), Scale(), hc.Dense(2), hc.Softmax()], seed=0), normal(0, 4, 3), [0, 1, 1, 0]
+    ).ok
+
+
+class Restless(hc.Layer):
+    def _forward(self, x: NDArray[Any], *, training: bool, remember: bool) -> NDArray[Any]:
+        return x + np.random.default_rng().random()
+
+
+class Single(hc.Layer):
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> NDArray[Any]:
+        return np.asarray(inputs, np.float32)
+
+
+class Stairs(hc.Layer):
+    def _forward(self, x: NDArray[Any], *, training: bool, remember: bool) -> NDArray[Any]:
+        return np.floor(x * 1e7)
+
+    def _backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        return 0 * dvalues
+
+
+class Reciprocal(hc.Layer):
+    def _forward(self, x: NDArray[Any], *, training: bool, remember: bool) -> NDArray[Any]:
+        with np.errstate(divide="ignore"):
+            return np.asarray(1 / x)
+
+
+def test_layers_without_a_slope_are_refused_with_the_reason() -> None:
+    x = normal(0, 2, 3)
+    for layer, reason in ((Restless(), "self.generator"), (Single(), "float32"), (Reciprocal(), "not finite")):
+        with pytest.raises(ValueError, match=reason):
+            gradcheck(layer, np.zeros((2, 3)) if isinstance(layer, Reciprocal) else x)
+
+
+def test_what_cannot_be_checked_is_counted_and_not_passed() -> None:
+    report = gradcheck(Stairs(), normal(0, 2, 3))
+    assert not report.ok
+    assert (report.rows[0].checked, report.rows[0].skipped, report.rows[0].verdict) == (0, 6, "unproved")
+    assert "Not proved" in str(report)
+
+
+@pytest.mark.parametrize("kink", np.linspace(-1.99, 1.99, 41))
+def test_a_kink_anywhere_between_the_points_is_noticed_or_harmless(kink: float) -> None:
+    differences = [max(k - kink, 0) - max(-kink, 0) for k in PLACES]
+    known = slope(differences, 1.0, 1.0)
+    right = 1.0 if kink < 0 else 0.0
+    assert min(abs(known.value - right), abs(known.value - (1 - right))) <= known.spread * 2 / 3 + 1e-12
+
+
+def test_the_model_is_unchanged_trained_or_not() -> None:
+    model = hc.Sequential([hc.Dense(3), hc.Dropout(0.5), hc.Dense(2), hc.Softmax()], input_shape=(4,), seed=0)
+    x, y = normal(0, 8, 4, dtype=np.float32), np.arange(8) % 2
+    model.fit(x, y)
+    before, gradients, states = model.parameters.copy(), model.gradients.copy(), [vars(each) for each in model.layers]
+    kept = [dict(state) for state in states]
+    x_before = x.copy()
+    assert gradcheck(model, x, y).ok
+    assert (model.parameters == before).all()
+    assert (model.gradients == gradients).all()
+    assert (x == x_before).all()
+    assert model.dtype == np.float32
+    for state, earlier in zip(states, kept, strict=True):
+        assert state.keys() == earlier.keys()
+        assert all(state[name] is earlier[name] for name in earlier)
+    fresh = hc.Sequential([hc.Dense(2)])
+    gradcheck(fresh, x)
+    assert not fresh.built
+
+
+def test_a_layer_with_parameters_is_checked_with_its_own_parameters_and_left_alone() -> None:
+    dense = hc.Dense(2)
+    dense.forward(normal(0, 3, 4, dtype=np.float32))
+    before = dense.weights.copy()
+    report = gradcheck(dense, np.eye(4)[:1])
+    row = row_of(report, "inputs")
+    assert row.worst is not None
+    assert (dense.weights == before).all()
+    assert dense.dtype == np.float32
+    assert memory_view(dense.weights).shape == (2, 4)
+
+
+def test_large_arrays_are_sampled_and_the_report_says_so() -> None:
+    report = gradcheck(hc.Dense(40), normal(0, 2, 30), samples=25)
+    assert [(row.checked, row.size) for row in report.rows] == [(25, 60), (25, 1200), (25, 40)]
+    assert "25 of 1,200" in str(report)
+    again = gradcheck(hc.Dense(40), normal(0, 2, 30), samples=25)
+    assert again == report
+    assert gradcheck(hc.Dense(40), normal(0, 2, 30), samples=25, seed=1) != report
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "rule"),
+    [
+        ({"model": 3}, TypeError, "a network or a layer"),
+        ({"eps": 0}, ValueError, "eps must be"),
+        ({"tolerance": 2}, ValueError, "tolerance must be"),
+        ({"samples": 0}, ValueError, "samples must be"),
+        ({"samples": True}, ValueError, "samples must be"),
+        ({"y": [0]}, ValueError, "without labels"),
+        ({"x": np.empty((0, 3))}, ValueError, "not empty"),
+        ({"x": ["a"]}, ValueError, "numbers"),
+        ({"model": hc.Sequential([hc.Dense(2)]), "loss": hc.MeanSquaredError()}, ValueError, "give y too"),
+        ({"model": hc.Sequential([hc.Dense(2)]), "y": [0, 1]}, ValueError, "one target for each"),
+    ],
+)
+def test_wrong_arguments_are_explained(arguments: dict[str, Any], error: type[Exception], rule: str) -> None:
+    with pytest.raises(error, match=rule):
+        gradcheck(**({"model": hc.Dense(2), "x": np.ones((1, 3))} | arguments))

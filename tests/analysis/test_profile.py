@@ -1,0 +1,76 @@
+"""Profiles: their rows add up, their products are those of the layers, and the model is as it was before."""
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from handconv.analysis import Profile, profile_step
+from handconv.analysis.profile import step_products
+
+SAMPLES = 32
+
+
+@pytest.fixture
+def samples(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return rng.random((SAMPLES, 1, 28, 28), dtype=np.float32), np.arange(SAMPLES) % 10
+
+
+@pytest.fixture
+def profile(samples: tuple[np.ndarray, np.ndarray]) -> Profile:
+    return profile_step(hc.reference_network(), *samples, 16, passes=2)
+
+
+def test_the_rows_add_up_to_the_step(profile: Profile) -> None:
+    assert sum(row.seconds for row in profile.rows) == pytest.approx(profile.seconds)
+    assert all(row.seconds >= 0 for row in profile.rows)
+
+
+def test_the_floor_is_the_sum_of_the_products_alone(profile: Profile) -> None:
+    assert profile.floor == pytest.approx(sum(row.floor for row in profile.rows))
+    assert profile.share == profile.floor / profile.seconds
+    assert all((row.floor > 0) == (row.multiply_adds > 0) for row in profile.rows)
+
+
+def test_every_step_of_the_plan_has_both_directions(profile: Profile) -> None:
+    titles = [(row.name, row.direction) for row in profile.rows if row.name[0].isdigit()]
+    forward = [name for name, direction in titles if direction == "forward"]
+    assert forward[0] == "0 Conv2D + LeakyReLU + MaxPool2D"
+    assert sorted(forward) == sorted(name for name, direction in titles if direction == "backward")
+
+
+def test_the_table_names_every_row_and_the_share_of_the_floor(profile: Profile) -> None:
+    table = str(profile)
+    assert all(row.name in table for row in profile.rows)
+    assert table.splitlines()[-1].endswith("% of them the arithmetic floor")
+
+
+def test_the_forward_products_of_unfused_layers_are_the_multiply_adds_of_the_summary(
+    samples: tuple[np.ndarray, np.ndarray],
+) -> None:
+    fused = hc.reference_network()
+    model = hc.Sequential(fused.layers, input_shape=(1, 28, 28), seed=0, fuse=False)
+    products = step_products(model, *samples, batch_size=16)
+    forward = sum(product.multiply_adds for product in products if product.label[1] == "forward")
+    assert forward == 16 * model.summary().multiply_adds
+
+
+def test_fused_steps_leave_out_what_the_pooling_drops(samples: tuple[np.ndarray, np.ndarray]) -> None:
+    model = hc.reference_network()
+    products = step_products(model, *samples, batch_size=16)
+    forward = sum(product.multiply_adds for product in products if product.label[1] == "forward")
+    dropped = (26 * 26 - 24 * 24) * 8 * 9 + (11 * 11 - 10 * 10) * 16 * 8 * 9
+    assert forward == 16 * (model.summary().multiply_adds - dropped)
+
+
+def test_parameters_layers_and_numpy_are_as_they_were(samples: tuple[np.ndarray, np.ndarray]) -> None:
+    model, matmul = hc.reference_network(), np.matmul
+    before = model.parameters.copy()
+    profile_step(model, *samples, 16, passes=1)
+    assert np.array_equal(model.parameters, before)
+    assert np.matmul is matmul
+    assert not any({"forward", "backward"} & set(vars(step)) for step in model.plan)
+
+
+def test_fewer_samples_than_a_batch_are_refused(samples: tuple[np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(ValueError, match="at least one batch of 64 samples, got 32"):
+        profile_step(hc.reference_network(), *samples, 64)
