@@ -33,17 +33,17 @@ from handconv.layers import GlobalAveragePool2D as GlobalAveragePool2D
 from handconv.layers import Layer as Layer
 from handconv.layers import LeakyReLU as LeakyReLU
 from handconv.layers import MaxPool2D as MaxPool2D
-from handconv.layers import Parameter as Parameter
+from handconv.layers import ParameterSpec as ParameterSpec
 from handconv.layers import ReLU as ReLU
 from handconv.layers import Reshape as Reshape
 from handconv.layers import Sigmoid as Sigmoid
 from handconv.layers import Softmax as Softmax
 from handconv.layers import Tanh as Tanh
-from handconv.layers import Weighted as Weighted
 from handconv.losses import BinaryCrossentropy as BinaryCrossentropy
 from handconv.losses import CategoricalCrossentropy as CategoricalCrossentropy
 from handconv.losses import Loss as Loss
 from handconv.losses import MeanSquaredError as MeanSquaredError
+from handconv.losses import SigmoidBinaryCrossentropy as SigmoidBinaryCrossentropy
 from handconv.losses import SoftmaxCategoricalCrossentropy as SoftmaxCategoricalCrossentropy
 from handconv.optimizers import SGD as SGD
 from handconv.optimizers import Adam as Adam
@@ -100,18 +100,18 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "Optimizer",
-    "Parameter",
+    "ParameterSpec",
     "PrintProgress",
     "ReLU",
     "Reshape",
     "Sequential",
     "Sigmoid",
+    "SigmoidBinaryCrossentropy",
     "Softmax",
     "SoftmaxCategoricalCrossentropy",
     "SourceError",
     "Tanh",
     "TrainingInterrupted",
-    "Weighted",
     "WorkerError",
     "datasets",
     "gradcheck",

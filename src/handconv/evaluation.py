@@ -1,33 +1,42 @@
 """Running a network over many samples without training: predictions, loss and accuracy."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
-from handconv.losses import Loss
+from handconv.engine.arena import Arena
 from handconv.metrics import correct, name_classes
 from handconv.network import Network
-from handconv.parallel import blas_threads as blas
+from handconv.objective import Objective
+from handconv.parallel import blas_threads
 from handconv.parallel.fork_pool import share_out, shared_array
-from handconv.training.samples import Samples, as_floats
-from handconv.training.step import fitting
+from handconv.samples import Samples
+
+_CACHE = 6_000_000  # bytes that the largest output of a batch may take
+
+
+def cache_batch(network: Network) -> int:
+    """How many samples keep the largest output in the cache: a power of two, at least 8."""
+    largest = max(math.prod(layer.output_shape or (1,)) for layer in network.layers) * network.dtype.itemsize
+    return max(8, 1 << (max(1, _CACHE // largest).bit_length() - 1))
 
 
 def inference_batch(network: Network) -> int:
     """How many samples to run at once: as many as keep the largest output in the cache, 128 at the most."""
-    return min(128, fitting(network))
+    return min(128, cache_batch(network))
 
 
 def predict(network: Network, x: NDArray[Any], batch_size: int | None = None, workers: int = 1) -> FloatArray:
     """All outputs, in the usual row-major memory; any number of workers gives the same bits."""
     size = batch_size or inference_batch(network)
     starts = range(0, len(x), size)
-    with network.inference_memory() as workspace, blas.one_thread():
+    with network.in_use("predict"), blas_threads.one_thread():
 
         def outputs(start: int) -> FloatArray:
-            return network.infer(as_floats(x[start : start + size], network.dtype, workspace))
+            return network.answer(x[start : start + size], network.layers)
 
         first = outputs(0)
         result = shared_array((len(x), *first.shape[1:]), network.dtype, workers)
@@ -37,13 +46,7 @@ def predict(network: Network, x: NDArray[Any], batch_size: int | None = None, wo
 
 
 def evaluate(
-    network: Network,
-    loss: Loss,
-    samples: Samples,
-    batch_size: int | None = None,
-    workers: int = 1,
-    *,
-    logits: bool,
+    network: Network, objective: Objective, samples: Samples, batch_size: int | None = None, workers: int = 1
 ) -> dict[str, float]:
     """The mean data loss (without penalties) and, where targets name classes, the accuracy; in the same bits always."""
     count = len(samples)
@@ -51,14 +54,15 @@ def evaluate(
     chosen = np.arange(count) if samples.chosen is None else samples.chosen
     told_apart = name_classes(samples.y)
     figures = shared_array((-(-count // size), 2), np.float64, workers)  # of each batch its loss and its hits
-    with network.inference_memory() as workspace, blas.one_thread():
+    loss = objective.loss_op(Arena())
+    with network.in_use("evaluate"), blas_threads.one_thread():
 
         def judge(batch: int) -> None:
             part = chosen[batch * size : (batch + 1) * size]
-            answers = network.infer(as_floats(samples.x[part], network.dtype, workspace), logits=logits)
+            outputs = network.answer(samples.x[part], objective.layers)
             weights = None if samples.weights is None else samples.weights[part]
-            figures[batch, :1] = loss.measure(answers, samples.y[part], weights, count)
-            figures[batch, 1] = correct(answers, samples.y[part]) if told_apart else 0
+            figures[batch, :1] = loss.forward(outputs, samples.y[part], weights, count)
+            figures[batch, 1] = correct(loss.answers(), samples.y[part]) if told_apart else 0
 
         judge(0)
         share_out(judge, range(1, len(figures)), workers)

@@ -7,8 +7,13 @@ and hashable; all arithmetic on indices lives here.
     output o looks at the inputs o·stride + u - before, for u in 0 … window - 1
 """
 
+from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 Pair = tuple[int, int]
 
@@ -27,7 +32,7 @@ class Axis(NamedTuple):
         """How many windows fit."""
         return (self.size + self.before + self.after - self.window) // self.stride + 1
 
-    def reach(self, outputs: int) -> int:
+    def inputs_of(self, outputs: int) -> int:
         """How many of the padded inputs the first so many outputs look at."""
         return (outputs - 1) * self.stride + self.window
 
@@ -58,13 +63,20 @@ class Geometry(NamedTuple):
         """Whether any window reaches beyond the input."""
         return any((self.rows.before, self.rows.after, self.columns.before, self.columns.after))
 
+    @property
+    def inside(self) -> tuple[slice, slice, slice, slice]:
+        """The part of a padded (N, C, H, W) that is no padding."""
+        rows, columns = self
+        inside = slice(rows.before, rows.before + rows.size), slice(columns.before, columns.before + columns.size)
+        return slice(None), slice(None), *inside
+
     def cut(self, height: int, width: int) -> "Geometry":
         """The same windows over an input that lacks its last rows and columns."""
         return Geometry(self.rows._replace(size=height), self.columns._replace(size=width))
 
 
 @cache
-def geometry(height: int, width: int, window: Pair, stride: Pair, padding: Pair | str) -> Geometry:
+def geometry(height: int, width: int, window: Pair, stride: Pair, padding: Pair | int | str) -> Geometry:
     """Work out the padding on all four sides: "same" gives ceil(size / stride) outputs, the odd one after."""
 
     def axis(size: int, window: int, stride: int, padding: int | str) -> Axis:
@@ -74,5 +86,42 @@ def geometry(height: int, width: int, window: Pair, stride: Pair, padding: Pair 
         amount = 0 if padding == "valid" else int(padding)
         return Axis(size, window, stride, amount, amount)
 
-    vertical, horizontal = (padding, padding) if isinstance(padding, str) else padding
+    vertical, horizontal = padding if isinstance(padding, tuple) else (padding, padding)
     return Geometry(axis(height, window[0], stride[0], vertical), axis(width, window[1], stride[1], horizontal))
+
+
+Window = tuple[slice, slice, slice, slice]
+
+
+def window_slices(geometry: Geometry) -> Iterator[tuple[Pair, Window]]:
+    """For each offset (u, v) in a window, row by row: where that cell of all windows lies in a padded (N, C, H, W).
+
+    Example:
+        >>> x = np.arange(16).reshape(1, 1, 4, 4)
+        >>> [x[window][0, 0].tolist() for _, window in window_slices(geometry(4, 4, (2, 2), (2, 2), 0))][1]
+        [[1, 3], [9, 11]]
+    """
+    rows, columns = geometry
+
+    def reached(axis: Axis, offset: int) -> slice:
+        return slice(offset, offset + (axis.outputs - 1) * axis.stride + 1, axis.stride)
+
+    for u, v in np.ndindex(rows.window, columns.window):
+        yield (u, v), (slice(None), slice(None), reached(rows, u), reached(columns, v))
+
+
+def windows_of(x: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+    """See all windows of a padded (N, C, H, W): a view (N, C, KH, KW, OH, OW)."""
+    rows, columns = geometry
+    windows = sliding_window_view(x, (rows.window, columns.window), axis=(2, 3))  # (N, C, H', W', KH, KW)
+    return windows[:, :, :: rows.stride, :: columns.stride].transpose(0, 1, 4, 5, 2, 3)
+
+
+def pad_images(x: NDArray[Any], geometry: Geometry, fill: float) -> NDArray[Any]:
+    """Surround (N, C, H, W) with ``fill``; ``x`` itself where there is no padding."""
+    if not geometry.has_padding:
+        return x
+    rows, columns = geometry
+    padded = np.full((*x.shape[:2], rows.padded, columns.padded), fill, x.dtype)
+    padded[geometry.inside] = x
+    return padded

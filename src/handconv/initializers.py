@@ -5,7 +5,7 @@ through the layers. With n inputs and m outputs of a unit (``fan_in``, ``fan_out
 
     he_normal       N(0, 2 / n)                        he_uniform       U(-a, a), a = sqrt(6 / n)
     glorot_normal   N(0, 2 / (n + m))                  glorot_uniform   U(-a, a), a = sqrt(6 / (n + m))
-    normal          0.01 · N(0, 1)                     zeros            0
+    normal          0.01 · N(0, 1)                     zeros, ones      0, 1
 
 He's suit ReLU and its kin, which halve the variance; Glorot's suit tanh, sigmoid and softmax. Biases start as zeros.
 
@@ -92,8 +92,19 @@ def zeros(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generat
     return np.zeros(shape)
 
 
+def ones(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
+    """Give ones: the scale of a normalisation starts so.
+
+    Example:
+        >>> ones((2,), 4, 2, np.random.default_rng(0))
+        array([1., 1.])
+    """
+    return np.ones(shape)
+
+
 INITIALIZERS: dict[str, Function] = {
-    function.__name__: function for function in (he_normal, he_uniform, glorot_normal, glorot_uniform, normal, zeros)
+    function.__name__: function
+    for function in (he_normal, he_uniform, glorot_normal, glorot_uniform, normal, zeros, ones)
 }
 
 

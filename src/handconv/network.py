@@ -1,40 +1,44 @@
-"""A network: a chain of layers over one vector of parameters and one of gradients.
+"""A network: a chain of layers over one vector of parameters, one of gradients and one of buffers.
 
 Every layer's ``weights`` and ``biases`` are views into ``parameters``, every ``dweights`` and ``dbiases`` into
 ``gradients``, in the order of the layers. An optimizer, a checkpoint, a copy between processes or a sum over shards is
 then one operation on one vector. Names are paths, ``"0.weights"``, or begin with the layer's own name.
 
+By hand, ``forward`` and ``backward`` run the pages of the layers; ``infer`` runs a program of the engine.
+
 The penalty is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradient  l1 · sign(w) + 2 · l2 · w.
 """
 
 import contextlib
+import copy
+import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv.arrays import FloatArray
-from handconv.engine import lower as plan
-from handconv.engine.arena import FRESH, ReusedMemory, Workspace, kept
-from handconv.engine.program import Passes, back, onward
-from handconv.layers import Layer, Softmax, Weighted
-from handconv.layers._arguments import sample_shape
-from handconv.layers._names import checked_names
-from handconv.layers.base import ParameterView, Shape
+from handconv.arrays import FloatArray, Shape
+from handconv.layers import Layer, Sigmoid, Softmax
+from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import ForkSafeRLock
+from handconv.utils.validation import check_sample_shape, unmasked
+
+if TYPE_CHECKING:
+    from handconv.engine.inference import Inference
 
 
 class Network:
     """A chain of layers that acts as one.
 
     Args:
-        layers: the layers, in order.
+        layers: the layers, in order. They belong to this network from now on; built ones keep their values.
         input_shape: the shape of one sample; if it is not given, the first batch tells.
         seed: of everything random: initial parameters, the order of samples, dropout. None draws one.
         dtype: "float32", or "float64" for proofs.
-        fuse: whether neighbouring layers may run as one step (see ``handconv.engine.lower``); the results are the same.
+        fuse: whether neighbouring layers may run as one op; the results are the same.
+        engine: whether layers run as the engine's fast ops; if not, ``fit`` and ``predict`` run the layers' own pages.
     """
 
     def __init__(
@@ -45,29 +49,66 @@ class Network:
         seed: int | None = None,
         dtype: DTypeLike = "float32",
         fuse: bool = True,
+        engine: bool = True,
     ) -> None:
         if not isinstance(layers, Sequence):
             raise TypeError(f"A network is made of a list of layers, got {layers!r}. Put them in brackets: [layer, …].")
-        self.layers = list(layers)
+        self._layers = tuple(layers)
+        self.names = _checked_names(self._layers)
         self.streams = Streams(seed)
         self.dtype = np.dtype(dtype)
-        self.fuse = fuse
-        self.names = checked_names(self.layers)
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype must be float32 or float64, got {self.dtype}.")
+        self.fuse, self.engine = fuse, engine
         self.info: dict[str, Any] = {}
         self.epochs_trained = 0
         self.input_shape: Shape | None = None
-        self.parameters: FloatArray = np.empty(0, self.dtype)
-        self.gradients: FloatArray = np.empty(0, self.dtype)
-        self.views: tuple[ParameterView, ...] = ()
-        self.plan: list[plan.Step] = []
-        self.passes = Passes(self.layers, FRESH)  # what is computed over and over in the layers' memory
-        self._output_shape: Shape | None = None
-        self._turns = ForkSafeRLock()
-        self._inference = Passes(self.layers, ReusedMemory())
+        self.store = ParameterStore([], self.dtype)
+        self._whole: Network | None = None  # of which this one shows the first layers
+        self._pending: Shape | None = None  # the shape of the outputs of a forward that may be followed by a backward
+        self._lock, self._trainer = ForkSafeRLock(), _Trainer()
+        self._inference: Inference | None = None
+        for layer in self._layers:
+            layer.belong_to(self)
         if input_shape is not None:
             self.build(input_shape)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, in order. They cannot be changed: make another network of copies of them."""
+        return self._layers
+
+    @property
+    def parameters(self) -> FloatArray:
+        """All parameters as one vector; assigning copies in."""
+        return self.store.parameters
+
+    @parameters.setter
+    def parameters(self, values: NDArray[Any]) -> None:
+        _copy_in("parameters", self.parameters, values)
+
+    @property
+    def gradients(self) -> FloatArray:
+        """All gradients as one vector, in the order of the parameters; assigning copies in."""
+        return self.store.gradients
+
+    @gradients.setter
+    def gradients(self, values: NDArray[Any]) -> None:
+        _copy_in("gradients", self.gradients, values)
+
+    @property
+    def buffers(self) -> FloatArray:
+        """All buffers as one vector; assigning copies in."""
+        return self.store.buffers
+
+    @buffers.setter
+    def buffers(self, values: NDArray[Any]) -> None:
+        _copy_in("buffers", self.buffers, values)
+
+    @property
+    def views(self) -> tuple[ParameterView, ...]:
+        """Where each array of parameters lies in the vector."""
+        return self.store.trainable
 
     @property
     def built(self) -> bool:
@@ -82,210 +123,164 @@ class Network:
     def __repr__(self) -> str:
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}], input_shape={self.input_shape})"
 
+    def __getitem__(self, part: slice) -> Self:
+        """Show the first layers, over the same weights: ``model[:k]`` predicts, but cannot be trained by itself."""
+        if not isinstance(part, slice) or part.start not in (None, 0) or part.step not in (None, 1):
+            raise TypeError(
+                f"A network shows its first layers by network[:k], got {part!r}. A single layer is network.layers[k]."
+            )
+        shown = self.layers[part]
+        if not shown:
+            raise ValueError(f"network[:{part.stop}] has no layers; the network has {len(self.layers)}.")
+        if not self.built:
+            raise ValueError("network[:k] needs the input shape: give input_shape=… or call build(shape) first.")
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._layers, view.names, view._whole, view._pending = shown, self.names[part], self._whole or self, None
+        view.store = self.store.first([layer for _, layer in view.tree()])
+        return view
+
     def count_parameters(self, input_shape: Sequence[int]) -> int:
-        """How many parameters the layers have for this input shape; nothing is allocated."""
-        shape, count = sample_shape(input_shape), 0
+        """How many numbers the layers keep for this input shape, buffers included; nothing is allocated."""
+        shape, count = check_sample_shape(input_shape), 0
         for layer in self.layers:
-            output_shape = layer.infer_shape(shape)
-            count += sum(parameter.size for parameter in layer.declare(shape))
-            shape = output_shape
+            shapes = {"": shape}
+            for path, each in layer.tree():
+                inner = {
+                    f"{path}.{name}" if path else name: s for name, s in each.sublayer_shapes(shapes[path]).items()
+                }
+                shapes |= inner
+                count += sum(spec.size for spec in each.declare(shapes[path]))
+            shape = layer.infer_shape(shape)
         return count
 
     def build(self, input_shape: Sequence[int]) -> None:
-        """Work out all shapes, allocate the vectors, initialise the parameters and draw the plan."""
-        shape = input_shape = sample_shape(input_shape)
-        self.views = self._lay_out(shape)
-        size = self.views[-1].place.stop if self.views else 0
-        self.parameters, self.gradients = np.zeros(size, self.dtype), np.zeros(size, self.dtype)
-        generator = self.streams.generator(Purpose.INITIALIZE)
-        for layer, place in self._placed:
-            values, gradients = self.parameters[place], self.gradients[place]
-            shape = layer.build(shape, dtype=self.dtype, generator=generator, values=values, gradients=gradients)
-        self.plan = plan.draw(self.layers, fuse=self.fuse)
-        self._forget_passes()
-        weighted = [isinstance(step, Weighted | plan.ConvolutionBlock) for step in self.plan]
-        self._first_weighted = weighted.index(True) if True in weighted else len(self.plan)
-        self.input_shape, self._output_shape = input_shape, None
+        """Work out all shapes, allocate the vectors and initialise the parameters; built layers keep their values.
+
+        Raises:
+            ValueError: if layers do not fit together, or the network is built for another shape.
+        """
+        shape = check_sample_shape(input_shape)
+        if self.built and shape != self.input_shape:
+            raise ValueError(
+                f"The network is built for samples of shape {self.input_shape}, got {shape}. Make a new network."
+            )
+        _check_channels_first(self.layers[0], shape)
+        for layer in self.layers:
+            _check_can_move(layer, shape, self.built)
+            shape = layer.fix_shapes(shape, self.dtype)
+        self.store = ParameterStore(self.tree(), self.dtype, self.streams.generator(Purpose.INITIALIZE), keep=True)
+        self.input_shape = check_sample_shape(input_shape)
+        self._seed_layers()
+        self._pending, self._inference = None, None
+
+    def tree(self) -> list[tuple[str, Layer]]:
+        """All layers, and those within them, by path."""
+        pairs = zip(self.names, self.layers, strict=True)
+        return [found for name, layer in pairs for found in layer.tree(name)]
 
     def ensure_built(self, input_shape: Sequence[int]) -> None:
         """Build if that was not done yet; of threads that ask at once, one builds."""
-        with self._turns:
+        with self._lock:
             if not self.built:
                 self.build(input_shape)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become a copy: its layers look into its own vectors, and no memory is shared."""
-        self.__dict__.update(state)
-        self.fresh_memory()
-        if self.built:
-            self.bind(self.parameters, self.gradients)
+    def _seed_layers(self) -> None:
+        """Let random layers draw from the network's seed where they are run by hand."""
+        generator = self.streams.generator(Purpose.DROPOUT)
+        for _, layer in self.tree():
+            layer.generator = generator
 
-    def _lay_out(self, shape: Shape) -> tuple[ParameterView, ...]:
-        """Give each parameter its place in the vectors."""
-        views: list[ParameterView] = []
-        self._placed: list[tuple[Layer, slice]] = []
-        end = 0
-        for name, layer in zip(self.names, self.layers, strict=True):
-            start, output_shape = end, layer.infer_shape(shape)
-            for parameter in layer.declare(shape):
-                place = slice(end, end + parameter.size)
-                path = f"{name}.{parameter.name}"
-                views.append(ParameterView(path, place, parameter.shape, parameter.l1, parameter.l2))
-                end = place.stop
-            self._placed.append((layer, slice(start, end)))
-            shape = output_shape
-        return tuple(views)
-
-    def bind(self, parameters: FloatArray, gradients: FloatArray) -> None:
+    def bind(self, parameters: FloatArray, gradients: FloatArray, buffers: FloatArray) -> None:
         """Let the layers use these vectors; values are not copied."""
-        self.parameters, self.gradients = parameters, gradients
-        self._forget_passes()
-        for layer, place in self._placed:
-            if place.stop > place.start:
-                layer.bind(parameters[place], gradients[place])
-
-    def write_gradients(self, gradients: FloatArray) -> None:
-        """Let backward passes write to this vector; ``gradients`` stays the network's own."""
-        self._forget_passes()
-        for layer, place in self._placed:
-            if isinstance(layer, Weighted):
-                layer.gradients = layer.gradient_views(gradients[place])
-
-    def _forget_passes(self) -> None:
-        """Record all passes anew: those that were recorded read and write other vectors."""
-        self._inference = Passes(self.layers, ReusedMemory())
-        if self.layers[0].workspace is not FRESH:
-            self.reuse_memory()
-
-    def reuse_memory(self) -> None:
-        """Keep all arrays between steps: quick, but what a step returned is overwritten by the next one."""
-        self._use(Passes(self.layers, ReusedMemory()))
-
-    def fresh_memory(self) -> None:
-        """Allocate every array anew, as layers do that are used alone: what a step returns belongs to the caller."""
-        self._use(Passes(self.layers, FRESH))
-
-    def _use(self, passes: Passes) -> None:
-        self.passes, self._output_shape = passes, None
-        passes.give_memory()
-
-    @contextlib.contextmanager
-    def inference_memory(self) -> Iterator[Workspace]:
-        """Meanwhile use arrays that are kept from one inference to the next; where memory is reused already, that.
-
-        Yields a workspace for what is done to the inputs before.
-        """
-        with self._turns:
-            if self.layers[0].workspace is not FRESH:
-                yield ReusedMemory()
-                return
-            self._use(self._inference)
-            try:
-                yield self._inference.memory
-            finally:
-                self.fresh_memory()
-                self._inference.forget_if_many()
+        self.store.bind(parameters, gradients, buffers)
+        self._inference, self._pending = None, None
 
     def named_parameters(self) -> dict[str, FloatArray]:
         """The parameters by name, as views."""
         return {view.name: view.of(self.parameters) for view in self.views}
 
-    def set_generator(self, generator: "np.random.Generator") -> None:
-        """Let all random layers draw from this stream."""
-        for layer in self.layers:
-            layer.generator = generator
-
-    def steps(self, *, logits: bool = False) -> list[plan.Step]:
-        """The plan; with ``logits``, without a final Softmax, which the combined loss replaces."""
-        return self.plan[:-1] if logits and self.ends_in_softmax else self.plan
+    def named_buffers(self) -> dict[str, FloatArray]:
+        """The buffers by name, as views."""
+        return {view.name: view.of(self.buffers) for view in self.store.buffered}
 
     @property
     def ends_in_softmax(self) -> bool:
-        """Whether the last layer is a Softmax."""
-        return isinstance(self.layers[-1], Softmax)
+        """Whether the last layer is a Softmax, as this package computes it."""
+        return _is_plain(self.layers[-1], Softmax)
 
-    def forward(self, x: NDArray[Any], training: bool = False, *, logits: bool = False) -> FloatArray:
-        """Run all layers, remembering what ``backward`` needs.
+    @property
+    def ends_in_sigmoid(self) -> bool:
+        """Whether the last layer is a Sigmoid, as this package computes it."""
+        return _is_plain(self.layers[-1], Sigmoid)
+
+    def forward(self, x: NDArray[Any], training: bool = False) -> FloatArray:
+        """Run the pages of all layers, each of which keeps what its ``backward`` needs.
+
+        Args:
+            x: inputs (N, …); uint8 is divided by 255.
+            training: whether layers that act differently in training do so.
 
         Raises:
             ValueError: if the shape of a sample is not the network's.
         """
-        x = self._received(x)
-        outputs = onward(self.steps(logits=logits), "forward", x, training)
-        self._output_shape = outputs.shape
+        with self.in_use("forward"):
+            x = self.check_batch(x)
+            outputs: NDArray[Any] = x.astype(self.dtype)
+            if x.dtype == np.uint8:
+                outputs /= 255
+            for layer in self.layers:
+                outputs = layer.forward(outputs, training)
+            outputs = np.array(outputs, self.dtype)  # the caller's own
+            self._pending = outputs.shape
         return outputs
 
-    def infer(self, x: NDArray[Any], *, logits: bool = False) -> FloatArray:
-        """Run all layers as out of training, remembering nothing.
-
-        Threads that infer at once take turns; none may while another one trains.
-        """
-        with self._turns:
-            x, self._output_shape = self._received(x), None
-            steps, passes = self.steps(logits=logits), self._inference
-            kind = "inference", x.shape, len(steps)
-            if self.layers[0].workspace is not FRESH:
-                return self.passes.repeat(kind, x, lambda: onward(steps, "infer", x))
-            inputs = kept(passes.memory, "inputs", x.shape, self.dtype)  # passes are recorded with arrays of our own
-            inputs[...] = x
-            outputs = passes.once_more(kind, inputs)
-            if outputs is None:
-                with self.inference_memory():
-                    outputs = passes.repeat(kind, inputs, lambda: onward(steps, "infer", inputs))
-            return outputs.copy(order="K")
-
-    def backward(self, dvalues: NDArray[Any], *, logits: bool = False, skip_dinputs: bool = False) -> FloatArray:
-        """Run all layers backwards: fills ``gradients`` and returns the gradient by the inputs.
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Run the pages of all layers backwards: fills ``gradients``, returns the gradient with respect to the inputs.
 
         Args:
-            dvalues: the gradient by the outputs.
-            logits: whether the forward pass left out the final Softmax.
-            skip_dinputs: stop at the first layer that has parameters; an empty array is returned.
+            dvalues: the gradient with respect to the outputs.
 
         Raises:
-            RuntimeError: if there was no ``forward`` before.
+            RuntimeError: if there was no ``forward`` before, or an inference since.
             ValueError: if ``dvalues`` has another shape than the outputs.
         """
-        if self._output_shape is None:
-            raise RuntimeError("backward needs a forward before it: call forward(x) first.")
-        dvalues = np.asarray(dvalues, self.dtype)
-        if dvalues.shape != self._output_shape:
-            raise ValueError(
-                f"backward expects the gradient by the outputs, of shape {self._output_shape}, got {dvalues.shape}."
-            )
-        first = self._first_weighted if skip_dinputs else 0
-        gradient = kept(self.layers[-1].workspace, "gradient by the outputs", dvalues.shape, self.dtype)
-        gradient[...] = dvalues
-        return back(self.steps(logits=logits)[first:], gradient, skip_dinputs=skip_dinputs)
+        with self.in_use("backward"):
+            if self._pending is None:
+                raise RuntimeError("backward needs a forward before it: call forward(x) first.")
+            gradient = np.array(dvalues, self.dtype)
+            if gradient.shape != self._pending:
+                raise ValueError(
+                    f"backward expects the gradient with respect to the outputs, of shape {self._pending}, "
+                    f"got {gradient.shape}."
+                )
+            for layer in reversed(self.layers):
+                gradient = layer.backward(gradient)
+            return np.array(gradient, self.dtype)
 
-    def penalty(self) -> float:
-        """The sum of the L1 and L2 penalties of all parameters."""
-        total = 0.0
-        for view in self.views:
-            values = self.parameters[view.place]
-            total += view.l1 * float(np.abs(values).sum()) if view.l1 else 0.0
-            total += view.l2 * float(np.dot(values, values)) if view.l2 else 0.0
-        return total
+    def infer(self, x: NDArray[Any]) -> FloatArray:
+        """Run all layers as out of training, quickly; no ``backward`` can follow.
 
-    def add_penalty_gradients(self, gradients: FloatArray, part: slice | None = None) -> None:
-        """Add the gradient of the penalty to a gradient vector, or to the ``part`` of it."""
-        start, stop, _ = (part or slice(None)).indices(self.parameters.size)
-        for view in self.views:
-            place = slice(max(start, view.place.start), min(stop, view.place.stop))
-            if place.stop <= place.start:
-                continue
-            if view.l1:
-                gradients[place] += np.sign(self.parameters[place]) * view.l1
-            if view.l2:
-                gradients[place] += self.parameters[place] * (2 * view.l2)
+        Args:
+            x: inputs (N, …); uint8 is divided by 255.
+        """
+        with self.in_use("infer"):
+            return self.answer(self.check_batch(x), self.layers).copy(order="K")
 
-    def decayed(self) -> list[slice]:
-        """The places of the parameters that decoupled weight decay shrinks: all but biases."""
-        return [view.place for view in self.views if not view.name.endswith(".biases")]
+    def answer(self, x: NDArray[Any], layers: Sequence[Layer]) -> FloatArray:
+        """The outputs of the first layers for a checked batch, in memory that the next call overwrites."""
+        if self._inference is None:
+            from handconv.engine.inference import Inference
 
-    def _received(self, x: NDArray[Any]) -> FloatArray:
-        """Build at first use, check the shape, and bring the inputs to the network's dtype."""
-        x = np.asarray(x, self.dtype)
+            self._inference = Inference(self.store.layers, self.dtype, fuse=self.fuse, engine=self.engine)
+        self._pending = None
+        return self._inference.outputs(layers, x)
+
+    def check_batch(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Build at first use, and check the shape of a batch."""
+        x = unmasked("x", x)
+        if x.dtype.kind not in "biuf":
+            x = np.asarray(x, self.dtype)
         if self.input_shape is None:
             self.ensure_built(x.shape[1:])
         expected = self.input_shape or ()
@@ -295,3 +290,163 @@ class Network:
                 "Images are (N, C, H, W); a single sample is x[None]."
             )
         return x
+
+    def penalty(self) -> float:
+        """The sum of the L1 and L2 penalties of all parameters."""
+        total = 0.0
+        for view in self.views:
+            spec = view.spec
+            if spec.l1 or spec.l2:
+                values = self.parameters[view.place]
+                total += spec.l1 * float(np.abs(values).sum()) if spec.l1 else 0.0
+                total += spec.l2 * float(np.dot(values, values)) if spec.l2 else 0.0
+        return total
+
+    def add_penalty_gradients(self, gradients: FloatArray, part: slice | None = None) -> None:
+        """Add the gradient of the penalty to a gradient vector, or to the ``part`` of it."""
+        start, stop, _ = (part or slice(None)).indices(self.parameters.size)
+        for view in self.views:
+            spec, place = view.spec, slice(max(start, view.place.start), min(stop, view.place.stop))
+            if place.stop <= place.start:
+                continue
+            if spec.l1:
+                gradients[place] += np.sign(self.parameters[place]) * spec.l1
+            if spec.l2:
+                gradients[place] += self.parameters[place] * (2 * spec.l2)
+
+    def decayed(self) -> list[slice]:
+        """The places of the parameters that decoupled weight decay shrinks."""
+        return [view.place for view in self.views if view.spec.decays]
+
+    @contextlib.contextmanager
+    def in_use(self, verb: str) -> Iterator[None]:
+        """Use the network meanwhile: other threads wait, unless one of them trains it, which is refused at once."""
+        self._trainer.check(verb)
+        with self._lock:
+            self._trainer.check(verb)
+            yield
+
+    @contextlib.contextmanager
+    def in_training(self) -> Iterator[None]:
+        """Hold the network for a training meanwhile.
+
+        Raises:
+            RuntimeError: if it is being trained already, or shows the layers of another one.
+        """
+        if self._whole is not None:
+            raise RuntimeError(
+                "network[:k] shows the layers of another network and cannot be trained by itself. Train that one, or make "
+                "a network of copies: [layer.copy() for layer in network.layers[:k]]."
+            )
+        with self._trainer.training():
+            with self._lock:  # nobody is asking it any longer
+                self._pending = None
+            yield
+
+    def __copy__(self) -> Self:
+        """A copy is a deep one: layers belong to one network."""
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, or a file of pickle's, has of a network."""
+        if self._whole is not None:
+            raise TypeError("network[:k] shows the layers of another network: copy that one, or its layers.")
+        left_out = ("store", "_inference", "_pending", "_lock", "_trainer")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy: its layers, which are copies, look into its own vectors."""
+        self.__dict__.update(state)
+        self._lock, self._trainer, self._pending, self._inference = ForkSafeRLock(), _Trainer(), None, None
+        self.store = ParameterStore(self.tree() if self.built else [], self.dtype, keep=True)
+        for layer in self.layers:
+            layer.belong_to(self)
+
+
+class _Trainer:
+    """Which thread trains a network, if any."""
+
+    def __init__(self) -> None:
+        self._lock, self._thread = ForkSafeRLock(), 0
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
+        with self._lock:
+            if self._thread:
+                where = "a callback of that fit" if self._thread == threading.get_ident() else "another thread"
+                raise RuntimeError(
+                    f"The network is being trained, and fit was called from {where}. One fit at a time; another network "
+                    "may be trained meanwhile, a copy for one (copy.deepcopy)."
+                )
+            self._thread = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._thread = 0
+
+    def check(self, verb: str) -> None:
+        """Refuse to serve another thread than the one that trains."""
+        if self._thread not in (0, threading.get_ident()):
+            raise RuntimeError(
+                f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. Wait "
+                "until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
+            )
+
+
+def _is_plain(layer: Layer, kind: type[Layer]) -> bool:
+    """Whether a layer is of exactly this type, with its own methods."""
+    return (
+        type(layer) is kind
+        and not {"forward", "backward"} & vars(layer).keys()
+        and _UNPATCHED[kind] == (kind.forward, kind.backward)
+    )
+
+
+_UNPATCHED = {kind: (kind.forward, kind.backward) for kind in (Sigmoid, Softmax)}
+
+
+def _copy_in(name: str, target: FloatArray, values: NDArray[Any]) -> None:
+    if np.shape(values) != target.shape:
+        raise ValueError(f"{name} is a vector of {target.size} numbers, got shape {np.shape(values)}.")
+    target[...] = values
+
+
+def _check_can_move(layer: Layer, shape: Shape, built: bool) -> None:
+    """Check that a layer which was built elsewhere gets the inputs that it was built for."""
+    if layer.input_shape not in (None, shape) and not built and any(each.specs for _, each in layer.tree()):
+        raise ValueError(
+            f"{layer.label} was built for inputs of shape {layer.input_shape} and would get {shape} here. "
+            "Make a new layer for inputs of another shape."
+        )
+
+
+def _check_channels_first(layer: Layer, shape: Shape) -> None:
+    """Refuse an image whose channels obviously stand last."""
+    from handconv.layers import AveragePool2D, Conv2D, GlobalAveragePool2D, MaxPool2D
+
+    images = isinstance(layer, Conv2D | MaxPool2D | AveragePool2D | GlobalAveragePool2D)
+    if images and len(shape) == 3 and shape[0] == shape[1] > 4 and shape[2] in (1, 3):
+        first = (shape[2], shape[0], shape[1])
+        raise ValueError(
+            f"Images are (C, H, W), channels first; input_shape {shape} has them last. Use input_shape={first} and "
+            "x.transpose(0, 3, 1, 2)."
+        )
+
+
+def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Name each layer by its own name or its place, and check that they are layers and named apart."""
+    if not layers:
+        raise ValueError("A network needs at least one layer, got an empty list.")
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
+    everything = [id(each) for layer in layers for _, each in layer.tree()]
+    if len(set(everything)) < len(everything):
+        raise ValueError("Each layer may stand in a network once; make a new one for each place.")
+    names = tuple(str(layer.name or place) for place, layer in enumerate(layers))
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"Names of layers must differ, got {name!r} twice.")
+        if not name.isprintable() or "/" in name or "\\" in name:
+            raise ValueError(f"A layer's name must be one line of text without slashes, got {name!r}.")
+    return names

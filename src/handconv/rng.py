@@ -10,6 +10,7 @@ process, and after a resume. A checkpoint needs the seed and the place alone.
 
 import os
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,3 +93,35 @@ def random_bits(generator: "np.random.Generator", count: int) -> NDArray[np.uint
         return generator.integers(0, _LARGEST, count, np.uint64, endpoint=True)
     words: NDArray[np.uint64] = generator.bit_generator.random_raw(count)
     return words
+
+
+def mask_from_bits(words: NDArray[np.uint64], rate: float, out: NDArray[Any]) -> None:
+    """Write 0 with probability ``rate`` and else 1 to ``out``, from 16 bits a number: far quicker than random floats.
+
+    Args:
+        words: random bits, at least 16 for each number.
+        rate: the probability of 0, at least 0 and below 1; held to 1/65536.
+        out: contiguous, of bools or floats.
+    """
+    out[...] = words.view(np.uint16)[: out.size].reshape(out.shape) >= round(rate * (1 << 16))
+
+
+def random_mask(generator: "np.random.Generator", shape: tuple[int, ...], rate: float) -> NDArray[np.bool_]:
+    """Draw a mask (N, …) that is False with probability ``rate``.
+
+    The bits are dealt out one position of the samples after another, to all samples of the batch in turn; of images row
+    by row, then by channels, then by columns. A network that is computed in another order of the axes draws the same.
+
+    Args:
+        generator: where the bits come from.
+        shape: (N, …) or (N, C, H, W).
+        rate: the probability of False.
+
+    Example:
+        >>> random_mask(Streams(0).generator(Purpose.DROPOUT), (2, 4), 0.5).shape
+        (2, 4)
+    """
+    axes = (2, 1, 3, 0) if len(shape) == 4 else (*range(1, len(shape)), 0)
+    mask = np.empty([shape[axis] for axis in axes], np.bool_)
+    mask_from_bits(random_bits(generator, -(-mask.size // 4)), rate, mask)
+    return mask.transpose(np.argsort(axes))

@@ -1,27 +1,28 @@
 """``Sequential``: a network with the verbs that people use: fit, evaluate, predict, summary, save, load."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Never
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from handconv.arrays import FloatArray
-from handconv.layers import Layer, Sigmoid
+from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
 from handconv.network import Network
 from handconv.optimizers import Adam, Optimizer
 from handconv.rng import Purpose
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, unmasked
 
 if TYPE_CHECKING:
+    from handconv.samples import Samples
     from handconv.summary import Summary
     from handconv.training.callbacks import Callback
     from handconv.training.history import History
-    from handconv.training.samples import Samples
 
-Crew = int | Literal["auto"]  # how many processes share the work
+Workers = int | Literal["auto"]  # how many processes share the work
 
 # What trains, and what reads and writes files, is imported by the verb that needs it: whoever imports handconv waits
 # little longer than for NumPy.
@@ -30,8 +31,7 @@ Crew = int | Literal["auto"]  # how many processes share the work
 class Sequential(Network):
     """A chain of layers that can be trained.
 
-    Inputs are batches (N, …): for ``fit``, ``evaluate`` and ``predict`` uint8 arrays are pixels and divided by 255;
-    ``forward`` and ``infer``, like layers, take all numbers as they come. Labels are class numbers (N,) or one-hot
+    Inputs are batches (N, …): for ``fit``, ``evaluate`` and ``predict`` uint8 arrays are pixels and divided by 255. Labels are class numbers (N,) or one-hot
     (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined, numerically stable loss;
     ``predict`` then gives probabilities.
 
@@ -73,9 +73,10 @@ class Sequential(Network):
         sample_weights: ArrayLike | None = None,
         class_weights: Mapping[int, float] | None = None,
         shuffle: bool = True,
-        workers: Crew = 1,
+        workers: Workers = 1,
         callbacks: "Sequence[Callback]" = (),
         resume: str | os.PathLike[str] | None = None,
+        verbose: bool | int = False,
     ) -> "History":
         """Train on samples.
 
@@ -95,6 +96,7 @@ class Sequential(Network):
                 bits.
             callbacks: what watches the training, ``PrintProgress()`` or ``Checkpoint(path)`` for two.
             resume: a checkpoint of the same run to go on from; epochs counts from its beginning.
+            verbose: whether to print a line an epoch, as the callback ``PrintProgress()`` does.
 
         Returns:
             The history: loss, data_loss, penalty, accuracy, learning_rate (the mean over the steps), train_seconds,
@@ -108,12 +110,16 @@ class Sequential(Network):
                 saved.
             WorkerError: if a worker process dies.
             ModelFileError: if the checkpoint cannot be resumed.
+            RuntimeError: if the model is being trained already, or a layer of one's own carries state from shard to shard
+                that it did not declare, where worker processes or a resume would lose it.
         """
+        from handconv.objective import Objective
         from handconv.parallel.cpu import worker_count
-        from handconv.training.callbacks import check_callbacks
+        from handconv.samples import gathered_in_order, split
+        from handconv.training.callbacks import PrintProgress, check_callbacks
         from handconv.training.checkpoint import saved_optimizer
-        from handconv.training.loop import Run, train
-        from handconv.training.samples import split
+        from handconv.training.loop import train
+        from handconv.training.state import TrainingState
 
         epochs, batch_size = check_int("epochs", epochs), check_int("batch_size", batch_size)
         if validation_split and validation_data is not None:
@@ -122,34 +128,43 @@ class Sequential(Network):
         if optimizer is not None and not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
         check_callbacks(callbacks)
-        samples = self._samples(x, y, loss, sample_weights, class_weights)
-        validation = None
-        if validation_data is not None:
-            pair: object = validation_data
-            if not isinstance(pair, tuple | list) or len(pair) != 2:
-                kind = type(pair).__name__
-                raise TypeError(f"validation_data must be a pair (x, y), got {kind}. Put both in parentheses.")
-            validation = self._samples(pair[0], pair[1], loss, name="validation data")
-        elif validation_split:
-            samples, validation = split(samples, validation_split, self.streams.generator(Purpose.SPLIT))
-        run = Run(
-            network=self,
-            loss=self._combined(loss),
-            optimizer=optimizer or (Adam() if resume is None else saved_optimizer(resume)),
-            samples=samples,
-            validation=validation,
-            epochs=int(epochs),
-            batch_size=min(int(batch_size), len(samples)),
-            shuffle=shuffle,
-            logits=self._skips_softmax(loss),
-            first_epoch=self.epochs_trained,
-            workers=worker_count(workers),
-            callbacks=callbacks,
-        )
-        return train(run, resume)
+        if verbose:
+            callbacks = [*callbacks, PrintProgress()]
+        with self.in_training():
+            samples = self._samples(x, y, loss, sample_weights, class_weights)
+            samples = dataclasses.replace(samples, x=gathered_in_order(samples.x), y=gathered_in_order(samples.y, "y"))
+            Objective(self, loss)  # refuses what does not fit together
+            validation = None
+            if validation_data is not None:
+                pair: object = validation_data
+                if not isinstance(pair, tuple | list) or len(pair) != 2:
+                    kind = type(pair).__name__
+                    raise TypeError(f"validation_data must be a pair (x, y), got {kind}. Put both in parentheses.")
+                validation = self._samples(pair[0], pair[1], loss, name="validation data")
+            elif validation_split:
+                samples, validation = split(samples, validation_split, self.streams.generator(Purpose.SPLIT))
+            run = TrainingState(
+                network=self,
+                loss=loss,
+                optimizer=optimizer or (Adam() if resume is None else saved_optimizer(resume)),
+                samples=samples,
+                validation=validation,
+                epochs=int(epochs),
+                batch_size=min(int(batch_size), len(samples)),
+                shuffle=shuffle,
+                first_epoch=self.epochs_trained,
+                workers=worker_count(workers),
+            )
+            return train(run, callbacks, resume)
 
     def evaluate(
-        self, x: ArrayLike, y: ArrayLike, *, loss: Loss | None = None, batch_size: int | None = None, workers: Crew = 1
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        loss: Loss | None = None,
+        batch_size: int | None = None,
+        workers: Workers = 1,
     ) -> dict[str, float]:
         """Measure the mean data loss (without penalties) and the accuracy.
 
@@ -167,15 +182,16 @@ class Sequential(Network):
             ValueError, TypeError: if an argument, or the samples, do not fit.
         """
         from handconv.evaluation import evaluate
+        from handconv.objective import Objective
         from handconv.parallel.cpu import worker_count
 
-        loss = self._loss(loss)
-        samples = self._samples(x, y, loss)
-        batch_size = None if batch_size is None else check_int("batch_size", batch_size)
-        combined, logits = self._combined(loss), self._skips_softmax(loss)
-        return evaluate(self, combined, samples, batch_size, worker_count(workers), logits=logits)
+        with self.in_use("evaluate"):
+            loss = self._loss(loss)
+            samples = self._samples(x, y, loss)
+            batch_size = None if batch_size is None else check_int("batch_size", batch_size)
+            return evaluate(self, Objective(self, loss), samples, batch_size, worker_count(workers))
 
-    def predict(self, x: ArrayLike, *, batch_size: int | None = None, workers: Crew = 1) -> FloatArray:
+    def predict(self, x: ArrayLike, *, batch_size: int | None = None, workers: Workers = 1) -> FloatArray:
         """Compute the outputs, batch by batch: for a classifier that ends in Softmax, probabilities (N, K).
 
         Args:
@@ -190,16 +206,33 @@ class Sequential(Network):
         """
         from handconv.evaluation import predict
         from handconv.parallel.cpu import worker_count
-        from handconv.training.samples import checked_inputs
+        from handconv.samples import checked_inputs
 
-        inputs = checked_inputs(x, self.input_shape)
-        batch_size = None if batch_size is None else check_int("batch_size", batch_size)
-        self.ensure_built(inputs.shape[1:])
-        return predict(self, inputs, batch_size, worker_count(workers))
+        with self.in_use("predict"):
+            inputs = checked_inputs(x, self.input_shape, self.dtype)
+            batch_size = None if batch_size is None else check_int("batch_size", batch_size)
+            self.ensure_built(inputs.shape[1:])
+            return predict(self, inputs, batch_size, worker_count(workers))
+
+    def __call__(self, x: ArrayLike, training: bool = False) -> FloatArray:
+        """The same as ``forward``."""
+        return self.forward(np.asarray(x), training)
+
+    def __getattr__(self, name: str) -> Never:
+        """Say what this package has instead of a method that others have."""
+        remedy = _ELSEWHERE.get(name, "")
+        raise AttributeError(f"{type(self).__name__} has no {name!r}.{' ' if remedy else ''}{remedy}")
 
     def default_loss(self) -> Loss:
-        """Binary cross-entropy after a final Sigmoid, else softmax cross-entropy."""
-        return BinaryCrossentropy() if isinstance(self.layers[-1], Sigmoid) else SoftmaxCategoricalCrossentropy()
+        """Binary cross-entropy after a Sigmoid, cross-entropy of probabilities after a Softmax of one's own, else of scores.
+
+        A Softmax or Sigmoid of this package is taken together with the loss, from the scores.
+        """
+        last = self.layers[-1]
+        if isinstance(last, Sigmoid):
+            return BinaryCrossentropy()
+        own = isinstance(last, Softmax) and not self.ends_in_softmax
+        return CategoricalCrossentropy() if own else SoftmaxCategoricalCrossentropy()
 
     def summary(self) -> "Summary":
         """Describe the layers: shapes, parameters, multiply-adds, memory; and the steps that really run.
@@ -229,10 +262,10 @@ class Sequential(Network):
             raise ValueError("save needs parameters: give input_shape=… or call build(shape) first.")
         check_suffix(path)
         try:
-            npz.save(path, self.named_parameters(), describe(self))
-        except TypeError as error:
+            npz.save(path, self.named_parameters() | self.named_buffers(), describe(self))
+        except (TypeError, AttributeError) as error:
             raise ValueError(
-                f"A model is saved by its layers' arguments, which must be plain values ({error}). "
+                f"A model is saved as plain values: its layers' arguments and model.info ({error}). "
                 "Use initialisers by their names."
             ) from error
 
@@ -255,24 +288,35 @@ class Sequential(Network):
         name: str = "x",
     ) -> "Samples":
         """Check inputs and targets against the network and each other."""
-        from handconv.training.samples import Samples, checked_inputs, checked_weights
+        from handconv.samples import Samples, checked_inputs, checked_weights
 
         if class_weights is not None and not isinstance(class_weights, Mapping):
             raise TypeError(f"class_weights maps class numbers to weights, as in {{3: 2.0}}, got {class_weights!r}.")
-        inputs = checked_inputs(x, self.input_shape, name=name)
+        inputs = checked_inputs(x, self.input_shape, self.dtype, name=name)
         self.ensure_built(inputs.shape[1:])
-        targets = loss.check_targets(np.asarray(y), (len(inputs), *self.output_shape))
-        return Samples(inputs, targets, checked_weights(len(inputs), targets, sample_weights, class_weights))
+        truth = unmasked("y", y)
+        targets = np.asarray(loss.check_targets(truth, (len(inputs), *self.output_shape)))
+        outputs = self.output_shape[0] if len(self.output_shape) == 1 else 0
+        return Samples(inputs, targets, checked_weights(len(inputs), targets, sample_weights, class_weights, outputs))
 
-    def _skips_softmax(self, loss: Loss) -> bool:
-        own = type(loss) is CategoricalCrossentropy  # what a user derives from it says something else
-        return self.ends_in_softmax and (own or isinstance(loss, SoftmaxCategoricalCrossentropy))
 
-    def _combined(self, loss: Loss) -> Loss:
-        """The loss that is really run: cross-entropy after a Softmax is computed from the scores."""
-        if self._skips_softmax(loss) and isinstance(loss, CategoricalCrossentropy):
-            return SoftmaxCategoricalCrossentropy(label_smoothing=loss.label_smoothing)
-        return loss
+#: What people who come from elsewhere call, and what stands in its place.
+_ELSEWHERE = {
+    "compile": "Give optimizer=… and loss=… to fit.",
+    "add": "A network is made of a list of layers, Sequential([layer, …]), and does not change afterwards.",
+    "pop": "A network does not change: model[:-1] shows all layers but the last; a new one takes layer.copy() of each.",
+    "train": "Use fit(x, y); forward(x, training=True) runs the layers as in training.",
+    "eval": "Use predict or evaluate, which run the layers as out of training.",
+    "score": "Use evaluate(x, y).",
+    "predict_proba": "Use predict(x): after a Softmax these are probabilities.",
+    "predict_classes": "Use predict(x).argmax(axis=1).",
+    "save_weights": "Use save(path).",
+    "load_weights": "Use handconv.load(path).",
+    "state_dict": "Use named_parameters() and named_buffers().",
+    "get_weights": "Use named_parameters().",
+    "set_weights": "Use model.parameters[...] = vector, or layer.set_parameters(weights=…).",
+    "get_layer": "Use model.layers[k].",
+}
 
 
 def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | None = None) -> Sequential:
@@ -291,7 +335,7 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
         >>> hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0).save(path)
         >>> hc.load(path).layers
-        [Dense(2)]
+        (Dense(2),)
     """
     from handconv.serialization import npz
     from handconv.serialization.description import check_suffix, rebuild

@@ -3,7 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from handconv.engine.lower import ConvolutionBlock
+from handconv.engine.arena import Arena
+from handconv.engine.lower import lower
+from handconv.engine.ops.base import Context
+from handconv.engine.ops.python_op import PythonOp
 from handconv.network import Network
 from handconv.utils.text_table import format_table
 
@@ -22,11 +25,11 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class Summary:
-    """The rows of a summary, its totals, and the plan; ``str`` draws the table."""
+    """The rows of a summary, its totals, and the ops that compute it; ``str`` draws the table."""
 
     input_shape: tuple[int, ...]
     rows: tuple[SummaryRow, ...]
-    plan: tuple[str, ...]
+    ops: tuple[str, ...]
 
     @property
     def parameters(self) -> int:
@@ -59,7 +62,7 @@ class Summary:
         total = ("", "in all", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", _bytes(self.output_bytes))
         first, *lines, last = format_table((head, *body, total), left=range(3))
         rule = "-" * max(map(len, (first, *lines, last)))
-        return "\n".join([first, rule, *lines, rule, last, "", "runs as: " + " -> ".join(self.plan)])
+        return "\n".join([first, rule, *lines, rule, last, "", "runs as: " + " -> ".join(self.ops)])
 
     def __repr__(self) -> str:
         return str(self)
@@ -67,22 +70,21 @@ class Summary:
 
 def summarize(network: Network) -> Summary:
     """Describe a built network."""
-    sizes = dict.fromkeys(network.names, 0)
-    for view in network.views:
-        sizes[view.name.rpartition(".")[0]] += math.prod(view.shape)
     rows = tuple(
         SummaryRow(
             name,
             repr(layer),
             layer.output_shape or (),
-            sizes[name],
+            sum(spec.size for _, each in layer.tree() for spec in each.specs if spec.trainable),
             layer.multiply_adds,
             math.prod(layer.output_shape or ()) * network.dtype.itemsize,
         )
         for name, layer in zip(network.names, network.layers, strict=True)
     )
-    steps = tuple(repr(step) if isinstance(step, ConvolutionBlock) else type(step).__name__ for step in network.plan)
-    return Summary(network.input_shape or (), rows, steps)
+    context = Context(Arena(), network.dtype, lambda _: {})
+    ops = lower(network.layers, context, fuse=network.fuse, engine=network.engine)
+    runs = tuple(f"{op!r} (own Python code)" if isinstance(op, PythonOp) else repr(op) for op in ops)
+    return Summary(network.input_shape or (), rows, runs)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

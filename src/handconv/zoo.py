@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from handconv.layers import Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, Softmax
-from handconv.layers._arguments import sample_shape
 from handconv.sequential import Sequential, load
-from handconv.utils.validation import is_int
+from handconv.utils.validation import check_sample_shape, is_int
 
 _SMALLEST = 10  # rows and columns of an image of which something is left after the second pooling
 
@@ -60,7 +59,7 @@ def reference_network(
     """
     if not is_int(classes) or classes < 2:
         raise ValueError(f"The reference network tells at least two classes apart, got {classes!r}.")
-    if min(sample_shape(input_shape)[1:], default=_SMALLEST) < _SMALLEST:
+    if min(check_sample_shape(input_shape)[1:], default=_SMALLEST) < _SMALLEST:
         rule = f"at least {_SMALLEST}x{_SMALLEST} pixels"
         raise ValueError(f"The reference network takes images of {rule}, got {input_shape!r}. Enlarge them.")
     layers = [

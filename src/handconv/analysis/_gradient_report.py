@@ -69,11 +69,18 @@ class GradientReport:
 
     @property
     def worst(self) -> GradientRow:
-        """The row that has the largest error; one that failed, if there is any."""
-        return max(self.rows, key=lambda row: (row.verdict != "ok", row.error))
+        """The row that has the largest error; of those that failed, one of a single layer, if there is any.
+
+        A mistake in a layer shows in the network that it is part of as well, and where the program of the engine differs
+        from the layers' pages too.
+        """
+        return max(
+            self.rows,
+            key=lambda row: (row.verdict != "ok", row.layer not in _WHOLES, row.layer != "program", row.error),
+        )
 
     def __str__(self) -> str:
-        head = ("layer", "gradient by", "checked", "skipped", "largest error", "at", "verdict")
+        head = ("layer", "gradient of", "checked", "skipped", "largest error", "at", "verdict")
         lines = format_table([head, *map(_cells, self.rows)], left=(0, 1, 5, 6))
         return "\n".join([*lines, "", self.conclusion])
 
@@ -87,13 +94,22 @@ class GradientReport:
                 f"relative error is {self.worst.error:.1e}, at most {self.worst.tolerance:.0e} is allowed."
             )
         row = self.worst
+        if row.layer == "program" and row.worst is not None:
+            return (
+                f"The pages of the layers are right, and the engine's program differs from them: its gradient with respect "
+                f"to {row.what} is {row.worst.analytic:.9g} at {_place(row.worst)}, that of the pages "
+                f"{row.worst.numeric:.9g}. Train with engine=False until its ops are mended."
+            )
         if row.worst is None:
             return f"Not proved: the {row.what} of {row.layer} have no entry away from kinks and steps. Try another x."
         return (
-            f"{row.layer}: the gradient by the {row.what} is wrong at {_place(row.worst)}: backward says "
+            f"{row.layer}: the gradient with respect to the {row.what} is wrong at {_place(row.worst)}: backward says "
             f"{row.worst.analytic:.9g}, differences say {row.worst.numeric:.9g} (relative error {row.error:.1e}, "
             f"at most {row.tolerance:.0e} is allowed)."
         )
+
+
+_WHOLES = ("network", "program")
 
 
 def _cells(row: GradientRow) -> tuple[str, ...]:

@@ -11,10 +11,15 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.engine.arena import ReusedMemory, laid_out
+from handconv.engine.capture import untracked
+from handconv.engine.layout import memory_view
+from handconv.engine.ops.inputs import InputOp
+from handconv.engine.program import Program
 from handconv.layers import Layer
+from handconv.layers.parameters import ParameterStore
 from handconv.losses import Loss
 from handconv.network import Network
+from handconv.objective import Objective
 
 Array = NDArray[Any]
 
@@ -46,13 +51,14 @@ class LayerSubject:
     steps: tuple[int, ...] = (100, 10, 1)
 
     def __init__(self, label: str, original: Layer, x: Array, seed: int) -> None:
-        layer = copy.deepcopy(original)
-        self.label, self._layer, self._generator = label, layer, np.random.default_rng(seed)
-        layer.workspace, layer.generator = ReusedMemory(), self._generator
-        self._state = self._generator.bit_generator.state
-        self.arrays = {"inputs": x}
-        self._dparameters: dict[str, Array] = {}
-        self._bind(original)
+        self.label, self._generator = label, np.random.default_rng(seed)
+        self._layer = layer = float64_copy(original)
+        layer.fix_shapes(x.shape[1:], np.float64)
+        self._store = ParameterStore(list(layer.tree()), np.float64, 0, keep=True)
+        self._buffers, self._state = self._store.buffers.copy(), self._generator.bit_generator.state
+        for _, each in layer.tree():
+            each.generator = self._generator
+        self.arrays = {"inputs": x} | {view.name: view.of(self._store.parameters) for view in self._store.trainable}
         self._check()
         self.projection = _random_like(self.values("inputs"), seed)
         self.numbers = x.size + self.projection.size
@@ -61,36 +67,18 @@ class LayerSubject:
     def values(self, what: str) -> Array:
         """The outputs."""
         self._generator.bit_generator.state = self._state
-        return self._layer.forward(self.arrays["inputs"], training=True)
+        self._store.buffers[...] = self._buffers
+        return self._layer.forward(self.arrays["inputs"].copy(), training=True)
 
     def gradients(self, projection: Array) -> dict[str, Array]:
         """Run forward and backward; NaN where backward writes nothing, or adds to what was there."""
-        for gradient in self._dparameters.values():
-            gradient[...] = np.nan
+        self._store.gradients[...] = np.nan
         self.values("inputs")
         gradients = {"inputs": np.array(self._layer.backward(projection.copy(order="K")))}
-        for name in self.arrays:
-            if name != "inputs":
-                source = self._dparameters.get(name)
-                gradients[name] = np.array(getattr(self._layer, f"d{name}") if source is None else source)
+        gradients |= {view.name: np.array(view.of(self._store.gradients)) for view in self._store.trainable}
+        for name in self.arrays.keys() - gradients.keys():  # kept by the layer itself
+            gradients[name] = np.array(getattr(self._layer, f"d{name}"))
         return gradients
-
-    def _bind(self, original: Layer) -> None:
-        """Build the copy in float64, over vectors that are ours, with the parameters of the original."""
-        layer, shape = self._layer, self.arrays["inputs"].shape[1:]
-        declared = layer.declare(shape)
-        size = sum(parameter.size for parameter in declared)
-        vector, gradients = np.zeros(size), np.zeros(size)
-        layer.build(shape, dtype=np.float64, generator=0, values=vector, gradients=gradients)
-        end = 0
-        for parameter in declared:
-            start, end = end, end + parameter.size
-            value = vector[start:end].reshape(parameter.shape)
-            if original.input_shape is not None:
-                value[...] = getattr(original, parameter.name)
-            self.arrays[parameter.name] = value
-            self._dparameters[parameter.name] = gradients[start:end].reshape(parameter.shape)
-        restore_arrays(layer, original)
 
     def _check(self) -> None:
         """Check that the layer gives finite float64 numbers, the same ones each time."""
@@ -113,7 +101,7 @@ class LayerSubject:
         layer = self._layer
         layer.backward(self.projection.copy(order="K"))
         for name, value in list(vars(layer).items()):
-            gradient = getattr(layer, f"d{name}", None)
+            gradient = vars(layer).get(f"d{name}")
             if (
                 name != "inputs"
                 and name not in self.arrays
@@ -137,7 +125,7 @@ class LossSubject:
 
     def values(self, what: str) -> Array:
         """The loss."""
-        return self._loss.measure(self.arrays["inputs"], self._targets, None, len(self._targets))
+        return np.array([self._loss.forward(self.arrays["inputs"], self._targets)])
 
     def gradients(self, projection: Array) -> dict[str, Array]:
         """The gradient by the predictions."""
@@ -148,26 +136,23 @@ class LossSubject:
 class NetworkSubject:
     """A network with its loss and penalties, or, without targets, with a random projection of its outputs.
 
-    The backward pass is that of training, neighbouring layers run as one step where they do in training; the values are
-    computed layer by layer, beginning with the one that has changed.
+    The pages of the layers run one after the other; the values begin with the layer that has changed.
     """
 
     label = "network"
     steps: tuple[int, ...] = (10, 1)
 
-    def __init__(
-        self, network: Network, x: Array, seed: int, judged: tuple[Loss, NDArray[Any]] | None, *, logits: bool
-    ) -> None:
-        self._network, self._logits, self._judged = network, logits, copy.deepcopy(judged)
-        self._layers = network.layers[:-1] if logits else network.layers
-        self._generator = np.random.default_rng(seed)
-        self._state = self._generator.bit_generator.state
-        network.set_generator(self._generator)
-        network.reuse_memory()
+    def __init__(self, network: Network, x: Array, seed: int, judged: tuple[Objective, Array] | None) -> None:
+        self.network, self.judged = network, judged
+        self._loss = None if judged is None else copy.deepcopy(judged[0].page)
+        self._layers = network.layers if judged is None else judged[0].layers
+        self.generator = np.random.default_rng(seed)
+        self.state, self._buffers = self.generator.bit_generator.state, network.buffers.copy()
+        for _, layer in network.tree():
+            layer.generator = self.generator
         self.arrays = {"inputs": x, **network.named_parameters()}
-        self._owners = {"inputs": 0}
-        for place, (name, layer) in enumerate(zip(network.names, network.layers, strict=True)):
-            self._owners |= {f"{name}.{each.name}": place for each in layer.declare(layer.input_shape or ())}
+        places = {layer: place for place, top in enumerate(network.layers) for _, layer in top.tree()}
+        self._owners = {"inputs": 0} | {view.name: places[view.layer] for view in network.views}
         self._arrived: list[Array] = []
         self._states: list[Mapping[str, Any]] = []
         self._remember()
@@ -179,67 +164,97 @@ class NetworkSubject:
     def values(self, what: str) -> Array:
         """The loss and the penalty; without a loss, the outputs."""
         outputs = self._run(self._owners[what])
-        if self._judged is None:
+        if self.judged is None or self._loss is None:
             return outputs
-        loss, targets = self._judged
-        return np.append(loss.measure(outputs, targets, None, len(targets)), self._network.penalty())
+        return np.array([self._loss.forward(outputs, self.judged[1]), self.network.penalty()])
 
     def gradients(self, projection: Array) -> dict[str, Array]:
-        """Run forward and backward as in training."""
-        network = self._network
+        """Run the pages forward and backward as in training."""
+        network = self.network
         self._remember()
-        self._generator.bit_generator.state = self._state
         network.gradients[...] = np.nan
-        outputs = network.forward(self.arrays["inputs"], True, logits=self._logits)
-        dvalues = projection
-        if self._judged is not None:
-            loss, targets = self._judged
-            loss.measure(outputs, targets, None, len(targets))
-            dvalues = loss.backward()
-        dinputs = network.backward(dvalues.copy(order="K"), logits=self._logits)
-        if self._judged is not None:
-            network.add_penalty_gradients(network.gradients)
-        return {"inputs": np.array(dinputs)} | {
-            view.name: np.array(view.of(network.gradients)) for view in network.views
-        }
+        outputs = self._run(0)
+        dvalues = projection.copy(order="K")
+        if self.judged is not None and self._loss is not None:
+            self._loss.forward(outputs, self.judged[1])
+            dvalues = self._loss.backward()
+        for layer in reversed(self._layers):
+            dvalues = layer.backward(dvalues)
+        return self.with_penalty(dvalues, network.gradients)
+
+    def with_penalty(self, dinputs: Array, gradients: Array) -> dict[str, Array]:
+        """Name gradients, those of the parameters with the gradient of the penalty where there is a loss."""
+        if self.judged is not None:
+            self.network.add_penalty_gradients(gradients)
+        return {"inputs": np.array(dinputs)} | {view.name: np.array(view.of(gradients)) for view in self.network.views}
+
+    def reset(self) -> None:
+        """Set chance and buffers back to where they stand before a pass."""
+        self.generator.bit_generator.state = self.state
+        self.network.buffers[...] = self._buffers
 
     def _remember(self) -> None:
         """Run all layers, and keep what arrives at each of them and where its chance then stands."""
         self._arrived, self._states = [], []
-        self._generator.bit_generator.state = self._state
+        self.reset()
         x = self.arrays["inputs"]
         for layer in self._layers:
-            self._arrived.append(laid_out(np.array(x)))
-            self._states.append(self._generator.bit_generator.state)
-            x = layer.forward(x, training=True)
+            self._arrived.append(np.array(x))
+            self._states.append(self.generator.bit_generator.state)
+            x = layer.forward(x.copy(), training=True)
 
     def _run(self, start: int) -> Array:
         """Run the layers one by one, from one that has changed to the last."""
         x = self._arrived[start] if start else self.arrays["inputs"]
-        self._generator.bit_generator.state = self._states[start]
+        self.network.buffers[...] = self._buffers
+        self.generator.bit_generator.state = self._states[start]
         for layer in self._layers[start:]:
-            x = layer.forward(x, training=True)
+            x = layer.forward(x.copy(), training=True)
         return x
 
 
+def program_gradients(subject: NetworkSubject) -> dict[str, Array]:
+    """The gradients that a program of the engine computes, for the same inputs, parameters and chance."""
+    network, x, judged = subject.network, subject.arrays["inputs"], subject.judged
+    gradients = np.full_like(network.gradients, np.nan)
+    targets: dict[Layer, dict[str, Array]] = {}
+    for view in network.views:
+        targets.setdefault(view.layer, {})[view.spec.name] = view.of(gradients)
+    layers = network.layers if judged is None else judged[0].layers
+    program = Program(
+        layers, np.float64, gradients=targets, generator=subject.generator, fuse=network.fuse, engine=network.engine
+    )
+    inputs = InputOp(x.shape, x.dtype, np.float64, program.memory)
+    inputs.source[...] = memory_view(x)
+    subject.reset()
+    outputs = program.forward(inputs.forward(), training=True)
+    if judged is None:
+        dvalues = program.memory.public_array("projection", outputs.shape, np.float64)
+        dvalues[...] = subject.projection
+    else:
+        loss = judged[0].loss_op(program.memory.scope())
+        loss.forward(outputs, judged[1], None, len(x))
+        dvalues = loss.backward()
+    dinputs = program.backward(dvalues, needs_input_grad=True)
+    assert dinputs is not None
+    return subject.with_penalty(untracked(dinputs), gradients)
+
+
 def copied_network(model: Network, x: Array) -> Network:
-    """A float64 copy of a network, with its parameters, its plan and its memory apart from the original."""
-    layers = copy.deepcopy(model.layers)
-    network = Network(layers, input_shape=x.shape[1:], seed=model.streams.seed, dtype="float64", fuse=model.fuse)
-    network.fresh_memory()
-    if model.built:
-        network.parameters[...] = model.parameters
-        for layer, original in zip(layers, model.layers, strict=True):
-            restore_arrays(layer, original)
-    return network
+    """A float64 copy of a network, apart from the original."""
+    layers = [float64_copy(layer) for layer in model.layers]
+    seed = model.streams.seed
+    return Network(layers, input_shape=x.shape[1:], seed=seed, dtype="float64", fuse=model.fuse, engine=model.engine)
 
 
-def restore_arrays(layer: Layer, original: Layer) -> None:
-    """Give a copy that was built anew the arrays that a built layer keeps by itself, in float64."""
-    if original.input_shape is not None:
-        for name, value in vars(original).items():
+def float64_copy(layer: Layer) -> Layer:
+    """A copy of a layer whose own arrays, those that it did not declare, are float64."""
+    copied = layer.copy()
+    for _, each in copied.tree():
+        for name, value in list(vars(each).items()):
             if is_floats(value):
-                setattr(layer, name, value.astype(np.float64))
+                object.__setattr__(each, name, value.astype(np.float64))
+    return copied
 
 
 def _random_like(values: Array, seed: int) -> Array:
@@ -255,5 +270,5 @@ def is_floats(value: object) -> TypeGuard[Array]:
 
 
 def as_float64(x: NDArray[Any]) -> Array:
-    """A float64 copy with the batch innermost in memory, as layers hand them on."""
-    return laid_out(np.array(x, np.float64))
+    """A float64 copy."""
+    return np.array(x, np.float64)

@@ -35,12 +35,14 @@ from handconv.analysis._gradient_subjects import (
     Subject,
     as_float64,
     copied_network,
+    program_gradients,
 )
 from handconv.layers import Layer
 from handconv.losses import Loss
+from handconv.objective import Objective
 from handconv.parallel import blas_threads as blas
 from handconv.sequential import Sequential
-from handconv.training.samples import as_floats, checked_inputs
+from handconv.samples import checked_inputs
 from handconv.utils.validation import check_int, check_number
 
 #: What may be spent on one array, in numbers read and written for each entry, and what an evaluation costs beside them.
@@ -48,6 +50,8 @@ _BUDGET, _OVERHEAD = 3_000_000, 2_000
 
 _NEGLIGIBLE = 1e-3
 _MOVE, _MOVES = 0.1, 3
+#: What two orders of summation may differ by in float64, of the largest gradient of an array.
+_PROGRAM = 1e-10
 
 
 def gradcheck(
@@ -115,8 +119,13 @@ def gradcheck(
     else:
         subjects = _of_model(model, x, y, loss, seed)
     check = _Check(eps, tolerance, samples, seed)
+    rows: list[GradientRow] = []
     with blas.one_thread():
-        return GradientReport(tuple(row for subject in subjects for row in check.rows(subject)))
+        for subject in subjects:
+            rows += check.rows(subject)
+            if isinstance(subject, NetworkSubject) and subject.network.engine:
+                rows += _of_program(subject)
+    return GradientReport(tuple(rows))
 
 
 def _of_layer(layer: Layer, x: ArrayLike, seed: int) -> Iterator[Subject]:
@@ -132,23 +141,38 @@ def _of_model(model: Sequential, x: ArrayLike, y: ArrayLike | None, loss: Loss |
     """Each layer with what arrives at it, the loss, the whole."""
     if loss is not None and y is None:
         raise ValueError("A loss needs labels: give y too.")
-    inputs = as_floats(checked_inputs(x, model.input_shape), np.float64)
+    received = checked_inputs(x, model.input_shape, np.float64)
+    inputs = as_float64(received) / (255 if received.dtype == np.uint8 else 1)
     network = copied_network(model, inputs)
-    judged: tuple[Loss, NDArray[Any]] | None = None
-    logits = False
+    judged: tuple[Objective, NDArray[Any]] | None = None
     if y is not None:
-        chosen = model._loss(loss)
-        used, logits = model._combined(chosen), model._skips_softmax(chosen)
-        judged = used, used.check_targets(np.asarray(y), (len(inputs), *network.output_shape))
-    network.set_generator(np.random.default_rng(seed))
+        chosen = model.default_loss() if loss is None else loss
+        judged = Objective(network, chosen), chosen.check_targets(np.asarray(y), (len(inputs), *network.output_shape))
+    generator = np.random.default_rng(seed)
+    for _, layer in network.tree():
+        layer.generator = generator
     arrived: NDArray[Any] = inputs
+    scored = len(network.layers) if judged is None else len(judged[0].layers)
     for place, (name, layer) in enumerate(zip(network.names, network.layers, strict=True)):
         yield LayerSubject(f"{name} {type(layer).__name__}", layer, as_float64(arrived), seed)
-        if not (logits and place == len(network.layers) - 1):
-            arrived = layer.forward(arrived, training=True)
+        if place < scored:
+            arrived = layer.forward(arrived.copy(), training=True)
     if judged is not None:
-        yield LossSubject(*judged, as_float64(arrived))
-    yield NetworkSubject(network, as_float64(inputs), seed, judged, logits=logits)
+        yield LossSubject(judged[0].page, judged[1], as_float64(arrived))
+    yield NetworkSubject(network, as_float64(inputs), seed, judged)
+
+
+def _of_program(subject: NetworkSubject) -> Iterator[GradientRow]:
+    """Compare the gradients of the engine's program with those of the pages, number by number."""
+    pages, program = subject.gradients(subject.projection), program_gradients(subject)
+    for name, page in pages.items():
+        largest = float(np.abs(page).max(initial=0, where=np.isfinite(page)))
+        errors = np.abs(program[name] - page) / (largest or 1)
+        errors[~np.isfinite(errors)] = np.inf
+        place = np.unravel_index(int(errors.argmax()), page.shape)
+        index = tuple(map(int, place))
+        worst = GradientEntry(index, float(program[name][index]), float(page[index]))
+        yield GradientRow("program", name, page.size, page.size, 0, float(errors[index]), worst, _PROGRAM)
 
 
 class _Findings:

@@ -1,8 +1,7 @@
 """Where the time of a training step goes: layer by layer, direction by direction, and how much of it is arithmetic.
 
-What is measured is ``fit`` itself. For a few passes over the samples the methods that it calls are wrapped by a
-stopwatch (the steps of the plan, the gathering of samples, the loss, the penalty, the optimizer), and ``numpy.matmul``
-by a recorder. The recorded products are then repeated alone, the very arrays in their very layout, one after another
+What is measured are the steps of ``fit``. For a few passes over the samples the methods that they call are wrapped by a
+stopwatch (the ops, the gathering of samples, the loss, the penalty, the optimizer), and ``numpy.matmul`` by a recorder. The recorded products are then repeated alone, the very arrays in their very layout, one after another
 as in the step: that time is the *floor* that no arrangement of the rest can go below, and
 
     share of the floor = time of the products alone / time of the step
@@ -13,26 +12,25 @@ One process and one BLAS thread are measured; what worker processes add is the s
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv.analysis._profile_report import Profile, ProfileRow
-from handconv.engine.arena import FRESH
-from handconv.engine.capture import NotingArray
-from handconv.engine.lower import Step, layers_of
-from handconv.layers import Layer
-from handconv.losses import Loss
+from handconv.engine.arena import Scope
+from handconv.engine.capture import untracked
+from handconv.engine.ops.base import Op
 from handconv.optimizers import Adam, Optimizer
 from handconv.parallel import blas_threads as blas
+from handconv.parallel.communicator import OneProcess
+from handconv.samples import GatherOp, Samples
 from handconv.sequential import Sequential
-from handconv.training.callbacks import Callback
-from handconv.training.loop import Run
-from handconv.training.samples import Samples
+from handconv.training.state import Task
+from handconv.training.step import SharedState, ShardStep, arithmetic
 from handconv.utils.validation import check_int
 
 Label = tuple[str, str]  # what is at work, and in which direction
@@ -108,30 +106,25 @@ def step_products(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int
     return _observe(model, x, y, batch_size, steps=1, passes=0).products
 
 
-class _Stopwatch(Callback):
+class _Stopwatch:
     """Books the time of functions under labels, and remembers matrix products."""
 
-    def __init__(self, steps: int) -> None:
-        self.passes: list[tuple[float, Mapping[Label, float]]] = []
+    def __init__(self, memory: Scope) -> None:
         self.products: list[Product] = []
-        self.recording = contextlib.ExitStack()
-        self._steps = steps
-        self._spent: dict[Label, float] = defaultdict(float)
+        self.spent: dict[Label, float] = defaultdict(float)
+        self._memory = memory
         self._at_work, self._since = _REST, 0.0
         self._recorded: list[Product] = []
 
-    def timed(self, label: Label, layer: Layer, *, ends_step: bool = False) -> Wrapper:
-        """Wrap a function so that its time is booked under a label, also where a recording repeats it.
-
-        Any layer of the network tells what memory it works in, and so whether that is being recorded.
-        """
+    def timed(self, label: Label, *, ends_step: bool = False) -> Wrapper:
+        """Wrap a function so that its time is booked under a label, also where captured calls are replayed."""
         start, stop = partial(self._start, label), partial(self._stop, label, ends_step=ends_step)
 
         def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             def measured(*args: Any, **kwargs: Any) -> Any:
-                layer.workspace.call(start)
+                self._memory.host_call(start)
                 result = function(*args, **kwargs)
-                layer.workspace.call(stop)
+                self._memory.host_call(stop)
                 return result
 
             return measured
@@ -142,34 +135,32 @@ class _Stopwatch(Callback):
         self._at_work, self._since = label, time.perf_counter()
 
     def _stop(self, label: Label, *, ends_step: bool) -> None:
-        self._spent[label] += time.perf_counter() - self._since
+        self.spent[label] += time.perf_counter() - self._since
         self._at_work = _REST
         if ends_step and self._recorded:
             self.products, self._recorded = self._recorded, []
 
     def recorded(self, matmul: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap ``numpy.matmul`` so that its operands are remembered, also where a recording repeats it."""
+        """Wrap ``numpy.matmul`` so that its operands are remembered, also where captured calls are replayed."""
 
         def remembering(left: NDArray[Any], right: NDArray[Any], **options: Any) -> Any:
             out = matmul(left, right, **options)
-            workspace = out.tape if isinstance(out, NotingArray) and out.tape else FRESH
-            product = Product(self._at_work, *map(np.asarray, (left, right, out)))
-            workspace.call(lambda: self._recorded.append(product))
+            product = Product(self._at_work, *map(untracked, (left, right, out)))
+            self._memory.host_call(lambda: self._recorded.append(product))
             return out
 
         return remembering
 
-    def on_epoch_end(self, run: Run, figures: Mapping[str, float]) -> None:
-        """Close the books of a pass; the first one warms up and records."""
-        self.recording.close()
-        if figures["epoch"] > 1:
-            spent = {label: seconds / self._steps for label, seconds in self._spent.items()}
-            self.passes.append((figures["train_seconds"] / self._steps, spent))
-        self._spent.clear()
+
+class _Observed(NamedTuple):
+    """What was measured: of each pass its time a step and where that went, and the products of a step."""
+
+    passes: list[tuple[float, dict[Label, float]]]
+    products: list[Product]
 
 
-def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, steps: int, passes: int) -> _Stopwatch:
-    """Let ``fit`` run with a stopwatch in all that it calls."""
+def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, steps: int, passes: int) -> _Observed:
+    """Do the steps of ``fit`` with a stopwatch in all that they call."""
     if not isinstance(model, Sequential):
         raise TypeError(f"A profile is of a handconv.Sequential, got {model!r}.")
     check_int("batch_size", batch_size)
@@ -180,46 +171,49 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
     if steps < 1:
         raise ValueError(f"A profile needs at least one batch of {batch_size} samples, got {len(samples)}.")
     samples, targets = samples[: steps * batch_size], targets[: steps * batch_size]
-    if not model.built:
-        model.build(samples.shape[1:])
-    before, stopwatch = model.parameters.copy(), _Stopwatch(steps)
-    loss, optimizer = model.default_loss(), Adam()
-    with contextlib.ExitStack() as wrapped, stopwatch.recording as recording:
-        for owner, name, label in _places(model, loss, optimizer):
-            timed = stopwatch.timed(label, model.layers[0], ends_step=owner is optimizer)
-            wrapped.enter_context(_replaced(owner, name, timed))
-        recording.enter_context(_replaced(np, "matmul", stopwatch.recorded))
-        model.fit(
-            samples,
-            targets,
-            epochs=1 + passes,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            loss=loss,
-            callbacks=[stopwatch],
-        )
-    model.parameters[...] = before
-    return stopwatch
+    with model.in_training(), arithmetic(), contextlib.ExitStack() as wrapped:
+        model.ensure_built(samples.shape[1:])
+        loss, optimizer = model.default_loss(), Adam()
+        targets = loss.check_targets(targets, (len(targets), *model.output_shape))
+        optimizer.build(model.parameters, model.decayed())
+        before = model.parameters.copy(), model.gradients.copy(), model.buffers.copy()
+        task = Task(model, loss, optimizer, Samples(samples, targets), 1 + passes, batch_size, shuffle=True)
+        step = ShardStep(task, SharedState.of_one_process(model), OneProcess())
+        stopwatch = _Stopwatch(step.program.memory)
+        for owner, name, label in _places(model, step, optimizer):
+            wrapped.enter_context(_replaced(owner, name, stopwatch.timed(label, ends_step=owner is optimizer)))
+        measured = []
+        with _replaced(np, "matmul", stopwatch.recorded):
+            for _ in step.epoch(0):  # captures, and warms up
+                pass
+        for epoch in range(1, 1 + passes):
+            stopwatch.spent.clear()
+            start = time.perf_counter()
+            for _ in step.epoch(epoch):
+                pass
+            seconds = (time.perf_counter() - start) / steps
+            measured.append((seconds, {label: spent / steps for label, spent in stopwatch.spent.items()}))
+        model.parameters, model.gradients, model.buffers = before
+    return _Observed(measured, stopwatch.products)
 
 
-def _places(model: Sequential, loss: Loss, optimizer: Optimizer) -> Iterator[tuple[Any, str, Label]]:
+def _places(model: Sequential, step: ShardStep, optimizer: Optimizer) -> Iterator[tuple[Any, str, Label]]:
     """Name what a step of training calls: (owner, method, label)."""
-    yield Samples, "take", ("gather", "")
-    for step in model.plan:
+    yield GatherOp, "forward", ("gather", "")
+    for op in step.program.ops:
         for direction in ("forward", "backward"):
-            yield step, direction, (_title(model, step), direction)
-    yield loss, "measure", ("loss", "forward")
-    yield loss, "backward", ("loss", "backward")
+            yield op, direction, (_title(model, op), direction)
+    yield step.loss, "forward", ("loss", "forward")
+    yield step.loss, "backward", ("loss", "backward")
     yield model, "penalty", ("penalty", "forward")
     yield model, "add_penalty_gradients", ("penalty", "backward")
     yield optimizer, "step", ("optimizer", "")
 
 
-def _title(model: Sequential, step: Step) -> str:
-    """A step by the name of its first layer and what it does: "0 Conv2D + LeakyReLU + MaxPool2D"."""
-    parts = layers_of(step)
-    first = next(name for name, layer in zip(model.names, model.layers, strict=True) if layer is parts[0])
-    return f"{first} {' + '.join(type(part).__name__ for part in parts)}"
+def _title(model: Sequential, op: Op) -> str:
+    """An op by the name of its first layer and what it does: "0 Conv2D + LeakyReLU + MaxPool2D"."""
+    first = next(name for name, layer in zip(model.names, model.layers, strict=True) if layer is op.layers[0])
+    return f"{first} {' + '.join(type(layer).__name__ for layer in op.layers)}"
 
 
 @contextlib.contextmanager

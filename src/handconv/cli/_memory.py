@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from handconv.training import Callback
-from handconv.training.loop import Run
+from handconv.training.state import TrainingState
 
 
 class MemoryWatch(Callback):
@@ -21,7 +21,7 @@ class MemoryWatch(Callback):
     def __init__(self) -> None:
         self._greatest = 0.0
 
-    def on_epoch_end(self, run: Run, figures: Mapping[str, float]) -> None:
+    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
         """Look."""
         children = [child.pid for child in multiprocessing.active_children()]
         self._greatest = max(self._greatest, sum(_held(pid) for pid in (os.getpid(), *children)))

@@ -7,7 +7,7 @@ from typing import Any, Self
 from handconv.cli._output import Output, optional
 from handconv.training import Callback, Progress
 from handconv.training.callbacks import epoch_line
-from handconv.training.loop import Run
+from handconv.training.state import TrainingState
 
 _FIGURES = (
     *("epoch", "loss", "data_loss", "penalty", "accuracy", "val_loss", "val_accuracy"),
@@ -53,7 +53,7 @@ class TrainingProgress(_Live, Callback):
         """Note the workers."""
         self.workers = run.workers
 
-    def on_batch_end(self, run: Run, progress: Progress) -> None:
+    def on_batch_end(self, run: TrainingState, progress: Progress) -> None:
         """Move the bar."""
         if not self._can_draw:
             return
@@ -68,7 +68,7 @@ class TrainingProgress(_Live, Callback):
             f"{progress.images_per_second:,.0f} images/s",
         )
 
-    def on_epoch_end(self, run: Run, figures: Mapping[str, float]) -> None:
+    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
         """Print the epoch."""
         self.close()
         self._output.show(epoch_line(figures, run.epochs))

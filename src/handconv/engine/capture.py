@@ -1,21 +1,22 @@
-"""Recordings: the NumPy calls of a computation, noted once and made again.
+"""Capture and replay: the NumPy calls of a computation, noted once and made again (the idea of CUDA Graphs).
 
-A pass over a network asks the same of NumPy each time: the same calls on the same memory, of which only the contents
-change. Yet between the calls Python works out shapes, views and names anew, with code that the arithmetic has driven
-out of the processor's cache: a fifth of a step of training. So the first pass is made with arrays that note on a *tape*
-each call that writes to memory, and later passes make the noted calls and nothing else: the same calls in the same
-order on the same memory, hence the same bits.
+A program asks the same of NumPy each time: the same calls on the same memory, of which only the contents change. Yet
+between the calls Python works out shapes, views and names anew, with code that the arithmetic has driven out of the
+processor's cache: a fifth of a step of training. So the first run is made with arrays that capture each call which
+writes to memory, and later runs replay these calls and nothing else: the same calls in the same order on the same
+memory, hence the same bits.
 
-    tape = Tape()
-    with tape.recording() as calls:
-        y = f(tape.noted(x))            # f is ordinary code
+    capture = Capture()
+    with capture.recording() as calls:
+        y = f(capture.track(x))         # f is ordinary code
     x[...] = other
-    play(calls)                         # now y is f(other)
+    replay(calls)                       # now y is f(other)
 
-What notes can't tell is refused, not lost: a value that leaves the arrays for Python (an ``if``, a ``float``), a copy
-that NumPy makes by itself (a ``reshape`` of what does not lie in one piece), a function that is no ufunc, a result that
-goes to memory which notes nothing. Only what takes an array's class away (``np.asarray``, ``np.ascontiguousarray``,
-``np.ndarray(…, buffer)``) and what changes it in place by a method (``fill``, ``sort``) is not seen.
+Operations that cannot be captured raise an error: a value that leaves the arrays for Python (an ``if``, a ``float``), a
+copy that NumPy makes by itself (a ``reshape`` of what does not lie in one piece), a function that is not a ufunc, a result
+that goes to memory which is not tracked. So does every operand array that is not tracked: it might have been computed
+from tracked ones, by a conversion for one, and would stay in the replayed calls as it was. What never changes is
+declared: ``capture.constant(array)``. Only a method that changes an array in place (``fill``, ``sort``) is not seen.
 """
 
 import contextlib
@@ -33,7 +34,11 @@ Call = Callable[[], object]
 _OUT_BY_NAME = (np.maximum, np.minimum)  # NumPy is about to take it no other way; by place it costs less
 
 
-class Tape:
+class CaptureError(RuntimeError):
+    """An operation cannot be replayed."""
+
+
+class Capture:
     """Notes calls while it is ``recording``; at any other time its arrays act as any others do."""
 
     def __init__(self) -> None:
@@ -63,17 +68,22 @@ class Tape:
         finally:
             self._calls = calls
 
-    def noted(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The array, such that what is done with it is noted; the array itself while nothing is being recorded."""
-        if self._calls is None:
-            return array
-        noting = array.view(NotingArray)
-        noting.tape = self
-        return noting
+    def track(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array, such that what is done with it is captured."""
+        tracked = array.view(CapturedArray)
+        tracked.capture = self
+        return tracked
 
-    def call(self, function: Call) -> None:
-        """Call a function, and note it: for what is no call of NumPy's, such as drawing random numbers."""
-        function()
+    def constant(self, array: NDArray[Any]) -> NDArray[Any]:
+        """A read-only copy of an array, declared to be the same in every run."""
+        constant = array.copy(order="K")
+        constant.flags.writeable = False
+        return self.track(constant)
+
+    def host_call(self, function: Call) -> None:
+        """Call a function now and at every replay: for what is not a NumPy call, such as drawing random numbers."""
+        with self.paused():
+            function()
         self.note(function)
 
     def note(self, call: Call) -> None:
@@ -82,51 +92,57 @@ class Tape:
             self._calls.append(call)
 
 
-def play(calls: Sequence[Call]) -> None:
-    """Make noted calls again; the loop is C's."""
+def replay(calls: Sequence[Call]) -> None:
+    """Make captured calls again; the loop is C's."""
     deque(map(operator.call, calls), maxlen=0)
 
 
-class NotingArray(np.ndarray[Any, np.dtype[Any]]):
-    """An array that notes what is written to it, and what new arrays are computed of it."""
+class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
+    """An array that notes what is written to it, and what new arrays are computed from it."""
 
-    tape: Tape | None = None
+    capture: Capture | None = None
 
     def __array_finalize__(self, origin: object) -> None:
-        self.tape = getattr(origin, "tape", None)
-        if self.size and self.tape is not None and not np.may_share_memory(_plain(self), _plain(origin)):
+        self.capture = getattr(origin, "capture", None)
+        if self.size and self.capture is not None and not np.may_share_memory(untracked(self), untracked(origin)):
             self._refuse("a copy that NumPy makes by itself")
 
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: Any, *inputs: Any, out: tuple[Any, ...] = (), **options: Any
     ) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
-        operands = [_plain(operand) for operand in inputs]
-        options = {name: _plain(value) for name, value in options.items()}
-        targets = {"out": tuple(map(_plain, out))} if out else {}
-        result = function(*operands, **targets, **options)
-        tape = self.tape
-        if tape is None or not tape.is_recording:
+        operands = [untracked(operand) for operand in inputs]
+        targets = {"out": tuple(map(untracked, out))} if out else {}
+        plain_options = {name: untracked(value) for name, value in options.items()}
+        result = function(*operands, **targets, **plain_options)
+        capture = next(array.capture for array in (*inputs, *out) if isinstance(array, CapturedArray))
+        if capture is None or not capture.is_recording:
             return out[0] if out else result
         if not isinstance(result, np.ndarray):
-            self._refuse(f"a result of numpy.{ufunc.__name__} that is no array")
-        if not all(isinstance(target, NotingArray) for target in out):
-            self._refuse(f"a result of numpy.{ufunc.__name__} in memory that notes nothing")
-        by_name = options or function in _OUT_BY_NAME or function is not ufunc
-        tape.note(partial(function, *operands, **options, out=result) if by_name else partial(ufunc, *operands, result))
-        return out[0] if out else tape.noted(result)
+            self._refuse(f"a result of numpy.{ufunc.__name__} that is not an array")
+        if not all(isinstance(target, CapturedArray) for target in out):
+            self._refuse(f"a result of numpy.{ufunc.__name__} in memory that is not tracked")
+        for operand in (*inputs, *options.values()):
+            self._check_tracked(operand, f"an operand of numpy.{ufunc.__name__}")
+        by_name = plain_options or function in _OUT_BY_NAME or function is not ufunc
+        capture.note(
+            partial(function, *operands, **plain_options, out=result) if by_name else partial(ufunc, *operands, result)
+        )
+        return out[0] if out else capture.track(result)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         self._refuse(f"numpy.{function.__name__}")
         return super().__array_function__(function, types, arguments, options)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        value, target = np.asarray(value, None if isinstance(value, np.ndarray) else self.dtype), _plain(self)[key]
-        _plain(self)[key] = value
-        if self.tape is not None and self.tape.is_recording:
+        plain, target = np.asarray(value, None if isinstance(value, np.ndarray) else self.dtype), untracked(self)[key]
+        plain = untracked(plain)
+        untracked(self)[key] = plain
+        if self.capture is not None and self.capture.is_recording:
             if target.base is None:
                 self._refuse("an assignment to chosen elements")
-            self.tape.note(partial(target.__setitem__, ..., value))  # np.copyto begins with some Python
+            self._check_tracked(value, "an assigned array")
+            self.capture.note(partial(target.__setitem__, ..., plain))  # np.copyto begins with some Python
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
@@ -142,11 +158,22 @@ class NotingArray(np.ndarray[Any, np.dtype[Any]]):
         self._refuse("a number for Python")
         return super().__float__()
 
+    def astype(self, *arguments: Any, **options: Any) -> Any:
+        """Convert the values, which a replay would not do again."""
+        self._refuse("a conversion by astype")
+        return super().astype(*arguments, **options)
+
+    def _check_tracked(self, operand: object, what: str) -> None:
+        """Refuse an array that nobody declared constant."""
+        if isinstance(operand, np.ndarray) and not isinstance(operand, CapturedArray):
+            self._refuse(f"{what} that is neither tracked nor declared constant (dtype {operand.dtype})")
+
     def _refuse(self, what: str) -> None:
-        """Raise an error if a recording is going on, as it would miss this."""
-        if self.tape is not None and self.tape.is_recording:
-            raise RuntimeError(f"A recording cannot note {what}. Write with ufuncs to arrays of the workspace instead.")
+        """Raise an error if a recording goes on, as it would miss this."""
+        if self.capture is not None and self.capture.is_recording:
+            raise CaptureError(f"{what[0].upper()}{what[1:]} cannot be captured. Write with ufuncs to tracked arrays.")
 
 
-def _plain(value: Any) -> Any:
-    return value.view(np.ndarray) if isinstance(value, NotingArray) else value
+def untracked(value: Any) -> Any:
+    """The plain array of a tracked one; anything else as it is."""
+    return value.view(np.ndarray) if isinstance(value, CapturedArray) else value

@@ -1,132 +1,143 @@
-"""The plan of a network: the steps it really runs, some of them two layers at once.
+"""Lowering: from the layers of a network to the ops of a program.
 
-A step acts like a layer: ``forward``, ``infer``, ``backward``. Most steps are layers. A convolution, a rectifier and a
-maximum pooling whose windows lie side by side become one step, as together they can be computed far quicker than
-one after another (``kernels/convolution_pooling.py`` says why) with the same results. Layers know nothing of plans.
+Which op computes a layer is looked up by the layer's exact type, and only while its ``forward`` and ``backward`` are the
+ones that the op was written for: a subclass, and a layer whose methods were replaced, run their own Python code
+(``ops.python_op``). Registering is the only way in.
+
+A convolution, a rectifier and a maximum pooling whose windows lie side by side become one op. Where one such op feeds
+another, the first computes only what the second reads: convolution and pooling often drop the last row and column.
 """
 
 import itertools
-from collections.abc import Sequence
-from typing import Any, Protocol, TypeGuard
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from handconv.engine.ops.base import Context, Op
+from handconv.engine.ops.conv_block import ConvBlockOp
+from handconv.engine.ops.dense import DenseOp
+from handconv.engine.ops.elementwise import DropoutOp, RectifierOp, ReshapeOp, SigmoidOp, SoftmaxOp, TanhOp
+from handconv.engine.ops.pooling import AveragePoolOp, GlobalAveragePoolOp, MaxPoolOp
+from handconv.engine.ops.python_op import PythonOp
+from handconv.layers import (
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Reshape,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 
-from handconv.arrays import FloatArray
-from handconv.engine.arena import laid_out
-from handconv.engine.kernels.conv_lowering import RowForm
-from handconv.geometry import Pair
-from handconv.layers import Conv2D, Layer, LeakyReLU, MaxPool2D, ReLU
+
+class _Entry(NamedTuple):
+    """How a type of layer is computed, and the methods that this holds for."""
+
+    kind: type[Layer]  # whose op it is
+    make: Callable[[Any, Context], Op]
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
 
 
-class Step(Protocol):
-    """One entry of a plan: what ``Layer`` and ``ConvolutionBlock`` have in common."""
-
-    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Compute the outputs, and remember what ``backward`` needs."""
-
-    def infer(self, inputs: NDArray[Any]) -> FloatArray:
-        """Compute the outputs, remembering nothing."""
-
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Turn the gradient by the outputs into the gradient by the inputs."""
+_REGISTRY: dict[type[Layer], _Entry] = {}
 
 
-class ConvolutionBlock:
-    """A convolution, a rectifier, and the maximum pooling of the outputs, as one step; all but the first may be absent.
+def register(layer_type: type[Layer], make: Callable[[Any, Context], Op]) -> None:
+    """Let layers of exactly this type be computed by an op.
 
-    Maths:
-        y = f(max over the window of (w ∗ x) + b)        f: LeakyReLU, ReLU, or nothing
-    Attributes:
-        convolution, rectifier, pool: the layers.
-        wanted: the rows and columns of y that anybody looks at, if not all; no others are computed.
+    Args:
+        layer_type: the type; what derives from it is not meant.
+        make: makes the op for a built layer.
     """
-
-    def __init__(self, convolution: Conv2D) -> None:
-        self.convolution = convolution
-        self.rectifier: LeakyReLU | ReLU | None = None
-        self.pool: MaxPool2D | None = None
-        self.wanted: Pair | None = None
-
-    @property
-    def looked_at(self) -> Pair:
-        """The rows and columns of its inputs that this step looks at."""
-        return RowForm(self.convolution.geometry, self._phases, self.wanted).looked_at
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers that are one here."""
-        return [layer for layer in (self.convolution, self.rectifier, self.pool) if layer is not None]
-
-    @property
-    def _phases(self) -> Pair:
-        return self.pool.pool_size if self.pool else (1, 1)
-
-    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """(N, C, H, W) -> (N, F, OH, OW)."""
-        return self._run(inputs, remember=True)
-
-    def infer(self, inputs: NDArray[Any]) -> FloatArray:
-        """As ``forward``, remembering nothing."""
-        return self._run(inputs, remember=False)
-
-    def _run(self, inputs: NDArray[Any], *, remember: bool) -> FloatArray:
-        alpha = self.rectifier.alpha if self.rectifier else None
-        return self.convolution.run(laid_out(inputs), self._phases, alpha, self.wanted, remember=remember)
-
-    def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
-        """(N, F, OH, OW) -> (N, C, H, W), and the gradients of the convolution's parameters."""
-        convolution, dvalues = self.convolution, laid_out(dvalues)
-        convolution.parameter_gradients(dvalues, dinputs_too=not skip_dinputs)
-        return np.empty(0, convolution.dtype) if skip_dinputs else convolution.input_gradient()
-
-    def __repr__(self) -> str:
-        names = " + ".join(type(layer).__name__ for layer in self.layers)
-        return f"[{names}]" if len(self.layers) > 1 else names
+    _REGISTRY[layer_type] = _Entry(layer_type, make, layer_type.forward, layer_type.backward)
 
 
-def layers_of(step: Step) -> list[Layer]:
-    """The layers of which a step is made."""
-    if isinstance(step, ConvolutionBlock):
-        return step.layers
-    assert isinstance(step, Layer)
-    return [step]
+def register_like(subclass: type[Layer], layer_type: type[Layer]) -> None:
+    """Let layers of a subclass that computes the same be computed by the same op.
 
+    Args:
+        subclass: the type, which derives from ``layer_type``.
+        layer_type: a registered type.
 
-def draw(layers: Sequence[Layer], *, fuse: bool = True) -> list[Step]:
-    """List the steps for built layers: each Conv2D is one with the LeakyReLU or ReLU and the MaxPool2D that follow it.
-
-    Where one such step feeds another, the first computes only what the second looks at: convolution and pooling often
-    drop the last row and column.
+    Raises:
+        ValueError: if it does not derive from a registered type.
     """
-    if not fuse:
-        return list(layers)
-    steps: list[Step] = []
+    entry = _REGISTRY.get(layer_type)
+    if entry is None or not issubclass(subclass, layer_type):
+        raise ValueError(f"{subclass.__name__} must derive from a registered type of layer, got {layer_type.__name__}.")
+    _REGISTRY[subclass] = entry._replace(forward=subclass.forward, backward=subclass.backward)
+
+
+for _type, _make in {
+    AveragePool2D: AveragePoolOp,
+    Conv2D: lambda layer, context: ConvBlockOp(layer, None, None, context),
+    Dense: DenseOp,
+    Dropout: DropoutOp,
+    Flatten: ReshapeOp,
+    GlobalAveragePool2D: GlobalAveragePoolOp,
+    LeakyReLU: RectifierOp,
+    MaxPool2D: MaxPoolOp,
+    ReLU: RectifierOp,
+    Reshape: ReshapeOp,
+    Sigmoid: SigmoidOp,
+    Softmax: SoftmaxOp,
+    Tanh: TanhOp,
+}.items():
+    register(_type, _make)
+
+
+def fast_kind(layer: Layer) -> type[Layer] | None:
+    """The registered type whose op computes this layer; None if it runs its own Python code."""
+    entry, own = _REGISTRY.get(type(layer)), vars(layer)
+    if entry is None or "forward" in own or "backward" in own:
+        return None
+    untouched = type(layer).forward is entry.forward and type(layer).backward is entry.backward
+    return entry.kind if untouched else None
+
+
+def signature(members: Sequence[Layer]) -> tuple[object, ...]:
+    """What a program depends on beside the shapes: settings and methods of all layers, those within others too."""
+    return tuple((layer.version, type(layer).forward, type(layer).backward) for layer in members)
+
+
+def lower(layers: Sequence[Layer], context: Context, *, fuse: bool = True, engine: bool = True) -> list[Op]:
+    """List the ops for built layers.
+
+    Args:
+        layers: in order.
+        context: what the ops share.
+        fuse: whether several layers may become one op.
+        engine: whether there are fast ops at all; if not, every layer runs its own Python code.
+    """
+    ops: list[Op] = []
     waiting = list(layers)
     while waiting:
         layer = waiting.pop(0)
-        if type(layer) is not Conv2D:
-            steps.append(layer)
-            continue
-        block = ConvolutionBlock(layer)
-        if waiting and _is_rectifier(rectifier := waiting[0]):
-            block.rectifier = rectifier
-            waiting.pop(0)
-        if waiting and _is_side_by_side(pool := waiting[0]):
-            block.pool = pool
-            waiting.pop(0)
-        steps.append(block)
-    for step, following in reversed(list(itertools.pairwise(steps))):
-        if isinstance(step, ConvolutionBlock) and isinstance(following, ConvolutionBlock):
-            step.wanted = following.looked_at
-    return steps
+        kind = fast_kind(layer) if engine else None
+        if kind is None:
+            ops.append(PythonOp(layer, context))
+        elif kind is Conv2D and fuse:
+            rectifier = waiting.pop(0) if waiting and fast_kind(waiting[0]) in (LeakyReLU, ReLU) else None
+            pool = waiting.pop(0) if waiting and _is_side_by_side(waiting[0]) else None
+            ops.append(ConvBlockOp(layer, rectifier, pool, context))  # type: ignore[arg-type]
+        else:
+            ops.append(_REGISTRY[type(layer)].make(layer, context))
+    if fuse:
+        for op, following in reversed(list(itertools.pairwise(ops))):
+            if isinstance(op, ConvBlockOp) and isinstance(following, ConvBlockOp):
+                op.output_crop = following.required_input
+    return ops
 
 
-def _is_side_by_side(layer: Layer) -> TypeGuard[MaxPool2D]:
+def _is_side_by_side(layer: Layer) -> bool:
     """Whether it is a maximum pooling whose windows lie side by side, without padding."""
-    return type(layer) is MaxPool2D and layer.stride == layer.pool_size and not layer.geometry.has_padding
-
-
-def _is_rectifier(layer: Layer) -> TypeGuard[LeakyReLU | ReLU]:
-    """Whether it is max(x, alpha·x), which commutes with a maximum."""
-    return type(layer) in (LeakyReLU, ReLU)
+    if fast_kind(layer) is not MaxPool2D:
+        return False
+    assert isinstance(layer, MaxPool2D)
+    return layer.stride == layer.pool_size and not layer.geometry.has_padding

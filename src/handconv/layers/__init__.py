@@ -6,16 +6,15 @@ from handconv.layers.activations import Sigmoid as Sigmoid
 from handconv.layers.activations import Softmax as Softmax
 from handconv.layers.activations import Tanh as Tanh
 from handconv.layers.base import Layer as Layer
-from handconv.layers.base import Parameter as Parameter
 from handconv.layers.conv import Conv2D as Conv2D
 from handconv.layers.dense import Dense as Dense
 from handconv.layers.dropout import Dropout as Dropout
+from handconv.layers.parameters import ParameterSpec as ParameterSpec
 from handconv.layers.pooling import AveragePool2D as AveragePool2D
 from handconv.layers.pooling import GlobalAveragePool2D as GlobalAveragePool2D
 from handconv.layers.pooling import MaxPool2D as MaxPool2D
 from handconv.layers.reshape import Flatten as Flatten
 from handconv.layers.reshape import Reshape as Reshape
-from handconv.layers.weighted import Weighted as Weighted
 
 __all__ = [
     "AveragePool2D",
@@ -27,11 +26,10 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "MaxPool2D",
-    "Parameter",
+    "ParameterSpec",
     "ReLU",
     "Reshape",
     "Sigmoid",
     "Softmax",
     "Tanh",
-    "Weighted",
 ]

@@ -1,46 +1,25 @@
-"""Activation layers: what makes a network more than one linear map."""
+"""Activation layers: what makes a network more than one linear map.
 
-from typing import ClassVar
+Each keeps the slope dy/dx of every number, so that the way back is one product: dx = dy · slope.
+"""
+
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
-from handconv.engine.arena import memory_view, public_view
-from handconv.engine.kernels import elementwise, softmax
 from handconv.layers.base import Layer
 from handconv.utils.validation import check_number
 
 
-class _Activation(Layer):
-    """A function of single numbers, whose derivative is known from its output."""
-
-    elementwise: ClassVar[bool] = True
-
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        memory = memory_view(x)
-        y = self._activate(memory, self.workspace.keep("output", memory.shape, self.dtype))
-        self._activated = y if remember else None
-        return public_view(y)
-
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        assert self._activated is not None
-        dy = memory_view(dvalues)
-        return public_view(self._gradient(dy, self._activated, self.workspace.keep("dinputs", dy.shape, self.dtype)))
-
-    def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
-        raise NotImplementedError
-
-    def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
-        raise NotImplementedError
-
-
-class LeakyReLU(_Activation):
+class LeakyReLU(Layer):
     """Let what is positive through and shrink what is negative.
 
     As simple as ReLU, but a unit whose input is negative still gets a gradient, so that it cannot die.
 
     Maths:
-        y = max(x, alpha·x)
+        y = max(x, 0) + alpha·min(x, 0)
         dx = dy where x > 0, alpha·dy elsewhere (also at 0, as in PyTorch)
     Args:
         alpha: the slope for negative inputs, in 0 … 1.
@@ -61,21 +40,28 @@ class LeakyReLU(_Activation):
         Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013, section 2.
     """
 
-    settings: ClassVar[tuple[str, ...]] = ("alpha",)
+    elementwise: ClassVar[bool] = True
 
     def __init__(self, alpha: float = 0.01, *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.alpha = check_number("LeakyReLU: alpha", alpha, lambda slope: 0 <= slope <= 1, "from 0 to 1")
 
-    def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
-        spare = self.workspace.scratch("spare", x.shape, x.dtype)
-        return elementwise.leaky_relu(x, self.alpha, out, spare)
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Y = max(x, 0) + alpha · min(x, 0)."""
+        x = self.check_inputs(inputs)
+        self._slope = np.where(x > 0, self.dtype.type(1), self.dtype.type(self.alpha))
+        self.output = np.maximum(x, 0)
+        if self.alpha:  # 0 · -inf would be no number
+            self.output += self.dtype.type(self.alpha) * np.minimum(x, 0)
+        return self.output
 
-    def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.leaky_relu_gradient(dy, y > 0, self.alpha, out)
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Dx = dy where x > 0, alpha · dy elsewhere."""
+        self.dinputs = self.check_gradient(dvalues) * self._slope
+        return self.dinputs
 
 
-class ReLU(_Activation):
+class ReLU(Layer):
     """Let what is positive through and nothing else.
 
     Maths:
@@ -94,16 +80,22 @@ class ReLU(_Activation):
         Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
     """
 
-    alpha: ClassVar[float] = 0.0
+    elementwise: ClassVar[bool] = True
 
-    def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
-        return np.maximum(x, 0, out=out)
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Y = max(x, 0)."""
+        x = self.check_inputs(inputs)
+        self._slope = x > 0
+        self.output = np.maximum(x, 0)
+        return self.output
 
-    def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.leaky_relu_gradient(dy, y > 0, 0.0, out)
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Dx = dy where x > 0, 0 elsewhere."""
+        self.dinputs = self.check_gradient(dvalues) * self._slope
+        return self.dinputs
 
 
-class Sigmoid(_Activation):
+class Sigmoid(Layer):
     """Squash any number into 0 … 1, to be read as a probability.
 
     Maths:
@@ -122,14 +114,23 @@ class Sigmoid(_Activation):
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 6.2.2.2.
     """
 
-    def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.sigmoid(x, out)
+    elementwise: ClassVar[bool] = True
 
-    def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.sigmoid_gradient(dy, y, out)
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Y = 1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)), in which nothing overflows."""
+        x = self.check_inputs(inputs)
+        y = np.exp(np.minimum(x, 0)) / (np.exp(-np.abs(x)) + 1)
+        self._slope = (1 - y) * y
+        self.output = y
+        return self.output
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Dx = dy · y · (1 - y)."""
+        self.dinputs = self.check_gradient(dvalues) * self._slope
+        return self.dinputs
 
 
-class Tanh(_Activation):
+class Tanh(Layer):
     """Squash any number into -1 … 1.
 
     Maths:
@@ -148,11 +149,19 @@ class Tanh(_Activation):
         LeCun, Bottou, Orr and Müller, Efficient backprop, 1998, section 4.4.
     """
 
-    def _activate(self, x: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.tanh(x, out)
+    elementwise: ClassVar[bool] = True
 
-    def _gradient(self, dy: FloatArray, y: FloatArray, out: FloatArray) -> FloatArray:
-        return elementwise.tanh_gradient(dy, y, out)
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Y = tanh(x)."""
+        y = np.tanh(self.check_inputs(inputs))
+        self._slope = 1 - y * y
+        self.output = y
+        return self.output
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Dx = dy · (1 - y²)."""
+        self.dinputs = self.check_gradient(dvalues) * self._slope
+        return self.dinputs
 
 
 class Softmax(Layer):
@@ -177,14 +186,16 @@ class Softmax(Layer):
         Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
     """
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        y = public_view(self.workspace.keep("output", memory_view(x).shape, self.dtype))
-        softmax.softmax(x, out=y)
-        self._probabilities = y if remember else None
-        return y
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Y = exp(x - max x) / their sum: taking the maximum off first changes nothing but that nothing overflows."""
+        x = self.check_inputs(inputs)  # (N, …, K)
+        exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+        self.output = exponentials / exponentials.sum(axis=-1, keepdims=True)
+        self._y = self.output.copy()  # its own: the caller may change the outputs
+        return self.output
 
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        y = self._probabilities
-        assert y is not None
-        dx: FloatArray = y * (dvalues - np.add.reduce(dvalues * y, axis=-1, keepdims=True))
-        return dx
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Dx = y · (dy - sum of dy · y)."""
+        y, dy = self._y, self.check_gradient(dvalues)
+        self.dinputs = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+        return self.dinputs

@@ -1,87 +1,54 @@
 """What a layer is: a shape in, a shape out, a forward pass, and the backward pass that mirrors it.
 
-A layer is written as two hooks. ``_forward`` gets the inputs with the batch innermost in memory, returns the outputs,
-and remembers what ``_backward`` needs when it is asked to; ``_backward`` turns the gradient of the loss by the outputs
-into the gradient by the inputs. The public ``forward`` and ``backward`` check shapes and build the layer at first use.
+    y = forward(x)          dx = backward(dy)        with dy the gradient of the loss with respect to y
 
-A layer with parameters declares them (``handconv.layers.weighted``); their values are views into two flat vectors, one
-of values and one of gradients, which belong to the model, or to the layer itself where it is used alone.
+A layer is a page of mathematics in the public shape (N, C, H, W) or (N, D): ``forward`` computes ``output`` and keeps on
+itself what ``backward`` will need; ``backward`` turns the gradient with respect to the outputs into the gradient with
+respect to the inputs, ``dinputs``, and fills the gradients of its parameters. Nothing else happens here: who runs a layer
+how fast, on which samples, is decided elsewhere.
+
+A layer may hold layers: those that it keeps as attributes, or in lists, are found and belong to it.
 """
 
+import copy
 import inspect
-import math
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+import weakref
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv.arrays import FloatArray
-from handconv.engine.arena import FRESH, Workspace, laid_out
-from handconv.initializers import initialize
+from handconv.arrays import FloatArray, Shape
+from handconv.layers.parameters import ParameterSpec, ParameterStore
+from handconv.utils.validation import unmasked
 
-Shape = tuple[int, ...]
-Initializer = str | Callable[..., NDArray[Any]]
-
-
-class Parameter(NamedTuple):
-    """The declaration of one array of parameters: how it looks, starts and is penalised.
-
-    Attributes:
-        name: "weights", say; the layer's own name stands before it in files.
-        shape: of the array.
-        initializer: a name in ``handconv.initializers``, or a function with their arguments.
-        fan_in: numbers that go into one output.
-        fan_out: outputs that one number goes into.
-        l1: the penalty on the sum of absolute values.
-        l2: the penalty on the sum of squares.
-    """
-
-    name: str
-    shape: Shape
-    initializer: Initializer
-    fan_in: int
-    fan_out: int
-    l1: float = 0.0
-    l2: float = 0.0
-
-    @property
-    def size(self) -> int:
-        """How many numbers it has."""
-        return math.prod(self.shape)
-
-
-class ParameterView(NamedTuple):
-    """Where one named array of parameters lies in the vectors."""
-
-    name: str
-    place: slice
-    shape: Shape
-    l1: float
-    l2: float
-
-    def of(self, vector: FloatArray) -> FloatArray:
-        """The array as a view into a vector."""
-        return vector[self.place].reshape(self.shape)
+_TRANSIENT = ("_owner", "_store", "arrays")
 
 
 class Layer:
     """One step of a network, usable alone and in ``Sequential``.
 
-    Shapes are without the batch axis: ``input_shape`` and ``output_shape`` are known once the layer is built, which
-    happens at the first ``forward``. A layer of your own defines the two hooks, and ``infer_shape`` if the shape
-    changes; ``handconv.gradcheck`` tells whether its backward is right. One with parameters derives from ``Weighted``.
+    A layer of your own overrides ``forward`` and ``backward`` and keeps what it likes on itself. If the shape changes it
+    also overrides ``infer_shape``, if it has parameters or running statistics ``declare``. Random numbers come from
+    ``self.generator``. ``handconv.gradcheck`` tells whether its backward is right.
 
     Args:
         name: the layer's name in ``summary`` and in files.
 
+    Attributes:
+        input_shape, output_shape: of one sample, without the batch axis; known once the layer is built.
+        output: of the last ``forward``.
+        dinputs: of the last ``backward``.
+
     Example:
-        >>> import handconv as hc
+        >>> import numpy as np, handconv as hc
         >>> class Square(hc.Layer):
-        ...     def _forward(self, x, *, training, remember):
-        ...         self.x = x if remember else None
-        ...         return x * x
-        ...     def _backward(self, dvalues):
+        ...     def forward(self, inputs, training=False):
+        ...         self.x = inputs
+        ...         return inputs * inputs
+        ...     def backward(self, dvalues):
         ...         return 2 * self.x * dvalues
         >>> square = Square()
         >>> square.forward(np.array([[3.0, -1.0]])).tolist(), square.backward(np.array([[1.0, 1.0]])).tolist()
@@ -92,27 +59,73 @@ class Layer:
     elementwise: ClassVar[bool] = False
     #: The arguments that may be given as one number for both directions, and are shown so.
     pairs: ClassVar[tuple[str, ...]] = ()
-    #: The arguments that the hooks look at each time, so that they may be changed between two passes.
-    settings: ClassVar[tuple[str, ...]] = ()
+
+    name: str | None = None
+    input_shape: Shape | None = None
+    output_shape: Shape | None = None
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+    output: FloatArray | None = None
+    dinputs: FloatArray | None = None
+    generator: np.random.Generator | None = None
+    #: The arrays that the layer declared, once it is built.
+    specs: tuple[ParameterSpec, ...] = ()
+    #: Counts changes of settings, methods and sublayers.
+    version: int = 0
+
+    def __new__(cls, *_: Any, **arguments: Any) -> Self:
+        known = constructor_arguments(cls)
+        unknown = [name for name in arguments if name not in known]
+        if unknown and not _takes_anything(cls):
+            remedy = f" {_REMEDIES[unknown[0]]}" if unknown[0] in _REMEDIES else ""
+            raise TypeError(f"{cls.__name__} has no argument {unknown[0]!r}; it has {', '.join(known)}.{remedy}")
+        return super().__new__(cls)
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name
-        self.input_shape: Shape | None = None
-        self.output_shape: Shape | None = None
-        self.dtype: np.dtype[Any] = np.dtype(np.float32)
-        self.output: FloatArray | None = None
-        self.dinputs: FloatArray | None = None
-        self.generator: np.random.Generator | None = None
-        self._declared: tuple[Parameter, ...] = ()
-        self.workspace: Workspace = FRESH
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """Return the output shape for an input shape, or raise ``ValueError`` if the layer cannot take it."""
+        for layer in self.sublayers().values():
+            input_shape = layer.infer_shape(input_shape)
         return input_shape
 
-    def declare(self, input_shape: Shape) -> tuple[Parameter, ...]:
-        """List the layer's parameters for an input shape, in the order in which they lie in the vector."""
+    def declare(self, input_shape: Shape) -> tuple[ParameterSpec, ...]:
+        """List the layer's own parameters and buffers for an input shape."""
         return ()
+
+    def sublayers(self) -> dict[str, "Layer"]:
+        """The layers that this one holds, by name: its attributes that are layers, or lists of them."""
+        found: dict[str, Layer] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                found[name] = value
+            elif isinstance(value, list | tuple):
+                found |= {f"{name}.{place}": each for place, each in enumerate(value) if isinstance(each, Layer)}
+        return found
+
+    def sublayer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The input shape of each layer within: one after the other, unless a subclass says otherwise."""
+        shapes = {}
+        for name, layer in self.sublayers().items():
+            shapes[name], input_shape = input_shape, layer.infer_shape(input_shape)
+        return shapes
+
+    def tree(self, path: str = "") -> "Iterator[tuple[str, Layer]]":
+        """Walk through this layer and all that it holds, each with its path, as in "3.conv1"."""
+        yield path, self
+        for name, layer in self.sublayers().items():
+            yield from layer.tree(f"{path}.{name}" if path else name)
+
+    def fix_shapes(self, input_shape: Shape, dtype: DTypeLike) -> Shape:
+        """Settle the shapes and declarations of this layer and of those within; nothing is allocated."""
+        input_shape = tuple(input_shape)
+        output_shape = self.infer_shape(input_shape)
+        shapes, held = self.sublayer_shapes(input_shape), self.sublayers()
+        for name, layer in held.items():
+            layer.fix_shapes(shapes[name], dtype)
+        self.output_shape, self.dtype = tuple(output_shape), np.dtype(dtype)
+        self.specs, self.input_shape = tuple(self.declare(input_shape)), input_shape
+        return self.output_shape
 
     def build(
         self,
@@ -120,49 +133,33 @@ class Layer:
         *,
         dtype: DTypeLike = np.float32,
         generator: "np.random.Generator | int | None" = None,
-        values: FloatArray | None = None,
-        gradients: FloatArray | None = None,
     ) -> Shape:
-        """Fix the shapes, claim the parameters and initialise them.
+        """Fix the shapes and make the parameters of a layer that is used alone; the first ``forward`` does it too.
 
         Args:
             input_shape: the shape of one sample.
             dtype: float32, or float64 for proofs.
             generator: where random initial values come from; a number is a seed.
-            values: the piece of the model's parameter vector that is this layer's; a new one if not given.
-            gradients: the same of the gradient vector.
 
         Returns:
             The shape of one output.
+
+        Raises:
+            ValueError: if the layer cannot take this shape, or belongs to a network.
         """
-        self.output_shape = self.infer_shape(tuple(input_shape))
-        self.input_shape, self.dtype = tuple(input_shape), np.dtype(dtype)
-        parameters = self._declared = self.declare(self.input_shape)
-        if parameters:
-            size = sum(parameter.size for parameter in parameters)
-            values = np.empty(size, dtype) if values is None else values
-            self.bind(values, np.zeros(size, dtype) if gradients is None else gradients)
-            random = np.random.default_rng(generator)
-            views = pieces(values, parameters)
-            for parameter in parameters:
-                views[parameter.name][...] = initialize(
-                    parameter.initializer, parameter.shape, parameter.fan_in, parameter.fan_out, random, self.dtype
-                )
-        return self.output_shape
+        if self.owner is not None:
+            raise ValueError(f"{self.label} belongs to a network, which builds it. Use layer.copy() to build it alone.")
+        shape = self.fix_shapes(input_shape, dtype)
+        self._store = ParameterStore(list(self.tree()), dtype, generator)
+        return shape
 
     @property
     def multiply_adds(self) -> int:
         """Multiplications of the forward pass of one sample, each with its addition."""
-        return 0
-
-    def bind(self, values: FloatArray, gradients: FloatArray) -> None:
-        """Let the layer's parameters and gradients be views into these vectors; only for layers that declare any."""
-        raise TypeError(
-            f"{type(self).__name__} declares parameters but is no subclass of Weighted; derive it from that."
-        )
+        return sum(layer.multiply_adds for layer in self.sublayers().values())
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Compute the outputs, and remember what ``backward`` needs.
+        """Compute the outputs, and keep what ``backward`` needs.
 
         Args:
             inputs: (N, …input_shape); any memory order; not changed.
@@ -171,35 +168,89 @@ class Layer:
         Raises:
             ValueError: if the shape of a sample is not the one that the layer was built for.
         """
-        self.output = np.asarray(self._forward(self._received(inputs), training=training, remember=True))
-        return self.output
-
-    def infer(self, inputs: NDArray[Any]) -> FloatArray:
-        """Compute the outputs as ``forward`` does out of training, remembering nothing: quicker, and no backward."""
-        self.output = None
-        return self._forward(self._received(inputs), training=False, remember=False)
+        raise NotImplementedError(f"{type(self).__name__} must define forward(self, inputs, training=False).")
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Turn the gradient by the outputs of the last ``forward`` into the gradient by its inputs.
+        """Turn the gradient with respect to the last ``forward``'s outputs into the gradient with respect to its inputs.
 
         Gradients of parameters are overwritten, not added to; ``dvalues`` is not changed.
 
         Raises:
-            RuntimeError: if there was no ``forward`` before, or an ``infer`` since.
+            RuntimeError: if there was no ``forward`` before.
             ValueError: if ``dvalues`` has another shape than the outputs.
         """
-        self.dinputs = np.asarray(self._backward(self._returned(dvalues)))
-        return self.dinputs
+        raise NotImplementedError(f"{type(self).__name__} must define backward(self, dvalues).")
+
+    def check_inputs(self, inputs: NDArray[Any]) -> FloatArray:
+        """Check a batch of inputs, build the layer at first use, and bring the inputs to its dtype.
+
+        Raises:
+            ValueError: if the shape of a sample is not the one that the layer was built for.
+        """
+        x = unmasked("inputs", inputs)
+        if x.ndim < 1:
+            raise ValueError(f"{self.label} expects a batch (N, …), got a single number. Use x[None].")
+        if self.input_shape is None:
+            self.build(x.shape[1:], dtype=np.float64 if x.dtype == np.float64 else np.float32)
+        expected = self.input_shape or ()
+        if x.shape[1:] != expected and not self.elementwise:
+            raise ValueError(
+                f"{self.label} was built for inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
+                + _channels_last_hint(expected, x.shape)
+            )
+        return np.asarray(x, self.dtype)
+
+    def check_gradient(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Check the gradient with respect to the outputs, and bring it to the layer's dtype.
+
+        Raises:
+            RuntimeError: if there was no ``forward`` before.
+            ValueError: if it has another shape than the outputs.
+        """
+        if self.output is None:
+            raise RuntimeError(f"{self.label}.backward needs a forward before it: call forward(x) first.")
+        dy = np.asarray(dvalues, self.dtype)
+        if dy.shape != self.output.shape:
+            raise ValueError(
+                f"{self.label}.backward expects the gradient with respect to its outputs, of their shape "
+                f"{self.output.shape}, got {dy.shape}."
+            )
+        return dy
+
+    def set_parameters(self, **values: NDArray[Any]) -> Self:
+        """Copy arrays into the parameters by name, checking their shapes."""
+        for name, value in values.items():
+            self._copy_in(name, value, getattr(self, name))
+        return self
+
+    def copy(self) -> Self:
+        """A copy with the same values that belongs to no network, to be taken into another one."""
+        return copy.deepcopy(self)
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, as plain values, from which ``type(layer)(**config)`` makes the same layer."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        """The constructor's arguments, as plain values, from which ``type(layer)(**config)`` makes the same layer.
+
+        Raises:
+            AttributeError: if the layer does not keep an argument under its own name.
+        """
+        config = {}
+        for name in constructor_arguments(type(self)):
+            try:
+                config[name] = getattr(self, name)
+            except AttributeError:
+                raise AttributeError(
+                    f"{type(self).__name__} does not keep its argument {name!r}. Set self.{name} = {name} in __init__, "
+                    "or override config(), so that the layer can be described and saved."
+                ) from None
+        return config
 
     def __repr__(self) -> str:
         shown = []
-        for parameter in inspect.signature(type(self)).parameters.values():
-            value = getattr(self, parameter.name)
-            if parameter.name in self.pairs and value[0] == value[1]:
+        for parameter in constructor_arguments(type(self)).values():
+            value = getattr(self, parameter.name, parameter.default)
+            if value is parameter.empty:
+                continue
+            if parameter.name in self.pairs and isinstance(value, tuple) and value[0] == value[1]:
                 value = value[0]
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 shown.append(repr(value))
@@ -207,58 +258,150 @@ class Layer:
                 shown.append(f"{parameter.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        raise NotImplementedError(f"{type(self).__name__} must define forward, or the hook _forward.")
-
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        raise NotImplementedError(f"{type(self).__name__} must define backward, or the hook _backward.")
-
-    def _received(self, inputs: NDArray[Any]) -> FloatArray:
-        """Check the inputs, build at first use, and lay the inputs out with the batch innermost."""
-        inputs = np.asarray(inputs)
-        if inputs.ndim and inputs.shape[1:] == self.input_shape and inputs.dtype == self.dtype:
-            return self.workspace.noted(laid_out(inputs))
-        if inputs.ndim < 1:
-            raise ValueError(f"{self._label} expects a batch (N, …), got a single number. Use x[None].")
-        if self.input_shape is None:
-            self.build(inputs.shape[1:], dtype=np.float64 if inputs.dtype == np.float64 else np.float32)
-        inputs, expected = np.asarray(inputs, self.dtype), self.input_shape or ()
-        if inputs.shape[1:] != expected and not self.elementwise:
-            raise ValueError(
-                f"{self._label} was built for inputs of shape (N, {_listed(expected)}), got {inputs.shape}."
-                + _channels_last_hint(expected, inputs.shape)
-            )
-        return self.workspace.noted(laid_out(inputs))
-
-    def _returned(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Check the gradient by the outputs, and lay it out with the batch innermost."""
-        if self.output is None:
-            raise RuntimeError(f"{self._label}.backward needs a forward before it: call forward(x) first.")
-        dvalues = np.asarray(dvalues, self.dtype)
-        if dvalues.shape != self.output.shape:
-            raise ValueError(
-                f"{self._label}.backward expects the gradient by its outputs, of their shape {self.output.shape}, "
-                f"got {dvalues.shape}."
-            )
-        return self.workspace.noted(laid_out(dvalues))
-
     @property
-    def _label(self) -> str:
+    def label(self) -> str:
+        """Class and name, for messages."""
         return type(self).__name__ if self.name is None else f"{type(self).__name__} {self.name!r}"
 
+    @property
+    def owner(self) -> object | None:
+        """The network that the layer belongs to, while that is alive."""
+        reference = self.__dict__.get("_owner")
+        return None if reference is None else reference()
 
-def pieces(vector: FloatArray, parameters: tuple[Parameter, ...]) -> dict[str, FloatArray]:
-    """Cut a vector into views, one for each parameter, by name."""
-    views, start = {}, 0
-    for parameter in parameters:
-        end = start + parameter.size
-        views[parameter.name] = vector[start:end].reshape(parameter.shape)
-        start = end
-    return views
+    def belong_to(self, network: object) -> None:
+        """Let this layer and those within belong to a network.
+
+        Raises:
+            ValueError: if one of them belongs to another network.
+        """
+        for _, layer in self.tree():
+            if layer.owner is not None and layer.owner is not network:
+                raise ValueError(
+                    f"{layer.label} belongs to another network, whose weights it shows. Take a copy, layer.copy(), "
+                    "which keeps the values, or look at the first k layers of that network by network[:k]."
+                )
+        for _, layer in self.tree():
+            layer.__dict__["_owner"], layer.__dict__["_store"] = weakref.ref(network), None
+
+    @property
+    def arrays(self) -> dict[str, FloatArray]:
+        """The declared arrays and their gradients by name, once the layer is built."""
+        found: dict[str, FloatArray] = self.__dict__.get("arrays", {})
+        return found
+
+    @arrays.setter
+    def arrays(self, arrays: dict[str, FloatArray]) -> None:
+        self.__dict__["arrays"] = arrays
+
+    def __getattr__(self, name: str) -> Any:
+        arrays = self.__dict__.get("arrays", {})
+        if name in arrays:
+            return arrays[name]
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if self.input_shape is None:
+            remedy = "An array of parameters exists once the layer is built: call forward(x) or build(shape)."
+        else:
+            remedy = f"It has {', '.join(arrays)}." if arrays else "It has no parameters."
+        raise AttributeError(f"{self.label} has no {name!r}. {remedy}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("arrays", ()):
+            self._copy_in(name, value, self.arrays[name])
+        elif self.input_shape is None:
+            object.__setattr__(self, name, value)
+        elif isinstance(value, Layer) or isinstance(self.__dict__.get(name), Layer):
+            raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
+        elif name in constructor_arguments(type(self)):
+            self._change_setting(name, value)
+        else:
+            if name in ("forward", "backward"):
+                object.__setattr__(self, "version", self.version + 1)
+            object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if name in ("forward", "backward"):
+            object.__setattr__(self, "version", self.version + 1)
+
+    def _copy_in(self, name: str, value: Any, target: FloatArray) -> None:
+        if np.ndim(value) and np.shape(value) != target.shape:
+            raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {np.shape(value)}.")
+        target[...] = value
+
+    def _change_setting(self, name: str, value: Any) -> None:
+        """Change an argument of a built layer as the constructor would take it, if all shapes stay as they are."""
+        before = self.__dict__.get(name)
+        try:
+            value = getattr(type(self)(**{**self.config(), name: value}), name)
+        except AttributeError:
+            pass  # a layer that does not keep all arguments: its own code reads what it likes
+        object.__setattr__(self, name, value)
+        try:
+            specs, shape = tuple(self.declare(self.input_shape or ())), self.infer_shape(self.input_shape or ())
+            fits = shape == self.output_shape and [(s.name, s.shape) for s in specs] == [
+                (s.name, s.shape) for s in self.specs
+            ]
+        except ValueError:
+            specs, fits = (), False
+        if not fits:
+            object.__setattr__(self, name, before)
+            raise ValueError(
+                f"{self.label} is built, and {name}={value!r} would change its shapes; it stays {before!r}. "
+                "Make a new layer."
+            )
+        object.__setattr__(self, "specs", specs)
+        object.__setattr__(self, "version", self.version + 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: everything but the owner, with arrays of its own."""
+        state = {name: value for name, value in vars(self).items() if name not in _TRANSIENT}
+        state["values"] = {spec.name: self.arrays[spec.name].copy() for spec in self.specs if self.arrays}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        values = state.pop("values")
+        self.__dict__.update(state)
+        if self.input_shape is not None:
+            self._rebuild(values)
+
+    def _rebuild(self, values: dict[str, FloatArray]) -> None:
+        """Give a copy a store of its own, filled with the values of the original."""
+        self.__dict__["arrays"] = values  # which the store keeps
+        self.__dict__["_store"] = ParameterStore(list(self.tree()), self.dtype, 0, keep=True)
 
 
-def _listed(shape: Shape) -> str:
-    return ", ".join(map(str, shape))
+@cache
+def constructor_arguments(layer_type: type[Layer]) -> dict[str, inspect.Parameter]:
+    """The arguments of a layer's constructor by name."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(layer_type).parameters.items()
+        if parameter.kind not in kinds
+    }
+
+
+@cache
+def _takes_anything(layer_type: type[Layer]) -> bool:
+    parameters = inspect.signature(layer_type).parameters.values()
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+#: Arguments that other libraries have, and what stands in their place here.
+_REMEDIES = {
+    "activation": "An activation is a layer of its own: [Dense(3), ReLU()].",
+    "input_shape": "Give input_shape to Sequential.",
+    "input_dim": "Give input_shape=(D,) to Sequential.",
+    "in_channels": "The inputs tell the number of channels.",
+    "in_features": "The inputs tell their number.",
+    "kernel_regularizer": "Use l2=….",
+    "bias": "Use use_bias=….",
+    "strides": "Use stride=….",
+    "p": "Use rate=….",
+    "negative_slope": "Use alpha=….",
+}
 
 
 def _channels_last_hint(expected: Shape, received: Shape) -> str:

@@ -2,17 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from handconv.arrays import FloatArray
-from handconv.engine.arena import memory_view, public_view
-from handconv.engine.kernels.conv_block import FusedConvolution
-from handconv.engine.kernels.conv_lowering import RowForm
-from handconv.geometry import Geometry, Pair, geometry
-from handconv.layers._arguments import image_shape, padding_of, pair
-from handconv.layers.base import Initializer, Parameter, Shape
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.arrays import FloatArray, Shape
+from handconv.geometry import Geometry, geometry, pad_images, window_slices, windows_of
+from handconv.layers.parameters import Initializer, ParameterSpec
 from handconv.layers.weighted import Weighted
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_image_shape, check_int, check_padding, check_pair
 
 
 class Conv2D(Weighted):
@@ -84,27 +83,27 @@ class Conv2D(Weighted):
             name=name,
         )
         self.filters = check_int("Conv2D: filters", filters)
-        self.kernel_size = pair("Conv2D", "kernel_size", kernel_size)
-        self.stride = pair("Conv2D", "stride", stride)
-        self.padding = padding_of("Conv2D", padding)
-        self._kernel: FusedConvolution | None = None
+        self.kernel_size = check_pair("Conv2D", "kernel_size", kernel_size)
+        self.stride = check_pair("Conv2D", "stride", stride)
+        self.padding = check_padding("Conv2D", padding)
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W) -> (F, OH, OW)."""
-        _, height, width = image_shape(self._label, input_shape)
+        _, height, width = check_image_shape(self.label, input_shape)
         outputs = geometry(height, width, self.kernel_size, self.stride, self.padding).outputs
         if min(outputs) < 1:
             raise ValueError(
-                f"{self._label}: the kernel {self.kernel_size} does not fit into images of {height}x{width} "
+                f"{self.label}: the kernel {self.kernel_size} does not fit into images of {height}x{width} "
                 f"with padding {self.padding!r}. Use a smaller kernel or more padding."
+                + _channels_last_hint(input_shape)
             )
         return self.filters, *outputs
 
-    def declare(self, input_shape: Shape) -> tuple[Parameter, ...]:
+    def declare(self, input_shape: Shape) -> tuple[ParameterSpec, ...]:
         """Weights (F, C, KH, KW) and biases (F,)."""
         (height, width), channels = self.kernel_size, input_shape[0]
         shape = (self.filters, channels, height, width)
-        return self._declaration(shape, channels * height * width, self.filters * height * width, self.filters)
+        return self.declare_weights(shape, channels * height * width, self.filters * height * width, self.filters)
 
     @property
     def multiply_adds(self) -> int:
@@ -114,48 +113,43 @@ class Conv2D(Weighted):
     @property
     def geometry(self) -> Geometry:
         """How the kernel slides over the image."""
-        _, height, width = image_shape(self._label, self.input_shape or ())
+        _, height, width = check_image_shape(self.label, self.input_shape or ())
         return geometry(height, width, self.kernel_size, self.stride, self.padding)
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        return self.run(x, remember=remember)
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Z = w ∗ x + b, as one product of the filters with the matrix of all windows."""
+        x = self.check_inputs(inputs)  # (N, C, H, W)
+        windows = windows_of(pad_images(x, self.geometry, 0.0), self.geometry)  # (N, C, KH, KW, OH, OW)
+        batch, *_, height, width = windows.shape
+        w = self.weights.reshape(self.filters, -1)  # (F, C·KH·KW)
+        self._columns = windows.reshape(batch, w.shape[1], height * width)  # (N, C·KH·KW, OH·OW)
+        z = w @ self._columns  # (N, F, OH·OW)
+        if self.use_bias:
+            z += self.biases[:, None]
+        self.output = z.reshape(batch, self.filters, height, width)
+        return self.output
 
-    def _parameter_gradients(self, dvalues: FloatArray) -> None:
-        self.parameter_gradients(dvalues, dinputs_too=True)
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Dw = dz · windowsᵀ, db = the sum of dz, dx = the shares wᵀ dz of all windows, added where they overlap."""
+        dz = self.check_gradient(dvalues)  # (N, F, OH, OW)
+        batch, filters, height, width = dz.shape
+        dz = dz.reshape(batch, filters, height * width)  # (N, F, OH·OW)
+        dw = np.matmul(dz, self._columns.transpose(0, 2, 1)).sum(axis=0)  # (F, C·KH·KW)
+        self.dweights = dw.reshape(self.weights.shape)
+        if self.use_bias:
+            self.dbiases = dz.sum(axis=(0, 2))
 
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        return self.input_gradient()
+        w = self.weights.reshape(filters, -1)  # (F, C·KH·KW)
+        shares = (w.T @ dz).reshape(batch, -1, *self.kernel_size, height, width)  # (N, C, KH, KW, OH, OW)
+        rows, columns = self.geometry
+        dx = np.zeros((batch, shares.shape[1], rows.padded, columns.padded), self.dtype)
+        for (u, v), window in window_slices(self.geometry):
+            dx[window] += shares[:, :, u, v]
+        self.dinputs = dx[self.geometry.inside]  # without the padding
+        return self.dinputs
 
-    def run(
-        self,
-        x: FloatArray,
-        pool_size: Pair = (1, 1),
-        alpha: float | None = None,
-        wanted: Pair | None = None,
-        *,
-        remember: bool,
-    ) -> FloatArray:
-        """Convolve, keep the best of each pooling window, add the biases, rectify: (N, C, H, W) -> (N, F, OH, OW).
 
-        The inputs may lack last rows and columns that the ``wanted`` outputs do not look at.
-        """
-
-        def make() -> FusedConvolution:
-            form = RowForm(self.geometry.cut(*x.shape[2:]), pool_size, wanted)
-            return FusedConvolution(form, self.weights.shape, len(x), self.dtype, alpha, self.workspace)
-
-        kernel = self.workspace.prepared((x.shape, pool_size, alpha, wanted), make)
-        self._kernel = kernel if remember else None
-        biases = self.biases if self.use_bias else None
-        return public_view(kernel.forward(memory_view(x), self.weights, biases, remember=remember))
-
-    def parameter_gradients(self, dvalues: FloatArray, *, dinputs_too: bool) -> None:
-        """Go back through ``run`` to the parameters, on the way to ``input_gradient`` if that is wanted too."""
-        assert self._kernel is not None
-        dbiases = self.dbiases if self.use_bias else None
-        self._kernel.backward(memory_view(dvalues), self.dweights, dbiases, dinputs_too=dinputs_too)
-
-    def input_gradient(self) -> FloatArray:
-        """Go on to the inputs: (N, C, H, W)."""
-        assert self._kernel is not None
-        return public_view(self._kernel.input_gradient(self.weights))
+def _channels_last_hint(shape: Shape) -> str:
+    if shape[0] > 4 and shape[2] in (1, 3, 4):
+        return f" Channels last? Images are (C, H, W), here {(shape[2], shape[0], shape[1])}: x.transpose(0, 3, 1, 2)."
+    return ""

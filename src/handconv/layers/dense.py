@@ -1,11 +1,12 @@
 """The fully connected layer."""
 
-import numpy as np
+from typing import Any
 
-from handconv.arrays import FloatArray
-from handconv.engine.arena import public_view
-from handconv.engine.kernels.gemm import banded_matmul
-from handconv.layers.base import Initializer, Parameter, Shape
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.arrays import FloatArray, Shape
+from handconv.layers.parameters import Initializer, ParameterSpec
 from handconv.layers.weighted import Weighted
 from handconv.utils.validation import check_int
 
@@ -71,35 +72,32 @@ class Dense(Weighted):
         """(D,) -> (units,)."""
         if len(input_shape) != 1:
             raise ValueError(
-                f"{self._label} expects vectors (N, D), got samples of shape {input_shape}. Put a Flatten before."
+                f"{self.label} expects vectors (N, D), got samples of shape {input_shape}. Put a Flatten before."
             )
         return (self.units,)
 
-    def declare(self, input_shape: Shape) -> tuple[Parameter, ...]:
+    def declare(self, input_shape: Shape) -> tuple[ParameterSpec, ...]:
         """Weights (D, units) and biases (units,)."""
-        return self._declaration((input_shape[0], self.units), input_shape[0], self.units, self.units)
+        return self.declare_weights((input_shape[0], self.units), input_shape[0], self.units, self.units)
 
     @property
     def multiply_adds(self) -> int:
         """One multiplication for each weight."""
         return self.weights.size
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        self._inputs = x if remember else None
-        y = self.workspace.keep("output", (self.units, x.shape[0]), self.dtype)
-        banded_matmul(self.weights.T, x.T, y)  # (units, D) @ (D, N)
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Y = x w + b."""
+        x = self._x = np.array(self.check_inputs(inputs))  # (N, D), its own: the caller may change the inputs
+        self.output = x @ self.weights  # (N, units)
         if self.use_bias:
-            y += self.biases[:, None]
-        return public_view(y)
+            self.output += self.biases
+        return self.output
 
-    def _parameter_gradients(self, dvalues: FloatArray) -> None:
-        assert self._inputs is not None
-        dy = self.workspace.scratch("dy by sample", dvalues.shape, self.dtype)
-        dy[...] = dvalues  # BLAS multiplies rows by rows slower than rows by columns, by more than the copy costs
-        banded_matmul(self._inputs.T, dy, self.dweights)  # (D, N) @ (N, units)
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Dw = xᵀ dy, db = the sum of dy, dx = dy wᵀ."""
+        dy = self.check_gradient(dvalues)  # (N, units)
+        self.dweights = self._x.T @ dy  # (D, units)
         if self.use_bias:
-            np.add.reduce(dy, axis=0, out=self.dbiases)
-
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        dx = self.workspace.keep("dinputs", (self.weights.shape[0], dvalues.shape[0]), self.dtype)
-        return public_view(banded_matmul(self.weights, dvalues.T, dx))  # (D, units) @ (units, N)
+            self.dbiases = dy.sum(axis=0)
+        self.dinputs = dy @ self.weights.T  # (N, D)
+        return self.dinputs

@@ -1,18 +1,14 @@
 """Dropout: units that must not rely on one another."""
 
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
-from handconv.engine.arena import memory_view, public_view
 from handconv.layers.base import Layer
-from handconv.rng import random_bits
+from handconv.rng import random_mask
 from handconv.utils.validation import check_number
-
-_LEVELS = 1 << 16
 
 
 class Dropout(Layer):
@@ -47,7 +43,6 @@ class Dropout(Layer):
     """
 
     elementwise: ClassVar[bool] = True
-    settings: ClassVar[tuple[str, ...]] = ("rate",)
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -55,31 +50,20 @@ class Dropout(Layer):
         self.rate = check_number("Dropout: rate, the share that is dropped,", rate, lambda x: 0 <= x < 1, rule)
         self.mask: NDArray[Any] | None = None
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        if not training or self.rate == 0:
-            self.mask = None
-            return x
-        memory = memory_view(x)
-        mask = self.workspace.keep("mask", memory.shape, self.dtype)
-        self._draw(mask)
-        self.mask = np.asarray(public_view(mask))
-        return public_view(np.multiply(memory, mask, out=self.workspace.keep("output", memory.shape, self.dtype)))
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Y = x · m in training, y = x otherwise."""
+        x = self.check_inputs(inputs)
+        self.mask = None
+        if training and self.rate:
+            if self.generator is None:
+                self.generator = np.random.default_rng()
+            kept = random_mask(self.generator, x.shape, self.rate)  # True with probability 1 - rate
+            self.mask = kept * self.dtype.type(1 / (1 - self.rate))
+        self.output = np.array(x) if self.mask is None else x * self.mask
+        return self.output
 
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        if self.mask is None:
-            return dvalues
-        dy = memory_view(dvalues)
-        out = self.workspace.keep("dinputs", dy.shape, self.dtype)
-        return public_view(np.multiply(dy, memory_view(self.mask), out=out))
-
-    def _draw(self, mask: FloatArray) -> None:
-        """Fill the mask from 16 random bits a unit, far quicker than random floats."""
-        words = self.workspace.scratch("random bits", (-(-mask.size // 4),), np.uint64)
-        self.workspace.call(partial(self._draw_bits, np.asarray(words)))
-        mask[...] = words.view(np.uint16)[: mask.size].reshape(mask.shape) >= round(self.rate * _LEVELS)
-        mask *= self.dtype.type(1 / (1 - self.rate))
-
-    def _draw_bits(self, words: NDArray[np.uint64]) -> None:
-        if self.generator is None:
-            self.generator = np.random.default_rng()
-        words[...] = random_bits(self.generator, words.size)
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Dx = dy · m, with the same m."""
+        dy = self.check_gradient(dvalues)
+        self.dinputs = np.array(dy) if self.mask is None else dy * self.mask
+        return self.dinputs

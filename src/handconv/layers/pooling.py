@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
-from handconv.arrays import FloatArray
-from handconv.engine.arena import memory_view, public_view
-from handconv.engine.kernels import pooling as kernel
-from handconv.geometry import Geometry, geometry
-from handconv.layers._arguments import image_shape, padding_of, pair
-from handconv.layers.base import Layer, Shape
+from handconv.arrays import FloatArray, Shape
+from handconv.geometry import Geometry, geometry, pad_images, window_slices
+from handconv.layers.base import Layer
+from handconv.utils.validation import check_image_shape, check_padding, check_pair
 
 
 class _Pooling(Layer):
@@ -28,9 +27,9 @@ class _Pooling(Layer):
     ) -> None:
         super().__init__(name=name)
         owner = type(self).__name__
-        self.pool_size = pair(owner, "pool_size", pool_size)
-        self.stride = self.pool_size if stride is None else pair(owner, "stride", stride)
-        self.padding = padding_of(owner, padding)
+        self.pool_size = check_pair(owner, "pool_size", pool_size)
+        self.stride = self.pool_size if stride is None else check_pair(owner, "stride", stride)
+        self.padding = check_padding(owner, padding)
         if not isinstance(self.padding, str) and any(
             2 * padding > window for padding, window in zip(self.padding, self.pool_size, strict=True)
         ):
@@ -41,11 +40,11 @@ class _Pooling(Layer):
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W) -> (C, OH, OW)."""
-        channels, height, width = image_shape(self._label, input_shape)
+        channels, height, width = check_image_shape(self.label, input_shape)
         outputs = geometry(height, width, self.pool_size, self.stride, self.padding).outputs
         if min(outputs) < 1:
             raise ValueError(
-                f"{self._label}: the window {self.pool_size} does not fit into images of {height}x{width} "
+                f"{self.label}: the window {self.pool_size} does not fit into images of {height}x{width} "
                 f"with padding {self.padding!r}. Use a smaller window."
             )
         return channels, *outputs
@@ -53,7 +52,7 @@ class _Pooling(Layer):
     @property
     def geometry(self) -> Geometry:
         """How the window slides over the image."""
-        _, height, width = image_shape(self._label, self.input_shape or ())
+        _, height, width = check_image_shape(self.label, self.input_shape or ())
         return geometry(height, width, self.pool_size, self.stride, self.padding)
 
 
@@ -89,13 +88,27 @@ class MaxPool2D(_Pooling):
         Ranzato, Huang, Boureau and LeCun, Unsupervised learning of invariant feature hierarchies, 2007.
     """
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        y, self._beaten = kernel.max_pool(memory_view(x), self.geometry, self.workspace, remember=remember)
-        return public_view(y)
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """The greatest cell of each window: the cells are looked at one offset (u, v) after another, row by row."""
+        x = pad_images(self.check_inputs(inputs), self.geometry, -np.inf)  # (N, C, H, W) with its padding
+        y = np.full((*x.shape[:2], *self.geometry.outputs), -np.inf, self.dtype)  # (N, C, OH, OW)
+        self._winner = np.zeros(y.shape, np.intp)  # which offset gave the maximum
+        for k, (_, window) in enumerate(window_slices(self.geometry)):
+            cell = x[window]  # (N, C, OH, OW): the cell at this offset of every window
+            np.maximum(self._winner, k * (cell > y), out=self._winner)  # strictly greater: the first of equals stays
+            y = np.maximum(y, cell)
+        self.output = y
+        return self.output
 
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        assert self._beaten is not None
-        return public_view(kernel.max_pool_gradient(memory_view(dvalues), self._beaten, self.geometry, self.workspace))
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """The gradient of each window goes to the cell that won it, and adds up where windows overlap."""
+        dy = self.check_gradient(dvalues)  # (N, C, OH, OW)
+        rows, columns = self.geometry
+        dx = np.zeros((*dy.shape[:2], rows.padded, columns.padded), self.dtype)
+        for k, (_, window) in enumerate(window_slices(self.geometry)):
+            dx[window] += dy * (self._winner == k)
+        self.dinputs = dx[self.geometry.inside]
+        return self.dinputs
 
 
 class AveragePool2D(_Pooling):
@@ -121,11 +134,23 @@ class AveragePool2D(_Pooling):
         LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, 1998, section II.
     """
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        return public_view(kernel.average_pool(memory_view(x), self.geometry, self.workspace))
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """The mean of the cells of each window."""
+        x = pad_images(self.check_inputs(inputs), self.geometry, 0.0)  # (N, C, H, W) with its padding
+        cells = [x[window] for _, window in window_slices(self.geometry)]  # KH·KW views (N, C, OH, OW)
+        self.output = sum(cells[1:], cells[0]) * self.dtype.type(1 / len(cells))
+        return self.output
 
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        return public_view(kernel.average_pool_gradient(memory_view(dvalues), self.geometry, self.workspace))
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Each cell of a window gets the same share of its gradient."""
+        dy = self.check_gradient(dvalues)  # (N, C, OH, OW)
+        rows, columns = self.geometry
+        dx = np.zeros((*dy.shape[:2], rows.padded, columns.padded), self.dtype)
+        share = dy * self.dtype.type(1 / (rows.window * columns.window))
+        for _, window in window_slices(self.geometry):
+            dx[window] += share
+        self.dinputs = dx[self.geometry.inside]
+        return self.dinputs
 
 
 class GlobalAveragePool2D(Layer):
@@ -153,17 +178,18 @@ class GlobalAveragePool2D(Layer):
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W) -> (C,)."""
-        return image_shape(self._label, input_shape)[:1]
+        return check_image_shape(self.label, input_shape)[:1]
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        memory = memory_view(x)  # (H, C, W, N)
-        y = self.workspace.keep("output", (memory.shape[1], memory.shape[3]), self.dtype)
-        return public_view(memory.mean(axis=(0, 2), out=y))
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """The mean of each channel; NumPy adds the numbers of a row of memory in pairs, which keeps them exact."""
+        x = self.check_inputs(inputs)  # (N, C, H, W)
+        self.output = np.ascontiguousarray(x).reshape(*x.shape[:2], -1).mean(axis=2)  # (N, C)
+        return self.output
 
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        assert self.input_shape is not None
-        channels, height, width = self.input_shape
-        dx = self.workspace.keep("dinputs", (height, channels, width, dvalues.shape[0]), self.dtype)
-        share: NDArray[Any] = memory_view(dvalues) / self.dtype.type(height * width)  # (C, N)
-        dx[...] = share[:, None]
-        return public_view(dx)
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Each pixel gets the same share of its channel's gradient."""
+        dy = self.check_gradient(dvalues)  # (N, C)
+        _, height, width = self.input_shape or ()
+        share = dy / self.dtype.type(height * width)
+        self.dinputs = np.broadcast_to(share[:, :, None, None], (*dy.shape, height, width)).copy()
+        return self.dinputs

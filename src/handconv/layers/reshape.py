@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
-from handconv.arrays import FloatArray
-from handconv.engine.arena import memory_shape, public_view
-from handconv.layers.base import Layer, Shape
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.arrays import FloatArray, Shape
+from handconv.layers.base import Layer
 from handconv.utils.validation import is_int
 
 
@@ -44,30 +47,22 @@ class Reshape(Layer):
         size, known = math.prod(input_shape), math.prod(size for size in self.shape if size != -1)
         if size % known or (-1 not in self.shape and size != known):
             raise ValueError(
-                f"{self._label} cannot bring samples of shape {input_shape} ({size} values) to {self.shape}: "
+                f"{self.label} cannot bring samples of shape {input_shape} ({size} values) to {self.shape}: "
                 "the number of values must stay the same."
             )
         return tuple(size // known if entry == -1 else entry for entry in self.shape)
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        assert self.output_shape is not None
-        return self._reshaped("output", x, self.output_shape)
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """The numbers of each sample, read row by row into the new shape."""
+        x = self.check_inputs(inputs)
+        self.output = np.array(x, order="C").reshape(len(x), *(self.output_shape or ()))
+        return self.output
 
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        assert self.input_shape is not None
-        return self._reshaped("dinputs", dvalues, self.input_shape)
-
-    def _reshaped(self, name: str, x: FloatArray, shape: Shape) -> FloatArray:
-        """Read x row-major into (N, …shape), with the batch innermost in the result's memory."""
-        memory = self.workspace.keep(name, memory_shape((x.shape[0], *shape)), self.dtype)
-        source, target = _batch_last(x), _batch_last(public_view(memory))  # (…old, N), (…new, N)
-        if target.flags.c_contiguous:
-            target.reshape(source.shape)[...] = source
-        else:
-            row_major = self.workspace.scratch("row-major", source.shape, self.dtype)
-            row_major[...] = source
-            target[...] = row_major.reshape(target.shape)
-        return public_view(memory)
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """The numbers of each gradient, read back into the old shape."""
+        dy = self.check_gradient(dvalues)
+        self.dinputs = np.array(dy, order="C").reshape(len(dy), *(self.input_shape or ()))
+        return self.dinputs
 
 
 class Flatten(Reshape):
@@ -93,7 +88,3 @@ class Flatten(Reshape):
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__((-1,), name=name)
-
-
-def _batch_last(x: FloatArray) -> FloatArray:
-    return x.transpose(*range(1, x.ndim), 0)

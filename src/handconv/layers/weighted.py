@@ -1,12 +1,8 @@
-"""Layers that learn: their weights and biases, and the gradients of both, are views into two flat vectors."""
+"""What the layers with weights and biases have in common: how these are asked for, penalised and initialised."""
 
-from typing import Any, Self
-
-import numpy as np
-from numpy.typing import NDArray
-
-from handconv.arrays import FloatArray
-from handconv.layers.base import Initializer, Layer, Parameter, Shape, pieces
+from handconv.arrays import FloatArray, Shape
+from handconv.layers.base import Layer
+from handconv.layers.parameters import Initializer, ParameterSpec
 from handconv.utils.validation import check_number
 
 
@@ -23,6 +19,11 @@ class Weighted(Layer):
     Raises:
         ValueError: if a penalty is negative or no number.
     """
+
+    weights: FloatArray
+    biases: FloatArray
+    dweights: FloatArray
+    dbiases: FloatArray
 
     def __init__(
         self,
@@ -45,82 +46,9 @@ class Weighted(Layer):
         self.l1, self.l2 = penalty("l1", l1), penalty("l2", l2)
         self.bias_l1, self.bias_l2 = penalty("bias_l1", bias_l1), penalty("bias_l2", bias_l2)
         self.weight_init, self.bias_init = weight_init, bias_init
-        self._values: dict[str, FloatArray] = {}
-        #: Where ``backward`` writes to: views by the name of the parameter.
-        self.gradients: dict[str, FloatArray] = {}
 
-    def _declaration(self, shape: Shape, fan_in: int, fan_out: int, units: int) -> tuple[Parameter, ...]:
-        weights = Parameter("weights", shape, self.weight_init, fan_in, fan_out, self.l1, self.l2)
-        biases = Parameter("biases", (units,), self.bias_init, fan_in, fan_out, self.bias_l1, self.bias_l2)
+    def declare_weights(self, shape: Shape, fan_in: int, fan_out: int, units: int) -> tuple[ParameterSpec, ...]:
+        """Weights of this shape and, if they are used, one bias a unit."""
+        weights = ParameterSpec("weights", shape, self.weight_init, fan_in, fan_out, l1=self.l1, l2=self.l2)
+        biases = ParameterSpec("biases", (units,), self.bias_init, fan_in, fan_out, l1=self.bias_l1, l2=self.bias_l2)
         return (weights, biases) if self.use_bias else (weights,)
-
-    def bind(self, values: FloatArray, gradients: FloatArray) -> None:
-        """Let weights, biases, dweights and dbiases be views into these vectors."""
-        if self.input_shape is None:
-            raise RuntimeError(f"{self._label} must be built before its parameters can be bound: call build(shape).")
-        self._values, self.gradients = pieces(values, self._declared), self.gradient_views(gradients)
-
-    def gradient_views(self, vector: FloatArray) -> dict[str, FloatArray]:
-        """Cut a vector into dweights and dbiases; assigned to ``gradients``, ``backward`` writes to it."""
-        return pieces(vector, self._declared)
-
-    def backward(self, dvalues: NDArray[Any], *, skip_dinputs: bool = False) -> FloatArray:
-        """As ``Layer.backward``; fills ``dweights`` and ``dbiases``.
-
-        Args:
-            dvalues: the gradient by the outputs.
-            skip_dinputs: leave out the gradient by the inputs, which the first layer of a network need not compute; an
-                empty array is returned.
-        """
-        dvalues = self._returned(dvalues)
-        self._parameter_gradients(dvalues)
-        self.dinputs = np.empty(0, self.dtype) if skip_dinputs else np.asarray(self._backward(dvalues))
-        return self.dinputs
-
-    def _parameter_gradients(self, dvalues: FloatArray) -> None:
-        raise NotImplementedError(f"{type(self).__name__} must define the hook _parameter_gradients.")
-
-    @property
-    def weights(self) -> FloatArray:
-        """The weights; assigning copies into the model's vector."""
-        return self._named(self._values, "weights")
-
-    @weights.setter
-    def weights(self, value: NDArray[Any]) -> None:
-        self.weights[...] = value
-
-    @property
-    def biases(self) -> FloatArray:
-        """The biases; assigning copies into the model's vector."""
-        return self._named(self._values, "biases")
-
-    @biases.setter
-    def biases(self, value: NDArray[Any]) -> None:
-        self.biases[...] = value
-
-    @property
-    def dweights(self) -> FloatArray:
-        """The gradient of the loss by the weights, of the last ``backward``."""
-        return self._named(self.gradients, "weights")
-
-    @property
-    def dbiases(self) -> FloatArray:
-        """The gradient of the loss by the biases, of the last ``backward``."""
-        return self._named(self.gradients, "biases")
-
-    def _named(self, arrays: dict[str, FloatArray], name: str) -> FloatArray:
-        if self.input_shape is None:
-            raise AttributeError(f"{self._label} has no {name} before it is built: call forward(x) or build(shape).")
-        if name not in arrays:
-            reason = "it was made with use_bias=False" if name == "biases" else f"it has {' and '.join(arrays)}"
-            raise AttributeError(f"{self._label} has no {name}: {reason}.")
-        return self.workspace.noted(arrays[name])
-
-    def set_parameters(self, **values: NDArray[Any]) -> Self:
-        """Copy arrays into the parameters by name, checking their shapes."""
-        for name, value in values.items():
-            target = self._named(self._values, name)
-            if np.shape(value) != target.shape:
-                raise ValueError(f"{self._label}: {name} have shape {target.shape}, got {np.shape(value)}.")
-            target[...] = value
-        return self

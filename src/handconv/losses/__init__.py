@@ -10,11 +10,13 @@ from handconv.losses.cross_entropy import CategoricalCrossentropy as Categorical
 from handconv.losses.cross_entropy import SoftmaxCategoricalCrossentropy as SoftmaxCategoricalCrossentropy
 from handconv.losses.elementwise import BinaryCrossentropy as BinaryCrossentropy
 from handconv.losses.elementwise import MeanSquaredError as MeanSquaredError
+from handconv.losses.elementwise import SigmoidBinaryCrossentropy as SigmoidBinaryCrossentropy
 
 __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
     "Loss",
     "MeanSquaredError",
+    "SigmoidBinaryCrossentropy",
     "SoftmaxCategoricalCrossentropy",
 ]

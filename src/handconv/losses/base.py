@@ -1,39 +1,69 @@
-"""What a loss is: the weighted mean of the samples' losses, and its gradient by the predictions."""
+"""What a loss is: how wrong each sample's predictions are, and the gradient of that with respect to the predictions.
 
-import copy
+    loss       = sum over n of w[n] · loss[n] / B        w: sample weights, 1 unless given        B: the size of the batch
+    dinputs[n] = w[n] / B · (gradient of loss[n] with respect to the predictions of sample n)
+
+A loss is a page of two functions, ``sample_losses`` and ``gradient``, side by side. The mean over the batch is taken here,
+and nowhere else.
+"""
+
 import inspect
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handconv.arrays import FloatArray
-from handconv.losses import targets as _checks
-from handconv.losses.targets import Shape, Targets
+from handconv.arrays import FloatArray, Shape
+from handconv.losses import targets as checks
+from handconv.losses.targets import Targets
 
 #: The clip of losses on probabilities, so that no logarithm meets a zero.
 EPSILON = 1e-7
 
-Gradient = Callable[[], FloatArray]
 
-
-class Loss(ABC):
+class Loss:
     """A loss over a batch: ``forward`` measures, ``backward`` says which way to move each prediction.
+
+    A loss of your own overrides ``sample_losses`` and ``gradient``, or ``forward`` and ``backward`` themselves; and
+    ``check_targets`` if its targets are to be checked before a training begins.
 
     Maths:
         loss = sum over n of w[n] · loss[n] / B
-        dinputs[n] = w[n] / B · (gradient of loss[n] by predictions[n])
+        dinputs[n] = w[n] / B · (gradient of loss[n] with respect to the predictions of sample n)
+    Attributes:
+        dinputs: of the last ``backward``.
+
+    Example:
+        >>> class AbsoluteError(Loss):
+        ...     def sample_losses(self, predictions, targets):
+        ...         return np.abs(predictions - targets).mean(axis=1)
+        ...     def gradient(self, predictions, targets):
+        ...         return np.sign(predictions - targets) / predictions.shape[1]
+        >>> loss = AbsoluteError()
+        >>> loss.forward([[1.0, 5.0]], [[0.0, 2.0]]), loss.backward().tolist()
+        (2.0, [[0.5, 0.5]])
     """
 
-    #: The arguments that ``measure`` looks at each time, so that they may be changed in between.
-    settings: ClassVar[tuple[str, ...]] = ()
+    dinputs: FloatArray | None = None
+    _measured: tuple[FloatArray, Targets, FloatArray | float] | None = None
 
-    def __init__(self) -> None:
-        self.dinputs: FloatArray | None = None
-        self._gradient: Gradient | None = None
-        self._scale: float | FloatArray = 1.0
+    def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """Return each sample's own loss (N,).
+
+        Args:
+            predictions: the network's outputs (N, …), in any memory order; not changed.
+            targets: the truth.
+        """
+        raise NotImplementedError(f"{self.label} must define sample_losses(self, predictions, targets).")
+
+    def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """Return the gradient of each sample's own loss with respect to its predictions (N, …), a new array.
+
+        Args:
+            predictions: as for ``sample_losses``.
+            targets: the truth.
+        """
+        raise NotImplementedError(f"{self.label} must define gradient(self, predictions, targets).")
 
     def forward(
         self,
@@ -54,61 +84,46 @@ class Loss(ABC):
         Raises:
             ValueError, TypeError: if the arrays do not fit; see ``check_targets``.
         """
-        values = self._check_predictions(np.asarray(predictions))
-        truth = self.check_targets(targets, values.shape)
-        weights = None if sample_weights is None else self.check_sample_weights(sample_weights, len(values))
-        if batch_size is not None and batch_size < len(values):
-            raise ValueError(f"batch_size must be at least the number of samples, {len(values)}, got {batch_size}.")
-        return float(self.measure(values, truth, weights, batch_size or len(values))[0])
-
-    def measure(
-        self, predictions: FloatArray, targets: Targets, sample_weights: NDArray[np.float64] | None, batch_size: int
-    ) -> NDArray[np.float64]:
-        """Return what ``forward`` does as an array (1,), without checks: for loops that have made them.
-
-        Args:
-            predictions: a network's outputs (N, …), of its dtype.
-            targets: (a slice of) what ``check_targets`` returned.
-            sample_weights: (a slice of) what ``check_sample_weights`` returned, if there are any.
-            batch_size: B.
-        """
-        losses, self._gradient = self._evaluate(predictions, targets)
-        self._scale = 1.0 / batch_size
+        p = self.check_predictions(np.asarray(predictions))
+        t = self.check_targets(targets, p.shape)
+        size = len(p) if batch_size is None else batch_size
+        if size < len(p):
+            raise ValueError(f"batch_size must be at least the number of samples, {len(p)}, got {batch_size}.")
+        losses = np.asarray(self.sample_losses(p, t))
+        scale: FloatArray | float = 1.0 / size
         if sample_weights is not None:
-            scale = np.multiply(sample_weights, self._scale, dtype=predictions.dtype)
-            losses, self._scale = losses * sample_weights, scale.reshape(len(scale), *(1,) * (predictions.ndim - 1))
-        total: NDArray[np.float64] = np.add.reduce(losses, dtype=np.float64, keepdims=True)
-        total *= 1.0 / batch_size
-        return total
+            weights = self.check_sample_weights(sample_weights, len(p))
+            losses, scale = losses * weights, np.multiply(weights, scale, dtype=p.dtype)
+            scale = scale.reshape(len(p), *(1,) * (p.ndim - 1))
+        self._measured = np.array(p), t, scale  # its own copy: the caller may change the predictions
+        return float(np.add.reduce(losses, dtype=np.float64) / size)
 
     def backward(self) -> FloatArray:
-        """Return the gradient of the last ``forward`` by its predictions: their shape, dtype and memory order.
+        """Return the gradient of the last ``forward`` with respect to its predictions, of their shape and dtype.
 
         Raises:
             RuntimeError: if there was no ``forward`` before.
         """
-        if self._gradient is None:
-            raise RuntimeError(f"{self._label}.backward needs a forward before it: call forward(predictions, targets).")
-        self.dinputs = self._gradient()
-        self.dinputs *= self._scale
+        if self._measured is None:
+            raise RuntimeError(f"{self.label}.backward needs a forward before it: call forward(predictions, targets).")
+        p, t, scale = self._measured
+        self.dinputs = np.asarray(self.gradient(p, t) * scale, p.dtype)
         return self.dinputs
 
     def config(self) -> dict[str, object]:
-        """Return the constructor's arguments as plain values."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        """Return the constructor's arguments as plain values.
 
-    def blank(self) -> Self:
-        """Return a copy that remembers no ``forward``."""
-        blank = copy.copy(self)
-        blank.dinputs = blank._gradient = None
-        return blank
+        Raises:
+            AttributeError: if the loss does not keep an argument under its own name.
+        """
+        try:
+            return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        except AttributeError as error:
+            raise AttributeError(
+                f"{self.label} does not keep all its arguments ({error}). Set self.name = name for each in __init__, or "
+                "override config(), so that the loss can be described in a checkpoint."
+            ) from None
 
-    def sample_losses(self, predictions: ArrayLike, targets: ArrayLike) -> FloatArray:
-        """Return each sample's own loss (N,); the last ``forward`` stays as it is."""
-        values = self._check_predictions(np.asarray(predictions))
-        return self._evaluate(values, self.check_targets(targets, values.shape))[0]
-
-    @abstractmethod
     def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
         """Check the truth for a whole data set or a batch, and return it in the form that ``forward`` wants.
 
@@ -120,6 +135,7 @@ class Loss(ABC):
             ValueError: if shapes, ranges or values do not fit.
             TypeError: if the targets are of the wrong kind.
         """
+        return checks.as_many(self.label, np.asarray(targets), shape)
 
     @staticmethod
     def check_sample_weights(sample_weights: ArrayLike, samples: int) -> NDArray[np.float64]:
@@ -129,15 +145,22 @@ class Loss(ABC):
             ValueError: if shape or values do not fit.
             TypeError: if they are no numbers.
         """
-        return _checks.sample_weights(sample_weights, samples)
+        return checks.sample_weights(sample_weights, samples)
 
-    @abstractmethod
-    def _evaluate(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, Gradient]:
-        """Return the samples' losses (N,), and how to get a new array of their gradients if it is wanted."""
+    def check_predictions(self, predictions: NDArray[Any]) -> FloatArray:
+        """Bring predictions to floats; losses of probabilities also check their range.
 
-    def _check_predictions(self, predictions: NDArray[np.generic]) -> FloatArray:
-        return _checks.floats(self._label, predictions)
+        Raises:
+            ValueError: if they are out of range.
+            TypeError: if they are no numbers.
+        """
+        return checks.floats(self.label, predictions)
 
     @property
-    def _label(self) -> str:
+    def label(self) -> str:
+        """The name of the class, for messages."""
         return type(self).__name__
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has measured nothing."""
+        return {name: value for name, value in vars(self).items() if name not in ("_measured", "dinputs")}

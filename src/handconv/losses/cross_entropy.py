@@ -10,29 +10,25 @@ With q the truth (1 for the true class y, 0 elsewhere), smoothed by s:  q = (1 -
 Without smoothing only the true class counts.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from handconv.arrays import FloatArray
-from handconv.engine.kernels.softmax import softmax_parts
-from handconv.losses import targets as _checks
-from handconv.losses.base import EPSILON, Gradient, Loss
-from handconv.losses.targets import Shape, Targets
+from handconv.arrays import FloatArray, Shape
+from handconv.losses import targets as checks
+from handconv.losses.base import EPSILON, Loss
+from handconv.losses.targets import Targets
 from handconv.utils.validation import check_number
 
 
 class _Categorical(Loss):
     """What both forms share: the targets and their smoothing."""
 
-    settings: ClassVar[tuple[str, ...]] = ("label_smoothing",)
-
     def __init__(self, label_smoothing: float = 0.0) -> None:
-        super().__init__()
         rule = "of at least 0 and below 1, as 0.1 is"
         self.label_smoothing = check_number(
-            f"{self._label}: label_smoothing", label_smoothing, lambda x: 0 <= x < 1, rule
+            f"{self.label}: label_smoothing", label_smoothing, lambda x: 0 <= x < 1, rule
         )
 
     def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
@@ -48,22 +44,14 @@ class _Categorical(Loss):
             ValueError: if the shape does not fit, a class number is out of range, or a row does not sum to 1.
             TypeError: if class numbers are no integers.
         """
-        return _checks.classes(self._label, targets, shape)
+        return checks.classes(self.label, targets, shape)
 
-    def _is_plain(self, targets: Targets) -> bool:
-        """Whether each sample has one class and nothing is smoothed."""
-        return targets.ndim == 1 and not self.label_smoothing
-
-    @staticmethod
-    def _truth(targets: Targets, classes: int) -> NDArray[Any]:
-        """Return the truth (N, K), of class numbers with the samples innermost in memory."""
-        return targets if targets.ndim == 2 else np.equal(np.arange(classes)[:, None], targets).T
-
-    def _smoothed(self, truth: NDArray[Any], dtype: DTypeLike) -> FloatArray:
-        """Return q (N, K)."""
-        shares: FloatArray = np.multiply(truth, 1 - self.label_smoothing, dtype=dtype)
-        shares += self.label_smoothing / truth.shape[1]
-        return shares
+    def truth(self, targets: Targets, classes: int, dtype: DTypeLike) -> FloatArray:
+        """Return q (N, K): 1 for the true class, 0 elsewhere, and smoothed."""
+        truth: NDArray[Any] = targets if targets.ndim == 2 else np.arange(classes) == targets[:, None]
+        q: FloatArray = np.multiply(truth, 1 - self.label_smoothing, dtype=dtype)
+        q += self.label_smoothing / classes
+        return q
 
 
 class SoftmaxCategoricalCrossentropy(_Categorical):
@@ -95,26 +83,39 @@ class SoftmaxCategoricalCrossentropy(_Categorical):
         Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, Rethinking the Inception architecture, 2016, section 7 (smoothing).
     """
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
-        super().__init__(label_smoothing)
-        self.output: FloatArray | None = None
+    output: FloatArray | None = None
 
-    def _evaluate(self, logits: FloatArray, targets: Targets) -> tuple[FloatArray, Gradient]:
-        probabilities, largest, total = softmax_parts(logits)  # (N, K), (N, 1), (N, 1)
-        self.output = probabilities
-        shifted, truth = logits - largest, self._truth(targets, logits.shape[1])
-        if self._is_plain(targets):
-            of_truth = np.add.reduce(shifted, axis=1, where=truth)  # the others may be -inf
-        else:
-            truth = self._smoothed(truth, logits.dtype)
-            of_truth = np.add.reduce(shifted * truth, axis=1)
+    def forward(
+        self,
+        predictions: ArrayLike,
+        targets: ArrayLike,
+        sample_weights: ArrayLike | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> float:
+        """Return the loss, and leave the probabilities in ``output``."""
+        loss = super().forward(predictions, targets, sample_weights, batch_size=batch_size)
+        self.output = _softmax(self.check_predictions(np.asarray(predictions)))
+        return loss
 
-        def gradient() -> FloatArray:
-            dlogits = +probabilities  # a copy that keeps the memory order
-            dlogits -= truth
-            return dlogits
+    def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """log(sum of exp(x - m)) - sum of q · (x - m), with m = max x."""
+        x, t = self._checked(predictions, targets)
+        shifted = x - x.max(axis=1, keepdims=True)  # (N, K)
+        q = self.truth(t, x.shape[1], x.dtype)
+        of_truth = np.multiply(shifted, q, where=q != 0, out=np.zeros_like(shifted))  # elsewhere scores may be -inf
+        losses: FloatArray = np.log(np.exp(shifted).sum(axis=1)) - of_truth.sum(axis=1)
+        return losses
 
-        return np.log(total[:, 0]) - of_truth, gradient
+    def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """softmax(x) - q."""
+        x, t = self._checked(predictions, targets)
+        dx: FloatArray = _softmax(x) - self.truth(t, x.shape[1], x.dtype)
+        return dx
+
+    def _checked(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, Targets]:
+        x = self.check_predictions(np.asarray(predictions))
+        return x, self.check_targets(targets, x.shape)
 
 
 class CategoricalCrossentropy(_Categorical):
@@ -141,22 +142,29 @@ class CategoricalCrossentropy(_Categorical):
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 6.2.2.
     """
 
-    def _evaluate(self, probabilities: FloatArray, targets: Targets) -> tuple[FloatArray, Gradient]:
-        if self._is_plain(targets):
-            truth = np.arange(len(probabilities)), targets
-            of_truth: NDArray[np.floating] = np.clip(probabilities[truth], EPSILON, 1)
+    def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """-sum of q · log p."""
+        p, q = self._checked(predictions, targets)
+        losses: FloatArray = -(q * np.log(np.clip(p, EPSILON, 1))).sum(axis=1)
+        return losses
 
-            def gradient() -> FloatArray:
-                dprobabilities = np.zeros_like(probabilities)
-                dprobabilities[truth] = -1 / of_truth
-                return dprobabilities
+    def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """-q / p."""
+        p, q = self._checked(predictions, targets)
+        dp: FloatArray = -q / np.clip(p, EPSILON, 1)
+        return dp + 0.0  # no -0.0 where q is 0
 
-            return -np.log(of_truth), gradient
-        shares = self._smoothed(self._truth(targets, probabilities.shape[1]), probabilities.dtype)
-        clipped = np.clip(probabilities, EPSILON, 1)
-        losses = -np.sum(shares * np.log(clipped), axis=1)
-        return losses, lambda: np.divide(-shares, clipped, out=np.empty_like(clipped))
-
-    def _check_predictions(self, predictions: NDArray[np.generic]) -> FloatArray:
+    def check_predictions(self, predictions: NDArray[Any]) -> FloatArray:
+        """Check that the predictions are probabilities."""
         remedy = "Logits? Use SoftmaxCategoricalCrossentropy."
-        return _checks.probabilities(self._label, super()._check_predictions(predictions), remedy)
+        return checks.probabilities(self.label, super().check_predictions(predictions), remedy)
+
+    def _checked(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, FloatArray]:
+        p = self.check_predictions(np.asarray(predictions))
+        return p, self.truth(self.check_targets(targets, p.shape), p.shape[1], p.dtype)
+
+
+def _softmax(x: FloatArray) -> FloatArray:
+    exponentials = np.exp(x - x.max(axis=1, keepdims=True))
+    probabilities: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities

@@ -1,15 +1,63 @@
 """Losses that judge every output by itself and take the mean over a sample's K outputs."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handconv.arrays import FloatArray
-from handconv.losses import targets as _checks
-from handconv.losses.base import EPSILON, Gradient, Loss
-from handconv.losses.targets import Shape, Targets
+from handconv.arrays import FloatArray, Shape
+from handconv.losses import targets as checks
+from handconv.losses.base import EPSILON, Loss
+from handconv.losses.targets import Targets
 
 
-class BinaryCrossentropy(Loss):
+class _Elementwise(Loss):
+    """What they share: targets of the predictions' shape, and the mean over K."""
+
+    def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
+        """Check finite numbers of the predictions' shape; (N,) does where there is one output.
+
+        Args:
+            targets: the truth for all samples.
+            shape: of the predictions that belong to them, (N, …).
+
+        Raises:
+            ValueError: if shape or values do not fit.
+            TypeError: if the targets are no numbers.
+        """
+        return checks.values(self.label, targets, shape)
+
+    def _checked(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, FloatArray]:
+        """The predictions and the targets, of the same dtype."""
+        p = self.check_predictions(np.asarray(predictions))
+        return p, self.check_targets(targets, p.shape).astype(p.dtype)
+
+
+class _Binary(_Elementwise):
+    """The targets of yes or no."""
+
+    def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
+        """Check numbers from 0 to 1 of the predictions' shape; (N,) does where there is one output.
+
+        Args:
+            targets: the truth for all samples.
+            shape: of the predictions that belong to them, (N, …).
+
+        Raises:
+            ValueError: if shape or range do not fit.
+            TypeError: if the targets are no numbers.
+        """
+        truth = checks.values(self.label, targets, shape)
+        lowest, highest = truth.min(), truth.max()
+        if lowest < 0 or highest > 1:
+            raise ValueError(
+                f"{self.label}: targets must be from 0 to 1, got values from {lowest} to {highest}. "
+                "More than two classes? Use SoftmaxCategoricalCrossentropy."
+            )
+        return truth
+
+
+class BinaryCrossentropy(_Binary):
     """Cross-entropy of yes-or-no probabilities, such as ``Sigmoid`` gives.
 
     For two classes with one output, or for several labels that may hold at once.
@@ -31,36 +79,74 @@ class BinaryCrossentropy(Loss):
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 6.2.2.2.
     """
 
-    def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
-        """Check numbers from 0 to 1 of the predictions' shape; (N,) does where there is one output.
+    def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """-mean of (t · log p + (1 - t) · log(1 - p))."""
+        p, t = self._checked(predictions, targets)
+        p = np.clip(p, EPSILON, 1 - EPSILON)
+        return -_mean(t * np.log(p) + (1 - t) * np.log1p(-p))
 
-        Args:
-            targets: the truth for all samples.
-            shape: of the predictions that belong to them, (N, …).
+    def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """(p - t) / (p · (1 - p)) / K."""
+        p, t = self._checked(predictions, targets)
+        p = np.clip(p, EPSILON, 1 - EPSILON)
+        dp: FloatArray = (p - t) / (p * (1 - p) * _outputs(p))
+        return dp
 
-        Raises:
-            ValueError: if shape or range do not fit.
-            TypeError: if the targets are no numbers.
-        """
-        truth = _checks.values(self._label, targets, shape)
-        lowest, highest = truth.min(), truth.max()
-        if lowest < 0 or highest > 1:
-            raise ValueError(
-                f"{self._label}: targets must be from 0 to 1, got values from {lowest} to {highest}. "
-                "More than two classes? Use SoftmaxCategoricalCrossentropy."
-            )
-        return truth
-
-    def _evaluate(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, Gradient]:
-        p, t = np.clip(predictions, EPSILON, 1 - EPSILON), _like(predictions, targets)
-        losses = -_mean(t * np.log(p) + (1 - t) * np.log1p(-p))
-        return losses, lambda: (p - t) / (p * (1 - p) * _outputs(p))
-
-    def _check_predictions(self, predictions: NDArray[np.generic]) -> FloatArray:
-        return _checks.probabilities(self._label, super()._check_predictions(predictions), "Put a Sigmoid last.")
+    def check_predictions(self, predictions: NDArray[Any]) -> FloatArray:
+        """Check that the predictions are probabilities."""
+        return checks.probabilities(self.label, super().check_predictions(predictions), "Put a Sigmoid last.")
 
 
-class MeanSquaredError(Loss):
+class SigmoidBinaryCrossentropy(_Binary):
+    """Sigmoid and binary cross-entropy as one, on scores: what yes-or-no networks are trained with.
+
+    A sigmoid that is confidently wrong is flat, so that its own gradient vanishes; together with the logarithm it does
+    not. ``Sequential`` uses this loss by itself where a network ends in ``Sigmoid``. The probabilities are left in
+    ``output``.
+
+    Maths:
+        loss[n] = 1/K · sum over k of (max(x, 0) - x · t + log(1 + exp(-|x|)))
+        dx = (sigmoid(x) - t) / K · w / B
+    Shapes:
+        predictions (N, …), K scores a sample; targets the same, or (N,) where K is 1 -> a number
+
+    Example:
+        >>> loss = SigmoidBinaryCrossentropy()
+        >>> round(loss.forward([[0.0], [-1e4]], [0, 1]), 4), loss.backward().tolist()
+        (5000.3466, [[0.25], [-0.5]])
+
+    References:
+        Goodfellow, Bengio and Courville, Deep learning, 2016, section 6.2.2.2.
+    """
+
+    output: FloatArray | None = None
+
+    def forward(
+        self,
+        predictions: ArrayLike,
+        targets: ArrayLike,
+        sample_weights: ArrayLike | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> float:
+        """Return the loss, and leave the probabilities in ``output``."""
+        loss = super().forward(predictions, targets, sample_weights, batch_size=batch_size)
+        self.output = _sigmoid(self.check_predictions(np.asarray(predictions)))
+        return loss
+
+    def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """The mean of max(x, 0) - x · t + log(1 + exp(-|x|)), which is -log p or -log(1 - p) without overflow."""
+        x, t = self._checked(predictions, targets)
+        return _mean(np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x))))
+
+    def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """(sigmoid(x) - t) / K."""
+        x, t = self._checked(predictions, targets)
+        dx: FloatArray = (_sigmoid(x) - t) / x.dtype.type(_outputs(x))
+        return dx
+
+
+class MeanSquaredError(_Elementwise):
     """The mean of the squared differences: for numbers, not classes.
 
     Maths:
@@ -77,29 +163,21 @@ class MeanSquaredError(Loss):
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 5.5.1.
     """
 
-    def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
-        """Check finite numbers of the predictions' shape; (N,) does where there is one output.
+    def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """The mean of (y - t)²."""
+        y, t = self._checked(predictions, targets)
+        return _mean((y - t) ** 2)
 
-        Args:
-            targets: the truth for all samples.
-            shape: of the predictions that belong to them, (N, …).
-
-        Raises:
-            ValueError: if shape or values do not fit.
-            TypeError: if the targets are no numbers.
-        """
-        return _checks.values(self._label, targets, shape)
-
-    def _evaluate(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, Gradient]:
-        difference = predictions - _like(predictions, targets)
-        return _mean(difference * difference), lambda: difference * (2 / _outputs(difference))
+    def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
+        """2 · (y - t) / K."""
+        y, t = self._checked(predictions, targets)
+        dy: FloatArray = (y - t) * y.dtype.type(2 / _outputs(y))
+        return dy
 
 
-def _like(predictions: FloatArray, targets: Targets) -> FloatArray:
-    """Copy targets into the dtype and memory order of the predictions, which results then keep."""
-    result = np.empty_like(predictions)
-    result[...] = targets
-    return result
+def _sigmoid(x: FloatArray) -> FloatArray:
+    y: FloatArray = np.exp(np.minimum(x, 0)) / (np.exp(-np.abs(x)) + 1)
+    return y
 
 
 def _mean(values: FloatArray) -> FloatArray:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handconv.arrays import FloatArray
+from handconv.arrays import FloatArray, Shape
+from handconv.utils.validation import unmasked
 
-Shape = tuple[int, ...]
 #: Class numbers (N,) of int64, or numbers of the predictions' shape.
 Targets = NDArray[Any]
 
@@ -41,7 +41,7 @@ def classes(owner: str, targets: ArrayLike, shape: Shape) -> Targets:
 
     The two are told apart by their number of axes, never by their size.
     """
-    truth = np.asarray(targets)
+    truth = unmasked("targets", targets)
     if len(shape) != 2:
         raise ValueError(f"{owner} expects predictions (N, K), one for each class, got shape {shape}. Add a Flatten.")
     if shape[1] < 2:
@@ -53,7 +53,7 @@ def classes(owner: str, targets: ArrayLike, shape: Shape) -> Targets:
         raise ValueError(
             f"{owner} expects class numbers (N,) or one-hot rows (N, {shape[1]}), got targets of shape {truth.shape}."
         )
-    _same_length(owner, truth, shape)
+    as_many(owner, truth, shape)
     return _class_numbers(owner, truth, shape[1]) if truth.ndim == 1 else _class_shares(owner, truth, shape[1])
 
 
@@ -94,10 +94,10 @@ def _class_shares(owner: str, truth: Targets, count: int) -> Targets:
 
 def values(owner: str, targets: ArrayLike, shape: Shape) -> Targets:
     """Check finite numbers of the predictions' shape; (N,) does for (N, 1)."""
-    truth = np.asarray(targets)
+    truth = unmasked("targets", targets)
     if truth.ndim == 0:
         raise ValueError(f"{owner} expects targets of the predictions' shape {shape}, got a single number.")
-    _same_length(owner, truth, shape)
+    as_many(owner, truth, shape)
     if math.prod(truth.shape[1:]) == math.prod(shape[1:]) == 1:
         truth = truth.reshape(shape)
     if truth.shape != shape:
@@ -108,7 +108,7 @@ def values(owner: str, targets: ArrayLike, shape: Shape) -> Targets:
 
 def sample_weights(weights: ArrayLike, samples: int) -> NDArray[np.float64]:
     """Check one weight for each sample."""
-    array = np.asarray(weights)
+    array = unmasked("sample_weights", weights)
     if array.shape != (samples,):
         raise ValueError(f"sample_weights must be one number for each of the {samples} samples, got {array.shape}.")
     array = _numbers("sample_weights", "they", array).astype(np.float64)
@@ -118,11 +118,15 @@ def sample_weights(weights: ArrayLike, samples: int) -> NDArray[np.float64]:
     return array
 
 
-def _same_length(owner: str, truth: Targets, shape: Shape) -> None:
-    if len(truth) != shape[0]:
-        raise ValueError(f"{owner} expects one target for each of the {shape[0]} samples, got {len(truth)}.")
+def as_many(owner: str, truth: Targets, shape: Shape) -> Targets:
+    """Check that there is one target for each sample, and at least one."""
+    if not truth.ndim or len(truth) != shape[0]:
+        raise ValueError(
+            f"{owner} expects one target for each of the {shape[0]} samples, got {len(truth) if truth.ndim else 'a single number'}."
+        )
     if not shape[0]:
         raise ValueError(f"{owner} needs at least one sample, got none.")
+    return truth
 
 
 def _numbers(owner: str, what: str, array: NDArray[Any]) -> NDArray[Any]:

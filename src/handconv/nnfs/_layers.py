@@ -198,11 +198,15 @@ class Identity(layers.Layer):
 
     elementwise: ClassVar[bool] = True
 
-    def _forward(self, x: FloatArray, *, training: bool, remember: bool) -> FloatArray:
-        return x
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """Hand on the inputs."""
+        self.output = np.array(self.check_inputs(inputs))
+        return self.output
 
-    def _backward(self, dvalues: FloatArray) -> FloatArray:
-        return dvalues
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """Hand back the gradient."""
+        self.dinputs = np.array(self.check_gradient(dvalues))
+        return self.dinputs
 
 
 class Layer_Input(Identity):

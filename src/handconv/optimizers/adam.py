@@ -29,6 +29,7 @@ class Adam(Optimizer):
         beta_1: how long m remembers, at least 0 and below 1.
         beta_2: how long v remembers, at least 0 and below 1.
         epsilon: keeps the divisor from zero, above 0.
+        clip_norm, clip_value: the longest whole gradient, and the largest number of it, that are let through unchanged.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -52,8 +53,11 @@ class Adam(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
     ) -> None:
-        super().__init__(learning_rate)
+        super().__init__(learning_rate, clip_norm, clip_value)
         self.beta_1 = check_number(f"{self._label}: beta_1", beta_1, lambda x: 0 <= x < 1, "of at least 0 and below 1")
         self.beta_2 = check_number(f"{self._label}: beta_2", beta_2, lambda x: 0 <= x < 1, "of at least 0 and below 1")
         self.epsilon = check_number(f"{self._label}: epsilon", epsilon, lambda x: x > 0, "above 0")
@@ -62,19 +66,19 @@ class Adam(Optimizer):
         beta_1, beta_2 = self.beta_1, self.beta_2
         c = math.sqrt(1 - beta_2**self.iterations)
         step, epsilon = rate * c / (1 - beta_1**self.iterations), self.epsilon * c
-        for p, g, m, v, scratch in self._blocks(part, parameters, gradients, self.state["m"], self.state["v"]):
-            np.multiply(g, 1 - beta_1, out=scratch)
+        for p, g, m, v, spare in self._blocks(part, parameters, gradients, self.state["m"], self.state["v"]):
+            np.multiply(g, 1 - beta_1, out=spare)
             np.multiply(m, beta_1, out=m)
-            np.add(m, scratch, out=m)
-            np.square(g, out=scratch)
-            np.multiply(scratch, 1 - beta_2, out=scratch)
+            np.add(m, spare, out=m)
+            np.square(g, out=spare)
+            np.multiply(spare, 1 - beta_2, out=spare)
             np.multiply(v, beta_2, out=v)
-            np.add(v, scratch, out=v)
-            np.sqrt(v, out=scratch)
-            np.add(scratch, epsilon, out=scratch)
-            np.divide(m, scratch, out=scratch)
-            np.multiply(scratch, step, out=scratch)
-            np.subtract(p, scratch, out=p)
+            np.add(v, spare, out=v)
+            np.sqrt(v, out=spare)
+            np.add(spare, epsilon, out=spare)
+            np.divide(m, spare, out=spare)
+            np.multiply(spare, step, out=spare)
+            np.subtract(p, spare, out=p)
 
 
 class AdamW(Adam):
@@ -90,6 +94,7 @@ class AdamW(Adam):
         beta_2: how long v remembers, at least 0 and below 1.
         epsilon: keeps the divisor from zero, above 0.
         weight_decay: at least 0.
+        clip_norm, clip_value: the longest whole gradient, and the largest number of it, that are let through unchanged.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -112,8 +117,11 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         weight_decay: float = 0.01,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
     ) -> None:
-        super().__init__(learning_rate, beta_1, beta_2, epsilon)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, clip_norm=clip_norm, clip_value=clip_value)
         self.weight_decay = check_number(
             f"{self._label}: weight_decay", weight_decay, lambda value: value >= 0, "of at least 0"
         )

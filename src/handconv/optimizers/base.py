@@ -32,19 +32,29 @@ class Optimizer(ABC):
 
     Args:
         learning_rate: above 0, or a schedule.
+        clip_norm: the longest that the whole gradient may be; a longer one is shortened to it before the step.
+        clip_value: the largest that any number of the gradient may be, up or down, before it is shortened.
     """
 
     #: The names of the vectors in ``state``.
     vectors: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate: float | Schedule) -> None:
+    def __init__(
+        self, learning_rate: float | Schedule, clip_norm: float | None = None, clip_value: float | None = None
+    ) -> None:
         self.learning_rate = learning_rate
+        limits = {"clip_norm": clip_norm, "clip_value": clip_value}
+        for name, limit in limits.items():
+            if limit is not None:
+                limits[name] = check_number(f"{self._label}: {name}", limit, lambda value: value > 0, "above 0")
+        self.clip_norm, self.clip_value = limits["clip_norm"], limits["clip_value"]
+        self._used = False
         self.iterations = 0
         self.total_steps: int | None = None
         self.state: dict[str, FloatArray] = {}
         self._shape: tuple[int, ...] | None = None
         self._decayed: tuple[slice, ...] = ()
-        self._scratch: FloatArray = np.empty(0)
+        self._temporary: FloatArray = np.empty(0)
 
     @property
     def learning_rate(self) -> float | Schedule:
@@ -90,9 +100,25 @@ class Optimizer(ABC):
             )
         self._shape = parameters.shape
         self._decayed = (_EVERYTHING,) if decayed is None else tuple(decayed)
-        self._scratch = np.empty(min(BLOCK, parameters.size), parameters.dtype)
+        self._temporary = np.empty(min(BLOCK, parameters.size), parameters.dtype)
         self.state = {name: np.zeros_like(parameters) for name in self.vectors}
-        self.iterations = 0
+        self.iterations, self._used = 0, False
+
+    def start(self, parameters: FloatArray, decayed: Sequence[slice]) -> None:
+        """Begin a training: anew, if the state is that of another training that is over.
+
+        State that was loaded, or made by steps by hand, is gone on from.
+
+        Args:
+            parameters: one flat vector.
+            decayed: the pieces that decoupled weight decay shrinks.
+        """
+        if not self.built or self._used:
+            self.build(parameters, decayed)
+
+    def finish(self) -> None:
+        """End a training: the state stays to be looked at, and the next training begins anew."""
+        self._used = True
 
     def step(self, parameters: FloatArray, gradients: FloatArray, part: slice = _EVERYTHING) -> None:
         """Do one step in place on ``parameters[part]``; builds at first use.
@@ -101,7 +127,7 @@ class Optimizer(ABC):
 
         Args:
             parameters: the whole vector.
-            gradients: the gradient of loss and penalties by it; not changed.
+            gradients: the gradient of loss and penalties with respect to it; not changed.
             part: the piece to be updated.
 
         Raises:
@@ -128,11 +154,11 @@ class Optimizer(ABC):
         """Move ``parameters[part]``; ``iterations`` counts this step already."""
 
     def _blocks(self, part: slice, *vectors: FloatArray) -> Iterator[tuple[FloatArray, ...]]:
-        """Walk through a part: a view of each vector, and scratch memory of the same size."""
+        """Walk through a part: a view of each vector, and a temporary array of the same size."""
         start, stop, _ = part.indices(vectors[0].size)
         for first in range(start, stop, BLOCK):
             block = slice(first, min(first + BLOCK, stop))
-            yield *[vector[block] for vector in vectors], self._scratch[: block.stop - first]
+            yield *[vector[block] for vector in vectors], self._temporary[: block.stop - first]
 
     def config(self) -> dict[str, object]:
         """Return name and arguments as plain values; ``from_config`` makes the same optimizer of them, stateless."""
@@ -161,7 +187,7 @@ class Optimizer(ABC):
             )
         for name, vector in self.state.items():
             vector[...] = state[name]
-        self.iterations = int(state["iterations"])
+        self.iterations, self._used = int(state["iterations"]), False
 
     def _check_arrays(self, *vectors: object) -> None:
         for vector in vectors:

@@ -20,6 +20,7 @@ class SGD(Optimizer):
         learning_rate: above 0, or a schedule.
         momentum: at least 0 and below 1; 0.9 is usual.
         nesterov: whether to look ahead; needs momentum.
+        clip_norm, clip_value: the longest whole gradient, and the largest number of it, that are let through unchanged.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -35,8 +36,16 @@ class SGD(Optimizer):
         (here in the form of PyTorch, where the rate is outside the velocity).
     """
 
-    def __init__(self, learning_rate: float | Schedule = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
-        super().__init__(learning_rate)
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, clip_norm, clip_value)
         self.momentum = check_number(
             f"{self._label}: momentum", momentum, lambda x: 0 <= x < 1, "of at least 0 and below 1"
         )

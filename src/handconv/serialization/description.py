@@ -1,11 +1,11 @@
 """Models as plain values and named arrays: what every file format of a model holds.
 
-description   {"format", "version", "layers": [{"class", "config"}, …], "input_shape", "dtype", "seed", "info"}
-arrays        the parameters by name, "0.weights" …; arrays of anything else have names that begin with "run/"
+description   {"format", "version", "layers": [{"class", "config"}, …], "input_shape", "dtype", "seed", "info", "epochs_trained"}
+arrays        the parameters and buffers by name, "0.weights" …; arrays of anything else have names that begin with "run/"
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ _VERSION = 1
 _N = TypeVar("_N", bound=Network)
 #: What the names of arrays begin with that are no parameters.
 RUN = "run/"
+_NOT_LAYERS = ("Layer", "ParameterSpec")
 
 
 def describe(network: Network) -> dict[str, Any]:
@@ -28,12 +29,44 @@ def describe(network: Network) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "version": _VERSION,
-        "layers": [{"class": type(layer).__name__, "config": layer.config()} for layer in network.layers],
+        "layers": [describe_layer(layer) for layer in network.layers],
         "input_shape": network.input_shape,
         "dtype": network.dtype.name,
         "seed": network.streams.seed,
         "info": network.info,
+        "epochs_trained": network.epochs_trained,
     }
+
+
+def describe_layer(layer: Layer) -> dict[str, Any]:
+    """Describe a layer by its class and its arguments, which may be layers or lists of them."""
+    return {"class": type(layer).__name__, "config": {name: _value(value) for name, value in layer.config().items()}}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Layer):
+        return describe_layer(value)
+    return [_value(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _make(entry: Any, known: Mapping[str, type[Layer]]) -> Any:
+    """Make a layer, or a list of layers, of its description; other values are as they are."""
+    if isinstance(entry, list):
+        return [_make(each, known) for each in entry]
+    if not isinstance(entry, Mapping) or entry.keys() != {"class", "config"}:
+        return entry
+    return known[entry["class"]](**{name: _make(value, known) for name, value in entry["config"].items()})
+
+
+def _classes(entry: Any) -> Iterator[str]:
+    """The classes that a description names."""
+    if isinstance(entry, list):
+        for each in entry:
+            yield from _classes(each)
+    elif isinstance(entry, Mapping) and entry.keys() == {"class", "config"}:
+        yield entry["class"]
+        for value in entry["config"].values():
+            yield from _classes(value)
 
 
 def rebuild(
@@ -62,24 +95,26 @@ def rebuild(
             f"{path} has version {description.get('version')!r} of the format, this handconv reads {_VERSION}. "
             "Update handconv."
         )
-    known = {name: getattr(known_layers, name) for name in known_layers.__all__} | dict(layers or {})
+    known = {name: getattr(known_layers, name) for name in known_layers.__all__ if name not in _NOT_LAYERS}
+    known |= dict(layers or {})
     try:
-        unknown = [entry["class"] for entry in description["layers"] if entry["class"] not in known]
+        unknown = [name for name in _classes(description["layers"]) if name not in known]
         if unknown:
             raise ModelFileError(
                 f"{path} has a layer {unknown[0]!r} that is not known here. "
                 f"Give its class: load(path, layers={{{unknown[0]!r}: …}})."
             )
         network = kind(
-            [known[entry["class"]](**entry["config"]) for entry in description["layers"]],
+            [_make(entry, known) for entry in description["layers"]],
             seed=description["seed"],
             dtype=description["dtype"],
         )
         size = network.count_parameters(description["input_shape"])
         if size != sum(array.size for name, array in arrays.items() if not name.startswith(RUN)):
-            raise ModelFileError(f"{path} is damaged: its layers have {size} parameters, the file holds others.")
+            raise ModelFileError(f"{path} is damaged: its layers keep {size} numbers, the file holds others.")
         network.build(description["input_shape"])
         network.info = dict(description["info"])
+        network.epochs_trained = int(description.get("epochs_trained", 0))
     except (KeyError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
         if isinstance(error, ModelFileError):
             raise
@@ -89,12 +124,12 @@ def rebuild(
 
 
 def fill(network: Network, arrays: Mapping[str, NDArray[Any]], path: str | os.PathLike[str]) -> None:
-    """Copy named arrays into a network's parameters.
+    """Copy named arrays into a network's parameters and buffers.
 
     Raises:
         ModelFileError: if one is missing or does not fit.
     """
-    for name, target in network.named_parameters().items():
+    for name, target in (network.named_parameters() | network.named_buffers()).items():
         source = arrays.get(name)
         if source is None or source.shape != target.shape or source.dtype != target.dtype:
             received = "is missing" if source is None else f"has shape {source.shape} and type {source.dtype}"

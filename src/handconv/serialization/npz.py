@@ -4,19 +4,14 @@ A file is written to a temporary name in the same folder, flushed and renamed, s
 one is whole. Reading never unpickles anything, and trusts no header: sizes are checked before memory is allocated.
 """
 
-import errno
-import glob
 import io
 import json
 import math
 import os
 import re
-import tempfile
-import time
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.errors import ModelFileError
+from handconv.serialization.atomic import write_atomically
 
 _METADATA = "metadata.json"
 _LARGEST = 1 << 32  # bytes that one array of a model may take
@@ -55,7 +51,7 @@ def save(
     previous: Path | None = None,
 ) -> None:
     """Write named arrays and metadata, which must be plain JSON values; the old file becomes ``previous``."""
-    text = json.dumps(metadata, indent=1, allow_nan=False)
+    text = as_json(metadata)
 
     def write(file: IO[bytes]) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -65,6 +61,32 @@ def save(
                     np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
 
     write_atomically(Path(path), write, previous=previous)
+
+
+def as_json(metadata: Mapping[str, Any]) -> str:
+    """Write plain values as JSON, NumPy's numbers and arrays among them.
+
+    Raises:
+        TypeError: if there is a value that JSON cannot hold; the message says where.
+    """
+    return json.dumps(_plain(metadata, ""), indent=1, allow_nan=False)
+
+
+def _plain(value: Any, place: str) -> Any:
+    """Bring NumPy's values to Python's, and refuse what JSON does not have."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry, f"{place}[{key!r}]" if place else str(key)) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry, f"{place}[{index}]") for index, entry in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TypeError(f"{place} is {value}, and a file holds finite numbers only. Leave it out.")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{place} is {value!r}, of {type(value).__name__}, and a file holds plain values only.")
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -99,44 +121,6 @@ def _read(archive: zipfile.ZipFile) -> tuple[Any, dict[str, NDArray[Any]]]:
         for info in archive.infolist()
         if info.filename.endswith(".npy")
     }
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], None], *, previous: Path | None = None) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, flush it to disk, and give it its name.
-
-    The old file is replaced, or renamed to ``previous``, not before the new one is whole.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-    """
-    if not path.parent.is_dir():
-        what = "A file is saved into a folder that exists; this one does not. Make it first"
-        raise FileNotFoundError(errno.ENOENT, what, str(path.parent))
-    _sweep(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        if previous is not None:
-            with suppress(FileNotFoundError):  # there is no old one yet
-                path.replace(previous)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _sweep(path: Path) -> None:
-    """Remove what killed runs left of this file; what is younger than an hour may belong to one that is still at it."""
-    for file in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        with suppress(OSError):
-            if file.stat().st_mtime < time.time() - 3600:
-                file.unlink()
 
 
 def _read_metadata(archive: zipfile.ZipFile) -> bytes:

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from handconv.training.loop import Run
+from handconv.training.state import TrainingState
 
 
 @dataclass(frozen=True)
@@ -47,19 +45,19 @@ class Callback:
         ...         return figures["val_accuracy"] > 0.99
     """
 
-    def on_train_begin(self, run: "Run") -> None:
+    def on_train_begin(self, run: TrainingState) -> None:
         """Training starts, at the first epoch or where a checkpoint ended."""
 
-    def on_batch_end(self, run: "Run", progress: Progress) -> None:
+    def on_batch_end(self, run: TrainingState, progress: Progress) -> None:
         """Some batches are done; called about ten times a second."""
 
-    def on_pause(self, run: "Run") -> None:
+    def on_pause(self, run: TrainingState) -> None:
         """Training stands still between two steps, as somebody called ``run.pause()``."""
 
-    def on_epoch_end(self, run: "Run", figures: Mapping[str, float]) -> bool | None:
+    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> bool | None:
         """An epoch is done, its validation included."""
 
-    def on_train_end(self, run: "Run") -> None:
+    def on_train_end(self, run: TrainingState) -> None:
         """Training is over; not called if it was broken off by an error."""
 
 
@@ -76,7 +74,7 @@ class PrintProgress(Callback):
     def __init__(self, write: Callable[[str], object] = print) -> None:
         self.write = write
 
-    def on_epoch_end(self, run: "Run", figures: Mapping[str, float]) -> None:
+    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
         """Print the figures that matter."""
         self.write(epoch_line(figures, run.epochs))
 

@@ -8,14 +8,13 @@ Three files are kept: the last checkpoint, the one before it (``NAME.previous.np
 (``NAME.best.npz``). Each is written under a temporary name, flushed and renamed; until then the old ones stay.
 """
 
-import hashlib
 import math
 import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +25,10 @@ from handconv.optimizers.schedules import Schedule
 from handconv.serialization import npz
 from handconv.serialization.description import RUN, check_suffix, describe, fill
 from handconv.training.callbacks import Callback, Progress
-from handconv.training.samples import Samples
+from handconv.training.state import TrainingState
 from handconv.utils.validation import check_number
 
-if TYPE_CHECKING:
-    from handconv.training.loop import Run
-
-_VERSION = 2
+_VERSION = 3
 
 
 class Checkpoint(Callback):
@@ -71,20 +67,31 @@ class Checkpoint(Callback):
         self.path, self.every, self.monitor = Path(path), every, monitor
         self._saved_at = 0.0
 
-    def on_train_begin(self, run: "Run") -> None:
+    def check(self, run: TrainingState) -> None:
+        """Check before the first step that the run can be described in a file.
+
+        Raises:
+            ValueError: if a layer, the loss, the optimizer or ``model.info`` has what a file cannot hold.
+        """
+        try:
+            npz.as_json(describe(run.network) | {"run": _state(run)})
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"The run cannot be saved as a checkpoint: {error}") from error
+
+    def on_train_begin(self, run: TrainingState) -> None:
         """Start the clock."""
         self._saved_at = time.monotonic()
 
-    def on_batch_end(self, run: "Run", progress: Progress) -> None:
+    def on_batch_end(self, run: TrainingState, progress: Progress) -> None:
         """Ask for a pause when it is time."""
         if time.monotonic() - self._saved_at > self.every:
             run.pause()
 
-    def on_pause(self, run: "Run") -> None:
+    def on_pause(self, run: TrainingState) -> None:
         """Save the run between two steps."""
         self._save(run)
 
-    def on_epoch_end(self, run: "Run", figures: Mapping[str, float]) -> None:
+    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
         """Save the run, and keep it as the best if it is."""
         if self.monitor in figures:
             sign = -1.0 if self.monitor.endswith("loss") else 1.0
@@ -92,13 +99,13 @@ class Checkpoint(Callback):
                 _write(run, sibling(self.path, "best"))  # first: a run killed here does the epoch once more
         self._save(run)
 
-    def _save(self, run: "Run") -> None:
+    def _save(self, run: TrainingState) -> None:
         _write(run, self.path, previous=sibling(self.path, "previous"))
         self._saved_at = time.monotonic()
 
 
-def _write(run: "Run", path: Path, *, previous: Path | None = None) -> None:
-    arrays = dict(run.network.named_parameters())
+def _write(run: TrainingState, path: Path, *, previous: Path | None = None) -> None:
+    arrays = run.network.named_parameters() | run.network.named_buffers()
     arrays |= {f"{RUN}{name}": vector for name, vector in run.optimizer.state.items()}
     npz.save(path, arrays, describe(run.network) | {"run": _state(run)}, previous=previous)
 
@@ -132,7 +139,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
         return content
 
 
-def resume(run: "Run", path: str | os.PathLike[str]) -> None:
+def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
     """Bring a run to where the checkpoint stands: parameters, optimizer, epoch, step, sums and history.
 
     Raises:
@@ -157,13 +164,15 @@ def resume(run: "Run", path: str | os.PathLike[str]) -> None:
         )
         run.first_epoch, run.epoch, run.step = (int(saved[name]) for name in ("first_epoch", "epoch", "step"))
         run.sums = np.array(saved["sums"], np.float64).reshape(4)
+        if not np.isfinite(run.sums).all():
+            raise ValueError(f"the sums of the epoch are {run.sums.tolist()}")
         run.seconds = float(saved["seconds"])
         started_for, steps_done = int(saved["epochs"]), run.epoch * run.steps_per_epoch + run.step
         places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations, started_for)
         if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch or not started_for:
             raise ValueError(f"epoch, step, steps in all and epochs cannot be {places[1:]}")
         for figures in saved["history"]:
-            run.history.append(figures)
+            run.history.append({name: math.nan if value is None else value for name, value in figures.items()})
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
     before = max(0, run.optimizer.iterations - steps_done)  # the steps of earlier trainings
@@ -222,7 +231,7 @@ def _kind(value: Any) -> Any:
     return value.get("class", value.get("name")) if isinstance(value, Mapping) else value
 
 
-def _state(run: "Run") -> dict[str, Any]:
+def _state(run: TrainingState) -> dict[str, Any]:
     """The state of a run as plain values."""
     return {
         "version": _VERSION,
@@ -239,21 +248,15 @@ def _state(run: "Run") -> dict[str, Any]:
         "shuffle": run.shuffle,
         "samples": len(run.samples),
         "data": run.fingerprint,
-        "history": run.history.epochs,
+        "history": [{name: _figure(value) for name, value in figures.items()} for figures in run.history.epochs],
     }
 
 
-def fingerprint(samples: Samples) -> str:
-    """A short text that tells one set of samples from another: by shapes, types, contents, choice and weights."""
-    digest = hashlib.sha256()  # where the processor has it, twice as quick as any other
-    for array in (samples.x, samples.y, samples.chosen, samples.weights):
-        if array is None:
-            digest.update(b"none")
-            continue
-        digest.update(f"{array.shape} {array.dtype.str}".encode())
-        for start in range(0, len(array), 4096):
-            digest.update(np.ascontiguousarray(array[start : start + 4096]).data)
-    return digest.hexdigest()
+def _figure(value: float) -> float | None:
+    """A figure as JSON has it: plain, and none where it is not a finite number."""
+    plain = float(value)
+    whole = isinstance(value, int | np.integer)
+    return int(value) if whole else plain if math.isfinite(plain) else None
 
 
 def _read_one(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -1,18 +1,19 @@
-"""Worker processes that share the steps of a run.
+"""Worker processes that share the steps of a training.
 
-Threads would not help: NumPy calls of a few microseconds hand Python's lock to and fro. So each worker is a process
-with a copy of the layers, over one shared set of arrays: parameters, gradients by lane, the optimizer's state, the
-board. At each step a worker computes its lanes, meets the others, updates its part of the parameters, and meets them
-again (see ``handconv.training.step``). The parent computes nothing; it starts an epoch, watches, and reports, so
-that a death, Ctrl-C or a slow callback never holds up the arithmetic.
+Threads would not help: NumPy calls of a few microseconds hand Python's lock to and fro. So each worker is a process with
+its own copy of the network, over one shared set of arrays (``training.step.SharedState`` and the optimizer's vectors).
+At each step a worker computes the shards of its accumulators, exchanges with the others, updates its part of the
+parameters, and publishes it. The parent computes nothing; it starts an epoch, watches, and reports, so that a death,
+Ctrl-C or a slow callback never holds up the arithmetic. Between epochs it copies the shared arrays to the network's own
+vectors, and back.
 
-    parent   start ─────────────── watch the board, the pipes and the processes ─────────────── figures
-    worker 0       lanes 0, 2, …  │ part 0 │  lanes 0, 2, …  │ part 0 │ …
-    worker 1       lanes 1, 3, …  │ part 1 │  lanes 1, 3, …  │ part 1 │ …
-                                  meet     meet
+    parent   start ─────────── watch the sums, the pipes and the processes ─────────── figures
+    worker 0       shards  │ part 0 │  shards  │ part 0 │ …
+    worker 1       shards  │ part 1 │  shards  │ part 1 │ …
+                        exchange  publish
 
-Shared arrays have no name that could be left behind: they are inherited (fork) or handed over as open files (spawn),
-and the system frees them with the last process. A worker whose parent is gone ends at the next meeting.
+A worker is forked, so that whatever the user wrote is what runs; where forking is not safe it is spawned, and gets all of
+it by pickle. After a callback of the user's, which may have changed anything, forked workers are started anew.
 """
 
 import contextlib
@@ -20,9 +21,11 @@ import copy
 import dataclasses
 import multiprocessing
 import multiprocessing.connection
+import pickle
 import signal
+import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -33,27 +36,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError, WorkerError
-from handconv.network import Network
-from handconv.parallel.processes import PARENT_EVERY, Meeting, Member, SharedArray, orphaned, start_method, starting
-from handconv.training.step import Board, Engine, Task, arithmetic
+from handconv.parallel.barrier import Barrier, SharedMemoryCommunicator
+from handconv.parallel.processes import PARENT_EVERY, orphaned, start_method, starting
+from handconv.parallel.shared_memory import MappedArray, SharedArray
+from handconv.training.state import Task
+from handconv.training.step import ShardStep, SharedState, arithmetic
 
-_WATCH_EVERY = 0.05  # seconds between two looks at the board
+_WATCH_EVERY = 0.05  # seconds between two looks at the sums
 
 
 @dataclass(frozen=True)
 class Orders:
-    """All that a worker needs, in a form that can be handed to another process."""
+    """All that a worker needs."""
 
     task: Task
-    input_shape: tuple[int, ...]
-    x: SharedArray | None
-    arrays: dict[str, SharedArray]
-    state: dict[str, SharedArray]
-    meeting: Meeting
+    x: SharedArray | MappedArray | None  # where the samples do not come along with the task
+    arrays: Mapping[str, SharedArray]
+    vectors: Mapping[str, SharedArray]
+    barrier: Barrier
 
 
-class Workers:
-    """A team of worker processes; a context manager that starts and ends them.
+class ProcessExecutor:
+    """The worker processes of a training; a context manager that starts and ends them.
 
     Args:
         task: what to train; its optimizer is built.
@@ -67,86 +71,100 @@ class Workers:
     def __init__(self, task: Task, count: int, *, method: str | None = None) -> None:
         self._task, self._count = task, count
         self._method = method or start_method()
+        if self._method == "spawn":
+            _check_importable(task)
         self._context: BaseContext = multiprocessing.get_context(self._method)
         self._processes: list[BaseProcess] = []
         self._pipes: list[Connection] = []
         self.steps_done = 0
         self._arrays: dict[str, SharedArray] = {}
-        self._state: dict[str, SharedArray] = {}
-        self._settings = _settings(task)
+        self._vectors: dict[str, SharedArray] = {}
+        self._x: SharedArray | MappedArray | None = None
+        self._settings = b""
 
     def __enter__(self) -> Self:
-        network, optimizer = self._task.network, self._task.optimizer
-        self._share("parameters", network.parameters)
-        self._share("gradients", network.gradients)
-        for name, array in dataclasses.asdict(Board.allocate(network)).items():
-            self._share(name, array)
-        for name, value in optimizer.state.items():
-            self._state[name] = SharedArray.like(self._context, value)
-        self._private, self._private_state = network.parameters, optimizer.state
-        optimizer.state = {name: shared.array for name, shared in self._state.items()}  # what a checkpoint saves
-        network.bind(self._arrays["parameters"].array, network.gradients)
+        layout = SharedState.layout(self._task.network)
+        self._arrays = {name: SharedArray(self._context, *kind) for name, kind in layout.items()}
+        vectors = self._task.optimizer.state
+        self._vectors = {name: SharedArray(self._context, value.shape, value.dtype) for name, value in vectors.items()}
+        if self._method == "spawn":
+            x = self._task.samples.x
+            self._x = MappedArray.of(x) or SharedArray.like(self._context, x)
+        self._share()
         try:
             self._start()
         except BaseException:
-            self.__exit__()
+            self._end()
             raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.join(1)
-            if process.is_alive():
-                process.kill()
-                process.join()
-            process.close()
-        for pipe in self._pipes:
-            pipe.close()
-        self._processes, self._pipes = [], []
-        network, optimizer = self._task.network, self._task.optimizer
-        self._private[...] = network.parameters
-        network.bind(self._private, network.gradients)
-        for name, shared in self._state.items():
-            self._private_state[name][...] = shared.array
-        optimizer.state = self._private_state
+        self._end()
+        self._fetch()
 
-    def epoch(self, epoch: int, first_step: int) -> Iterator[NDArray[np.float64]]:
-        """Let the workers train for one epoch or to a pause, yielding the sums from time to time, and at the end."""
+    def epoch(self, epoch: int, first_step: int, *, anything_changed: bool = False) -> Iterator[NDArray[np.float64]]:
+        """Let the workers train for one epoch or to a pause, yielding the sums from time to time, and at the end.
+
+        Args:
+            epoch: its number, from 0.
+            first_step: where to go on in it.
+            anything_changed: whether code of the user's has run that may have changed what workers have copies of.
+        """
+        self._check_alive()
+        self._share()
+        if self._must_restart(anything_changed):
+            self._end()
+            self._start()
         self._arrays["control"].array[...] = 0
-        before, self._settings = self._settings, _settings(self._task)
-        changes = {key: value for key, value in self._settings.items() if value is not before.get(key)}
         for pipe in self._pipes:
             with contextlib.suppress(ConnectionError):  # of one that died: it is named below
-                pipe.send((epoch, first_step, changes))
+                pipe.send((epoch, first_step))
         for _ in self._answers():
             yield self.sums
+        self._fetch()
 
     @property
     def sums(self) -> NDArray[np.float64]:
-        """The board's sums of the epoch so far."""
+        """The sums of the epoch so far."""
         return self._arrays["sums"].array
 
     def pause(self) -> None:
         """Ask the workers to stop after the step at hand."""
         self._arrays["control"].array[0] = 1
 
-    def _share(self, name: str, array: NDArray[Any]) -> None:
-        self._arrays[name] = SharedArray.like(self._context, array)
+    def _own(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Each array of the network and the optimizer with the shared one."""
+        network = self._task.network
+        for name in ("parameters", "gradients", "buffers"):
+            yield getattr(network, name), self._arrays[name].array
+        for name, vector in self._task.optimizer.state.items():
+            yield vector, self._vectors[name].array
+
+    def _share(self) -> None:
+        """Copy what the parent has to the shared arrays."""
+        for own, shared in self._own():
+            shared[...] = own
+
+    def _fetch(self) -> None:
+        """Copy what the workers have made to the parent's own arrays."""
+        for own, shared in self._own():
+            own[...] = shared
+
+    def _must_restart(self, anything_changed: bool) -> bool:
+        """Whether workers have copies of something that has changed since."""
+        settings = _settings(self._task)
+        changed, self._settings = settings != self._settings, settings
+        return changed or not settings or (anything_changed and self._method == "fork")
 
     def _start(self) -> None:
         """Start the workers and wait until each has said that it is ready."""
         task = self._task
-        x = None if self._method == "fork" else SharedArray.like(self._context, task.samples.x)
-        orders = Orders(
-            _portable(task, keep_samples=x is None),
-            task.network.input_shape or (),
-            x,
-            self._arrays,
-            self._state,
-            Meeting(self._context, self._count),
-        )
+        self._settings = _settings(task)
+        if self._x is not None:
+            if isinstance(self._x, SharedArray):
+                self._x.array[...] = task.samples.x
+            task = _without_samples(task)
+        orders = Orders(task, self._x, self._arrays, self._vectors, Barrier(self._context, self._count))
         with starting():
             for rank in range(self._count):
                 ours, theirs = self._context.Pipe()
@@ -160,6 +178,19 @@ class Workers:
         for _ in self._answers():
             pass
 
+    def _end(self) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.join(1)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            process.close()
+        for pipe in self._pipes:
+            pipe.close()
+        self._processes, self._pipes = [], []
+
     def _answers(self) -> Iterator[None]:
         """Wait for an answer of every worker, yielding from time to time; stop at the first sign of trouble."""
         waiting = list(self._pipes)
@@ -168,14 +199,16 @@ class Workers:
             ready = multiprocessing.connection.wait([*waiting, *sentinels], _WATCH_EVERY)
             for pipe in [pipe for pipe in waiting if pipe in ready]:
                 with contextlib.suppress(EOFError, ConnectionError):  # of one that died: it is named below
-                    self._hear(*pipe.recv())
+                    self._receive(*pipe.recv())
                     waiting.remove(pipe)
             self._check_alive()
             yield
 
-    def _hear(self, answer: str, detail: Any) -> None:
+    def _receive(self, answer: str, detail: Any) -> None:
         if answer == "diverged":
             raise DivergenceError(detail)
+        if answer == "refused":
+            raise detail
         if answer == "failed":
             raise WorkerError(f"A worker process failed:\n{detail}")
         self._task.optimizer.iterations, self.steps_done = detail
@@ -195,45 +228,41 @@ class Workers:
                 )
 
 
-def _settings(task: Task) -> dict[tuple[int, str], Any]:
-    """What callbacks may change while nobody computes, by its owner's place and by name."""
-    return {
-        (place, name): getattr(owner, name)
-        for place, (owner, names) in enumerate(_owners(task))
-        for name in names
-        if hasattr(owner, name)
-    }
+def _settings(task: Task) -> bytes:
+    """What workers have copies of and callbacks may change, arrays of parameters left out; empty if it cannot be told."""
+    optimizer = task.optimizer
+    layers = [{k: v for k, v in layer.__getstate__().items() if k not in _PASSING} for layer in task.network.layers]
+    try:
+        return pickle.dumps((layers, task.loss, optimizer.config(), optimizer.iterations, optimizer.total_steps))
+    except Exception:  # noqa: BLE001 - whatever cannot be pickled is taken for changed
+        return b""
 
 
-def _owners(task: Task) -> list[tuple[object, Sequence[str]]]:
-    """Who has such settings, and their names."""
-    optimizer, loss, layers = task.optimizer, task.loss, task.network.layers
-    steps = [*optimizer.settings, "iterations", "total_steps"]
-    return [(optimizer, steps), (loss, loss.settings), *((layer, layer.settings) for layer in layers)]
+_PASSING = ("output", "dinputs", "values", "generator")
 
 
-def _portable(task: Task, *, keep_samples: bool) -> Task:
-    """A copy of a task without memory of what it has computed, fit to be handed to another process."""
-    network = task.network
-    samples = task.samples if keep_samples else dataclasses.replace(task.samples, x=np.empty(0))
+def _without_samples(task: Task) -> Task:
+    """A copy of a task fit to be pickled, whose samples go another way."""
+    samples = dataclasses.replace(task.samples, x=np.empty(0))
+    names = [field.name for field in dataclasses.fields(Task)]
     optimizer = copy.copy(task.optimizer)
     optimizer.state = {}
-    return Task(
-        network=Network(
-            [type(layer)(**layer.config()) for layer in network.layers],
-            seed=network.streams.seed,
-            dtype=network.dtype,
-            fuse=network.fuse,
-        ),
-        loss=task.loss.blank(),
-        optimizer=optimizer,
-        samples=samples,
-        epochs=task.epochs,
-        batch_size=task.batch_size,
-        shuffle=task.shuffle,
-        logits=task.logits,
-        first_epoch=task.first_epoch,
-    )
+    return Task(**{name: getattr(task, name) for name in names} | {"samples": samples, "optimizer": optimizer})
+
+
+def _check_importable(task: Task) -> None:
+    """Refuse classes that a spawned process cannot import: those of a notebook's cell, or of standard input."""
+    main = sys.modules.get("__main__")
+    if getattr(main, "__file__", None) or getattr(main, "__spec__", None):
+        return
+    parts = [*task.network.store.layers, task.loss, task.optimizer, task.optimizer.learning_rate]
+    for part in parts:
+        if type(part).__module__ == "__main__":
+            raise WorkerError(
+                f"{type(part).__name__} is defined in __main__ (a notebook or standard input), and worker processes that "
+                "are spawned, as here beside other threads, cannot import it. Put the class into a module, or use "
+                "workers=1."
+            )
 
 
 def _work(orders: Orders, rank: int, pipe: Connection) -> None:
@@ -242,20 +271,18 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         task, arrays = orders.task, {name: shared.array for name, shared in orders.arrays.items()}
+        network = task.network
         if orders.x is not None:
             task.samples = dataclasses.replace(task.samples, x=orders.x.array)
-        task.network.build(orders.input_shape)
-        task.network.bind(arrays.pop("parameters"), arrays.pop("gradients"))
-        task.optimizer.state = {name: shared.array for name, shared in orders.state.items()}
-        engine = Engine(task, Board(**arrays), Member(rank, orders.meeting))
+        network.bind(arrays["parameters"], np.zeros_like(network.parameters), arrays["buffers"].copy())
+        task.optimizer.state = {name: shared.array for name, shared in orders.vectors.items()}
+        step = ShardStep(task, SharedState(**arrays), SharedMemoryCommunicator(rank, orders.barrier))
         pipe.send(("ready", (task.optimizer.iterations, 0)))
         with arithmetic():
             while not orphaned():
                 if pipe.poll(PARENT_EVERY):
-                    epoch, done, changes = pipe.recv()
-                    for (place, name), value in changes.items():
-                        setattr(_owners(task)[place][0], name, value)
-                    for steps in engine.epoch(epoch, done):
+                    epoch, done = pipe.recv()
+                    for steps in step.epoch(epoch, done):
                         done = steps
                     pipe.send(("done", (task.optimizer.iterations, done)))
     except DivergenceError as error:
@@ -263,6 +290,17 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
         pipe.recv()  # until the parent ends this process
     except EOFError:
         return  # the parent is done
+    except (ValueError, TypeError) as error:
+        pipe.send(("refused", _portable(error)))
+        pipe.recv()
     except Exception:  # noqa: BLE001 - whatever it is, the parent must hear of it
         pipe.send(("failed", traceback.format_exc()))
         pipe.recv()
+
+
+def _portable(error: Exception) -> Exception:
+    """The error as one of a plain kind, with where it came from."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    portable = kind(str(error))
+    portable.add_note("In a worker process:\n" + "".join(traceback.format_exception(error)))
+    return portable

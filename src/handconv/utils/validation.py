@@ -1,11 +1,12 @@
 """Checks of arguments that many share: each returns the plain value, or raises an error of rule and received value."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def check_number(name: str, value: object, fits: Callable[[float], bool], rule: str) -> float:
@@ -60,3 +61,64 @@ def is_int(value: object) -> TypeGuard[int]:
         (True, True, False, False)
     """
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def unmasked(name: str, values: object) -> NDArray[Any]:
+    """Return values as an array, and refuse a masked one in which values are missing.
+
+    Args:
+        name: what they are, for the message.
+        values: anything that NumPy takes for an array.
+
+    Raises:
+        ValueError: if values are masked.
+
+    Example:
+        >>> unmasked("x", np.ma.array([1.0, 2.0], mask=[False, True]))
+        Traceback (most recent call last):
+        ValueError: x has 1 masked (missing) value. Fill it first, as x.filled(0) does.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        missing = int(np.ma.count_masked(values))
+        if missing:
+            what = "value. Fill it" if missing == 1 else "values. Fill them"
+            raise ValueError(f"{name} has {missing} masked (missing) {what} first, as x.filled(0) does.")
+    return np.asarray(values)
+
+
+def check_pair(owner: str, name: str, value: int | Sequence[int], *, least: int = 1) -> tuple[int, int]:
+    """Read 3 as (3, 3), and check that both numbers are whole and at least ``least``."""
+    both = (value, value) if is_int(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
+    if len(both) != 2 or not all(is_int(number) and number >= least for number in both):
+        raise ValueError(
+            f"{owner}: {name} must be a whole number of at least {least} or a pair of them (rows, columns), "
+            f"got {value!r}."
+        )
+    return int(both[0]), int(both[1])
+
+
+def check_padding(owner: str, value: int | Sequence[int] | str) -> tuple[int, int] | str:
+    """Read a padding: a number, a pair, "same" or "valid"."""
+    if isinstance(value, str):
+        if value not in ("same", "valid"):
+            raise ValueError(f'{owner}: padding must be a number, a pair, "same" or "valid", got {value!r}.')
+        return value
+    return check_pair(owner, "padding", value, least=0)
+
+
+def check_sample_shape(input_shape: object) -> tuple[int, ...]:
+    """Check the shape of one sample."""
+    sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
+    if not sizes or not all(is_int(size) and size >= 1 for size in sizes):
+        raise ValueError(f"input_shape must be whole numbers of at least 1, as in (1, 28, 28); got {input_shape!r}.")
+    return tuple(int(size) for size in sizes)
+
+
+def check_image_shape(owner: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Check that one sample is an image (C, H, W)."""
+    if len(shape) != 3:
+        raise ValueError(
+            f"{owner} expects images (N, C, H, W), got samples of shape {shape}. "
+            "Give grey images a channel axis, x[:, None], or put a Reshape before."
+        )
+    return shape[0], shape[1], shape[2]

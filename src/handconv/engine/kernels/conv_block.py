@@ -6,7 +6,7 @@ another, for pooling windows that lie side by side (1 x 1 is no pooling):
     y = f(max over the window of (w ∗ x) + b)        f(z) = max(z, alpha·z), or none
 
 Four thoughts make it quick. The convolution emits its outputs sorted by their column in the pooling window, so that the
-pooling is a tournament of long runs, and what it drops is never computed. Adding b and applying f, which never
+pooling is a running_maximum of long runs, and what it drops is never computed. Adding b and applying f, which never
 decreases, commute with the maximum exactly, so both are done on what pooling leaves, a quarter of the numbers. All of
 it is done for a few output rows at a time (a *tile*), which are pooled, or whose gradient is multiplied, while they are
 still in the cache. And every array, and every view of it, is made once for each size of batch.
@@ -31,8 +31,8 @@ from handconv.engine.kernels.conv_lowering import (
     windows_of,
 )
 from handconv.engine.kernels.elementwise import leaky_relu, leaky_relu_gradient
-from handconv.engine.kernels.gemm import banded_matmul, summed_outer_product
-from handconv.engine.kernels.pooling import BoolArray, route, tournament
+from handconv.engine.kernels.gemm import blocked_matmul, summed_outer_product
+from handconv.engine.kernels.pooling import BoolArray, max_unpool, running_maximum
 
 
 class _Tile(NamedTuple):
@@ -87,49 +87,49 @@ class FusedConvolution:
         self._form, self._weights_shape, self._batch = form, weights_shape, batch
         self._alpha, self._workspace, self._is_pooled = alpha, workspace, form.phases != (1, 1)
         lines = pw, form.input_rows, kernel_width, channels
-        self._expanded = workspace.keep("expanded", (*lines, width, batch), dtype)
-        self._y = workspace.keep("output", (height, filters, width * batch), dtype)
+        self._expanded = workspace.array("expanded", (*lines, width, batch), dtype)
+        self._y = workspace.array("output", (height, filters, width * batch), dtype)
         self._output = self._y.reshape(height, filters, width, batch)
-        self._ones = np.ones(width * batch, dtype)
+        self._ones = workspace.constant(np.ones(width * batch, dtype))
 
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        """A copy of a network has computed nothing: the views would not survive it."""
-        return type(None), ()
-
-    def forward(self, x: FloatArray, weights: FloatArray, biases: FloatArray | None, *, remember: bool) -> FloatArray:
+    def forward(
+        self, x: FloatArray, weights: FloatArray, biases: FloatArray | None, *, save_for_backward: bool
+    ) -> FloatArray:
         """Convolve (H, C, W, N), keep the best of each window, add the biases, rectify: -> (OH/ph, F, OW/pw, N)."""
         expand(x, self._form, self._expanded, self._workspace)
         matrix = as_matrix(weights, self._workspace)
         for tile in self._tiles:
             y, z = tile.y, tile.z
-            banded_matmul(matrix, tile.windows, z.all)
+            blocked_matmul(matrix, tile.windows, z.all)
             if self._is_pooled:
-                tournament(z.of_columns, z.of_columns[0], tile.by_column if remember else None)
-                tournament(z.of_rows, y, tile.by_row if remember else None)
+                running_maximum(z.of_columns, z.of_columns[0], tile.by_column if save_for_backward else None)
+                running_maximum(z.of_rows, y, tile.by_row if save_for_backward else None)
             if biases is not None:
                 np.add(y, biases[:, None], out=y)
             if self._alpha is not None:
                 leaky_relu(y, self._alpha, y, tile.spare)
-                if remember:
+                if save_for_backward:
                     np.greater(y, 0, out=tile.positive)
         return self._output
 
-    def backward(self, dy: FloatArray, dweights: FloatArray, dbiases: FloatArray | None, *, dinputs_too: bool) -> None:
+    def backward(
+        self, dy: FloatArray, dweights: FloatArray, dbiases: FloatArray | None, *, needs_input_grad: bool
+    ) -> None:
         """Route dy (OH/ph, F, OW/pw, N) to the outputs that won, and write the gradients of weights and biases.
 
-        ``input_gradient`` may follow if ``dinputs_too``.
+        ``input_gradient`` may follow if ``needs_input_grad``.
         """
         dy = dy.reshape(self._y.shape)
         of_weights = []
         of_biases = self._workspace.scratch("dbiases by row", self._y.shape[:2], self._y.dtype)  # (OH/ph, F)
-        for tile, dz in zip(self._tiles, self._kept if dinputs_too else self._passing, strict=True):
+        for tile, dz in zip(self._tiles, self._kept if needs_input_grad else self._passing, strict=True):
             best = dy[tile.rows]
             if self._alpha is not None:
                 best = leaky_relu_gradient(best, tile.positive, self._alpha, dz.of_rows[0])
             if dbiases is not None:
                 np.matmul(best, self._ones, out=of_biases[tile.rows])  # (rows, F)
-            route(best, tile.by_row, dz.of_rows)
-            route(dz.of_columns[0], tile.by_column, dz.of_columns)
+            max_unpool(best, tile.by_row, dz.of_rows)
+            max_unpool(dz.of_columns[0], tile.by_column, dz.of_columns)
             of_weights.append(summed_outer_product(dz.all, tile.windows, self._workspace))
         as_weights(sum(of_weights[1:], of_weights[0]), dweights)
         if dbiases is not None:
@@ -139,7 +139,7 @@ class FusedConvolution:
         """Compute the gradient by the inputs, of the last ``backward``: (H, C, W, N)."""
         rows, columns = self._form.geometry.rows, self._form.geometry.columns
         shape = rows.size, self._weights_shape[1], columns.size, self._batch
-        dx = self._workspace.keep("dinputs", shape, self._y.dtype)
+        dx = self._workspace.array("dinputs", shape, self._y.dtype)
         self._input_gradient.compute(weights, dx)
         return dx
 
@@ -147,7 +147,7 @@ class FusedConvolution:
     def _dz(self) -> FloatArray:
         """All of dz (pw, OH, F, cells), for the gradient by the inputs."""
         (_, pw), (_, filters, cells) = self._form.phases, self._y.shape
-        return self._workspace.keep("dz", (pw, self._form.rows, filters, cells), self._y.dtype)
+        return self._workspace.array("dz", (pw, self._form.rows, filters, cells), self._y.dtype)
 
     @cached_property
     def _input_gradient(self) -> InputGradient:
@@ -177,9 +177,9 @@ class FusedConvolution:
     def _tiles(self) -> list[_Tile]:
         """Cut all arrays into tiles."""
         (ph, pw), (height, filters, cells) = self._form.phases, self._y.shape
-        keep = self._workspace.keep
-        by_column = keep("beaten by column", (pw - 1, ph * height, filters, cells), np.bool_)
-        by_row = keep("beaten by row", (ph - 1, height, filters, cells), np.bool_)
+        keep = self._workspace.array
+        by_column = keep("argmax_masks by column", (pw - 1, ph * height, filters, cells), np.bool_)
+        by_row = keep("argmax_masks by row", (ph - 1, height, filters, cells), np.bool_)
         positive = keep("positive", self._y.shape, np.bool_)
         windows = windows_of(self._expanded, self._form)
         made = []

@@ -30,9 +30,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from handconv.arrays import FloatArray
-from handconv.engine.arena import Workspace, strided
-from handconv.engine.kernels.gemm import banded_matmul
+from handconv.engine.arena import Workspace
+from handconv.engine.kernels.gemm import blocked_matmul
 from handconv.engine.kernels.padding import padded
+from handconv.engine.layout import strided
 from handconv.geometry import Geometry, Pair
 
 #: Bytes of intermediate results that are made, and used up, at a time. Smaller tiles stay nearer in the cache, larger
@@ -50,19 +51,19 @@ def tiles(rows: int, bytes_a_row: int) -> Iterator[slice]:
 class RowForm(NamedTuple):
     """The sizes of a convolution in row form.
 
-    ``phases`` = (ph, pw) is the window of the pooling that follows; ``wanted`` are the rows and columns of what that
+    ``phases`` = (ph, pw) is the window of the pooling that follows; ``output_crop`` are the rows and columns of what that
     leaves that anybody looks at, if not all of them.
     """
 
     geometry: Geometry
     phases: Pair = (1, 1)
-    wanted: Pair | None = None
+    output_crop: Pair | None = None
 
     @property
     def pooled(self) -> Pair:
-        """Rows and columns that are left: (OH // ph, OW // pw), or what is wanted of them."""
+        """Rows and columns that are left: (OH // ph, OW // pw), or what is output_crop of them."""
         (height, width), (ph, pw) = self.geometry.outputs, self.phases
-        return self.wanted or (height // ph, width // pw)
+        return self.output_crop or (height // ph, width // pw)
 
     @property
     def rows(self) -> int:
@@ -72,13 +73,16 @@ class RowForm(NamedTuple):
     @property
     def input_rows(self) -> int:
         """The padded input rows that these outputs look at."""
-        return self.geometry.rows.reach(self.rows)
+        return self.geometry.rows.inputs_of(self.rows)
 
     @property
-    def looked_at(self) -> Pair:
+    def required_input(self) -> Pair:
         """The input rows and columns that these outputs look at, all before them included; at least one of each."""
         rows, columns = self.geometry.rows, self.geometry.columns
-        height, width = self.input_rows - rows.before, columns.reach(self.pooled[1] * self.phases[1]) - columns.before
+        height, width = (
+            self.input_rows - rows.before,
+            columns.inputs_of(self.pooled[1] * self.phases[1]) - columns.before,
+        )
         return max(1, min(rows.size, height)), max(1, min(columns.size, width))
 
 
@@ -148,8 +152,8 @@ class InputGradient:
         pairs = [(b, v, *divmod(self._columns.stride * b + v, self._period)) for b, v in np.ndindex(pw, kernel_width)]
         #: For each remainder by L the pairs (phase, kernel column) that send to it, and how far: the nearest first.
         self._senders = [
-            sorted((far, b, v) for b, v, far, remainder in pairs if remainder == wanted)
-            for wanted in range(self._period)
+            sorted((far, b, v) for b, v, far, remainder in pairs if remainder == received)
+            for received in range(self._period)
         ]
         reached = (self._columns.before + self._columns.size - 1) // self._period + 1
         width = max(reached, self._width + max(far for _, _, far, _ in pairs))  # of a line, its zeros included
@@ -172,7 +176,7 @@ class InputGradient:
             for nothing_sent in tile.blank:
                 nothing_sent[...] = 0
             for remainder, lines, windows, out in tile.products:
-                banded_matmul(matrices[remainder][..., lines], windows, out)  # (C, rows·F) @ (rows·F, cells)
+                blocked_matmul(matrices[remainder][..., lines], windows, out)  # (C, rows·F) @ (rows·F, cells)
             here = dx[tile.rows]
             for columns, sent, additions in tile.columns:
                 for left, right, out in additions:
@@ -195,7 +199,7 @@ class InputGradient:
             first = (remainder - self._columns.before) % self._period
             skipped = (first + self._columns.before) // self._period
             reached = len(range(first, self._columns.size, self._period))
-            sent, additions = _sum([(far * batch, runs[b, :, v]) for far, b, v in senders], sums)
+            sent, additions = _sum([(far * batch, runs[b, :, v]) for far, b, v in senders], sums, self._workspace)
             cells = sent.reshape(total[:count].shape)[:, :, skipped : skipped + reached]
             columns.append((slice(first, self._columns.size, self._period), cells, additions))
         silent = [row - here.start for row in range(here.start, here.stop) if row not in heard]
@@ -244,10 +248,12 @@ def _reversed_matrix(weights: FloatArray, workspace: Workspace, name: str) -> Fl
     return matrix.reshape(width * channels, height * filters)
 
 
-def _sum(sent: list[tuple[int, FloatArray]], total: FloatArray) -> tuple[FloatArray, list[_Addition]]:
+def _sum(
+    sent: list[tuple[int, FloatArray]], total: FloatArray, workspace: Workspace
+) -> tuple[FloatArray, list[_Addition]]:
     """Lay out the sum of rows, each moved so far to the right, the first not at all: where it is, how it is made."""
     if not sent:
-        return np.zeros(total.shape, total.dtype), []
+        return workspace.constant(np.zeros(total.shape, total.dtype)), []
     (_, so_far), *others = sent
     additions: list[_Addition] = []
     for far, other in others:

@@ -15,6 +15,8 @@ from handconv.arrays import FloatArray
 
 def leaky_relu(x: FloatArray, alpha: float, out: FloatArray, spare: FloatArray) -> FloatArray:
     """Write max(x, alpha·x) to ``out``, which may be x itself; ``spare`` is overwritten."""
+    if not alpha:
+        return np.maximum(x, x.dtype.type(0), out=out)  # 0 · infinity would be no number
     np.multiply(x, x.dtype.type(alpha), out=spare)
     return np.maximum(x, spare, out=out)
 

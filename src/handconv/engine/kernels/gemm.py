@@ -1,6 +1,6 @@
 """Products of matrices in the forms that OpenBLAS is quick at.
 
-    banded_matmul           out = left @ right            in bands of rows and of columns
+    blocked_matmul           out = left @ right            in bands of rows and of columns
     summed_outer_product    out = sum of left @ rightᵀ    over a stack
 
 OpenBLAS (0.3.31) packs the factors of a product first, which the sizes of this field do not repay. Where the processor
@@ -35,7 +35,7 @@ _BUILD: Any = np.show_config(mode="dicts")
 _SMALL = _small(_BUILD.get("SIMD Extensions", {}))
 
 
-def banded_matmul(left: FloatArray, right: FloatArray, out: FloatArray) -> FloatArray:
+def blocked_matmul(left: FloatArray, right: FloatArray, out: FloatArray) -> FloatArray:
     """Write left @ right, (…, M, K) @ (…, K, N), to ``out``, in equal bands that are small products each."""
     (rows, depth), columns = left.shape[-2:], right.shape[-1]
     across, along = _bands(rows, depth, columns)
@@ -71,6 +71,6 @@ def summed_outer_product(left: FloatArray, right: FloatArray, workspace: Workspa
     else:
         in_memory = workspace.scratch("turned", turned.shape, left.dtype)
         in_memory[...] = turned
-        banded_matmul(right, in_memory, products)
+        blocked_matmul(right, in_memory, products)
     total: FloatArray = np.add.reduce(products.reshape(-1, columns, rows), axis=0)
     return total.T

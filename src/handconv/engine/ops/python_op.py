@@ -1,0 +1,70 @@
+"""A layer that runs its own Python code: any layer that has no fast op, a user's own for one.
+
+The layer gets arrays of its own in the usual memory order, which it may keep and change without harm. What it returns is
+checked and copied to where the next op looks for it, whatever its type and order in memory.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from handconv.arrays import FloatArray
+from handconv.engine.capture import untracked
+from handconv.engine.ops.base import Context, Op
+from handconv.layers import Layer
+
+
+class PythonOp(Op):
+    """Runs ``layer.forward`` and ``layer.backward``, now and at every replay."""
+
+    def __init__(self, layer: Layer, context: Context) -> None:
+        super().__init__([layer], context)
+        self._layer = layer
+        self._tree = [each for _, each in layer.tree()]
+        self._gradients = [
+            (untracked(target), each, f"d{name}")
+            for each in self._tree
+            for name, target in context.gradients(each).items()
+        ]
+
+    def forward(self, x: FloatArray, *, training: bool) -> FloatArray:
+        """Let the layer's own forward compute the outputs."""
+        source, shape = untracked(x), (len(x), *(self._layer.output_shape or ()))
+
+        def compute() -> Any:
+            self._set_generator()
+            y = self._layer.forward(np.array(source, order="C"), training)
+            return self._checked(y, shape, "forward")
+
+        return self.scope.computed("outputs", shape, self.dtype, compute)
+
+    def backward(self, dy: FloatArray, *, needs_input_grad: bool) -> FloatArray | None:
+        """Let the layer's own backward compute the gradients."""
+        source, shape = untracked(dy), (len(dy), *(self._layer.input_shape or ()))
+
+        def compute() -> Any:
+            dx = self._layer.backward(np.array(source, order="C"))
+            for target, owner, name in self._gradients:
+                target[...] = owner.arrays[name]
+            return self._checked(dx, shape, "backward") if needs_input_grad else 0
+
+        dinputs = self.scope.computed("dinputs", shape, self.dtype, compute)
+        return dinputs if needs_input_grad else None
+
+    def _set_generator(self) -> None:
+        if self.context.generator is not None:
+            for layer in self._tree:
+                layer.generator = self.context.generator
+
+    def _checked(self, values: object, shape: tuple[int, ...], method: str) -> np.ndarray[Any, Any]:
+        """Check what a method returned."""
+        array = np.asarray(values)
+        if array.shape != shape:
+            returned = "nothing" if values is None else f"an array of shape {array.shape}"
+            remedy = "Say the new shape in infer_shape." if method == "forward" else "Return dinputs."
+            raise ValueError(
+                f"{self._layer.label}.{method} must return an array of shape {shape}, got {returned}. {remedy}"
+            )
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"{self._layer.label}.{method} must return real numbers, got {array.dtype}.")
+        return array

@@ -1,0 +1,182 @@
+"""What a layer learns, and what it keeps: named arrays that are views into flat vectors.
+
+    parameters   what training moves, with a gradient each            weights, biases, gamma …
+    buffers      state that is no parameter, without a gradient       running statistics, counters …
+
+A layer declares its arrays as ``ParameterSpec``; a ``ParameterStore`` gives each of them a place in three flat vectors
+(parameters, gradients, buffers) and lets ``layer.weights``, ``layer.dweights`` … be views of these places. An optimizer,
+a file, a copy between processes, a sum over shards is then one operation on one vector.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from handconv.arrays import FloatArray, Shape
+from handconv.initializers import initialize
+
+if TYPE_CHECKING:
+    from handconv.layers.base import Layer
+
+Initializer = str | Callable[..., NDArray[Any]]
+
+
+class ParameterSpec(NamedTuple):
+    """The declaration of one array of a layer: how it looks, starts, and takes part in training.
+
+    Args:
+        name: "weights", say; the array is then ``layer.weights``, its gradient ``layer.dweights``.
+        shape: of the array.
+        initializer: a name in ``handconv.initializers``, or a function with their arguments.
+        fan_in: numbers that go into one output.
+        fan_out: outputs that one number goes into.
+        trainable: whether the optimizer moves it. An array that is not trainable is a buffer: state such as running
+            statistics, which is saved, resumed, copied and shared between processes.
+        l1: the penalty on the sum of absolute values.
+        l2: the penalty on the sum of squares.
+        decay: whether decoupled weight decay shrinks it; if not given, arrays with two axes or more are shrunk, so that
+            biases and the scales of normalisations are not.
+        reduce: how the changes that the shards of a batch make to a buffer become one. Every shard starts from the old
+            value; "mean" adds the mean of the changes, weighted by the samples of each shard; "sum" adds all of them,
+            which suits counters.
+
+    Example:
+        >>> spec = ParameterSpec("running_mean", (8,), trainable=False)
+        >>> spec.size, spec.trainable, spec.decays
+        (8, False, False)
+    """
+
+    name: str
+    shape: Shape
+    initializer: Initializer = "zeros"
+    fan_in: int = 1
+    fan_out: int = 1
+    trainable: bool = True
+    l1: float = 0.0
+    l2: float = 0.0
+    decay: bool | None = None
+    reduce: Literal["mean", "sum"] = "mean"
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    @property
+    def decays(self) -> bool:
+        """Whether decoupled weight decay shrinks it."""
+        return self.trainable and (len(self.shape) > 1 if self.decay is None else self.decay)
+
+
+class ParameterView(NamedTuple):
+    """Where one array of a layer lies in the vectors.
+
+    Attributes:
+        name: the path of the layer and the name of the array, "0.weights" or "3.conv1.weights".
+        layer: whose array it is.
+        index: of its declaration in ``layer.specs``.
+        place: in the vector of parameters, or of buffers.
+    """
+
+    name: str
+    layer: "Layer"
+    index: int
+    place: slice
+
+    @property
+    def spec(self) -> ParameterSpec:
+        """The declaration as it is now: penalties may be changed at any time."""
+        return self.layer.specs[self.index]
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the array."""
+        return self.spec.shape
+
+    def of(self, vector: FloatArray) -> FloatArray:
+        """The array as a view into a vector."""
+        return vector[self.place].reshape(self.spec.shape)
+
+
+class ParameterStore:
+    """The vectors of some layers, and which array lies where.
+
+    Args:
+        layers: the layers by path, each with its shapes known; those within others come after them.
+        dtype: of the vectors.
+        generator: where random initial values come from.
+        keep: whether arrays that a layer has already keep their values.
+
+    Raises:
+        ValueError: if an array that is kept has another shape than the layer now declares.
+    """
+
+    def __init__(
+        self,
+        layers: "Sequence[tuple[str, Layer]]",
+        dtype: DTypeLike,
+        generator: "np.random.Generator | int | None" = None,
+        *,
+        keep: bool = False,
+    ) -> None:
+        self.layers = [layer for _, layer in layers]
+        trainable: list[ParameterView] = []
+        buffers: list[ParameterView] = []
+        ends = {True: 0, False: 0}
+        for path, layer in layers:
+            for index, spec in enumerate(layer.specs):
+                start, kind = ends[spec.trainable], trainable if spec.trainable else buffers
+                ends[spec.trainable] = start + spec.size
+                name = f"{path}.{spec.name}" if path else spec.name
+                kind.append(ParameterView(name, layer, index, slice(start, start + spec.size)))
+        self.trainable, self.buffered = tuple(trainable), tuple(buffers)
+        self.parameters = np.zeros(ends[True], dtype)
+        self.gradients, self.buffers = np.zeros_like(self.parameters), np.zeros(ends[False], dtype)
+        self._fill(np.random.default_rng(generator), keep=keep)
+        self.bind(self.parameters, self.gradients, self.buffers)
+
+    @property
+    def views(self) -> tuple[ParameterView, ...]:
+        """All arrays, parameters first."""
+        return self.trainable + self.buffered
+
+    def first(self, layers: "Sequence[Layer]") -> "ParameterStore":
+        """The store of the first layers alone, over the same memory."""
+        part = object.__new__(ParameterStore)
+        part.layers = list(layers)
+        part.trainable = tuple(view for view in self.trainable if view.layer in part.layers)
+        part.buffered = tuple(view for view in self.buffered if view.layer in part.layers)
+        end, buffers_end = (views[-1].place.stop if views else 0 for views in (part.trainable, part.buffered))
+        part.parameters, part.gradients = self.parameters[:end], self.gradients[:end]
+        part.buffers = self.buffers[:buffers_end]
+        return part
+
+    def _fill(self, generator: "np.random.Generator", *, keep: bool) -> None:
+        for vector, views in ((self.parameters, self.trainable), (self.buffers, self.buffered)):
+            for view in views:
+                spec, old = view.spec, view.layer.arrays.get(view.spec.name) if keep else None
+                if old is None:
+                    view.of(vector)[...] = initialize(
+                        spec.initializer, spec.shape, spec.fan_in, spec.fan_out, generator, vector.dtype
+                    )
+                elif old.shape != spec.shape:
+                    raise ValueError(
+                        f"{type(view.layer).__name__} was built with {spec.name} of shape {old.shape} and would need "
+                        f"{spec.shape} here. Make a new layer for inputs of another shape."
+                    )
+                else:
+                    view.of(vector)[...] = old
+
+    def bind(self, parameters: FloatArray, gradients: FloatArray, buffers: FloatArray) -> None:
+        """Let the arrays of the layers be views into these vectors; values are not copied."""
+        self.parameters, self.gradients, self.buffers = parameters, gradients, buffers
+        for layer in self.layers:
+            layer.arrays = {}
+        for view in self.trainable:
+            view.layer.arrays[view.spec.name] = view.of(parameters)
+            view.layer.arrays[f"d{view.spec.name}"] = view.of(gradients)
+        for view in self.buffered:
+            view.layer.arrays[view.spec.name] = view.of(buffers)

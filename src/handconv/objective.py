@@ -1,0 +1,78 @@
+"""What is minimised: a network's last activation and its loss, taken together where that is stable and apart is not.
+
+    Softmax + cross-entropy       log-sum-exp of the scores; gradient p - q       never a logarithm of zero
+    Sigmoid + cross-entropy       the same for yes or no                          never a vanishing gradient
+
+Then the layers run up to the scores, and the loss takes the scores.
+"""
+
+from collections.abc import Sequence
+
+from handconv.engine.arena import Scope
+from handconv.engine.ops.loss import LossOp, SoftmaxCrossEntropyOp
+from handconv.layers import Layer, Softmax
+from handconv.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Loss,
+    SigmoidBinaryCrossentropy,
+    SoftmaxCategoricalCrossentropy,
+)
+from handconv.network import Network
+
+
+class Objective:
+    """The layers that run before a loss, and the loss that is computed from what they give.
+
+    Args:
+        network: the network.
+        loss: the loss that was asked for; its settings count, also when they are changed.
+
+    Attributes:
+        layers: all, or all but the last activation.
+    """
+
+    def __init__(self, network: Network, loss: Loss) -> None:
+        self.asked, kind = loss, type(loss)
+        if isinstance(loss, SoftmaxCategoricalCrossentropy) and not network.ends_in_softmax:
+            if isinstance(network.layers[-1], Softmax):
+                raise ValueError(
+                    f"{loss.label} takes scores, and the last layer, {network.layers[-1]!r}, gives probabilities of its own "
+                    "making. Use CategoricalCrossentropy."
+                )
+        self._engine = network.engine
+        softmax = network.ends_in_softmax and kind in (CategoricalCrossentropy, SoftmaxCategoricalCrossentropy)
+        sigmoid = network.ends_in_sigmoid and kind in (BinaryCrossentropy, SigmoidBinaryCrossentropy)
+        self.from_scores = softmax or sigmoid
+        self.layers: Sequence[Layer] = network.layers[:-1] if self.from_scores else network.layers
+
+    def loss_op(self, scope: Scope) -> LossOp:
+        """The loss as an op over this memory."""
+        fast = type(self.asked) is SoftmaxCategoricalCrossentropy or (
+            self.from_scores and type(self.asked) is CategoricalCrossentropy
+        )
+        if fast and self._engine:
+            return SoftmaxCrossEntropyOp(self.asked, scope)
+        return LossOp(self.page, scope, answers_from_output=self.from_scores)
+
+    @property
+    def page(self) -> Loss:
+        """The loss whose own code takes what the layers give."""
+        if self.from_scores and isinstance(self.asked, CategoricalCrossentropy):
+            return _SmoothedLike(self.asked)
+        return (
+            SigmoidBinaryCrossentropy()
+            if self.from_scores and isinstance(self.asked, BinaryCrossentropy)
+            else self.asked
+        )
+
+
+class _SmoothedLike(SoftmaxCategoricalCrossentropy):
+    """The cross-entropy on scores with the label smoothing of another loss, also when that is changed."""
+
+    def __init__(self, other: CategoricalCrossentropy) -> None:
+        self._other = other
+
+    @property
+    def label_smoothing(self) -> float:  # type: ignore[override]
+        return self._other.label_smoothing

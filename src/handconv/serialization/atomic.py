@@ -1,0 +1,49 @@
+"""Files that are whole or not there: written under a temporary name, flushed, and renamed."""
+
+import errno
+import glob
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], None], *, previous: Path | None = None) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, flush it to disk, and give it its name.
+
+    The old file is replaced, or renamed to ``previous``, not before the new one is whole.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if not path.parent.is_dir():
+        what = "A file is saved into a folder that exists; this one does not. Make it first"
+        raise FileNotFoundError(errno.ENOENT, what, str(path.parent))
+    _sweep(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        if previous is not None:
+            with suppress(FileNotFoundError):  # there is no old one yet
+                path.replace(previous)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed runs left of this file; what is younger than an hour may belong to one that is still at it."""
+    for file in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if file.stat().st_mtime < time.time() - 3600:
+                file.unlink()

@@ -1,0 +1,98 @@
+"""What a training is and how far it has come: all that the loop, the callbacks and the checkpoints speak about."""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.losses import Loss
+from handconv.metrics import name_classes
+from handconv.network import Network
+from handconv.optimizers import Optimizer
+from handconv.rng import Purpose
+from handconv.samples import Samples
+from handconv.training.history import History
+
+
+@dataclass
+class Task:
+    """What is trained, on what, and how; all that one rank needs to know."""
+
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
+    samples: Samples
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    first_epoch: int = 0  # epochs of earlier trainings, whose orders and masks are not to come again
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch, the last small one included."""
+        return math.ceil(len(self.samples) / self.batch_size)
+
+    @cached_property
+    def has_class_labels(self) -> bool:
+        """Whether the targets name classes, so that there is an accuracy."""
+        return name_classes(self.samples.y)
+
+    def batches(self, epoch: int) -> list[NDArray[np.intp]]:
+        """The indices of each batch of an epoch; a new order each epoch."""
+        count = len(self.samples)
+        order = np.arange(count)
+        if self.shuffle:
+            order = self.network.streams.generator(Purpose.SHUFFLE, self.first_epoch + epoch).permutation(count)
+        return [order[start : start + self.batch_size] for start in range(0, count, self.batch_size)]
+
+
+@dataclass
+class TrainingState(Task):
+    """A training as it stands between two steps.
+
+    Attributes:
+        epoch: epochs done.
+        step: steps done of the present epoch.
+        sums: of those steps: data loss, penalty, right answers, samples.
+        seconds: spent on them.
+    """
+
+    validation: Samples | None = None
+    workers: int = 1
+    history: History = field(default_factory=History)
+    epoch: int = 0
+    step: int = 0
+    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
+    seconds: float = 0.0
+    pausing: bool = False
+    stopped_by: int | None = None
+
+    def pause(self) -> None:
+        """Ask for a pause after the step at hand; callbacks hear of it by ``on_pause``."""
+        self.pausing = True
+
+    def stop(self, signal_number: int) -> None:
+        """Ask for the end of the run after the step at hand, as a signal does."""
+        self.stopped_by = signal_number
+        self.pause()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells these samples from others."""
+        return fingerprint(self.samples)
+
+
+def fingerprint(samples: Samples) -> str:
+    """A short text that tells one set of samples from another: by shapes, types, contents, choice and weights."""
+    digest = hashlib.sha256()  # where the processor has it, twice as quick as any other
+    for array in (samples.x, samples.y, samples.chosen, samples.weights):
+        if array is None:
+            digest.update(b"none")
+            continue
+        digest.update(f"{array.shape} {array.dtype.str}".encode())
+        for start in range(0, len(array), 4096):
+            digest.update(np.ascontiguousarray(array[start : start + 4096]).data)
+    return digest.hexdigest()
