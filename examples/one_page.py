@@ -122,7 +122,7 @@ def backward(parameters, values, dscores, dropout_mask=1.0):
     da2 = max_pool_backward(dflat.reshape(y2.shape), a2)
     dy1, dw2, db2 = convolution_backward(leaky_relu_backward(da2, z2), y1, w2)
     da1 = max_pool_backward(dy1, a1)
-    _, dw1, db1 = convolution_backward(leaky_relu_backward(da1, z1), x, w1)
+    _, dw1, db1 = convolution_backward(leaky_relu_backward(da1, z1), x, w1)  # the images need no gradient
     return dict(zip(parameters, (dw1, db1, dw2, db2, dw3, db3, dw4, db4), strict=True))
 
 
