@@ -32,6 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-rounds", type=int, default=3, help="how often tests/training/test_killed.py kills a run")
     parser.addoption("--fuzz-rounds", type=int, default=2, help="how often the fuzzing tests go through everything")
     parser.addoption("--long-steps", type=int, default=4000, help="the steps that tests/training/test_long_run.py does")
+    answers = "whose answers tests/test_learn.py checks: docs/learn/solutions, or yours in docs/learn/exercises"
+    parser.addoption("--answers", choices=("solutions", "exercises"), default="solutions", help=answers)
 
 
 @pytest.fixture(scope="session", autouse=True)
