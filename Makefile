@@ -74,7 +74,7 @@ mutants:  ## Are small mistakes in the code noticed? (ARGS="losses", "layers --p
 	@$(READY) --extra cli --group test
 	@$(RUN) scripts/mutants.py $(or $(ARGS),losses optimizers layers network sequential kernels training)
 
-bench:  ## handconv and its peers side by side, one page (ARGS="--only train-128 --json bench.json")
+bench:  ## handconv and its peers side by side, one page (ARGS="--only train-128 --json bench.json"; "--against COMMIT": and its past)
 	@$(FOUND) scripts/environment.py '$(VENV_BENCH)' --group bench --wish rivals
 	@$(VENV_BENCH)/bin/python -m benchmarks $(ARGS)
 

@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where the figures go")
     settings = parser.parse_args(arguments)
     record = json.loads(settings.json.read_text("utf-8"))
+    if "rows" not in record:
+        parser.error(f"the figures show handconv and its peers, and {settings.json} was written with --against")
     rows = {row["name"]: row for row in record["rows"]}
     facts = record["environment"]
     where = f"{facts['processor'].split(', caches')[0]}, {facts['cores'].split(' of')[0]} cores"

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +15,32 @@ import numpy as np
 from benchmarks.referee import ROOT, Result
 
 
-def describe(cores: list[int], results: list[Result], data_dir: str) -> dict[str, Any]:
+def describe(cores: list[int], data_dir: str) -> dict[str, Any]:
     """Everything that a figure depends on, by name."""
-    versions = {result.library: result.facts["version"] for result in results if result.facts.get("version")}
-    absent = {result.library for result in results if result.status.startswith("not installed")} - set(versions)
     return {
         "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": _said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
+        "commit": said("git", "-C", str(ROOT), "describe", "--always", "--dirty") or "unknown",
         "processor": f"{_processor()}, caches {_caches()}",
         "cores": f"{len(cores)} of {os.cpu_count()} (numbers {', '.join(map(str, cores))}), for every contestant",
         "load before": load(),
         "system": platform.platform(),
         "Python": platform.python_version(),
         "NumPy": f"{np.__version__}, {_blas()}",
-        "rivals": ", ".join(f"{library} {version}" for library, version in sorted(versions.items())) or "none",
-        "not installed": ", ".join(sorted(absent)) or "nothing",
         "threads": "handconv: one BLAS thread a worker, a worker a core; rivals: as many threads as cores, unless a "
         "mode says one; no *_NUM_THREADS in the environment",
         "data": f"MNIST from {Path(data_dir).name}" if data_dir else "random images (no MNIST at hand: see --data-dir)",
+    }
+
+
+def rivals(results: Iterable[Result]) -> dict[str, str]:
+    """Which version of each library took part, and what is not installed."""
+    known = list(results)
+    versions = {result.library: result.facts["version"] for result in known if result.facts.get("version")}
+    absent = {result.library for result in known if result.status.startswith("not installed")} - set(versions)
+    return {
+        "rivals": ", ".join(f"{library} {version}" for library, version in sorted(versions.items())) or "none",
+        "not installed": ", ".join(sorted(absent)) or "nothing",
     }
 
 
@@ -66,7 +74,9 @@ def _blas() -> str:
     return f"{blas.get('name', 'BLAS')} {blas.get('version', '')}".strip()
 
 
-def _said(*command: str) -> str:
+def said(*command: str) -> str:
+    """What a command prints, or "" if it fails."""
     with contextlib.suppress(OSError):
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    return "unknown"
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+    return ""

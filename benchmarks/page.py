@@ -1,4 +1,4 @@
-"""From raw repetitions to figures, verdicts and the page."""
+"""From raw repetitions to figures, verdicts and what is printed: each row when it is measured, then one table."""
 
 import statistics
 from collections.abc import Sequence
@@ -87,11 +87,20 @@ def _accuracy(results: Sequence[Result], library: str) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def page(measured: Sequence[tuple[Row, Sequence[Result]]], environment: dict[str, Any]) -> str:
-    """The whole page."""
+def measured(row: Row, results: Sequence[Result]) -> str:
+    """What one row has shown: all contestants, and how handconv fares against each bar."""
+    lines = [f"{row.name}: {row.what} [{row.unit}; medians, repetitions in brackets]", *_contestants(row, results)]
+    for verdict in verdicts(row, results):
+        against = f" against {verdict.rival}" if verdict.rival else ""
+        lines.append(f"  handconv{against}: {verdict.shown} ({verdict.bar})  {_MET[verdict.met]}".rstrip())
+    return "\n".join([*lines, f"  {row.note}"] if row.note else lines)
+
+
+def page(rows: Sequence[tuple[Row, Sequence[Result]]], environment: dict[str, Any]) -> str:
+    """All rows in one table, and where the figures come from."""
     head = ("row", "handconv", "quartiles", "against", "its figure", "ratio", "bar", "")
     lines: list[tuple[str, ...]] = []
-    for row, results in measured:
+    for row, results in rows:
         ours = best(row, results, OURS)
         own = (f"{ours.middle:.3g} {row.unit}", f"{ours.low:.3g} - {ours.high:.3g}") if ours else ("not measured", "")
         for place, verdict in enumerate(verdicts(row, results)):
@@ -104,16 +113,18 @@ def page(measured: Sequence[tuple[Row, Sequence[Result]]], environment: dict[str
                     f"{rival.middle:.3g}" if rival else "",
                     verdict.shown,
                     verdict.bar,
-                    {True: "met", False: "MISSED", None: ""}[verdict.met],
+                    _MET[verdict.met],
                 )
             )
-    parts = [table(head, lines), "", "All contestants (medians, in the unit of the row; repetitions in brackets)"]
-    for row, results in measured:
-        parts += ["", f"{row.name}: {row.what} [{row.unit}]", *_contestants(row, results)]
-        if row.note:
-            parts.append(f"  {row.note}")
-    parts += ["", "Environment", *(f"  {name}: {value}" for name, value in environment.items())]
-    return "\n".join(parts)
+    return "\n".join([table(head, lines), "", *described(environment)])
+
+
+def described(environment: dict[str, Any]) -> list[str]:
+    """The environment, a line for each fact."""
+    return ["Environment", *(f"  {name}: {value}" for name, value in environment.items())]
+
+
+_MET = {True: "met", False: "MISSED", None: ""}
 
 
 def _contestants(row: Row, results: Sequence[Result]) -> list[str]:

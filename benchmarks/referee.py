@@ -2,13 +2,16 @@
 
 All contestants of a row are ready before the first one runs; then each runs once, A B C A B C, so that a machine that
 becomes slower does so for all. Who waits sleeps. A contestant is a process of ``benchmarks.rivals`` that repeats a job,
-or a command that is run anew each time (``Command``).
+or a command that is run anew each time (``Command``). Each runs in a session of its own, so that Ctrl-C reaches the
+referee alone, which ends what it started.
 """
 
 import contextlib
 import dataclasses
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,13 +19,24 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from benchmarks.rivals.protocol import Job
 
 ROOT = Path(__file__).resolve().parent.parent
 PAUSE = 0.1  # seconds before each turn, in which the threads of the one before go to sleep
 SLOW, FEW = 15.0, 3  # whoever needs longer for a repetition, in seconds, is run this often only
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a contestant runs: the folder that holds handconv/, and the one that holds benchmarks/."""
+
+    source: Path
+    program: Path
+
+
+HERE = Tree(ROOT / "src", ROOT)
 
 
 @dataclass(frozen=True)
@@ -60,9 +74,9 @@ class Result:
 
 
 class Racer:
-    """A contestant's process."""
+    """A contestant's process; used in a ``with`` statement, which ends it."""
 
-    def __init__(self, entry: Entry, job: Job) -> None:
+    def __init__(self, entry: Entry, job: Job, tree: Tree = HERE) -> None:
         samples = entry.samples or job.samples
         self.job = dataclasses.replace(
             job,
@@ -73,16 +87,30 @@ class Racer:
         )
         self.result = Result(entry.library, entry.mode, self.job.samples)
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
-        start = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.rivals.{entry.module}"],
-            cwd=ROOT,
-            env=environment() | dict(entry.env),
+            cwd=tree.program,
+            env=environment(tree) | dict(entry.env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            start_new_session=True,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        with self._errors, contextlib.suppress(OSError), self._process:
+            if error is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.communicate(timeout=20)
+            kill(self._process)
+
+    def prepare(self) -> None:
+        """Let it get ready."""
+        start = time.perf_counter()
         self._tell(json.dumps(dataclasses.asdict(self.job)))
         facts = self._hear()
         facts.pop("ready", None)
@@ -97,14 +125,6 @@ class Racer:
             if "seconds" in answer:
                 self.result.repetitions.append(answer["seconds"])
                 self.result.facts["loss"] = answer["loss"]
-
-    def close(self) -> None:
-        """End it."""
-        with contextlib.suppress(OSError):
-            self._process.communicate(timeout=20)
-        self._process.kill()
-        self._process.wait()
-        self._errors.close()
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -128,13 +148,23 @@ class Racer:
 
 
 class Runner:
-    """A command, run anew each time; a rehearsal, after which files and bytecode are cached, does not count."""
+    """A command, run anew each time."""
 
-    def __init__(self, command: Command) -> None:
-        self.command = command
+    def __init__(self, command: Command, tree: Tree = HERE) -> None:
+        self.command, self.tree = command, tree
         self.result = Result(command.library, command.mode, 1)
-        with contextlib.suppress(OSError):  # ``run`` tells of it
-            subprocess.run(command.arguments(0), cwd=ROOT, env=environment(), capture_output=True, check=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left to end."""
+
+    def prepare(self) -> None:
+        """Rehearse: afterwards files and bytecode are cached."""
+        self.run(0)
+        self.result.repetitions.clear()
+        self.result.facts.clear()
 
     def run(self, repetition: int) -> None:
         """Run it once; what it prints last may be a JSON object with an accuracy."""
@@ -145,11 +175,22 @@ class Runner:
         except OSError as error:
             self.result.status = f"failed: {error}"
             return
-        start = time.perf_counter()
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-            process = subprocess.Popen(arguments, cwd=ROOT, env=environment(), stdout=out, stderr=errors)
-            memory = peak_memory(process) if self.command.measure == "memory" else 0
-            code, seconds = process.wait(), time.perf_counter() - start
+            start = time.perf_counter()
+            process = subprocess.Popen(
+                arguments,
+                cwd=self.tree.program,
+                env=environment(self.tree),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=errors,
+                start_new_session=True,
+            )
+            try:
+                memory = peak_memory(process) if self.command.measure == "memory" else 0
+                code, seconds = process.wait(), time.perf_counter() - start
+            finally:
+                kill(process)
             out.seek(0)
             errors.seek(0)
             if code:
@@ -161,20 +202,29 @@ class Runner:
             answer = json.loads(lines[-1])
             self.result.facts.setdefault("test_accuracy", []).append(answer.get("test_accuracy"))
 
-    def close(self) -> None:
-        """Nothing is left to end."""
+
+def contestant(entry: Entry | Command, job: Job, tree: Tree = HERE) -> Racer | Runner:
+    """Start a contestant."""
+    return Racer(entry, job, tree) if isinstance(entry, Entry) else Runner(entry, tree)
 
 
 def race(
-    entries: tuple[Entry | Command, ...], job: Job, repetitions: int, cores: list[int], say: Callable[[str], object]
-) -> list[Result]:
-    """Run all contestants in turn, on these cores."""
+    entries: tuple[Entry | Command, ...],
+    job: Job,
+    repetitions: int,
+    cores: list[int],
+    results: list[Result],
+    say: Callable[[str], object],
+) -> None:
+    """Run all contestants in turn, on these cores; what they do is in ``results`` at once."""
     with on_cores(cores), contextlib.ExitStack() as stack:
         racers: list[Racer | Runner] = []
         for entry in entries:
             say(f"{entry.library} {entry.mode}".strip() + ": getting ready")
-            racer = Racer(entry, job) if isinstance(entry, Entry) else Runner(entry)
-            stack.callback(racer.close)
+            racer = contestant(entry, job)
+            stack.push(racer)
+            results.append(racer.result)
+            racer.prepare()
             racers.append(racer)
         for repetition in range(repetitions):
             for racer in racers:
@@ -184,7 +234,19 @@ def race(
                 say(f"{racer.result.library} {racer.result.mode}".strip() + f": {repetition + 1} of {repetitions}")
                 time.sleep(PAUSE)
                 racer.run(repetition)
-        return [racer.result for racer in racers]
+
+
+def cores_for(entries: tuple[Entry | Command, ...], job: Job, cores: list[int]) -> list[int]:
+    """The cores of a row: a job may want fewer; commands take all."""
+    return cores[: job.cores] if any(isinstance(entry, Entry) for entry in entries) else cores
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """End a process that was started in a session of its own, with all that it started; wait until it is gone."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+    process.wait()
 
 
 def peak_memory(process: subprocess.Popen[Any]) -> int:
@@ -217,14 +279,15 @@ def _proportional(process: int) -> int:
     return 0
 
 
-def environment() -> dict[str, str]:
+def environment(tree: Tree = HERE) -> dict[str, str]:
     """The environment of all contestants: the sources on the path, no choice of threads taken from outside.
 
-    Bytecode is cached, as it is on anybody's machine: else every start would compile all that is imported.
+    Bytecode is cached, as it is on anybody's machine: else every start would compile all that is imported. Nor do they
+    measure coverage, which costs time, and would report files of other trees.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    kept = {name: value for name, value in os.environ.items() if not re.search("^COVERAGE_|_NUM_THREADS$", name)}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    return kept | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "MPLBACKEND": "Agg"}
+    return kept | {"PYTHONPATH": os.pathsep.join([str(tree.source), str(tree.program)]), "MPLBACKEND": "Agg"}
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,12 @@ from typing import Any
 import pytest
 from benchmarks import page, referee
 from benchmarks.__main__ import SCHEMA, main
+from benchmarks.interruption import Interrupted, interruptible, write_whole
 from benchmarks.referee import Command, Entry, Result
 from benchmarks.rivals.protocol import NETWORKS, Job
 from benchmarks.rows import OURS, Bar, Row, rows
 
+from benchmark_helpers import interrupted
 from handconv.cli.train import RECIPES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -41,6 +45,12 @@ def result(library: str, *repetitions: float, mode: str = "", samples: int = 10)
     return Result(library, mode, samples, repetitions=list(repetitions))
 
 
+def raced(*entries: Entry | Command) -> list[Result]:
+    results: list[Result] = []
+    referee.race(entries, Job(), 1, sorted(usable()), results, lambda _: None)
+    return results
+
+
 def row(*bars: Bar, **options: Any) -> Row:
     return Row("some-row", "what", "s", (), bars, Job(batch_size=5), **options)
 
@@ -62,18 +72,86 @@ def test_each_row_runs_and_is_written_down(name: str, tmp_path: Path, capsys: py
     ours = [contestant for contestant in written["contestants"] if contestant["library"] == OURS]
     assert ours[0]["figure"]["middle"] > 0
     printed = capsys.readouterr().out
-    assert printed.startswith("row")
-    assert name in printed
+    assert printed.startswith(f"{name}: ")
     assert "processor" in printed
+
+
+def test_a_row_is_printed_and_kept_when_it_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, seen = tmp_path / "bench.json", []
+
+    def look(entries: Any, job: Any, repetitions: int, cores: Any, results: list[Result], say: Any) -> None:
+        kept = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else []
+        seen.append((capsys.readouterr().out.partition(":")[0], [known["name"] for known in kept]))
+        results.append(result(OURS, 1.0))
+
+    monkeypatch.setattr("benchmarks.__main__.race", look)
+    main(["--only", "infer-1", "--only", "gemm-floor", "--only", "import", "--json", str(file), *TINY])
+    assert seen == [("", []), ("infer-1", ["infer-1"]), ("gemm-floor", ["infer-1", "gemm-floor"])]
+
+
+def test_ctrl_c_keeps_and_reports_what_was_measured(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    options = ["--only", "gemm-floor", "--only", "import", "--json", str(file), "--samples", "128", "--data-dir", ""]
+    code, printed = interrupted(signal.SIGINT, "import: handconv: 3 of 4", *options, "--repetitions", "4")
+    assert code == 130
+    floor, importing = json.loads(file.read_text("utf-8"))["rows"]
+    assert (floor["complete"], importing["complete"]) == (True, False)
+    assert [len(known["repetitions"]) for known in floor["contestants"]] == [4, 4]
+    assert [len(known["repetitions"]) for known in importing["contestants"]] == [2, 2]
+    assert "  interrupted" in printed
+    table = printed.partition("row ")[2]
+    assert "gemm-floor" in table
+    assert "import" in table
+
+
+def test_an_interrupted_contestant_is_ended_at_once() -> None:
+    racer = referee.Racer(Entry(OURS, "handconv_own"), Job(samples=128))
+    with pytest.raises(Interrupted), racer:
+        raise Interrupted(signal.SIGINT)
+    assert racer._process.returncode == -signal.SIGKILL
+
+
+def test_only_the_first_signal_interrupts() -> None:
+    with interruptible():
+        with pytest.raises(Interrupted) as stop:
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.value.status == 143
+
+
+def test_the_handlers_of_signals_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with interruptible():
+        pass
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_record_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    write_whole(file, {"rows": [1]})
+    with pytest.raises(TypeError):
+        write_whole(file, {"rows": object()})
+    assert json.loads(file.read_text("utf-8")) == {"rows": [1]}
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_record_in_a_folder_that_does_not_exist_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--json", str(tmp_path / "nowhere" / "bench.json"), *TINY])
+    assert "expects a file in a folder that exists" in capsys.readouterr().err
 
 
 def test_the_kernels_of_the_ablation_learn_the_same_task() -> None:
     job = Job(samples=64, batch_size=64)
     for mode in ("im2col", "rows", "fused"):
-        racer = referee.Racer(Entry(mode, "steps", mode), job)
-        for turn in range(40):
-            racer.run(turn)
-        racer.close()
+        with referee.Racer(Entry(mode, "steps", mode), job) as racer:
+            racer.prepare()
+            for turn in range(40):
+                racer.run(turn)
         assert racer.result.status == "ok"
         assert racer.result.facts["loss"] < 2
 
@@ -133,21 +211,20 @@ def test_the_accuracy_is_the_mean_over_the_seeds() -> None:
 
 def test_the_page_tells_what_failed_and_what_is_missing() -> None:
     gone = Result("x", "mode", 1, status="not installed (No module named 'x')")
-    text = page.page([(row(Bar("faster", 3.0, "x"), each="run"), [result(OURS, 2.0), gone])], {"Python": "3"})
-    assert "not installed (No module named 'x')" in text
-    assert "not measured" in text
+    known = row(Bar("faster", 3.0, "x"), each="run"), [result(OURS, 2.0), gone]
+    assert "not installed (No module named 'x')" in page.measured(*known)
+    assert "not measured" in page.page([known], {"Python": "3"})
 
 
 def test_a_rival_that_cannot_start_is_an_answer() -> None:
     blocked = (("PYTHONPATH", str(REPOSITORY / "src")), ("PYTHONSAFEPATH", "1"))
-    (found,) = referee.race((Entry("x", "no_such_rival", env=blocked),), Job(), 1, [0], lambda _: None)
+    (found,) = raced(Entry("x", "no_such_rival", env=blocked))
     assert found.status.startswith("failed: ")
     assert found.repetitions == []
 
 
 def test_a_command_that_fails_says_why() -> None:
-    command = Command("x", lambda _: [sys.executable, "-c", "import sys; sys.exit('it is broken')"])
-    (found,) = referee.race((command,), Job(), 2, sorted(usable()), lambda _: None)
+    (found,) = raced(Command("x", lambda _: [sys.executable, "-c", "import sys; sys.exit('it is broken')"]))
     assert found.status == "failed: it is broken"
 
 
@@ -202,7 +279,18 @@ def test_figures_are_drawn_from_the_record_and_small(tmp_path: Path) -> None:
     assert max(drawn.values()) < 60_000
 
 
-def usable() -> set[int]:
-    import os
+def test_figures_are_not_drawn_from_a_comparison_with_a_commit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks import figures
 
+    file = tmp_path / "against.json"
+    file.write_text('{"comparisons": []}', encoding="utf-8")
+    with pytest.raises(SystemExit):
+        figures.main([str(file), str(tmp_path / "figures")])
+    assert "was written with --against" in capsys.readouterr().err
+
+
+def usable() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}

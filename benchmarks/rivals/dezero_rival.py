@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.protocol import ForkSafeRLock, Job, compete, version
+from benchmarks.rivals.protocol import Channel, Job, compete, version
 
 
-def main(job: Job, turns: ForkSafeRLock) -> None:
+def main(job: Job, channel: Channel) -> None:
     """Get ready, then repeat passes over the data."""
     setattr(np, "int", int)  # noqa: B010 (a name that DeZero uses and NumPy has given up)
     import dezero
@@ -57,7 +57,7 @@ def main(job: Job, turns: ForkSafeRLock) -> None:
 
     train(2)
     count = sum(parameter.data.size for parameter in model.params())
-    turns.run(train, version=version("dezero"), parameters=count)
+    channel.run(train, version=version("dezero"), parameters=count)
 
 
 if __name__ == "__main__":

@@ -1,50 +1,57 @@
-"""handconv: ``fit`` with a worker on each core; for inference the modes "predict", "infer", "predict, shared out"."""
+"""handconv: ``fit`` with a worker on each core; for inference the modes "predict", "infer", "predict, shared out".
+
+``--against`` runs this file with older versions of handconv too: it uses only what is public in all of them.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import handconv as hc
-from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete
+from benchmarks.rivals.protocol import Channel, Job, Network, compete
 
 
-def network(net: Network, *, fuse: bool = True) -> hc.Sequential:
-    """The network of a job."""
+def layers(net: Network) -> list[hc.Layer]:
+    """The layers of a job's network."""
 
     def activation() -> hc.Layer:
         return hc.LeakyReLU(net.slope) if net.slope else hc.ReLU()
 
-    layers: list[hc.Layer] = []
+    found: list[hc.Layer] = []
     for block in net.blocks:
         for filters in block:
-            layers += [hc.Conv2D(filters, 3, padding=net.padding), activation()]
-        layers.append(hc.MaxPool2D(2))
+            found += [hc.Conv2D(filters, 3, padding=net.padding), activation()]
+        found.append(hc.MaxPool2D(2))
     hidden = [hc.Dense(net.hidden, l2=net.l2), activation(), hc.Dropout(net.dropout)]
-    layers += [hc.Flatten(), *hidden, hc.Dense(net.classes), hc.Softmax()]
-    return hc.Sequential(layers, input_shape=net.shape, seed=0, fuse=fuse)
+    return [*found, hc.Flatten(), *hidden, hc.Dense(net.classes), hc.Softmax()]
+
+
+def network(net: Network) -> hc.Sequential:
+    """The network of a job."""
+    return hc.Sequential(layers(net), input_shape=net.shape, seed=0)
 
 
 class Repeat(hc.Callback):
     """Makes one epoch of ``fit`` a repetition: between epochs, with the workers alive, it waits for the next order."""
 
-    def __init__(self, turns: ForkSafeRLock, **facts: Any) -> None:
-        self.turns, self.facts = turns, facts
+    def __init__(self, channel: Channel, **facts: Any) -> None:
+        self.channel, self.facts = channel, facts
 
     def on_epoch_end(self, run: object, figures: Mapping[str, float]) -> bool:
         """Report the time of the steps alone; the first epoch was the warm-up."""
         if figures["epoch"] == 1:
-            self.turns.say(ready=True, **self.facts)
+            self.channel.say(ready=True, **self.facts)
         else:
-            self.turns.say(seconds=figures["train_seconds"], loss=figures["loss"])
-        return not self.turns.wait()
+            self.channel.say(seconds=figures["train_seconds"], loss=figures["loss"])
+        return not self.channel.wait()
 
 
-def main(job: Job, turns: ForkSafeRLock) -> None:
+def main(job: Job, channel: Channel) -> None:
     """Get ready, then repeat."""
     model = network(job.net)
     facts = {"version": hc.__version__, "parameters": int(model.parameters.size)}
     if job.kind == "train":
         x, y = job.pixels()
-        repeat = Repeat(turns, **facts)
+        repeat = Repeat(channel, **facts)
         model.fit(x, y, epochs=1 << 20, batch_size=job.batch_size, workers=job.cores, callbacks=[repeat])
         return
     images, _ = job.images()
@@ -63,9 +70,9 @@ def main(job: Job, turns: ForkSafeRLock) -> None:
 
     everything()
     if job.kind == "latency":
-        turns.run_alone(answer, **facts)
+        channel.run_alone(answer, **facts)
     else:
-        turns.run(everything, **facts)
+        channel.run(everything, **facts)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete
+from benchmarks.rivals.protocol import Channel, Job, Network, compete
 
 
 def parameters(net: Network) -> list[Any]:
@@ -17,7 +17,7 @@ def parameters(net: Network) -> list[Any]:
     return [(random.normal(0, 0.05, shape).astype(np.float32), np.zeros(n, np.float32)) for shape, n in shapes]
 
 
-def main(job: Job, turns: ForkSafeRLock) -> None:
+def main(job: Job, channel: Channel) -> None:
     """Get ready, then repeat passes over the data."""
     import jax
     from jax import lax
@@ -72,7 +72,7 @@ def main(job: Job, turns: ForkSafeRLock) -> None:
     first = time.perf_counter() - start
     train(20)
     count = sum(value.size for value in jax.tree.leaves(state[0]))
-    turns.run(train, version=jax.__version__, first_step_seconds=first, parameters=count)
+    channel.run(train, version=jax.__version__, first_step_seconds=first, parameters=count)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete, version
+from benchmarks.rivals.protocol import Channel, Job, Network, compete, version
 
 
 def network(net: Network) -> Any:
@@ -31,7 +31,7 @@ def network(net: Network) -> Any:
     return keras.Sequential([keras.Input((*net.shape[1:], net.shape[0])), *chain(*blocks), *dense])
 
 
-def main(job: Job, turns: ForkSafeRLock) -> None:
+def main(job: Job, channel: Channel) -> None:
     """Get ready, then repeat passes over the data."""
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     import keras
@@ -64,7 +64,7 @@ def main(job: Job, turns: ForkSafeRLock) -> None:
     first = time.perf_counter() - start
     train(20)
     names = f"{keras.__version__} on TensorFlow {version('tensorflow-cpu') or version('tensorflow')}"
-    turns.run(train, version=names, first_step_seconds=first, parameters=model.count_params())
+    channel.run(train, version=names, first_step_seconds=first, parameters=model.count_params())
 
 
 if __name__ == "__main__":

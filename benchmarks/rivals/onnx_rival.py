@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete
+from benchmarks.rivals.protocol import Channel, Job, Network, compete
 
 
 def graph(net: Network, parameter: Callable[[tuple[int, ...]], NDArray[np.float32]]) -> Any:
@@ -42,7 +42,7 @@ def graph(net: Network, parameter: Callable[[tuple[int, ...]], NDArray[np.float3
     return helper.make_model(whole, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def main(job: Job, turns: ForkSafeRLock) -> None:
+def main(job: Job, channel: Channel) -> None:
     """Get ready, then answer."""
     import onnxruntime
     from onnx import numpy_helper
@@ -67,9 +67,9 @@ def main(job: Job, turns: ForkSafeRLock) -> None:
     count = sum(numpy_helper.to_array(value).size for value in model.graph.initializer)
     facts = {"version": onnxruntime.__version__, "parameters": count}
     if job.kind == "latency":
-        turns.run_alone(answer, **facts)
+        channel.run_alone(answer, **facts)
     else:
-        turns.run(everything, **facts)
+        channel.run(everything, **facts)
 
 
 if __name__ == "__main__":

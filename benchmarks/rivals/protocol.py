@@ -96,7 +96,7 @@ class Job:
         return random.permutation(self.samples)[: steps * self.batch_size].reshape(steps, self.batch_size)
 
 
-class ForkSafeRLock:
+class Channel:
     """A contestant's line to the referee."""
 
     def __init__(self) -> None:
@@ -132,15 +132,15 @@ class ForkSafeRLock:
             self.say(seconds=statistics.median(seconds), loss=None)
 
 
-def compete(contestant: Callable[[Job, ForkSafeRLock], None]) -> None:
+def compete(contestant: Callable[[Job, Channel], None]) -> None:
     """Run a contestant in this process; a library that is not installed, or fails, is an answer too."""
-    turns = ForkSafeRLock()
+    channel = Channel()
     try:
-        contestant(turns.job, turns)
+        contestant(channel.job, channel)
     except ImportError as error:
-        turns.say(missing=str(error))
+        channel.say(missing=str(error))
     except Exception as error:  # noqa: BLE001 (whatever it is, the referee must hear of it)
-        turns.say(failed=f"{type(error).__name__}: {error}"[:500])
+        channel.say(failed=f"{type(error).__name__}: {error}"[:500])
 
 
 def mnist(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

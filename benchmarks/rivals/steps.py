@@ -13,8 +13,8 @@ import numpy as np
 
 import handconv as hc
 from benchmarks.rivals import im2col
-from benchmarks.rivals.handconv_own import network
-from benchmarks.rivals.protocol import ForkSafeRLock, Job, compete
+from benchmarks.rivals.handconv_own import layers, network
+from benchmarks.rivals.protocol import Channel, Job, compete
 from handconv.analysis.profile import profile_step, step_products
 
 Step = Callable[[Any, Any], float]
@@ -22,7 +22,8 @@ Step = Callable[[Any, Any], float]
 
 def kernels(job: Job) -> Step:
     """handconv, layer by layer, without what ``fit`` does about memory."""
-    model, loss, optimizer = network(job.net, fuse=job.mode == "fused"), hc.SoftmaxCategoricalCrossentropy(), hc.Adam()
+    model = hc.Sequential(layers(job.net), input_shape=job.net.shape, seed=0, fuse=job.mode == "fused")
+    loss, optimizer = hc.SoftmaxCategoricalCrossentropy(), hc.Adam()
     optimizer.build(model.parameters)
 
     def step(x: Any, y: Any) -> float:
@@ -60,7 +61,7 @@ def plain_loops(job: Job) -> Step:
     return step
 
 
-def main(job: Job, turns: ForkSafeRLock) -> None:
+def main(job: Job, channel: Channel) -> None:
     """Get ready, then repeat passes over the data."""
     images, labels = job.images()
     facts: dict[str, Any] = {"version": hc.__version__}
@@ -81,7 +82,7 @@ def main(job: Job, turns: ForkSafeRLock) -> None:
         return [step(images[chosen], labels[chosen]) for chosen in job.batches(random)][-1]
 
     train()
-    turns.run(train, **facts)
+    channel.run(train, **facts)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ Shared out are the batches, among Python threads that compute with one thread ea
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.rivals.protocol import ForkSafeRLock, Job, compete
+from benchmarks.rivals.protocol import Channel, Job, compete
 from benchmarks.rivals.torch_rival import network
 
 
-def main(job: Job, turns: ForkSafeRLock) -> None:
+def main(job: Job, channel: Channel) -> None:
     """Get ready, then answer; for each mode the probabilities are computed, softmax included."""
     import torch
     from torch import nn
@@ -45,9 +45,9 @@ def main(job: Job, turns: ForkSafeRLock) -> None:
         everything()
         facts = {"version": torch.__version__, "parameters": count}
         if job.kind == "latency":
-            turns.run_alone(lambda sample: answer(x[sample : sample + 1]), **facts)
+            channel.run_alone(lambda sample: answer(x[sample : sample + 1]), **facts)
         else:
-            turns.run(everything, **facts)
+            channel.run(everything, **facts)
 
 
 if __name__ == "__main__":

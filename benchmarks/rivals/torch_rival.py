@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.protocol import ForkSafeRLock, Job, Network, compete
+from benchmarks.rivals.protocol import Channel, Job, Network, compete
 
 
 def network(net: Network) -> Any:
@@ -38,7 +38,7 @@ def adam(model: Any, net: Network, rate: float = 1e-3) -> Any:
     return torch.optim.Adam(groups, lr=rate, eps=1e-7, fused=True)
 
 
-def main(job: Job, turns: ForkSafeRLock) -> None:
+def main(job: Job, channel: Channel) -> None:
     """Get ready, then repeat passes over the data, which lies in memory in the order that the mode likes."""
     import torch
     from torch.nn import functional
@@ -74,7 +74,7 @@ def main(job: Job, turns: ForkSafeRLock) -> None:
     first = time.perf_counter() - start
     train(20)
     count = sum(parameter.numel() for parameter in model.parameters())
-    turns.run(train, version=torch.__version__, first_step_seconds=first, parameters=count)
+    channel.run(train, version=torch.__version__, first_step_seconds=first, parameters=count)
 
 
 if __name__ == "__main__":
