@@ -49,7 +49,7 @@ class TrainingProgress(_Live, Callback):
     #: How many processes do the work: as many as were wanted, or as there is work for.
     workers = 1
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: TrainingState) -> None:
         """Note the workers."""
         self.workers = run.workers
 
