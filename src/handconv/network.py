@@ -125,7 +125,7 @@ class Network:
 
     def __getitem__(self, part: slice) -> Self:
         """Show the first layers, over the same weights: ``model[:k]`` predicts, but cannot be trained by itself."""
-        if not isinstance(part, slice) or part.start not in (None, 0) or part.step not in (None, 1):
+        if not isinstance(part, slice) or part.start or part.step not in (None, 1):
             raise TypeError(
                 f"A network shows its first layers by network[:k], got {part!r}. A single layer is network.layers[k]."
             )
@@ -136,7 +136,7 @@ class Network:
             raise ValueError("network[:k] needs the input shape: give input_shape=… or call build(shape) first.")
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
-        view._layers, view.names, view._whole, view._pending = shown, self.names[part], self._whole or self, None
+        view._layers, view.names, view._whole, view._pending = shown, self.names[part], self, None
         view.store = self.store.first([layer for _, layer in view.tree()])
         return view
 
@@ -207,12 +207,17 @@ class Network:
     @property
     def ends_in_softmax(self) -> bool:
         """Whether the last layer is a Softmax, as this package computes it."""
-        return _is_plain(self.layers[-1], Softmax)
+        return self._last_kind() is Softmax
 
     @property
     def ends_in_sigmoid(self) -> bool:
         """Whether the last layer is a Sigmoid, as this package computes it."""
-        return _is_plain(self.layers[-1], Sigmoid)
+        return self._last_kind() is Sigmoid
+
+    def _last_kind(self) -> type[Layer] | None:
+        from handconv.engine.lower import fast_kind
+
+        return fast_kind(self.layers[-1])
 
     def forward(self, x: NDArray[Any], training: bool = False) -> FloatArray:
         """Run the pages of all layers, each of which keeps what its ``backward`` needs.
@@ -391,18 +396,6 @@ class _Trainer:
                 f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. Wait "
                 "until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
             )
-
-
-def _is_plain(layer: Layer, kind: type[Layer]) -> bool:
-    """Whether a layer is of exactly this type, with its own methods."""
-    return (
-        type(layer) is kind
-        and not {"forward", "backward"} & vars(layer).keys()
-        and _UNPATCHED[kind] == (kind.forward, kind.backward)
-    )
-
-
-_UNPATCHED = {kind: (kind.forward, kind.backward) for kind in (Sigmoid, Softmax)}
 
 
 def _copy_in(name: str, target: FloatArray, values: NDArray[Any]) -> None:

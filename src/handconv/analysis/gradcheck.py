@@ -41,8 +41,8 @@ from handconv.layers import Layer
 from handconv.losses import Loss
 from handconv.objective import Objective
 from handconv.parallel import blas_threads as blas
-from handconv.sequential import Sequential
 from handconv.samples import checked_inputs
+from handconv.sequential import Sequential
 from handconv.utils.validation import check_int, check_number
 
 #: What may be spent on one array, in numbers read and written for each entry, and what an evaluation costs beside them.

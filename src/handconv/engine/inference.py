@@ -52,4 +52,5 @@ class Inference:
         inputs = memory.cached((x.shape, x.dtype == np.uint8), lambda: InputOp(x.shape, x.dtype, dtype, memory))
         inputs.source[...] = memory_view(x)
         key = x.shape, x.dtype == np.uint8
-        return untracked(program.run(key, lambda: program.forward(inputs.forward(), training=False)))
+        outputs: FloatArray = untracked(program.run(key, lambda: program.forward(inputs.forward(), training=False)))
+        return outputs

@@ -74,7 +74,7 @@ def register_like(subclass: type[Layer], layer_type: type[Layer]) -> None:
     _REGISTRY[subclass] = entry._replace(forward=subclass.forward, backward=subclass.backward)
 
 
-for _type, _make in {
+_FAST: dict[type[Layer], Callable[[Any, Context], Op]] = {
     AveragePool2D: AveragePoolOp,
     Conv2D: lambda layer, context: ConvBlockOp(layer, None, None, context),
     Dense: DenseOp,
@@ -88,7 +88,8 @@ for _type, _make in {
     Sigmoid: SigmoidOp,
     Softmax: SoftmaxOp,
     Tanh: TanhOp,
-}.items():
+}
+for _type, _make in _FAST.items():
     register(_type, _make)
 
 

@@ -4,8 +4,8 @@
     buffers      state that is no parameter, without a gradient       running statistics, counters …
 
 A layer declares its arrays as ``ParameterSpec``; a ``ParameterStore`` gives each of them a place in three flat vectors
-(parameters, gradients, buffers) and lets ``layer.weights``, ``layer.dweights`` … be views of these places. An optimizer,
-a file, a copy between processes, a sum over shards is then one operation on one vector.
+(parameters, gradients, buffers) and lets ``layer.weights``, ``layer.dweights`` … be views of these places. What an
+optimizer, a file, a copy between processes or a sum over shards does is then one operation on one vector.
 """
 
 import math
@@ -77,19 +77,19 @@ class ParameterView(NamedTuple):
     Attributes:
         name: the path of the layer and the name of the array, "0.weights" or "3.conv1.weights".
         layer: whose array it is.
-        index: of its declaration in ``layer.specs``.
+        order: of its declaration in ``layer.specs``.
         place: in the vector of parameters, or of buffers.
     """
 
     name: str
     layer: "Layer"
-    index: int
+    order: int
     place: slice
 
     @property
     def spec(self) -> ParameterSpec:
         """The declaration as it is now: penalties may be changed at any time."""
-        return self.layer.specs[self.index]
+        return self.layer.specs[self.order]
 
     @property
     def shape(self) -> Shape:
@@ -127,11 +127,11 @@ class ParameterStore:
         buffers: list[ParameterView] = []
         ends = {True: 0, False: 0}
         for path, layer in layers:
-            for index, spec in enumerate(layer.specs):
+            for order, spec in enumerate(layer.specs):
                 start, kind = ends[spec.trainable], trainable if spec.trainable else buffers
                 ends[spec.trainable] = start + spec.size
                 name = f"{path}.{spec.name}" if path else spec.name
-                kind.append(ParameterView(name, layer, index, slice(start, start + spec.size)))
+                kind.append(ParameterView(name, layer, order, slice(start, start + spec.size)))
         self.trainable, self.buffered = tuple(trainable), tuple(buffers)
         self.parameters = np.zeros(ends[True], dtype)
         self.gradients, self.buffers = np.zeros_like(self.parameters), np.zeros(ends[False], dtype)

@@ -100,7 +100,8 @@ class SoftmaxCrossEntropyOp(LossOp):
             truth = np.multiply(truth, 1 - smoothing, dtype=predictions.dtype)
             truth += smoothing / classes
             of_truth = np.add.reduce(shifted * truth, axis=1)
-        self._truth, self._scale = truth, 1.0 / batch_size
+        self._truth = truth
+        self._scale: FloatArray | float = 1.0 / batch_size
         losses = np.log(total[:, 0]) - of_truth
         if sample_weights is not None:
             scale = np.multiply(sample_weights, self._scale, dtype=predictions.dtype)
