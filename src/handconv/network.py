@@ -323,13 +323,9 @@ class Network:
         """The places of the parameters that decoupled weight decay shrinks."""
         return [view.place for view in self.views if view.spec.decays]
 
-    @contextlib.contextmanager
-    def in_use(self, verb: str) -> Iterator[None]:
-        """Use the network meanwhile: other threads wait, unless one of them trains it, which is refused at once."""
-        self._trainer.check(verb)
-        with self._lock:
-            self._trainer.check(verb)
-            yield
+    def in_use(self, verb: str) -> "_Use":
+        """Hold the network while it is used: other threads wait, and while one trains they are refused at once."""
+        return _Use(self._lock, self._trainer, verb)
 
     @contextlib.contextmanager
     def in_training(self) -> Iterator[None]:
@@ -366,6 +362,25 @@ class Network:
         self.store = ParameterStore(self.tree() if self.built else [], self.dtype, keep=True)
         for layer in self.layers:
             layer.belong_to(self)
+
+
+class _Use:
+    """Holds a network for one question."""
+
+    def __init__(self, lock: ForkSafeRLock, trainer: "_Trainer", verb: str) -> None:
+        self._lock, self._trainer, self._verb = lock, trainer, verb
+
+    def __enter__(self) -> None:
+        self._trainer.check(self._verb)
+        self._lock.__enter__()
+        try:
+            self._trainer.check(self._verb)  # a training may have begun while this thread waited
+        except RuntimeError:
+            self._lock.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.__exit__()
 
 
 class _Trainer:

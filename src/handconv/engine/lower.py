@@ -104,7 +104,7 @@ def fast_kind(layer: Layer) -> type[Layer] | None:
 
 def signature(members: Sequence[Layer]) -> tuple[object, ...]:
     """What a program depends on beside the shapes: settings and methods of all layers, those within others too."""
-    return tuple((layer.version, type(layer).forward, type(layer).backward) for layer in members)
+    return tuple([part for layer in members for part in (layer.version, type(layer).forward, type(layer).backward)])
 
 
 def lower(layers: Sequence[Layer], context: Context, *, fuse: bool = True, engine: bool = True) -> list[Op]:
