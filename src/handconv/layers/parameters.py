@@ -10,16 +10,13 @@ optimizer, a file, a copy between processes or a sum over shards does is then on
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.initializers import initialize
-
-if TYPE_CHECKING:
-    from handconv.layers.base import Layer
 
 Initializer = str | Callable[..., NDArray[Any]]
 
@@ -71,6 +68,13 @@ class ParameterSpec(NamedTuple):
         return self.trainable and (len(self.shape) > 1 if self.decay is None else self.decay)
 
 
+class Declaring(Protocol):
+    """What has declared arrays: a layer."""
+
+    specs: tuple[ParameterSpec, ...]
+    arrays: dict[str, FloatArray]
+
+
 class ParameterView(NamedTuple):
     """Where one array of a layer lies in the vectors.
 
@@ -82,7 +86,7 @@ class ParameterView(NamedTuple):
     """
 
     name: str
-    layer: "Layer"
+    layer: Declaring
     order: int
     place: slice
 
@@ -116,7 +120,7 @@ class ParameterStore:
 
     def __init__(
         self,
-        layers: "Sequence[tuple[str, Layer]]",
+        layers: Sequence[tuple[str, Declaring]],
         dtype: DTypeLike,
         generator: "np.random.Generator | int | None" = None,
         *,
@@ -143,7 +147,7 @@ class ParameterStore:
         """All arrays, parameters first."""
         return self.trainable + self.buffered
 
-    def first(self, layers: "Sequence[Layer]") -> "ParameterStore":
+    def first(self, layers: Sequence[Declaring]) -> "ParameterStore":
         """The store of the first layers alone, over the same memory."""
         part = object.__new__(ParameterStore)
         part.layers = list(layers)

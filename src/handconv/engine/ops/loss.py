@@ -15,7 +15,7 @@ from handconv.engine.arena import Scope
 from handconv.engine.capture import untracked
 from handconv.engine.kernels.softmax import softmax_parts
 from handconv.losses import Loss
-from handconv.losses.cross_entropy import _Categorical
+from handconv.losses.cross_entropy import CategoricalLoss
 
 Weights = NDArray[np.float64] | None
 
@@ -74,7 +74,7 @@ class LossOp:
 class SoftmaxCrossEntropyOp(LossOp):
     """Softmax and cross-entropy on scores; the loss gives the label smoothing."""
 
-    loss: _Categorical
+    loss: CategoricalLoss
 
     @property
     def key(self) -> tuple[object, ...]:
