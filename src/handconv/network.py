@@ -63,7 +63,7 @@ class Network:
         self.info: dict[str, Any] = {}
         self.epochs_trained = 0
         self.input_shape: Shape | None = None
-        self.store = ParameterStore([], self.dtype)
+        self.store: ParameterStore[Layer] = ParameterStore([], self.dtype)
         self._whole: Network | None = None  # of which this one shows the first layers
         self._pending: Shape | None = None  # the shape of the outputs of a forward that may be followed by a backward
         self._lock, self._trainer = ForkSafeRLock(), _Trainer()
@@ -106,7 +106,7 @@ class Network:
         _copy_in("buffers", self.buffers, values)
 
     @property
-    def views(self) -> tuple[ParameterView, ...]:
+    def views(self) -> tuple[ParameterView[Layer], ...]:
         """Where each array of parameters lies in the vector."""
         return self.store.trainable
 
@@ -123,7 +123,7 @@ class Network:
     def __repr__(self) -> str:
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}], input_shape={self.input_shape})"
 
-    def __getitem__(self, part: slice) -> Self:
+    def __getitem__(self, part: object) -> Self:
         """Show the first layers, over the same weights: ``model[:k]`` predicts, but cannot be trained by itself."""
         if not isinstance(part, slice) or part.start or part.step not in (None, 1):
             raise TypeError(

@@ -262,6 +262,7 @@ class _Check:
                 differences.append(float(np.sum(projection * difference)))
                 size = size or float(np.linalg.norm((projection * base)[difference != 0]))
             array[index] = middle
+            size = size or float(np.linalg.norm(projection * base))  # where nothing moves, all outputs may be rounded
             result = slope(differences, size, h)
             if result.trusted(self._tolerance, floor):
                 return result

@@ -58,6 +58,8 @@ class Layer:
 
     #: Whether it treats every number alike, whatever the shape; then it takes any shape at any time.
     elementwise: ClassVar[bool] = False
+    #: The fewest samples that it can be trained on together.
+    min_samples: ClassVar[int] = 1
     #: The arguments that may be given as one number for both directions, and are shown so.
     pairs: ClassVar[tuple[str, ...]] = ()
 

@@ -10,7 +10,7 @@ optimizer, a file, a copy between processes or a sum over shards does is then on
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -75,7 +75,10 @@ class Declaring(Protocol):
     arrays: dict[str, FloatArray]
 
 
-class ParameterView(NamedTuple):
+D = TypeVar("D", bound=Declaring)
+
+
+class ParameterView(NamedTuple, Generic[D]):
     """Where one array of a layer lies in the vectors.
 
     Attributes:
@@ -86,7 +89,7 @@ class ParameterView(NamedTuple):
     """
 
     name: str
-    layer: Declaring
+    layer: D
     order: int
     place: slice
 
@@ -105,7 +108,7 @@ class ParameterView(NamedTuple):
         return vector[self.place].reshape(self.spec.shape)
 
 
-class ParameterStore:
+class ParameterStore(Generic[D]):
     """The vectors of some layers, and which array lies where.
 
     Args:
@@ -120,15 +123,15 @@ class ParameterStore:
 
     def __init__(
         self,
-        layers: Sequence[tuple[str, Declaring]],
+        layers: Sequence[tuple[str, D]],
         dtype: DTypeLike,
         generator: "np.random.Generator | int | None" = None,
         *,
         keep: bool = False,
     ) -> None:
         self.layers = [layer for _, layer in layers]
-        trainable: list[ParameterView] = []
-        buffers: list[ParameterView] = []
+        trainable: list[ParameterView[D]] = []
+        buffers: list[ParameterView[D]] = []
         ends = {True: 0, False: 0}
         for path, layer in layers:
             for order, spec in enumerate(layer.specs):
@@ -143,13 +146,13 @@ class ParameterStore:
         self.bind(self.parameters, self.gradients, self.buffers)
 
     @property
-    def views(self) -> tuple[ParameterView, ...]:
+    def views(self) -> tuple[ParameterView[D], ...]:
         """All arrays, parameters first."""
         return self.trainable + self.buffered
 
-    def first(self, layers: Sequence[Declaring]) -> "ParameterStore":
+    def first(self, layers: Sequence[D]) -> "ParameterStore[D]":
         """The store of the first layers alone, over the same memory."""
-        part = object.__new__(ParameterStore)
+        part: ParameterStore[D] = object.__new__(ParameterStore)
         part.layers = list(layers)
         part.trainable = tuple(view for view in self.trainable if view.layer in part.layers)
         part.buffered = tuple(view for view in self.buffered if view.layer in part.layers)
