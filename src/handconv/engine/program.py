@@ -44,8 +44,16 @@ class Program:
     ) -> None:
         self.memory = Arena()
         targets = gradients or {}
-        context = Context(self.memory, np.dtype(dtype), lambda layer: targets.get(layer, {}), generator)
-        self.ops = lower(layers, context, fuse=fuse, engine=engine)
+        context = Context(
+            self.memory,
+            np.dtype(dtype),
+            lambda layer: targets.get(layer, {}),
+            generator,
+            training=gradients is not None,
+            fuse=fuse,
+            engine=engine,
+        )
+        self.ops = lower(layers, context)
         trained = [op.has_parameters for op in self.ops]
         self._first_trained = trained.index(True) if True in trained else len(self.ops)
         self._captured: dict[Hashable, tuple[list[Call], FloatArray]] = {}

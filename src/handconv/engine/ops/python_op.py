@@ -4,12 +4,14 @@ The layer gets arrays of its own in the usual memory order, which it may keep an
 checked and copied to where the next op looks for it, whatever its type and order in memory.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from handconv.arrays import FloatArray
 from handconv.engine.capture import untracked
+from handconv.engine.layout import memory_view, public_view
 from handconv.engine.ops.base import Context, Op
 from handconv.layers import Layer
 
@@ -68,3 +70,23 @@ class PythonOp(Op):
         if array.dtype.kind not in "biuf":
             raise TypeError(f"{self._layer.label}.{method} must return real numbers, got {array.dtype}.")
         return array
+
+
+class ElementwiseOp(PythonOp):
+    """An elementwise layer of this package: its own page, over the numbers in the order in which they lie."""
+
+    def forward(self, x: FloatArray, *, training: bool) -> FloatArray:
+        """y = f(x)."""
+        source = untracked(memory_view(x))
+        return self._computed("outputs", source.shape, lambda: self._layer.forward(source, training))
+
+    def backward(self, dy: FloatArray, *, needs_input_grad: bool) -> FloatArray | None:
+        """dx = dy · f'(x)."""
+        source = untracked(memory_view(dy))
+        return self._computed("dinputs", source.shape, lambda: self._layer.backward(source))
+
+    def _computed(self, name: str, shape: tuple[int, ...], compute: Callable[[], FloatArray]) -> FloatArray:
+        target = self.scope.array(name, shape, self.dtype)
+        plain = untracked(target)
+        self.scope.host_call(lambda: plain.__setitem__(..., compute()))
+        return public_view(target)
