@@ -68,8 +68,13 @@ if TYPE_CHECKING:
     from handconv.analysis.gradcheck import gradcheck as gradcheck
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
+    from handconv.training import CSVLogger as CSVLogger
+    from handconv.training import EarlyStopping as EarlyStopping
+    from handconv.training import ExponentialAverage as ExponentialAverage
     from handconv.training import History as History
     from handconv.training import PrintProgress as PrintProgress
+    from handconv.training import ReduceOnPlateau as ReduceOnPlateau
+    from handconv.training import StochasticAverage as StochasticAverage
     from handconv.zoo import reference_network as reference_network
     from handconv.zoo import trained_reference_network as trained_reference_network
 
@@ -80,7 +85,20 @@ _LATER = {
     "datasets": "handconv.datasets",
     "gradcheck": "handconv.analysis",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
-    **dict.fromkeys(("Callback", "Checkpoint", "History", "PrintProgress"), "handconv.training"),
+    **dict.fromkeys(
+        (
+            "CSVLogger",
+            "Callback",
+            "Checkpoint",
+            "EarlyStopping",
+            "ExponentialAverage",
+            "History",
+            "PrintProgress",
+            "ReduceOnPlateau",
+            "StochasticAverage",
+        ),
+        "handconv.training",
+    ),
 }
 
 
@@ -93,6 +111,7 @@ __all__ = [
     "AveragePool2D",
     "BatchNorm",
     "BinaryCrossentropy",
+    "CSVLogger",
     "Callback",
     "CategoricalCrossentropy",
     "Checkpoint",
@@ -101,6 +120,8 @@ __all__ = [
     "Dense",
     "DivergenceError",
     "Dropout",
+    "EarlyStopping",
+    "ExponentialAverage",
     "Flatten",
     "GlobalAveragePool2D",
     "GroupNorm",
@@ -118,6 +139,7 @@ __all__ = [
     "ParameterSpec",
     "PrintProgress",
     "ReLU",
+    "ReduceOnPlateau",
     "Reshape",
     "Residual",
     "Sequential",
@@ -129,6 +151,7 @@ __all__ = [
     "Softplus",
     "SourceError",
     "SpatialDropout2D",
+    "StochasticAverage",
     "Tanh",
     "TrainingInterrupted",
     "WorkerError",

@@ -19,6 +19,7 @@ from handconv.utils.validation import check_int, unmasked
 if TYPE_CHECKING:
     from handconv.samples import Samples
     from handconv.summary import Summary
+    from handconv.training.averaging import WeightAverage
     from handconv.training.callbacks import Callback
     from handconv.training.history import History
 
@@ -72,6 +73,7 @@ class Sequential(Network):
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         sample_weights: ArrayLike | None = None,
         class_weights: Mapping[int, float] | None = None,
+        averaging: "WeightAverage | None" = None,
         shard_size: int | None = None,
         shuffle: bool = True,
         workers: Workers = 1,
@@ -86,6 +88,8 @@ class Sequential(Network):
             y: class numbers (N,), one-hot (N, K), or whatever the loss expects.
             epochs: passes over all samples, at least 1.
             batch_size: samples to each step of the optimizer; the last batch of an epoch may be smaller.
+            averaging: an average of the parameters over the steps, ``ExponentialAverage()`` for one, which validation and
+                the trained model then use.
             shard_size: samples that are computed together, over which ``BatchNorm`` takes its statistics; as many as suit
                 the processor's cache, and at most half a batch, unless given. Larger ones leave less to share out.
             optimizer: ``Adam()`` if not given.
@@ -119,6 +123,7 @@ class Sequential(Network):
         from handconv.objective import Objective
         from handconv.parallel.cpu import worker_count
         from handconv.samples import gathered_in_order, split
+        from handconv.training.averaging import WeightAverage
         from handconv.training.callbacks import PrintProgress, check_callbacks
         from handconv.training.checkpoint import saved_optimizer
         from handconv.training.loop import train
@@ -131,6 +136,8 @@ class Sequential(Network):
         if optimizer is not None and not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
         check_callbacks(callbacks)
+        if averaging is not None and not isinstance(averaging, WeightAverage):
+            raise TypeError(f"averaging must be an average such as handconv.ExponentialAverage(), got {averaging!r}.")
         if verbose:
             callbacks = [*callbacks, PrintProgress()]
         with self.in_training():
@@ -154,6 +161,7 @@ class Sequential(Network):
                 validation=validation,
                 epochs=int(epochs),
                 batch_size=min(int(batch_size), len(samples)),
+                averaging=averaging,
                 shard_size=None if shard_size is None else check_int("shard_size", shard_size),
                 shuffle=shuffle,
                 first_epoch=self.epochs_trained,

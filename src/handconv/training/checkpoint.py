@@ -105,7 +105,11 @@ class Checkpoint(Callback):
 
 
 def _write(run: TrainingState, path: Path, *, previous: Path | None = None) -> None:
-    arrays = run.network.named_parameters() | run.network.named_buffers()
+    with run.answering():  # the model in the file is the one that answers; the run goes on from its own parameters
+        arrays = {name: values.copy() for name, values in run.network.named_parameters().items()}
+    arrays |= run.network.named_buffers()
+    if run.averaging is not None:
+        arrays |= {f"{RUN}parameters": run.network.parameters, f"{RUN}average": run.average}
     arrays |= {f"{RUN}{name}": vector for name, vector in run.optimizer.state.items()}
     npz.save(path, arrays, describe(run.network) | {"run": _state(run)}, previous=previous)
 
@@ -158,6 +162,8 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
         )
     fill(run.network, arrays, path)
     try:
+        if run.averaging is not None:
+            run.network.parameters, run.average[...] = arrays[f"{RUN}parameters"], arrays[f"{RUN}average"]
         run.optimizer.load_state_dict(
             {name: arrays[f"{RUN}{name}"] for name in run.optimizer.state}
             | {"iterations": np.array(int(saved["iterations"]))}
@@ -207,7 +213,9 @@ def _setup(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]
     places = enumerate(layers if isinstance(layers, list) else [layers])
     setup = {f"layer {place}": layer for place, layer in places}
     setup |= {name: model.get(name) for name in ("input_shape", "dtype", "seed")}
-    setup |= {name: state.get(name) for name in ("loss", "optimizer", "batch_size", "shard_size", "shuffle")}
+    setup |= {
+        name: state.get(name) for name in ("loss", "optimizer", "averaging", "batch_size", "shard_size", "shuffle")
+    }
     setup["samples"] = (state.get("samples"), state.get("data"))
     return {name: _plain(value) for name, value in setup.items()}
 
@@ -243,6 +251,7 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "iterations": run.optimizer.iterations,
         "optimizer": run.optimizer.config(),
         "loss": {"name": type(run.loss).__name__} | run.loss.config(),
+        "averaging": None if run.averaging is None else run.averaging.config(),
         "epochs": run.epochs,
         "batch_size": run.batch_size,
         "shard_size": run.shard_size,

@@ -52,7 +52,7 @@ class InProcess:
     """Does the steps in this process alone."""
 
     def __init__(self, run: TrainingState) -> None:
-        self._state = SharedState.of_one_process(run.network)
+        self._state = SharedState.of_one_process(run)
         self._step = ShardStep(run, self._state, OneProcess())
         self._network = run.network
         self.steps_done = 0
@@ -92,6 +92,8 @@ def train(
     saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
     run.optimizer.start(run.network.parameters, run.network.decayed())
     run.optimizer.total_steps = run.optimizer.iterations + run.epochs * run.steps_per_epoch
+    if run.averaging is not None:
+        run.average = run.network.parameters.copy()
     if resume is not None:
         checkpoint.resume(run, resume)
     shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size, run.shard_size))
@@ -104,6 +106,7 @@ def train(
     try:
         with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
             _train(run, executor, callbacks, saved)
+        run.network.parameters[...] = run.best_parameters
     finally:
         run.network.epochs_trained = run.first_epoch + run.epoch + bool(run.step)
         run.optimizer.finish()
@@ -119,8 +122,8 @@ def _train(
     while run.epoch < run.epochs and not enough:
         figures = _train_epoch(run, executor, callbacks, saved)
         if run.validation is not None:
-            objective = Objective(run.network, run.loss)
-            scores = evaluate(run.network, objective, run.validation, workers=run.workers)
+            with run.answering():
+                scores = evaluate(run.network, Objective(run.network, run.loss), run.validation, workers=run.workers)
             figures |= {f"val_{name}": value for name, value in scores.items()}
         run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
         run.sums[...] = 0

@@ -60,6 +60,7 @@ class SharedState:
         accumulators: gradients of the shards (ACCUMULATORS, P).
         changes: of the buffers, likewise (ACCUMULATORS, B).
         totals: loss, right answers and the squared length of the gradient of the present batch (ACCUMULATORS, 3).
+        average: of the parameters over the steps, where there is averaging.
         squares: the squared length of the whole gradient, by blocks of the vector.
         sums: of the epoch so far: data loss, penalty, right answers, samples done.
         control: whether a pause is asked for, and whether it is granted for the present step.
@@ -71,13 +72,15 @@ class SharedState:
     accumulators: FloatArray
     changes: FloatArray
     totals: NDArray[np.float64]
+    average: FloatArray
     squares: NDArray[np.float64]
     sums: NDArray[np.float64]
     control: NDArray[np.int64]
 
     @staticmethod
-    def layout(network: Network) -> dict[str, tuple[tuple[int, ...], DTypeLike]]:
-        """Shape and type of each array for a network."""
+    def layout(task: Task) -> dict[str, tuple[tuple[int, ...], DTypeLike]]:
+        """Shape and type of each array for a task."""
+        network = task.network
         size, state, dtype = network.parameters.size, network.buffers.size, network.dtype
         return {
             "parameters": ((size,), dtype),
@@ -86,15 +89,18 @@ class SharedState:
             "accumulators": ((ACCUMULATORS, size), dtype),
             "changes": ((ACCUMULATORS, state), dtype),
             "totals": ((ACCUMULATORS, 3), np.float64),
+            "average": ((task.average.size,), dtype),
             "squares": ((-(-size // BLOCK),), np.float64),
             "sums": ((4,), np.float64),
             "control": ((2,), np.int64),
         }
 
     @classmethod
-    def of_one_process(cls, network: Network) -> "SharedState":
-        """The state of a single rank: the parameters and gradients are the network's own."""
-        arrays = {name: np.zeros(shape, dtype) for name, (shape, dtype) in cls.layout(network).items()}
+    def of_one_process(cls, task: Task) -> "SharedState":
+        """The state of a single rank: the parameters, gradients and average are the task's own."""
+        network = task.network
+        arrays = {name: np.zeros(shape, dtype) for name, (shape, dtype) in cls.layout(task).items()}
+        arrays["average"] = task.average
         arrays |= {"parameters": network.parameters, "gradients": network.gradients, "buffers": network.buffers.copy()}
         return cls(**arrays)
 
@@ -269,6 +275,9 @@ class ShardStep:
             if norm > optimizer.clip_norm:
                 total *= optimizer.clip_norm / norm
         optimizer.step(state.parameters, state.gradients, part)
+        if self.task.averaging is not None:
+            steps = optimizer.total_steps or 0
+            self.task.averaging.update(state.average[part], state.parameters[part], optimizer.iterations, steps)
 
     def _squared_length(self, part: FloatArray) -> float:
         """The squared length of the whole gradient, the same bits for any number of ranks: summed block by block."""
