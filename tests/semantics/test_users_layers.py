@@ -455,12 +455,12 @@ class TestLayersThatHoldLayers:
     def test_one_layer_may_not_be_held_twice(self) -> None:
         block = users_layers.Residual(2)
         block.conv2 = block.conv1
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="layer"):
             hc.Sequential([block], input_shape=(2, 5, 5), seed=0)
 
     def test_a_layer_held_by_another_may_not_stand_beside_it(self) -> None:
         block = users_layers.Residual(2)
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="layer"):
             hc.Sequential([block, block.conv1], input_shape=(2, 5, 5), seed=0)
 
     def test_an_inner_dropout_follows_the_seed_of_the_network(self) -> None:
