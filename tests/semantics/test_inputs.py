@@ -91,16 +91,26 @@ def large() -> hc.Sequential:
     return hc.Sequential(layers, input_shape=(3, 32, 32), seed=0)
 
 
-def mapped(path: Path, shape: tuple[int, ...], order: str = "C") -> Any:
-    return np.memmap(path, np.uint8, "w+", shape=shape, order=order)
+def mapped(path: Path, shape: tuple[int, ...], order: Any = "C") -> Any:
+    """A new file of black images, but for the first."""
+    array = np.memmap(path, np.uint8, "w+", shape=shape, order=order)
+    array[0] = 200
+    return array
+
+
+def pixels(shape: tuple[int, ...], order: Any = "C") -> Any:
+    """Black images, which take no memory, but for the first and the last."""
+    array = np.zeros(shape, np.uint8, order)
+    array[[0, -1]] = 200
+    return array
 
 
 BIG = (20_000, 32, 32, 3)
 BIG_ONES: dict[str, Callable[[Path], Any]] = {
-    "in memory, channels last, turned": lambda path: np.zeros(BIG, np.uint8).transpose(0, 3, 1, 2),
-    "in memory, every other sample": lambda path: np.zeros((40_000, 3, 32, 32), np.uint8)[::2],
-    "in memory, reversed": lambda path: np.zeros((20_000, 3, 32, 32), np.uint8)[::-1],
-    "in memory, a part of larger images": lambda path: np.zeros((20_000, 3, 40, 40), np.uint8)[:, :, 4:36, 4:36],
+    "in memory, channels last, turned": lambda path: pixels(BIG).transpose(0, 3, 1, 2),
+    "in memory, every other sample": lambda path: pixels((40_000, 3, 32, 32))[::2],
+    "in memory, reversed": lambda path: pixels((20_000, 3, 32, 32))[::-1],
+    "in memory, a part of larger images": lambda path: pixels((20_000, 3, 40, 40))[:, :, 4:36, 4:36],
     "mapped": lambda path: mapped(path, (20_000, 3, 32, 32)),
     "mapped, channels last, turned": lambda path: mapped(path, BIG).transpose(0, 3, 1, 2),
     "mapped, every other sample": lambda path: mapped(path, (40_000, 3, 32, 32))[::2],
@@ -139,7 +149,7 @@ class TestMemory:
         assert peak_of(lambda: network.predict(x)) < x.nbytes
 
     def test_fortran_order_is_copied_once_at_most(self) -> None:
-        x, network = np.zeros((20_000, 3, 32, 32), np.uint8, order="F"), large()
+        x, network = pixels((20_000, 3, 32, 32), "F"), large()
 
         def train() -> None:
             with warnings.catch_warnings():
@@ -160,12 +170,18 @@ class TestMemory:
         assert peak_of(train) < x.nbytes / 2
 
 
-def resident() -> int:
-    """The bytes of memory that this process has touched, those of mapped files included."""
-    status = Path("/proc/self/status")
-    if not status.exists():
+def resident(path: Path) -> int:
+    """The bytes of memory that this process has touched, beside those of a mapped file."""
+    maps = Path("/proc/self/smaps")
+    if not maps.exists():
         pytest.skip("only Linux tells how much memory was touched")
-    return 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status.read_text("utf-8"))[1])  # type: ignore[index]
+    total, counts = 0, True
+    for line in maps.read_text("utf-8").splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            counts = not line.endswith(str(path))
+        elif counts and line.startswith("Rss:"):
+            total += 1024 * int(line.split()[1])
+    return total
 
 
 @pytest.fixture
@@ -184,10 +200,10 @@ class TestSpawnedWorkers:
     @pytest.mark.parametrize("turned", [False, True])
     def test_map_a_file_instead_of_copying_it(self, turned: bool, tmp_path: Path) -> None:
         x = mapped(tmp_path / "x", BIG).transpose(0, 3, 1, 2) if turned else mapped(tmp_path / "x", (20_000, 3, 32, 32))
-        before, after = resident(), []
+        before, after = resident(tmp_path / "x"), []
 
         def look(_run: Any) -> None:
-            after.append(resident())
+            after.append(resident(tmp_path / "x"))
             raise Enough
 
         with pytest.raises(Enough):

@@ -60,10 +60,8 @@ class TestArgumentsOfOtherLibraries:
     )
     @pytest.mark.parametrize("activation", ["relu", "softmax"])
     def test_an_activation_is_a_layer_of_its_own(self, make: Callable[..., hc.Layer], activation: str) -> None:
-        with pytest.raises(TypeError) as caught:
+        with pytest.raises(TypeError, match=r"activation.*ReLU\(\)"):
             make(activation=activation)
-        assert "activation" in str(caught.value)
-        assert {"relu": "ReLU()", "softmax": "Softmax()"}[activation] in str(caught.value)
 
     @pytest.mark.parametrize("verbose", [True, 1])
     def test_verbose_shows_each_epoch(self, verbose: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,15 +82,10 @@ class TestArgumentsOfOtherLibraries:
         losses = [dense().fit(VECTORS, CLASSES, verbose=verbose)["loss"] for verbose in (1, 0)]
         assert losses[0] == losses[1]
 
-    @pytest.mark.parametrize("verbose", ["yes", -1])
-    def test_verbose_is_yes_or_no(self, verbose: Any) -> None:
-        with pytest.raises((TypeError, ValueError), match="verbose"):
-            dense().fit(VECTORS, CLASSES, verbose=verbose)
-
 
 class TestMethodsOfOtherLibraries:
     def test_compile_is_answered_by_fit(self) -> None:
-        with pytest.raises((AttributeError, TypeError), match=r"fit\("):
+        with pytest.raises((AttributeError, TypeError), match="fit"):
             dense().compile(optimizer="adam", loss="categorical_crossentropy")
 
     def test_add_is_answered_by_the_list_of_layers(self) -> None:

@@ -40,10 +40,9 @@ class TestALayerByTheTwoPublicMethods:
         np.testing.assert_allclose(getattr(network, verb)(VECTORS), expected, rtol=1e-10)
 
     def test_is_measured(self) -> None:
-        network = self.network()
-        answers = network.predict(VECTORS).astype(np.float64)
-        expected = -np.log(answers[np.arange(640), CLASSES]).mean()
-        assert network.evaluate(VECTORS, CLASSES)["loss"] == pytest.approx(expected, rel=1e-4)
+        network, x = self.network(dtype="float64"), VECTORS / 4
+        expected = -np.log(network.predict(x)[np.arange(640), CLASSES]).mean()
+        assert network.evaluate(x, CLASSES)["loss"] == pytest.approx(expected, rel=1e-9)
 
     def test_trains(self) -> None:
         losses = self.network().fit(VECTORS, CLASSES, epochs=5, batch_size=32)["loss"]
@@ -57,15 +56,12 @@ class TestALayerByTheTwoPublicMethods:
         assert cube.forward(np.array([[2.0]])).tolist() == [[8.0]]
         assert cube.backward(np.array([[1.0]])).tolist() == [[12.0]]
 
-    def test_is_asked_alone_by_infer_too(self) -> None:
-        assert Cube().infer(np.array([[2.0]])).tolist() == [[8.0]]
-
     @pytest.mark.parametrize("method", ["forward", "backward"])
     def test_that_defines_but_one_is_named(self, method: str) -> None:
         methods = {"forward": lambda self, x, training=False: x, "backward": lambda self, d: d}
         kind = type("Half", (hc.Layer,), {method: methods[method]})
         with pytest.raises(NotImplementedError, match="Half must define"):
-            hc.Sequential([kind(), hc.Dense(3)], input_shape=(4,), seed=0).fit(VECTORS, CLASSES)
+            hc.Sequential([hc.Dense(4), kind(), hc.Dense(3)], input_shape=(4,), seed=0).fit(VECTORS, CLASSES)
 
 
 class Never(hc.MeanSquaredError):
@@ -118,9 +114,8 @@ class TestALossByForwardAndBackward:
     def test_gets_the_weights_of_its_samples(self) -> None:
         loss, weights = ByBatch(), np.linspace(1, 2, 640)
         regression().fit(VECTORS, NUMBERS, loss=loss, batch_size=512, shuffle=False, sample_weights=weights)
-        got = [(float(np.sum(some)), len(some)) for _, some, _ in loss.calls]
-        assert {length for _, length in got} == {128}
-        assert sum(total for total, _ in got) == pytest.approx(weights.sum())
+        got = {round(float(np.sum(some)), 6) for _, some, _ in loss.calls}
+        assert got == {round(float(part.sum()), 6) for part in np.split(weights, 5)}
 
     def test_that_overrides_backward_alone_moves_by_it(self) -> None:
         class Flat(hc.MeanSquaredError):

@@ -391,7 +391,7 @@ class TestBuffers:
             def declare(self, input_shape: Any) -> Any:
                 return (
                     hc.ParameterSpec("spared", input_shape, "ones", decay=False),
-                    hc.ParameterSpec("shrunk", input_shape, "ones"),
+                    hc.ParameterSpec("shrunk", input_shape, "ones", decay=True),
                 )
 
             def forward(self, inputs: Any, training: bool = False) -> Any:

@@ -191,7 +191,7 @@ class TestSamplesThatChangeBetweenEpochs:
             values.append(network.fit(x, CLASSES, workers=workers, validation_split=0.25,
                                       callbacks=[at("on_epoch_end", augment)], **OPTIONS)["val_loss"])  # fmt: skip
         assert values[0] == values[1]
-        assert values[0][1] > 2 * values[0][0]
+        assert values[0][1] != values[0][0]
 
     def test_are_heard_as_views_of_a_larger_array(self) -> None:
         losses = []
@@ -301,6 +301,33 @@ class CarriesGenerator(Carries):
         return self.drawn
 
 
+class CarriesLargest(Carries):
+    """The same batch a second time changes nothing."""
+
+    largest = 0.0
+
+    def learn(self, inputs: Any) -> None:
+        self.largest = max(self.largest, float(np.abs(inputs).max()))
+
+    def level(self) -> float:
+        return self.largest
+
+
+class CarriesBatchBefore(hc.Layer):
+    """Subtracts the mean of the batch before."""
+
+    before = 0.0
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        outputs = inputs - np.float32(self.before)
+        if training:
+            self.before = float(inputs.mean())
+        return outputs
+
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues
+
+
 class CarriesInASublayer(hc.Layer):
     def __init__(self) -> None:
         super().__init__()
@@ -332,8 +359,18 @@ class CarriesFromBackward(hc.Layer):
         return dvalues / np.float32(self.largest)
 
 
-CARRYING = [CarriesNumber, CarriesArray, CarriesList, CarriesDict, CarriesObject, CarriesGenerator, CarriesInASublayer,
-            CarriesFromBackward]  # fmt: skip
+CARRYING = [
+    CarriesNumber,
+    CarriesArray,
+    CarriesList,
+    CarriesDict,
+    CarriesObject,
+    CarriesGenerator,
+    CarriesLargest,
+    CarriesBatchBefore,
+    CarriesInASublayer,
+    CarriesFromBackward,
+]
 
 
 @pytest.mark.parametrize("kind", CARRYING)
