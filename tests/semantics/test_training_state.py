@@ -1,8 +1,10 @@
 """What may be asked of a network while it trains, by whom, and that it is whole after whatever broke off."""
 
 import copy
+import multiprocessing
 import os
 import pickle
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 
 import handconv as hc
 from semantics.networks import IMAGES, LABELS, at, convolutional, dense, once, twin
+from semantics.users_layers import SamplesSeen
 
 OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 32}
 SOURCE = str(Path(hc.__file__).parent)
@@ -403,6 +406,39 @@ class TestAfterAnInterruption:
             fit(network)
         Breaks.armed = False
         assert_whole(network, make)
+
+    @pytest.mark.parametrize("call", [2, 3, 5, 8])
+    def test_within_a_step_the_buffers_are_those_of_the_step_before(self, call: int) -> None:
+        class Breaks(hc.Layer):
+            calls = 0
+
+            def forward(self, inputs: Any, training: bool = False) -> Any:
+                Breaks.calls += training
+                if Breaks.calls == call:
+                    raise KeyboardInterrupt
+                return inputs
+
+            def backward(self, dvalues: Any) -> Any:
+                return dvalues
+
+        layers = [hc.Flatten(), SamplesSeen(), Breaks(), hc.Dense(3), hc.Softmax()]
+        network = hc.Sequential(layers, input_shape=(1, 8, 8), seed=0)
+        with pytest.raises(KeyboardInterrupt):
+            fit(network)
+        assert network.layers[1].samples_seen[0] % OPTIONS["batch_size"] == 0
+
+    @pytest.mark.parametrize("moment", ["on_train_begin", "on_epoch_end"])
+    def test_by_the_death_of_a_worker_the_network_is_whole(self, moment: str) -> None:
+        network = convolutional()
+
+        def kill() -> None:
+            child = multiprocessing.active_children()[0]
+            os.kill(child.pid or 0, signal.SIGKILL)
+            child.join()
+
+        with pytest.raises(hc.WorkerError):
+            fit(network, at(moment, once(kill)), workers=2)
+        assert_whole(network)
 
     def test_by_divergence_the_network_can_be_given_other_parameters(self) -> None:
         network, start = convolutional(), convolutional().parameters.copy()

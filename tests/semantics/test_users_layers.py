@@ -4,8 +4,10 @@ Batches of 512 of 640 samples have four shards, then one.
 """
 
 import ast
+import copy
 import inspect
 import multiprocessing
+import pickle
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +24,8 @@ SAMPLES, BATCH = 640, 512
 BUFFERS = ("running_mean", "running_variance", "samples_seen", "calls")
 TOLERANCE = {"float32": 1e-5, "float64": 1e-11}
 Arrays = dict[str, np.ndarray[Any, Any]]
+
+COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda network: pickle.loads(pickle.dumps(network))}  # noqa: S301
 
 every_case = pytest.mark.parametrize("name", CASES)
 
@@ -249,6 +253,34 @@ def test_answers_have_the_networks_dtype(name: str) -> None:
     case = CASES[name]
     network, (x, _) = model(case), data(case, samples=8)
     assert {network.predict(x).dtype, network.infer(x).dtype, network.forward(x).dtype} == {np.dtype(np.float32)}
+
+
+@every_case
+def test_workers_give_the_same_answers_and_figures(name: str) -> None:
+    case = CASES[name]
+    network, (x, y) = model(case), data(case)
+    loss = case.loss() if case.loss else None
+    np.testing.assert_array_equal(network.predict(x, workers=2), network.predict(x))
+    assert network.evaluate(x, y, loss=loss, workers=2) == network.evaluate(x, y, loss=loss)
+
+
+@pytest.mark.parametrize("how", COPIES)
+@every_case
+def test_a_copy_trains_on_to_the_same_bits(name: str, how: str) -> None:
+    case = CASES[name]
+    network = model(case)
+    fit(network, case, epochs=1)
+    other = COPIES[how](network)
+    for one in (network, other):
+        fit(one, case, epochs=1)
+    assert_same_bits(state(other), state(network))
+
+
+@every_case
+def test_the_summary_and_the_text_show_every_layer(name: str) -> None:
+    network = model(CASES[name])
+    for shown in (str(network.summary()), repr(network)):
+        assert not [layer for layer in network.layers if type(layer).__name__ not in shown]
 
 
 @every_case

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 import handconv as hc
 from semantics import users_layers
-from semantics.networks import CLASSES, VECTORS, at, dense
+from semantics.networks import CLASSES, VECTORS, at, dense, refusal
 from semantics.users_layers import Scale
 
 OPTIONS: dict[str, Any] = {"epochs": 2, "batch_size": 64}
@@ -450,6 +452,52 @@ class FailsInTraining(hc.Layer):
 def test_an_error_in_a_layer_of_ones_own_is_told_by_its_words() -> None:
     with pytest.raises((hc.WorkerError, ZeroDivisionError), match="as the user wrote it"):
         with_layer(FailsInTraining()).fit(VECTORS, CLASSES, workers=2)
+
+
+@pytest.fixture
+def another_thread() -> Iterator[None]:
+    """A thread that is alive, as in every notebook: workers are then spawned, and get copies by pickle."""
+    event = threading.Event()
+    thread = threading.Thread(target=event.wait)
+    thread.start()
+    yield
+    event.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("another_thread")
+class TestBesideAnotherThread:
+    def trained(self, layer: hc.Layer, workers: int) -> Any:
+        network = with_layer(layer)
+        network.fit(VECTORS, CLASSES, workers=workers, **OPTIONS)
+        return network.parameters
+
+    @pytest.mark.parametrize(
+        "make",
+        [adapted, lambda: Positional(2.5), users_layers.patched_tanh, users_layers.BatchNorm],
+        ids=["arrays and dicts", "an argument of another name", "patched by functions", "buffers"],
+    )
+    def test_a_layer_of_a_module_gives_the_same_bits(self, make: Any) -> None:
+        np.testing.assert_array_equal(self.trained(make(), 2), self.trained(make(), 1))
+
+    def test_a_layer_of_a_function_runs_or_is_named_before_the_first_step(self) -> None:
+        class Local(Scale):
+            pass
+
+        network = with_layer(Local())
+        before = network.parameters.copy()
+        refused = refusal(lambda: network.fit(VECTORS, CLASSES, workers=2, **OPTIONS))
+        assert "Local" in refused or not refused
+        assert np.array_equal(network.parameters, before) == bool(refused)
+
+    def test_a_patched_layer_that_cannot_be_sent_runs_or_is_named_before_the_first_step(self) -> None:
+        layer = hc.Tanh()
+        layer.forward = lambda inputs, training=False: inputs  # type: ignore[method-assign]  # noqa: ARG005
+        network = with_layer(layer)
+        before = network.parameters.copy()
+        refused = refusal(lambda: network.fit(VECTORS, CLASSES, workers=2, **OPTIONS))
+        assert "Tanh" in refused or not refused
+        assert np.array_equal(network.parameters, before) == bool(refused)
 
 
 CELL = """
