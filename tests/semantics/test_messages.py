@@ -171,3 +171,107 @@ class TestArgumentsOfFit:
 
         with pytest.raises(NotImplementedError, match="Old must define forward"):
             hc.Sequential([Old()], input_shape=(4,), seed=0).predict(VECTORS)
+
+
+def layer(**methods: Any) -> hc.Layer:
+    """A layer of one's own called Mine, which passes everything on but for these methods."""
+
+    def forward(self: Any, inputs: Any, training: bool = False) -> Any:
+        return inputs
+
+    def backward(self: Any, dvalues: Any) -> Any:
+        return dvalues
+
+    return type("Mine", (hc.Layer,), {"forward": forward, "backward": backward} | methods)()
+
+
+class TestALayerOfOnesOwn:
+    def fit(self, mine: hc.Layer) -> hc.History:
+        return hc.Sequential([hc.Dense(4), mine, hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0).fit(
+            VECTORS, CLASSES
+        )
+
+    def test_may_forget_to_call_the_constructor_of_its_parent(self) -> None:
+        def constructor(self: Any) -> None:
+            self.factor = 2.0
+
+        assert self.fit(layer(__init__=constructor))["loss"]
+
+    def test_whose_forward_has_no_training_works_or_is_told(self) -> None:
+        def forward(self: Any, inputs: Any) -> Any:
+            return inputs
+
+        refused = refusal(lambda: self.fit(layer(forward=forward)))
+        assert not refused or ("Mine" in refused and "training" in refused)
+
+    @pytest.mark.parametrize("method", ["forward", "backward"])
+    def test_that_returns_a_tuple_is_named(self, method: str) -> None:
+        def both(self: Any, values: Any, training: bool = False) -> Any:
+            return values, "kept for later"
+
+        with pytest.raises((TypeError, ValueError), match="Mine"):
+            self.fit(layer(**{method: both}))
+
+    @pytest.mark.parametrize("name", ["forward", "backward", "name", "output", "input_shape", "generator"])
+    def test_whose_array_has_a_name_that_a_layer_needs_is_told(self, name: str) -> None:
+        def declare(self: Any, input_shape: Any) -> Any:
+            return (hc.ParameterSpec(name, input_shape),)
+
+        with pytest.raises(ValueError, match=name):
+            self.fit(layer(declare=declare))
+
+    def test_with_two_arrays_of_one_name_is_told(self) -> None:
+        def declare(self: Any, input_shape: Any) -> Any:
+            return hc.ParameterSpec("scale", input_shape), hc.ParameterSpec("scale", (1,), trainable=False)
+
+        with pytest.raises(ValueError, match="scale"):
+            self.fit(layer(declare=declare))
+
+    def test_that_declares_one_array_without_a_tuple_works_or_is_told(self) -> None:
+        def declare(self: Any, input_shape: Any) -> Any:
+            return hc.ParameterSpec("scale", input_shape, trainable=False)
+
+        refused = refusal(lambda: self.fit(layer(declare=declare)))
+        assert "tuple" in refused or not refused
+
+    def test_that_does_not_fill_a_gradient_is_found_by_gradcheck(self) -> None:
+        def declare(self: Any, input_shape: Any) -> Any:
+            return (hc.ParameterSpec("scale", input_shape, "ones"),)
+
+        def forward(self: Any, inputs: Any, training: bool = False) -> Any:
+            return inputs * self.scale
+
+        def backward(self: Any, dvalues: Any) -> Any:
+            return dvalues * self.scale
+
+        mine = layer(declare=declare, forward=forward, backward=backward)
+        assert not hc.gradcheck(mine, VECTORS[:2]).ok
+
+    def test_whose_gradient_is_assigned_instead_of_written_is_filled_or_told(self) -> None:
+        def declare(self: Any, input_shape: Any) -> Any:
+            return (hc.ParameterSpec("shift", input_shape),)
+
+        def forward(self: Any, inputs: Any, training: bool = False) -> Any:
+            return inputs + self.shift
+
+        def backward(self: Any, dvalues: Any) -> Any:
+            self.dshift = dvalues.sum(axis=0)
+            return dvalues
+
+        mine = layer(declare=declare, forward=forward, backward=backward)
+        refused = refusal(lambda: self.fit(mine))
+        assert "dshift" in refused or mine.shift.any()
+
+
+class TestParameterSpec:
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"reduce": "max"}, {"initializer": "sevens"}, {"l1": -1.0}, {"l2": float("nan")}, {"shape": (0,)}],
+        ids=repr,
+    )
+    def test_that_makes_no_sense_is_told(self, wrong: dict[str, Any]) -> None:
+        def declare(self: Any, input_shape: Any) -> Any:
+            return (hc.ParameterSpec(**{"name": "scale", "shape": input_shape} | wrong),)
+
+        with pytest.raises((ValueError, TypeError), match=next(iter(wrong)) + "|scale"):
+            hc.Sequential([layer(declare=declare)], input_shape=(4,), seed=0)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import handconv as hc
-from semantics.networks import CLASSES, IMAGES, LABELS, VECTORS, at, convolutional, dense
+from semantics.networks import CLASSES, IMAGES, LABELS, VECTORS, at, convolutional, dense, refusal
+from semantics.users_layers import Residual, Scale
 
 PENALTIES = ("l1", "l2", "bias_l1", "bias_l2")
 
@@ -154,8 +155,6 @@ class TestSettingsThatActAtOnce:
 
     @pytest.mark.parametrize("workers", [1, 2])
     def test_an_attribute_of_a_layer_of_ones_own_counts_from_the_next_epoch_on(self, workers: int) -> None:
-        from semantics.users_layers import Scale
-
         network = hc.Sequential([Scale(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
 
         def silence(_run: Any) -> None:
@@ -164,6 +163,56 @@ class TestSettingsThatActAtOnce:
         losses = network.fit(VECTORS, CLASSES, epochs=2, optimizer=hc.SGD(1e-6), workers=workers,
                              callbacks=[at("on_epoch_end", silence)])["loss"]  # fmt: skip
         assert losses[1] == pytest.approx(np.log(3), rel=1e-3)
+
+
+class TestLayersThatAreHeld:
+    IMAGES = VECTORS.reshape(80, 2, 4, 4)
+
+    def network(self) -> hc.Sequential:
+        layers = [Residual(2), hc.Flatten(), hc.Dense(3), hc.Softmax()]
+        return hc.Sequential(layers, input_shape=(2, 4, 4), seed=0)
+
+    def test_have_settings_that_count_at_once(self) -> None:
+        network = self.network()
+        network.predict(self.IMAGES)
+        network.layers[0].conv2.l2 = 3.0
+        with_penalty = network.penalty()
+        network.layers[0].conv2.l2 = 0.0
+        expected = 3.0 * float(np.square(network.layers[0].conv2.weights, dtype=np.float64).sum())
+        assert with_penalty - network.penalty() == pytest.approx(expected, rel=1e-4)
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_may_be_exchanged_where_they_have_no_parameters_or_it_is_refused(self, workers: int) -> None:
+        network = self.network()
+        before = network.predict(self.IMAGES)
+
+        def exchange() -> None:
+            network.layers[0].tanh = hc.ReLU()
+
+        refused = refusal(exchange)
+        answers = network.predict(self.IMAGES)
+        np.testing.assert_array_equal(network.infer(self.IMAGES[:8]), network.predict(self.IMAGES[:8]))
+        np.testing.assert_allclose(network.forward(self.IMAGES), answers, rtol=1e-5, atol=1e-6)
+        assert np.array_equal(answers, before) == bool(refused)
+        losses = network.fit(self.IMAGES, CLASSES[:80], epochs=3, workers=workers)["loss"]
+        assert losses[-1] < losses[0]
+
+    def test_that_have_parameters_cannot_be_exchanged_by_halves(self) -> None:
+        network = self.network()
+        before = network.predict(self.IMAGES)
+
+        def exchange() -> None:
+            network.layers[0].conv2 = hc.Conv2D(2, 3, padding=1)
+            network.predict(self.IMAGES)
+
+        if refusal(exchange):
+            return
+        values = network.named_parameters()["0.conv2.weights"]
+        np.testing.assert_array_equal(values, network.layers[0].conv2.weights)
+        values[...] = 0
+        network.layers[0].conv2.biases[...] = 0
+        assert not np.array_equal(network.predict(self.IMAGES), before)
+        assert not network.layers[0].conv2.weights.any()
 
 
 SHAPES: dict[str, tuple[Callable[[], list[hc.Layer]], int, str, Any]] = {

@@ -326,6 +326,27 @@ class Ramp(hc.ReLU):
         return dvalues * self.inside
 
 
+class Sign(hc.Layer):
+    """Give whole numbers, and pass the gradient straight through."""
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        return (inputs > 0).astype(int)
+
+    def backward(self, dvalues: Array) -> Array:
+        return dvalues
+
+
+class ActivityPenalty(hc.Layer):
+    """Return the inputs themselves, and add to the gradient what keeps them small."""
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        self.inputs = inputs
+        return inputs
+
+    def backward(self, dvalues: Array) -> Array:
+        return dvalues + 0.01 * self.inputs
+
+
 class TwiceTheDense(hc.Dense):
     """A layer of ours with parameters, doubled."""
 
@@ -449,6 +470,11 @@ CASES = {
     "itself": Case(_among_vectors(Itself)),
     "itself, first layer": Case(_first(Itself)),
     "itself, last layer": Case(_last(Itself)),
+    "itself, before one in place": Case(
+        lambda: [hc.Dense(6), ActivityPenalty(), InPlace(), InPlaceKeepingInputs(), hc.Dense(3), hc.Softmax()],
+        differentiable=False,
+    ),
+    "integers": Case(_among_vectors(Sign), differentiable=False),
     "Fortran order": Case(_among_images(FortranOrdered), IMAGE),
     "negative strides": Case(_among_vectors(Reversed)),
     "negative strides of images": Case(_among_images(Reversed), IMAGE),
