@@ -185,6 +185,7 @@ def test_by_hand_the_gradient_is_that_of_fit(name: str) -> None:
     if not case.by_hand:
         pytest.skip("by hand it draws other random numbers")
     x, y = data(case, samples=8)  # one shard
+    x = x / 8  # far from where a logarithm of probabilities is clipped
     fitted, by_hand = model(case, dtype="float64"), model(case, dtype="float64")
     fitted.fit(x, y, batch_size=8, optimizer=hc.SGD(1e-9), loss=case.loss() if case.loss else None, shuffle=False)
     loss = case.loss() if case.loss else hc.CategoricalCrossentropy()
@@ -192,7 +193,7 @@ def test_by_hand_the_gradient_is_that_of_fit(name: str) -> None:
         loss = hc.SoftmaxCategoricalCrossentropy()
     loss.forward(by_hand.forward(x, training=True), y)
     by_hand.backward(loss.backward())
-    assert np.abs(by_hand.gradients).max() > 1e-3
+    assert np.abs(by_hand.gradients).max() > 1e-4
     by_hand_gradients = by_hand.gradients + penalty_gradients(by_hand)
     np.testing.assert_allclose(by_hand_gradients, fitted.gradients, rtol=1e-9, atol=1e-11)
 
