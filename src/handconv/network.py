@@ -23,7 +23,7 @@ from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import ForkSafeRLock
-from handconv.utils.validation import check_sample_shape, unmasked
+from handconv.utils.validation import check_sample_shape, shape_remedy, unmasked
 
 if TYPE_CHECKING:
     from handconv.engine.inference import Inference
@@ -235,8 +235,7 @@ class Network:
             if x.dtype == np.uint8:
                 outputs /= 255
             for layer in self.layers:
-                outputs = layer.forward(outputs, training)
-            outputs = np.array(outputs, self.dtype)  # the caller's own
+                outputs = np.array(layer.forward(outputs, training), self.dtype)  # its own, whatever layers keep
             self._pending = outputs.shape
         return outputs
 
@@ -260,8 +259,8 @@ class Network:
                     f"got {gradient.shape}."
                 )
             for layer in reversed(self.layers):
-                gradient = layer.backward(gradient)
-            return np.array(gradient, self.dtype)
+                gradient = np.array(layer.backward(gradient), self.dtype)
+            return gradient
 
     def infer(self, x: NDArray[Any]) -> FloatArray:
         """Run all layers as out of training, quickly; no ``backward`` can follow.
@@ -285,15 +284,21 @@ class Network:
         """Build at first use, and check the shape of a batch."""
         x = unmasked("x", x)
         if x.dtype.kind not in "biuf":
-            x = np.asarray(x, self.dtype)
+            raise TypeError(f"x must hold numbers, got an array of {x.dtype}. Convert it with x.astype('float32').")
         if self.input_shape is None:
             self.ensure_built(x.shape[1:])
         expected = self.input_shape or ()
         if x.shape[1:] != expected:
             raise ValueError(
-                f"The network expects inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}. "
-                "Images are (N, C, H, W); a single sample is x[None]."
+                f"The network expects inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
+                + (shape_remedy(x.shape, expected) or " Images are (N, C, H, W); a single sample is x[None].")
             )
+        if x.dtype.itemsize > self.dtype.itemsize and x.size:
+            limit, largest = float(np.finfo(self.dtype).max), float(np.abs(x).max())
+            if limit < largest < np.inf:
+                raise ValueError(
+                    f"x must stay within the range of {self.dtype}, got {largest:g}. Scale it, or use dtype='float64'."
+                )
         return x
 
     def penalty(self) -> float:

@@ -23,7 +23,7 @@ from handconv.engine.layout import memory_view
 from handconv.engine.ops.inputs import InputOp
 from handconv.losses import Loss
 from handconv.metrics import name_classes
-from handconv.utils.validation import check_number, is_int, unmasked
+from handconv.utils.validation import check_number, is_int, shape_remedy, unmasked
 
 _DARK, _MANY = 32, 64  # so many uint8 images that all stay below are probably not pixels
 
@@ -128,7 +128,7 @@ def checked_inputs(
     if input_shape is not None and array.shape[1:] != input_shape:
         raise ValueError(
             f"{name} must have shape (N, {', '.join(map(str, input_shape))}), got {array.shape}."
-            + _shape_remedy(array.shape, input_shape)
+            + shape_remedy(array.shape, input_shape)
         )
     if not len(array):
         raise ValueError(f"{name} must hold at least one sample, got shape {array.shape}.")
@@ -182,24 +182,6 @@ def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
 
 def _whole_numbers(values: NDArray[Any]) -> bool:
     return bool((values == np.floor(values)).all())
-
-
-def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
-    """Guess from a wrong shape what was meant.
-
-    Example:
-        >>> _shape_remedy((60000, 28, 28), (1, 28, 28))
-        ' No channel axis? Use x[:, None].'
-    """
-    if shape == input_shape:
-        return " A single sample? Use x[None]."
-    if len(input_shape) == 3 and shape[1:] == (*input_shape[1:], input_shape[0]):
-        return " Channels last? Use x.transpose(0, 3, 1, 2)."
-    if input_shape[0] == 1 and shape[1:] == input_shape[1:]:
-        return " No channel axis? Use x[:, None]."
-    if math.prod(shape[1:]) == math.prod(input_shape):
-        return f" The same numbers in another form? Use x.reshape(-1, {', '.join(map(str, input_shape))})."
-    return ""
 
 
 def checked_weights(

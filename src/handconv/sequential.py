@@ -276,10 +276,7 @@ class Sequential(Network):
         try:
             npz.save(path, self.named_parameters() | self.named_buffers(), describe(self))
         except (TypeError, AttributeError) as error:
-            raise ValueError(
-                f"A model is saved as plain values: its layers' arguments and model.info ({error}). "
-                "Use initialisers by their names."
-            ) from error
+            raise ValueError(f"The model cannot be saved: {error}") from error
 
     def _loss(self, loss: object) -> Loss:
         """The loss given, or the default."""

@@ -15,6 +15,7 @@ from handconv import layers as known_layers
 from handconv.errors import ModelFileError
 from handconv.layers import Layer
 from handconv.network import Network
+from handconv.utils.validation import is_int
 
 _FORMAT = "handconv model"
 _VERSION = 1
@@ -114,7 +115,9 @@ def rebuild(
             raise ModelFileError(f"{path} is damaged: its layers keep {size} numbers, the file holds others.")
         network.build(description["input_shape"])
         network.info = dict(description["info"])
-        network.epochs_trained = int(description.get("epochs_trained", 0))
+        network.epochs_trained = description.get("epochs_trained", 0)
+        if not is_int(network.epochs_trained) or not 0 <= network.epochs_trained < 1 << 32:
+            raise ValueError(f"epochs_trained cannot be {network.epochs_trained!r}")
     except (KeyError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
         if isinstance(error, ModelFileError):
             raise

@@ -91,6 +91,18 @@ def train(
     """
     saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
     run.optimizer.start(run.network.parameters, run.network.decayed())
+    try:
+        _prepare(run, saved, resume)
+        with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
+            _train(run, executor, callbacks, saved)
+        run.network.parameters[...] = run.best_parameters
+    finally:
+        run.optimizer.finish()
+    return run.history
+
+
+def _prepare(run: TrainingState, saved: checkpoint.Checkpoint | None, resume: str | os.PathLike[str] | None) -> None:
+    """Bring a run to where it begins, and refuse before the first step what cannot be done right."""
     run.optimizer.total_steps = run.optimizer.iterations + run.epochs * run.steps_per_epoch
     if run.averaging is not None:
         run.average = run.network.parameters.copy()
@@ -103,14 +115,6 @@ def train(
     if saved is not None:
         saved.check(run)
     _check_shards(run)
-    try:
-        with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
-            _train(run, executor, callbacks, saved)
-        run.network.parameters[...] = run.best_parameters
-    finally:
-        run.network.epochs_trained = run.first_epoch + run.epoch + bool(run.step)
-        run.optimizer.finish()
-    return run.history
 
 
 def _train(
@@ -120,6 +124,7 @@ def _train(
         callback.on_train_begin(run)
     enough = False
     while run.epoch < run.epochs and not enough:
+        run.network.epochs_trained = run.first_epoch + run.epoch + 1  # an epoch that has begun counts
         figures = _train_epoch(run, executor, callbacks, saved)
         if run.validation is not None:
             with run.answering():
