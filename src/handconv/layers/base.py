@@ -376,17 +376,17 @@ class Layer:
 def constructor_arguments(layer_type: type[Layer]) -> dict[str, inspect.Parameter]:
     """The arguments of a layer's constructor by name."""
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {
-        name: parameter
-        for name, parameter in inspect.signature(layer_type).parameters.items()
-        if parameter.kind not in kinds
-    }
+    return {parameter.name: parameter for parameter in _parameters(layer_type) if parameter.kind not in kinds}
+
+
+def _takes_anything(layer_type: type[Layer]) -> bool:
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in _parameters(layer_type))
 
 
 @cache
-def _takes_anything(layer_type: type[Layer]) -> bool:
-    parameters = inspect.signature(layer_type).parameters.values()
-    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+def _parameters(layer_type: type[Layer]) -> list[inspect.Parameter]:
+    """The parameters of the constructor, without self; the signature of the class would be that of ``__new__``."""
+    return list(inspect.signature(layer_type.__init__).parameters.values())[1:]
 
 
 #: Arguments that other libraries have, and what stands in their place here.
