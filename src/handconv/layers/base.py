@@ -354,6 +354,10 @@ class Layer:
         object.__setattr__(self, "specs", specs)
         object.__setattr__(self, "version", self.version + 1)
 
+    def __copy__(self) -> Self:
+        """A copy is a deep one: layers that it holds belong to it alone."""
+        return copy.deepcopy(self)
+
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: everything but the owner, with arrays of its own."""
         state = {name: value for name, value in vars(self).items() if name not in _TRANSIENT}
