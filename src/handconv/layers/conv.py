@@ -122,7 +122,8 @@ class Conv2D(Weighted):
         windows = windows_of(pad_images(x, self.geometry, 0.0), self.geometry)  # (N, C, KH, KW, OH, OW)
         batch, *_, height, width = windows.shape
         w = self.weights.reshape(self.filters, -1)  # (F, C·KH·KW)
-        self._columns = windows.reshape(batch, w.shape[1], height * width)  # (N, C·KH·KW, OH·OW)
+        own = np.array(windows, order="C")  # the caller may change the inputs
+        self._columns = own.reshape(batch, w.shape[1], height * width)  # (N, C·KH·KW, OH·OW)
         z = w @ self._columns  # (N, F, OH·OW)
         if self.use_bias:
             z += self.biases[:, None]
