@@ -141,7 +141,7 @@ class Conv2D(Weighted):
             self.dbiases = dz.sum(axis=(0, 2))
 
         w = self.weights.reshape(filters, -1)  # (F, C·KH·KW)
-        shares = (w.T @ dz).reshape(batch, -1, *self.kernel_size, height, width)  # (N, C, KH, KW, OH, OW)
+        shares = (w.T @ dz).reshape(batch, *self.weights.shape[1:], height, width)  # (N, C, KH, KW, OH, OW)
         rows, columns = self.geometry
         dx = np.zeros((batch, shares.shape[1], rows.padded, columns.padded), self.dtype)
         for (u, v), window in window_slices(self.geometry):
