@@ -24,21 +24,31 @@ from handconv.errors import ModelFileError as ModelFileError
 from handconv.errors import SourceError as SourceError
 from handconv.errors import TrainingInterrupted as TrainingInterrupted
 from handconv.errors import WorkerError as WorkerError
+from handconv.layers import ELU as ELU
+from handconv.layers import GELU as GELU
 from handconv.layers import AveragePool2D as AveragePool2D
+from handconv.layers import BatchNorm as BatchNorm
 from handconv.layers import Conv2D as Conv2D
 from handconv.layers import Dense as Dense
 from handconv.layers import Dropout as Dropout
 from handconv.layers import Flatten as Flatten
 from handconv.layers import GlobalAveragePool2D as GlobalAveragePool2D
+from handconv.layers import GroupNorm as GroupNorm
 from handconv.layers import Layer as Layer
+from handconv.layers import LayerNorm as LayerNorm
 from handconv.layers import LeakyReLU as LeakyReLU
 from handconv.layers import MaxPool2D as MaxPool2D
 from handconv.layers import ParameterSpec as ParameterSpec
 from handconv.layers import ReLU as ReLU
 from handconv.layers import Reshape as Reshape
+from handconv.layers import Residual as Residual
 from handconv.layers import Sigmoid as Sigmoid
+from handconv.layers import SiLU as SiLU
 from handconv.layers import Softmax as Softmax
+from handconv.layers import Softplus as Softplus
+from handconv.layers import SpatialDropout2D as SpatialDropout2D
 from handconv.layers import Tanh as Tanh
+from handconv.layers import ZeroPad2D as ZeroPad2D
 from handconv.losses import BinaryCrossentropy as BinaryCrossentropy
 from handconv.losses import CategoricalCrossentropy as CategoricalCrossentropy
 from handconv.losses import Loss as Loss
@@ -75,10 +85,13 @@ _LATER = {
 
 
 __all__ = [
+    "ELU",
+    "GELU",
     "SGD",
     "Adam",
     "AdamW",
     "AveragePool2D",
+    "BatchNorm",
     "BinaryCrossentropy",
     "Callback",
     "CategoricalCrossentropy",
@@ -90,9 +103,11 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAveragePool2D",
+    "GroupNorm",
     "HandconvError",
     "History",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Loss",
     "MaxPool2D",
@@ -104,15 +119,20 @@ __all__ = [
     "PrintProgress",
     "ReLU",
     "Reshape",
+    "Residual",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "SigmoidBinaryCrossentropy",
     "Softmax",
     "SoftmaxCategoricalCrossentropy",
+    "Softplus",
     "SourceError",
+    "SpatialDropout2D",
     "Tanh",
     "TrainingInterrupted",
     "WorkerError",
+    "ZeroPad2D",
     "datasets",
     "gradcheck",
     "initializers",

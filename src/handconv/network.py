@@ -63,7 +63,7 @@ class Network:
         self.info: dict[str, Any] = {}
         self.epochs_trained = 0
         self.input_shape: Shape | None = None
-        self.store = ParameterStore([], self.dtype)
+        self.store: ParameterStore[Layer] = ParameterStore([], self.dtype)
         self._whole: Network | None = None  # of which this one shows the first layers
         self._pending: Shape | None = None  # the shape of the outputs of a forward that may be followed by a backward
         self._lock, self._trainer = ForkSafeRLock(), _Trainer()
@@ -106,7 +106,7 @@ class Network:
         _copy_in("buffers", self.buffers, values)
 
     @property
-    def views(self) -> tuple[ParameterView, ...]:
+    def views(self) -> tuple[ParameterView[Layer], ...]:
         """Where each array of parameters lies in the vector."""
         return self.store.trainable
 
@@ -123,9 +123,9 @@ class Network:
     def __repr__(self) -> str:
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}], input_shape={self.input_shape})"
 
-    def __getitem__(self, part: slice) -> Self:
+    def __getitem__(self, part: object) -> Self:
         """Show the first layers, over the same weights: ``model[:k]`` predicts, but cannot be trained by itself."""
-        if not isinstance(part, slice) or part.start not in (None, 0) or part.step not in (None, 1):
+        if not isinstance(part, slice) or part.start or part.step not in (None, 1):
             raise TypeError(
                 f"A network shows its first layers by network[:k], got {part!r}. A single layer is network.layers[k]."
             )
@@ -136,7 +136,7 @@ class Network:
             raise ValueError("network[:k] needs the input shape: give input_shape=… or call build(shape) first.")
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
-        view._layers, view.names, view._whole, view._pending = shown, self.names[part], self._whole or self, None
+        view._layers, view.names, view._whole, view._pending = shown, self.names[part], self, None
         view.store = self.store.first([layer for _, layer in view.tree()])
         return view
 
@@ -207,12 +207,17 @@ class Network:
     @property
     def ends_in_softmax(self) -> bool:
         """Whether the last layer is a Softmax, as this package computes it."""
-        return _is_plain(self.layers[-1], Softmax)
+        return self._last_kind() is Softmax
 
     @property
     def ends_in_sigmoid(self) -> bool:
         """Whether the last layer is a Sigmoid, as this package computes it."""
-        return _is_plain(self.layers[-1], Sigmoid)
+        return self._last_kind() is Sigmoid
+
+    def _last_kind(self) -> type[Layer] | None:
+        from handconv.engine.lower import fast_kind
+
+        return fast_kind(self.layers[-1])
 
     def forward(self, x: NDArray[Any], training: bool = False) -> FloatArray:
         """Run the pages of all layers, each of which keeps what its ``backward`` needs.
@@ -318,13 +323,9 @@ class Network:
         """The places of the parameters that decoupled weight decay shrinks."""
         return [view.place for view in self.views if view.spec.decays]
 
-    @contextlib.contextmanager
-    def in_use(self, verb: str) -> Iterator[None]:
-        """Use the network meanwhile: other threads wait, unless one of them trains it, which is refused at once."""
-        self._trainer.check(verb)
-        with self._lock:
-            self._trainer.check(verb)
-            yield
+    def in_use(self, verb: str) -> "_Use":
+        """Hold the network while it is used: other threads wait, and while one trains they are refused at once."""
+        return _Use(self._lock, self._trainer, verb)
 
     @contextlib.contextmanager
     def in_training(self) -> Iterator[None]:
@@ -363,6 +364,25 @@ class Network:
             layer.belong_to(self)
 
 
+class _Use:
+    """Holds a network for one question."""
+
+    def __init__(self, lock: ForkSafeRLock, trainer: "_Trainer", verb: str) -> None:
+        self._lock, self._trainer, self._verb = lock, trainer, verb
+
+    def __enter__(self) -> None:
+        self._trainer.check(self._verb)
+        self._lock.__enter__()
+        try:
+            self._trainer.check(self._verb)  # a training may have begun while this thread waited
+        except RuntimeError:
+            self._lock.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.__exit__()
+
+
 class _Trainer:
     """Which thread trains a network, if any."""
 
@@ -391,18 +411,6 @@ class _Trainer:
                 f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. Wait "
                 "until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
             )
-
-
-def _is_plain(layer: Layer, kind: type[Layer]) -> bool:
-    """Whether a layer is of exactly this type, with its own methods."""
-    return (
-        type(layer) is kind
-        and not {"forward", "backward"} & vars(layer).keys()
-        and _UNPATCHED[kind] == (kind.forward, kind.backward)
-    )
-
-
-_UNPATCHED = {kind: (kind.forward, kind.backward) for kind in (Sigmoid, Softmax)}
 
 
 def _copy_in(name: str, target: FloatArray, values: NDArray[Any]) -> None:

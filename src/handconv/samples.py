@@ -25,7 +25,7 @@ from handconv.losses import Loss
 from handconv.metrics import name_classes
 from handconv.utils.validation import check_number, is_int, unmasked
 
-_DARK = 32  # uint8 images that stay below are probably not pixels
+_DARK, _MANY = 32, 64  # so many uint8 images that all stay below are probably not pixels
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,8 @@ def _as_numbers(x: object, name: str) -> NDArray[Any]:
 def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
     """Check that values are finite, and remark upon those that look like pixels of another scale."""
     if array.dtype == np.uint8:
-        if array.ndim == 4 and array[:256].max() < _DARK and (brightest := int(array.max())) < _DARK:
+        few = len(array) < _MANY
+        if array.ndim == 4 and not few and array[:_MANY].max() < _DARK and 0 < (brightest := int(array.max())) < _DARK:
             warnings.warn(
                 f"{name} holds uint8 from 0 to {brightest}, which are divided by 255 as pixels are. Other numbers? Use "
                 f"{name}.astype('float32'){'' if brightest <= 1 else f' / {brightest}'}.",

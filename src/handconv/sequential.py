@@ -72,6 +72,7 @@ class Sequential(Network):
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         sample_weights: ArrayLike | None = None,
         class_weights: Mapping[int, float] | None = None,
+        shard_size: int | None = None,
         shuffle: bool = True,
         workers: Workers = 1,
         callbacks: "Sequence[Callback]" = (),
@@ -85,6 +86,8 @@ class Sequential(Network):
             y: class numbers (N,), one-hot (N, K), or whatever the loss expects.
             epochs: passes over all samples, at least 1.
             batch_size: samples to each step of the optimizer; the last batch of an epoch may be smaller.
+            shard_size: samples that are computed together, over which ``BatchNorm`` takes its statistics; as many as suit
+                the processor's cache, and at most half a batch, unless given. Larger ones leave less to share out.
             optimizer: ``Adam()`` if not given.
             loss: if not given, the cross-entropy that fits the last layer (see ``default_loss``).
             validation_split: the share of each class held back to measure val_loss and val_accuracy.
@@ -151,6 +154,7 @@ class Sequential(Network):
                 validation=validation,
                 epochs=int(epochs),
                 batch_size=min(int(batch_size), len(samples)),
+                shard_size=None if shard_size is None else check_int("shard_size", shard_size),
                 shuffle=shuffle,
                 first_epoch=self.epochs_trained,
                 workers=worker_count(workers),

@@ -41,8 +41,8 @@ from handconv.layers import Layer
 from handconv.losses import Loss
 from handconv.objective import Objective
 from handconv.parallel import blas_threads as blas
-from handconv.sequential import Sequential
 from handconv.samples import checked_inputs
+from handconv.sequential import Sequential
 from handconv.utils.validation import check_int, check_number
 
 #: What may be spent on one array, in numbers read and written for each entry, and what an evaluation costs beside them.
@@ -262,6 +262,7 @@ class _Check:
                 differences.append(float(np.sum(projection * difference)))
                 size = size or float(np.linalg.norm((projection * base)[difference != 0]))
             array[index] = middle
+            size = size or float(np.linalg.norm(projection * base))  # where nothing moves, all outputs may be rounded
             result = slope(differences, size, h)
             if result.trusted(self._tolerance, floor):
                 return result

@@ -43,19 +43,23 @@ class _Entry(NamedTuple):
     make: Callable[[Any, Context], Op]
     forward: Callable[..., Any]
     backward: Callable[..., Any]
+    suits: Callable[[Any], bool]
 
 
 _REGISTRY: dict[type[Layer], _Entry] = {}
 
 
-def register(layer_type: type[Layer], make: Callable[[Any, Context], Op]) -> None:
+def register(
+    layer_type: type[Layer], make: Callable[[Any, Context], Op], suits: Callable[[Any], bool] = lambda _: True
+) -> None:
     """Let layers of exactly this type be computed by an op.
 
     Args:
         layer_type: the type; what derives from it is not meant.
         make: makes the op for a built layer.
+        suits: tells whether the op computes a layer with these settings.
     """
-    _REGISTRY[layer_type] = _Entry(layer_type, make, layer_type.forward, layer_type.backward)
+    _REGISTRY[layer_type] = _Entry(layer_type, make, layer_type.forward, layer_type.backward, suits)
 
 
 def register_like(subclass: type[Layer], layer_type: type[Layer]) -> None:
@@ -74,7 +78,7 @@ def register_like(subclass: type[Layer], layer_type: type[Layer]) -> None:
     _REGISTRY[subclass] = entry._replace(forward=subclass.forward, backward=subclass.backward)
 
 
-for _type, _make in {
+_FAST: dict[type[Layer], Callable[[Any, Context], Op]] = {
     AveragePool2D: AveragePoolOp,
     Conv2D: lambda layer, context: ConvBlockOp(layer, None, None, context),
     Dense: DenseOp,
@@ -88,8 +92,10 @@ for _type, _make in {
     Sigmoid: SigmoidOp,
     Softmax: SoftmaxOp,
     Tanh: TanhOp,
-}.items():
+}
+for _type, _make in _FAST.items():
     register(_type, _make)
+register(Conv2D, _FAST[Conv2D], lambda layer: layer.groups == 1 and layer.dilation == (1, 1))
 
 
 def fast_kind(layer: Layer) -> type[Layer] | None:
@@ -98,12 +104,12 @@ def fast_kind(layer: Layer) -> type[Layer] | None:
     if entry is None or "forward" in own or "backward" in own:
         return None
     untouched = type(layer).forward is entry.forward and type(layer).backward is entry.backward
-    return entry.kind if untouched else None
+    return entry.kind if untouched and entry.suits(layer) else None
 
 
 def signature(members: Sequence[Layer]) -> tuple[object, ...]:
     """What a program depends on beside the shapes: settings and methods of all layers, those within others too."""
-    return tuple((layer.version, type(layer).forward, type(layer).backward) for layer in members)
+    return tuple([part for layer in members for part in (layer.version, type(layer).forward, type(layer).backward)])
 
 
 def lower(layers: Sequence[Layer], context: Context, *, fuse: bool = True, engine: bool = True) -> list[Op]:

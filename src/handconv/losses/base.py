@@ -1,10 +1,10 @@
 """What a loss is: how wrong each sample's predictions are, and the gradient of that with respect to the predictions.
 
-    loss       = sum over n of w[n] · loss[n] / B        w: sample weights, 1 unless given        B: the size of the batch
+    loss       = sum over n of w[n] · loss[n] / B        w: sample weights, 1 unless given        B: the batch's size
     dinputs[n] = w[n] / B · (gradient of loss[n] with respect to the predictions of sample n)
 
-A loss is a page of two functions, ``sample_losses`` and ``gradient``, side by side. The mean over the batch is taken here,
-and nowhere else.
+A loss is a page of two functions, ``sample_losses`` and ``gradient``, side by side. The mean over the batch is taken
+here, and nowhere else.
 """
 
 import inspect
@@ -120,8 +120,8 @@ class Loss:
             return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         except AttributeError as error:
             raise AttributeError(
-                f"{self.label} does not keep all its arguments ({error}). Set self.name = name for each in __init__, or "
-                "override config(), so that the loss can be described in a checkpoint."
+                f"{self.label} does not keep all its arguments ({error}). Set self.name = name for each in __init__, "
+                "or override config(), so that the loss can be described in a checkpoint."
             ) from None
 
     def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:

@@ -73,7 +73,7 @@ class _FrameworkLoss(Loss):
 
     def forward(self, y_pred: NDArray[Any], y_true: ArrayLike) -> FloatArray:
         """Return the loss of each sample."""
-        return self.kind().sample_losses(y_pred, y_true)
+        return self.kind().sample_losses(np.asarray(y_pred), np.asarray(y_true))
 
     def backward(self, dvalues: NDArray[Any], y_true: ArrayLike) -> FloatArray:
         """Compute ``dinputs``, the gradient of the mean loss by the predictions ``dvalues``."""

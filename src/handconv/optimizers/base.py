@@ -196,7 +196,8 @@ class Optimizer(ABC):
                 raise TypeError(f"{self._label} works in place on NumPy arrays, got {what}. Use np.array(x, float).")
 
     def __repr__(self) -> str:
-        return f"{self._label}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.settings)})"
+        shown = {name: getattr(self, name) for name in self.settings}
+        return f"{self._label}({', '.join(f'{name}={value!r}' for name, value in shown.items() if value is not None)})"
 
     @property
     def _label(self) -> str:

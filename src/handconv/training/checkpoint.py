@@ -207,7 +207,7 @@ def _setup(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]
     places = enumerate(layers if isinstance(layers, list) else [layers])
     setup = {f"layer {place}": layer for place, layer in places}
     setup |= {name: model.get(name) for name in ("input_shape", "dtype", "seed")}
-    setup |= {name: state.get(name) for name in ("loss", "optimizer", "batch_size", "shuffle")}
+    setup |= {name: state.get(name) for name in ("loss", "optimizer", "batch_size", "shard_size", "shuffle")}
     setup["samples"] = (state.get("samples"), state.get("data"))
     return {name: _plain(value) for name, value in setup.items()}
 
@@ -245,6 +245,7 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "loss": {"name": type(run.loss).__name__} | run.loss.config(),
         "epochs": run.epochs,
         "batch_size": run.batch_size,
+        "shard_size": run.shard_size,
         "shuffle": run.shuffle,
         "samples": len(run.samples),
         "data": run.fingerprint,

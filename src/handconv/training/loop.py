@@ -94,12 +94,13 @@ def train(
     run.optimizer.total_steps = run.optimizer.iterations + run.epochs * run.steps_per_epoch
     if resume is not None:
         checkpoint.resume(run, resume)
-    shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size))
+    shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size, run.shard_size))
     run.workers = min(run.workers, shards, ACCUMULATORS)  # more would have nothing to do
     if run.workers > 1 or saved is not None or resume is not None:
         check_no_hidden_state(run.network, run.samples)
     if saved is not None:
         saved.check(run)
+    _check_shards(run)
     try:
         with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
             _train(run, executor, callbacks, saved)
@@ -130,6 +131,20 @@ def _train(
         _heed_signal(run, saved)
     for callback in callbacks:
         callback.on_train_end(run)
+
+
+def _check_shards(run: TrainingState) -> None:
+    """Refuse batches that leave a layer with too few samples at the end of an epoch."""
+    shard = shard_size(run.network, run.batch_size, run.shard_size)
+    count = len(run.samples)
+    batches = {min(run.batch_size, count), count % run.batch_size or run.batch_size}
+    fewest = min(min(batch, batch % shard or shard) for batch in batches)
+    for layer in run.network.store.layers:
+        if fewest < layer.min_samples:
+            raise ValueError(
+                f"{layer.label} needs at least {layer.min_samples} samples together in training, and {count} samples in "
+                f"batches of {run.batch_size} and shards of {shard} leave {fewest} at the end. Use another batch_size."
+            )
 
 
 def _executor(run: TrainingState) -> Executor:

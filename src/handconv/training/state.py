@@ -28,6 +28,7 @@ class Task:
     epochs: int
     batch_size: int
     shuffle: bool
+    shard_size: int | None = None  # samples that are computed together; as many as suit the cache unless given
     first_epoch: int = 0  # epochs of earlier trainings, whose orders and masks are not to come again
 
     @property

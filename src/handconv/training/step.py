@@ -40,13 +40,13 @@ ACCUMULATORS = 8
 _BUFFER = 256  # numbers in the buffer of a ufunc
 
 
-def shard_size(network: Network, batch_size: int) -> int:
-    """Samples in a shard: at most 128, as many as keep the largest output in the cache, at least two shards to a batch.
+def shard_size(network: Network, batch_size: int, asked: int | None = None) -> int:
+    """Samples in a shard: as many as were asked for, else at most 128, as many as keep the largest output in the cache, at least two shards to a batch.
 
     On two cores a shard of 128 is 7 % quicker than two of 64 (Zen 3), as it asks for half as many calls. More cores
     find work in batches of as many times 128.
     """
-    return min(128, cache_batch(network), max(8, -(-batch_size // 2)))
+    return asked or min(128, cache_batch(network), max(8, -(-batch_size // 2)))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class ShardStep:
     def __init__(self, task: Task, state: SharedState, communicator: Communicator) -> None:
         self.task, self.state, self.communicator = task, state, communicator
         network = task.network
-        self.shard = shard_size(network, task.batch_size)
+        self.shard = shard_size(network, task.batch_size, task.shard_size)
         self._part = part_of(network.parameters.size, communicator)
         self._spare = np.empty_like(network.parameters)
         self._random = network.streams.generator(Purpose.DROPOUT)

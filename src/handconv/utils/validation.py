@@ -79,7 +79,7 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
         ValueError: x has 1 masked (missing) value. Fill it first, as x.filled(0) does.
     """
     if isinstance(values, np.ma.MaskedArray):
-        missing = int(np.ma.count_masked(values))
+        missing = int(np.ma.getmaskarray(values).sum())
         if missing:
             what = "value. Fill it" if missing == 1 else "values. Fill them"
             raise ValueError(f"{name} has {missing} masked (missing) {what} first, as x.filled(0) does.")

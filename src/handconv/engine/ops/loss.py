@@ -15,7 +15,7 @@ from handconv.engine.arena import Scope
 from handconv.engine.capture import untracked
 from handconv.engine.kernels.softmax import softmax_parts
 from handconv.losses import Loss
-from handconv.losses.cross_entropy import _Categorical
+from handconv.losses.cross_entropy import CategoricalLoss
 
 Weights = NDArray[np.float64] | None
 
@@ -74,7 +74,7 @@ class LossOp:
 class SoftmaxCrossEntropyOp(LossOp):
     """Softmax and cross-entropy on scores; the loss gives the label smoothing."""
 
-    loss: _Categorical
+    loss: CategoricalLoss
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -100,7 +100,8 @@ class SoftmaxCrossEntropyOp(LossOp):
             truth = np.multiply(truth, 1 - smoothing, dtype=predictions.dtype)
             truth += smoothing / classes
             of_truth = np.add.reduce(shifted * truth, axis=1)
-        self._truth, self._scale = truth, 1.0 / batch_size
+        self._truth = truth
+        self._scale: FloatArray | float = 1.0 / batch_size
         losses = np.log(total[:, 0]) - of_truth
         if sample_weights is not None:
             scale = np.multiply(sample_weights, self._scale, dtype=predictions.dtype)
