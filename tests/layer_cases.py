@@ -69,7 +69,7 @@ def run(layer: Layer, x: Any, dy: Any = None) -> tuple[Any, ...]:
 
 
 class Running(Layer):
-    """Subtracts the running mean; its buffer lies between two parameters in the declaration."""
+    """Subtracts the running mean of the batches before; declares its buffer between two parameters."""
 
     def declare(self, input_shape: tuple[int, ...]) -> tuple[ParameterSpec, ...]:
         return (
@@ -80,9 +80,9 @@ class Running(Layer):
 
     def forward(self, inputs: Any, training: bool = False) -> Any:
         x = self.check_inputs(inputs)
+        self._centred = x - self.running_mean
         if training:
             self.running_mean = 0.5 * self.running_mean + 0.5 * x.mean(axis=0)
-        self._centred = x - self.running_mean
         self.output = self._centred * self.scale + self.shift
         return self.output
 

@@ -27,7 +27,7 @@ DOCUMENTED += (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 #: What the package alone calls, with what it has checked; and what would ask the network for data.
 INTERNAL = {"bind", "add_penalty_gradients", "on_train_begin", "on_batch_end", "on_pause", "on_epoch_end"}
 INTERNAL |= {"on_train_end", "check_targets", "check_predictions", "load_mnist", "load_fashion_mnist"}
-INTERNAL |= {"declare", "declare_weights", "fix_shapes", "sublayer_shapes", "belong_to", "truth", "answer"}
+INTERNAL |= {"declare", "truth", "answer"}
 INTERNAL_ARGUMENTS = {"generator", "fan_in", "fan_out", "values", "gradients", "part"}
 
 
