@@ -393,6 +393,19 @@ def binary_crossentropy(
     return loss, gradient
 
 
+def sigmoid_crossentropy(
+    scores: Array, targets: Array, sample_weights: Sequence[float] | Array | None = None
+) -> tuple[float, Array]:
+    """loss[n] = mean over k of t · log(1 + exp(-x)) + (1 - t) · log(1 + exp(x)); gradient (sigmoid(x) - t) / K."""
+    samples, outputs = scores.shape
+    loss, gradient = 0.0, np.zeros(scores.shape)
+    for n, k in np.ndindex(*scores.shape):
+        x, t, weight = float(scores[n, k]), float(targets[n, k]), _weight(sample_weights, n)
+        loss += weight * (t * math.log1p(math.exp(-x)) + (1 - t) * math.log1p(math.exp(x))) / outputs / samples
+        gradient[n, k] = weight * (1 / (1 + math.exp(-x)) - t) / outputs / samples
+    return loss, gradient
+
+
 def mean_squared_error(
     outputs: Array, targets: Array, sample_weights: Sequence[float] | Array | None = None
 ) -> tuple[float, Array]:

@@ -26,8 +26,8 @@ DOCUMENTED = (ValueError, TypeError, RuntimeError, hc.HandconvError)
 DOCUMENTED += (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 #: What the package alone calls, with what it has checked; and what would ask the network for data.
 INTERNAL = {"bind", "add_penalty_gradients", "on_train_begin", "on_batch_end", "on_pause", "on_epoch_end"}
-INTERNAL |= {"on_train_end", "check_targets", "measure", "load_mnist", "load_fashion_mnist"}
-INTERNAL |= {"declare", "run", "gradient_views", "input_gradient", "parameter_gradients"}
+INTERNAL |= {"on_train_end", "check_targets", "check_predictions", "load_mnist", "load_fashion_mnist"}
+INTERNAL |= {"declare", "truth", "answer"}
 INTERNAL_ARGUMENTS = {"generator", "fan_in", "fan_out", "values", "gradients", "part"}
 
 
@@ -63,6 +63,7 @@ def samples_of_every_class() -> list[Any]:
     model = hc.Sequential([*windows[:2], hc.Flatten(), hc.Dense(3), hc.Softmax()], input_shape=(1, 4, 4), seed=0)
     units = [hc.Dense(2), hc.Dropout(0.3), hc.LeakyReLU(), hc.ReLU(), hc.Sigmoid(), hc.Tanh(), hc.Softmax()]
     losses = [hc.SoftmaxCategoricalCrossentropy(), hc.CategoricalCrossentropy(), hc.BinaryCrossentropy()]
+    losses += [hc.SigmoidBinaryCrossentropy()]
     book = [nnfs.Layer_Dense(3, 2), nnfs.Layer_Dropout(0.1), nnfs.Activation_Softmax(), nnfs.Accuracy_Categorical()]
     rest = [hc.MeanSquaredError(), hc.Adam(), hc.AdamW(), hc.SGD(0.1, 0.9), hc.schedules.OneCycle(0.1)]
     return [model, *windows, *units, *losses, *book, *rest, nnfs.Loss_CategoricalCrossentropy()]

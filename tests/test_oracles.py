@@ -234,6 +234,13 @@ class TestLossesByHand:
         # -1/0.25 / 2 = -2    +1/0.8 / 2 = 0.625
         np.testing.assert_allclose(gradient, [[-2, 0.625]])
 
+    def test_sigmoid_crossentropy(self) -> None:
+        # probabilities 3/4 and 1/2 of the truths yes and no: (-ln 3/4 - ln 1/2) / 2
+        loss, gradient = oracles.sigmoid_crossentropy(np.array([[math.log(3), 0.0]]), np.array([[1.0, 0.0]]))
+        assert loss == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
+        # (3/4 - 1) / 2 = -0.125    (1/2 - 0) / 2 = 0.25
+        np.testing.assert_allclose(gradient, [[-0.125, 0.25]])
+
     def test_mean_squared_error(self) -> None:
         # sample 0: (4 + 16) / 2 = 10, sample 1: (0 + 36) / 2 = 18 twice; (10 + 36) / 2 = 23
         y, t = np.array([[3.0, 5.0], [1.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 6.0]])

@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import handconv as hc
 from handconv.optimizers import OPTIMIZERS, SGD, Adam, AdamW, from_config
 from handconv.optimizers.schedules import CosineDecay, StepDecay
 from optimizer_cases import FACTORIES, every_optimizer, example, trained
@@ -143,8 +144,9 @@ def test_numpy_numbers_become_plain_ones() -> None:
 
 
 def test_the_defaults_are_the_usual_ones() -> None:
-    adam = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
-    assert SGD().config() == {"name": "SGD", "learning_rate": 0.01, "momentum": 0.0, "nesterov": False}
+    clips = {"clip_norm": None, "clip_value": None}
+    adam = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7} | clips
+    assert SGD().config() == {"name": "SGD", "learning_rate": 0.01, "momentum": 0.0, "nesterov": False} | clips
     assert Adam().config() == {"name": "Adam"} | adam
     assert AdamW().config() == {"name": "AdamW"} | adam | {"weight_decay": 0.01}
 
@@ -176,6 +178,86 @@ def test_repr_shows_the_arguments() -> None:
     assert repr(SGD(0.1, momentum=0.9)) == "SGD(learning_rate=0.1, momentum=0.9, nesterov=False)"
 
 
+def test_repr_shows_limits_of_the_gradient_where_there_are_any() -> None:
+    assert repr(SGD(0.1, clip_norm=1, clip_value=0.5)).endswith("nesterov=False, clip_norm=1.0, clip_value=0.5)")
+
+
+# One training after another
+
+
+@every_optimizer
+def test_a_training_begins_anew_if_the_state_is_that_of_another_that_is_over(
+    name: str, rng: np.random.Generator
+) -> None:
+    parameters, gradients = example(rng)
+    expected = trained(FACTORIES[name](), parameters, gradients)
+    optimizer = FACTORIES[name]()
+    for _ in range(2):
+        optimizer.start(parameters, [slice(None)])
+        assert optimizer.iterations == 0
+        np.testing.assert_array_equal(trained(optimizer, parameters, gradients), expected)
+        optimizer.finish()
+
+
+@every_optimizer
+def test_after_a_training_its_state_is_there_to_be_looked_at(name: str, rng: np.random.Generator) -> None:
+    parameters, gradients = example(rng)
+    optimizer = FACTORIES[name]()
+    optimizer.start(parameters, [slice(None)])
+    trained(optimizer, parameters, gradients)
+    before = optimizer.state_dict()
+    optimizer.finish()
+    assert optimizer.iterations == 25
+    for key, vector in optimizer.state_dict().items():
+        np.testing.assert_array_equal(vector, before[key])
+
+
+@every_optimizer
+def test_a_training_goes_on_from_steps_that_were_made_by_hand(name: str, rng: np.random.Generator) -> None:
+    parameters, gradients = example(rng)
+    expected = trained(FACTORIES[name](), parameters, gradients)
+    optimizer = FACTORIES[name]()
+    parameters = trained(optimizer, parameters, gradients[:10])
+    optimizer.start(parameters, [slice(None)])
+    assert optimizer.iterations == 10
+    np.testing.assert_array_equal(trained(optimizer, parameters, gradients[10:]), expected)
+
+
+@every_optimizer
+def test_a_training_goes_on_from_a_state_that_was_loaded_after_another_training(
+    name: str, rng: np.random.Generator
+) -> None:
+    parameters, gradients = example(rng)
+    expected = trained(FACTORIES[name](), parameters, gradients)
+    first, second = FACTORIES[name](), FACTORIES[name]()
+    parameters = trained(first, parameters, gradients[:10])
+    second.start(np.zeros_like(parameters), [slice(None)])
+    trained(second, np.zeros_like(parameters), gradients[:3])
+    second.finish()
+    second.load_state_dict(first.state_dict())
+    second.start(parameters, [slice(None)])
+    assert second.iterations == 10
+    np.testing.assert_array_equal(trained(second, parameters, gradients[10:]), expected)
+
+
+def test_starting_tells_what_decays() -> None:
+    optimizer, parameters = AdamW(0.1, weight_decay=0.5), np.ones(3)
+    optimizer.start(parameters, [slice(0, 1)])
+    optimizer.step(parameters, np.zeros(3))
+    np.testing.assert_allclose(parameters, [0.95, 1, 1], rtol=1e-15)
+
+
+def test_another_fit_with_the_same_optimizer_is_a_fit_with_a_new_one() -> None:
+    x, y = np.random.default_rng(0).normal(size=(12, 4)), np.arange(12) % 3
+    used, ends = Adam(0.05), []
+    for optimizer in (used, used, Adam(0.05)):
+        model = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+        model.fit(x, y, epochs=2, batch_size=5, optimizer=optimizer)
+        ends.append(model.parameters.copy())
+    np.testing.assert_array_equal(ends[1], ends[0])
+    np.testing.assert_array_equal(ends[2], ends[0])
+
+
 # Wrong arguments
 
 
@@ -195,6 +277,10 @@ def test_repr_shows_the_arguments() -> None:
         (lambda: Adam(beta_2=1), r"Adam: beta_2 must be a number of at least 0 and below 1, got 1\."),
         (lambda: Adam(beta_2=-0.1), r"Adam: beta_2 must be a number of at least 0 and below 1, got -0\.1\."),
         (lambda: Adam(epsilon=0), r"Adam: epsilon must be a number above 0, got 0\."),
+        (lambda: SGD(clip_norm=0), r"SGD: clip_norm must be a number above 0, got 0\."),
+        (lambda: Adam(clip_norm=math.nan), r"Adam: clip_norm must be a number above 0, got nan\."),
+        (lambda: AdamW(clip_value=-1), r"AdamW: clip_value must be a number above 0, got -1\."),
+        (lambda: SGD(clip_value="1"), r"SGD: clip_value must be a number above 0, got '1'\."),
         (lambda: AdamW(weight_decay=-1), r"AdamW: weight_decay must be a number of at least 0, got -1\."),
     ],
 )

@@ -346,7 +346,8 @@ class Softmax(Layer):
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
         """dx = y · (dy - sum of dy · y)."""
-        y, dy = self._y, self.check_gradient(dvalues)
+        dy = self.check_gradient(dvalues)
+        y = self._y
         self.dinputs = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
         return self.dinputs
 

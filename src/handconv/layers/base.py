@@ -193,7 +193,7 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} must define backward(self, dvalues).")
 
     def check_inputs(self, inputs: NDArray[Any]) -> FloatArray:
-        """Check a batch of inputs, build the layer at first use, and bring the inputs to its dtype.
+        """Check a batch of inputs, build the layer at first use, and bring the inputs to its dtype and to C order.
 
         Raises:
             ValueError: if the shape of a sample is not the one that the layer was built for.
@@ -209,10 +209,10 @@ class Layer:
                 f"{self.label} was built for inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
                 + _channels_last_hint(expected, x.shape)
             )
-        return np.asarray(x, self.dtype)
+        return np.asarray(x, self.dtype, order="C")  # sums depend on the order, in the last bit
 
     def check_gradient(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Check the gradient with respect to the outputs, and bring it to the layer's dtype.
+        """Check the gradient with respect to the outputs, and bring it to the layer's dtype and to C order.
 
         Raises:
             RuntimeError: if there was no ``forward`` before.
@@ -220,7 +220,7 @@ class Layer:
         """
         if self.output is None:
             raise RuntimeError(f"{self.label}.backward needs a forward before it: call forward(x) first.")
-        dy = np.asarray(dvalues, self.dtype)
+        dy = np.asarray(dvalues, self.dtype, order="C")
         if dy.shape != self.output.shape:
             raise ValueError(
                 f"{self.label}.backward expects the gradient with respect to its outputs, of their shape "
@@ -362,6 +362,10 @@ class Layer:
             )
         object.__setattr__(self, "specs", specs)
         object.__setattr__(self, "version", self.version + 1)
+
+    def __copy__(self) -> Self:
+        """A copy is a deep one: layers that it holds belong to it alone."""
+        return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: everything but the owner, with arrays of its own."""

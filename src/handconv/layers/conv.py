@@ -137,7 +137,8 @@ class Conv2D(Weighted):
         windows = windows_of(pad_images(x, self.geometry, 0.0), self.geometry)  # (N, C, KH, KW, OH, OW)
         batch, *_, height, width = windows.shape
         w = self.weights.reshape(self.groups, self.filters // self.groups, -1)  # (G, F/G, C/G·KH·KW)
-        self._columns = windows.reshape(batch, self.groups, w.shape[2], height * width)  # (N, G, C/G·KH·KW, OH·OW)
+        own = np.array(windows, order="C")  # the caller may change the inputs
+        self._columns = own.reshape(batch, self.groups, w.shape[2], height * width)  # (N, G, C/G·KH·KW, OH·OW)
         z = (w @ self._columns).reshape(batch, self.filters, height, width)  # (N, F, OH, OW)
         if self.use_bias:
             z += self.biases[:, None, None]
@@ -154,9 +155,9 @@ class Conv2D(Weighted):
         dw = np.matmul(dz, self._columns.swapaxes(2, 3)).sum(axis=0)  # (G, F/G, C/G·KH·KW)
         self.dweights = dw.reshape(self.weights.shape)
 
-        w = self.weights.reshape(dw.shape)
+        w, channels = self.weights.reshape(dw.shape), self.groups * self.weights.shape[1]
         shares = w.swapaxes(1, 2) @ dz  # (N, G, C/G·KH·KW, OH·OW)
-        shares = shares.reshape(batch, -1, *self.kernel_size, height, width)  # (N, C, KH, KW, OH, OW)
+        shares = shares.reshape(batch, channels, *self.kernel_size, height, width)  # (N, C, KH, KW, OH, OW)
         rows, columns = self.geometry
         dx = np.zeros((batch, shares.shape[1], rows.padded, columns.padded), self.dtype)
         for (u, v), window in window_slices(self.geometry):

@@ -248,7 +248,7 @@ class GroupNorm(_SampleNorm):
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = gamma · x_hat + beta."""
         x = self.check_inputs(inputs)  # (N, C, H, W)
-        grouped = np.ascontiguousarray(x).reshape(len(x), self.groups, math.prod(x.shape[1:]) // self.groups)
+        grouped = x.reshape(len(x), self.groups, math.prod(x.shape[1:]) // self.groups)
         x_hat = self._normalize(grouped).reshape(x.shape)
         self.output = self.gamma[:, None, None] * x_hat + self.beta[:, None, None]
         return self.output

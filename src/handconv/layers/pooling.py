@@ -182,8 +182,9 @@ class GlobalAveragePool2D(Layer):
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """The mean of each channel; NumPy adds the numbers of a row of memory in pairs, which keeps them exact."""
-        x = self.check_inputs(inputs)  # (N, C, H, W)
-        self.output = np.ascontiguousarray(x).reshape(*x.shape[:2], -1).mean(axis=2)  # (N, C)
+        x = self.check_inputs(inputs)
+        batch, channels, height, width = x.shape
+        self.output = x.reshape(batch, channels, height * width).mean(axis=2)  # (N, C)
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:

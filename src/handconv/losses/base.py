@@ -95,7 +95,7 @@ class Loss:
             weights = self.check_sample_weights(sample_weights, len(p))
             losses, scale = losses * weights, np.multiply(weights, scale, dtype=p.dtype)
             scale = scale.reshape(len(p), *(1,) * (p.ndim - 1))
-        self._measured = np.array(p), t, scale  # its own copy: the caller may change the predictions
+        self._measured = np.array(p), np.array(t), scale  # its own copies: the caller may change what it gave
         return float(np.add.reduce(losses, dtype=np.float64) / size)
 
     def backward(self) -> FloatArray:
@@ -163,4 +163,4 @@ class Loss:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has measured nothing."""
-        return {name: value for name, value in vars(self).items() if name not in ("_measured", "dinputs")}
+        return {name: value for name, value in vars(self).items() if name not in ("_measured", "dinputs", "output")}
