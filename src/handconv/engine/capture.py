@@ -115,7 +115,8 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
         targets = {"out": tuple(map(untracked, out))} if out else {}
         plain_options = {name: untracked(value) for name, value in options.items()}
         result = function(*operands, **targets, **plain_options)
-        capture = next(array.capture for array in (*inputs, *out) if isinstance(array, CapturedArray))
+        everything = (*inputs, *out, *options.values())
+        capture = next(array.capture for array in everything if isinstance(array, CapturedArray))
         if capture is None or not capture.is_recording:
             return out[0] if out else result
         if not isinstance(result, np.ndarray):
@@ -139,7 +140,7 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
         plain = untracked(plain)
         untracked(self)[key] = plain
         if self.capture is not None and self.capture.is_recording:
-            if target.base is None:
+            if np.size(target) and not np.may_share_memory(target, untracked(self)):  # a copy of what was chosen
                 self._refuse("an assignment to chosen elements")
             self._check_tracked(value, "an assigned array")
             self.capture.note(partial(target.__setitem__, ..., plain))  # np.copyto begins with some Python
@@ -158,6 +159,24 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
         self._refuse("a number for Python")
         return super().__float__()
 
+    def __int__(self) -> int:
+        self._refuse("a number for Python")
+        return super().__int__()
+
+    def __index__(self) -> int:
+        self._refuse("a number for Python")
+        return super().__index__()
+
+    def item(self, *arguments: Any) -> Any:
+        """Take out one number, which a replay would not do again."""
+        self._refuse("a number for Python")
+        return super().item(*arguments)
+
+    def tolist(self) -> Any:
+        """Take out all numbers, which a replay would not do again."""
+        self._refuse("a list for Python")
+        return super().tolist()
+
     def astype(self, *arguments: Any, **options: Any) -> Any:
         """Convert the values, which a replay would not do again."""
         self._refuse("a conversion by astype")
@@ -171,7 +190,7 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
     def _refuse(self, what: str) -> None:
         """Raise an error if a recording goes on, as it would miss this."""
         if self.capture is not None and self.capture.is_recording:
-            raise CaptureError(f"{what[0].upper()}{what[1:]} cannot be captured. Write with ufuncs to tracked arrays.")
+            raise CaptureError(f"A recording cannot capture {what}. Write with ufuncs to tracked arrays.")
 
 
 def untracked(value: Any) -> Any:
