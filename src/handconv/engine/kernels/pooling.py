@@ -143,7 +143,7 @@ def global_average(x: FloatArray, out: FloatArray, workspace: Workspace) -> Floa
     rows = _halved(x, total, axis=0)
     half = workspace.scratch("halves of a row", (channels, max(1, width // 2), batch), x.dtype)
     cells = _halved(rows[0], half, axis=1)
-    return np.multiply(cells[:, 0], x.dtype.type(1 / (height * width)), out=out)
+    return np.divide(cells[:, 0], x.dtype.type(height * width), out=out)
 
 
 def _halved(x: FloatArray, total: FloatArray, axis: int) -> FloatArray:
