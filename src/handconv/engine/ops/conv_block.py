@@ -40,7 +40,8 @@ class ConvBlockOp(Op):
         """(N, C, H, W) -> (N, F, OH, OW); the inputs may lack last rows and columns that are not read."""
         weights = self.parameter(self._convolution, "weights")
         biases = self.parameter(self._convolution, "biases") if self._convolution.use_bias else None
-        self._kernel = kernel = self.scope.cached(x.shape, lambda: self._lay_out(x.shape))
+        kernel = self.scope.cached(x.shape, lambda: self._lay_out(x.shape))
+        self._kernel = kernel if training else None
         return public_view(kernel.forward(memory_view(x), weights, biases, save_for_backward=training))
 
     def backward(self, dy: FloatArray, *, needs_input_grad: bool) -> FloatArray | None:
