@@ -117,7 +117,13 @@ def test_tiles_are_few_equal_pieces_of_at_most_so_many_bytes() -> None:
 
 def test_without_pooling_there_is_one_phase_and_all_inputs_are_required() -> None:
     form = RowForm(sliding(10, 8, (3, 3), (1, 1), (0, 0)))
-    assert (form.phases, form.pooled, form.rows, form.input_rows, form.required_input) == ((1, 1), (8, 6), 8, 10, (10, 8))
+    assert (form.phases, form.pooled, form.rows, form.input_rows, form.required_input) == (
+        (1, 1),
+        (8, 6),
+        8,
+        10,
+        (10, 8),
+    )
 
 
 def test_padding_is_no_part_of_the_required_input() -> None:
