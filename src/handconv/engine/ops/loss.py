@@ -99,7 +99,7 @@ class SoftmaxCrossEntropyOp(LossOp):
         else:
             truth = np.multiply(truth, 1 - smoothing, dtype=predictions.dtype)
             truth += smoothing / classes
-            of_truth = np.add.reduce(shifted * truth, axis=1)
+            of_truth = np.add.reduce(shifted * truth, axis=1, where=truth != 0)
         self._truth, self._scale = truth, 1.0 / batch_size
         losses = np.log(total[:, 0]) - of_truth
         if sample_weights is not None:
