@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 
 import strategies
 from engine_helpers import ByProgram, Make, assert_op_is_page, assert_same_outputs, built
+from handconv.engine.arena import Arena
 from handconv.engine.layout import public_view
-from handconv.engine.ops.elementwise import DropoutOp, RectifierOp, ReshapeOp, SigmoidOp, SoftmaxOp, TanhOp
+from handconv.engine.ops.base import Context
+from handconv.engine.ops.elementwise import (
+    DropoutOp,
+    RectifierOp,
+    ReshapeOp,
+    SigmoidOp,
+    SoftmaxOp,
+    TanhOp,
+    _ActivationOp,
+)
 from handconv.layers import Dropout, Flatten, LeakyReLU, ReLU, Reshape, Sigmoid, Softmax, Tanh
 from strategies import normal
 
@@ -130,3 +140,12 @@ def test_an_inference_keeps_nothing_for_a_backward(make: Make) -> None:
     op.forward(x, training=False)
     with pytest.raises(AssertionError):
         op.backward(y, needs_input_grad=True)
+
+
+def test_an_activation_must_define_its_function_and_its_derivative() -> None:
+    op = _ActivationOp(ReLU(), Context(Arena(), np.dtype(np.float64), lambda _: {}))
+    with pytest.raises(NotImplementedError):
+        op.forward(np.ones((1, 1)), training=True)
+    op._y = np.ones((1, 1))
+    with pytest.raises(NotImplementedError):
+        op.backward(np.ones((1, 1)), needs_input_grad=True)
