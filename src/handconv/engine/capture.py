@@ -13,10 +13,10 @@ memory, hence the same bits.
     replay(calls)                       # now y is f(other)
 
 Operations that cannot be captured raise an error: a value that leaves the arrays for Python (an ``if``, a ``float``), a
-copy that NumPy makes by itself (a ``reshape`` of what does not lie in one piece), a function that is not a ufunc, a result
-that goes to memory which is not tracked. So does every operand array that is not tracked: it might have been computed
-from tracked ones, by a conversion for one, and would stay in the replayed calls as it was. What never changes is
-declared: ``capture.constant(array)``. Only a method that changes an array in place (``fill``, ``sort``) is not seen.
+copy that NumPy makes by itself (a ``reshape`` of what does not lie in one piece), a function that is not a ufunc, a
+result that goes to memory which is not tracked. So does every operand array that is not tracked: it might have been
+computed from tracked ones, by a conversion for one, and would stay in the replayed calls as it was. What never changes
+is declared: ``capture.constant(array)``. Only a method that changes an array in place (``fill``, ``sort``) is not seen.
 """
 
 import contextlib
@@ -183,7 +183,7 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
         return super().astype(*arguments, **options)
 
     def _check_tracked(self, operand: object, what: str) -> None:
-        """Refuse an array that nobody declared constant."""
+        """Refuse an array that was not declared constant."""
         if isinstance(operand, np.ndarray) and not isinstance(operand, CapturedArray):
             self._refuse(f"{what} that is neither tracked nor declared constant (dtype {operand.dtype})")
 

@@ -1,7 +1,7 @@
 """Inference: answers of a network, out of training, by programs that are kept from call to call.
 
-Laying out arrays and views costs more than one image does, so a program is kept for each number of layers that were asked
-for, until a setting or a method of one of them changes.
+Laying out arrays and views costs more than one image does, so a program is kept for each number of layers that were
+asked for, until a setting or a method of one of them changes.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,8 @@ class Inference:
         """The outputs for one batch (N, …); uint8 is divided by 255. The next call overwrites them."""
         program = self.program(layers)
         memory, dtype = program.memory, self._dtype
-        inputs = memory.cached((x.shape, x.dtype == np.uint8), lambda: InputOp(x.shape, x.dtype, dtype, memory))
-        inputs.source[...] = memory_view(x)
         key = x.shape, x.dtype == np.uint8
-        return untracked(program.run(key, lambda: program.forward(inputs.forward(), training=False)))
+        inputs = memory.cached(key, lambda: InputOp(x.shape, x.dtype, dtype, memory))
+        inputs.source[...] = memory_view(x)
+        outputs: FloatArray = untracked(program.run(key, lambda: program.forward(inputs.forward(), training=False)))
+        return outputs

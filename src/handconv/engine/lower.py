@@ -1,7 +1,7 @@
 """Lowering: from the layers of a network to the ops of a program.
 
-Which op computes a layer is looked up by the layer's exact type, and only while its ``forward`` and ``backward`` are the
-ones that the op was written for: a subclass, and a layer whose methods were replaced, run their own Python code
+Which op computes a layer is looked up by the layer's exact type, and only while its ``forward`` and ``backward`` are
+the ones that the op was written for: a subclass, and a layer whose methods were replaced, run their own Python code
 (``ops.python_op``). Registering is the only way in.
 
 A convolution, a rectifier and a maximum pooling whose windows lie side by side become one op. Where one such op feeds
@@ -74,7 +74,7 @@ def register_like(subclass: type[Layer], layer_type: type[Layer]) -> None:
     _REGISTRY[subclass] = entry._replace(forward=subclass.forward, backward=subclass.backward)
 
 
-for _type, _make in {
+_FAST: dict[type[Layer], Callable[[Any, Context], Op]] = {
     AveragePool2D: AveragePoolOp,
     Conv2D: lambda layer, context: ConvBlockOp(layer, None, None, context),
     Dense: DenseOp,
@@ -88,7 +88,8 @@ for _type, _make in {
     Sigmoid: SigmoidOp,
     Softmax: SoftmaxOp,
     Tanh: TanhOp,
-}.items():
+}
+for _type, _make in _FAST.items():
     register(_type, _make)
 
 

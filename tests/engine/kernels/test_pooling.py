@@ -57,7 +57,7 @@ def test_average_pool(case: Geometry, seed: int) -> None:
     assert_close(public_view(dx), oracles.average_pool_backward(x.shape, dy, *how))
 
 
-def test_a_mask_for_each_candidate_but_the_first_is_needed() -> None:
+def test_a_mask_for_each_offset_but_the_first_is_needed() -> None:
     first, *others = np.arange(6.0).reshape(3, 2)
     too_few = np.zeros((1, 2), bool)
     with pytest.raises(ValueError, match="shorter"):

@@ -6,6 +6,7 @@ Arrays that ops hand to one another have the public shape (N, C, H, W) or (N, D)
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from handconv.engine.arena import Arena, Scope
 from handconv.layers import Layer
 
 
-@dataclass(eq=False)
+@dataclass
 class Context:
     """What the ops of one program share.
 
@@ -26,7 +27,7 @@ class Context:
     """
 
     arena: Arena
-    dtype: "np.dtype[np.floating]"
+    dtype: "np.dtype[Any]"
     gradients: Callable[[Layer], dict[str, FloatArray]]
     generator: "np.random.Generator | None" = None
 
