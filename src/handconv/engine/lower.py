@@ -1,7 +1,7 @@
 """Lowering: from the layers of a network to the ops of a program.
 
-Which op computes a layer is looked up by the layer's exact type, and only while its ``forward`` and ``backward`` are the
-ones that the op was written for: a subclass, and a layer whose methods were replaced, run their own Python code
+Which op computes a layer is looked up by the layer's exact type, and only while its ``forward`` and ``backward`` are
+the ones that the op was written for: a subclass, and a layer whose methods were replaced, run their own Python code
 (``ops.python_op``). Registering is the only way in.
 
 A convolution, a rectifier and a maximum pooling whose windows lie side by side become one op. Where one such op feeds

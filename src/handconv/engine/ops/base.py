@@ -15,7 +15,7 @@ from handconv.engine.arena import Arena, Scope
 from handconv.layers import Layer
 
 
-@dataclass(eq=False)
+@dataclass
 class Context:
     """What the ops of one program share.
 

@@ -49,7 +49,8 @@ class ConvBlockOp(Op):
         if self._norm is not None:
             arrays = {name: self.scope.track(array) for name, array in self._norm.arrays.items()}
             weights, biases = fold_into(self._norm, arrays, weights, biases)
-        self._kernel = kernel = self.scope.cached(x.shape, lambda: self._lay_out(x.shape))
+        kernel = self.scope.cached(x.shape, lambda: self._lay_out(x.shape))
+        self._kernel = kernel if training else None
         return public_view(kernel.forward(memory_view(x), weights, biases, save_for_backward=training))
 
     def backward(self, dy: FloatArray, *, needs_input_grad: bool) -> FloatArray | None:

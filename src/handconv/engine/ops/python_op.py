@@ -1,7 +1,7 @@
 """A layer that runs its own Python code: any layer that has no fast op, a user's own for one.
 
-The layer gets arrays of its own in the usual memory order, which it may keep and change without harm. What it returns is
-checked and copied to where the next op looks for it, whatever its type and order in memory.
+The layer gets arrays of its own in the usual memory order, which it may keep and change without harm. What it returns
+is checked and copied to where the next op looks for it, whatever its type and order in memory.
 """
 
 from collections.abc import Callable
