@@ -222,9 +222,9 @@ class TestWhileItIsTrained:
     def test_it_is_trained_once_at_a_time(self) -> None:
         network = small()
         with network.in_training():
-            with pytest.raises(RuntimeError, match=r"being trained, and fit was called from a callback of that fit"):
-                with network.in_training():
-                    pass
+            message = "being trained, and fit was called from a callback of that fit"
+            with pytest.raises(RuntimeError, match=message), network.in_training():
+                pass
 
             def train() -> None:
                 with network.in_training():
