@@ -98,7 +98,7 @@ def gathered_in_order(x: NDArray[Any], name: str = "x") -> NDArray[Any]:
         warnings.warn(
             f"{name} lies in memory with its samples interleaved (Fortran order), and is copied once, {x.nbytes >> 20} MB. "
             "np.ascontiguousarray(x) beforehand saves that.",
-            stacklevel=5,
+            stacklevel=3,
         )
     return np.ascontiguousarray(x)
 
