@@ -268,12 +268,13 @@ class Sequential(Network):
             ValueError: if the file name does not end in .npz, or the model cannot be described in a file.
         """
         from handconv.serialization import npz
-        from handconv.serialization.description import check_suffix, describe
+        from handconv.serialization.description import check_comes_back, check_suffix, describe
 
         if not self.built:
             raise ValueError("save needs parameters: give input_shape=… or call build(shape) first.")
         check_suffix(path)
         try:
+            check_comes_back(self)
             npz.save(path, self.named_parameters() | self.named_buffers(), describe(self))
         except (TypeError, AttributeError) as error:
             raise ValueError(f"The model cannot be saved: {error}") from error

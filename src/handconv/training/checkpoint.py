@@ -24,7 +24,7 @@ from handconv.errors import ModelFileError
 from handconv.optimizers.schedules import Schedule
 from handconv.serialization import npz
 from handconv.serialization.atomic import check_folder
-from handconv.serialization.description import RUN, check_suffix, describe, fill
+from handconv.serialization.description import RUN, check_comes_back, check_suffix, describe, fill
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.state import TrainingState
 from handconv.utils.validation import check_number
@@ -77,6 +77,7 @@ class Checkpoint(Callback):
         """
         check_folder(self.path)
         try:
+            check_comes_back(run.network)
             npz.as_json(describe(run.network) | {"run": _state(run)})
         except (TypeError, AttributeError) as error:
             raise ValueError(f"The run cannot be saved as a checkpoint: {error}") from error
