@@ -11,6 +11,7 @@ The penalty is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradi
 
 import contextlib
 import copy
+import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -235,7 +236,8 @@ class Network:
             if x.dtype == np.uint8:
                 outputs /= 255
             for layer in self.layers:
-                outputs = np.array(layer.forward(outputs, training), self.dtype)  # its own, whatever layers keep
+                returned, shape = layer.forward(outputs, training), (len(outputs), *(layer.output_shape or ()))
+                outputs = np.array(layer.check_result("forward", returned, shape), self.dtype)  # nobody else's
             self._pending = outputs.shape
         return outputs
 
@@ -259,7 +261,8 @@ class Network:
                     f"got {gradient.shape}."
                 )
             for layer in reversed(self.layers):
-                gradient = np.array(layer.backward(gradient), self.dtype)
+                returned, shape = layer.backward(gradient), (len(gradient), *(layer.input_shape or ()))
+                gradient = np.array(layer.check_result("backward", returned, shape), self.dtype)
             return gradient
 
     def infer(self, x: NDArray[Any]) -> FloatArray:
@@ -453,6 +456,13 @@ def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     for layer in layers:
         if not isinstance(layer, Layer):
             raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
+        try:
+            inspect.signature(layer.forward).bind(None, False)
+        except TypeError:
+            raise TypeError(
+                f"{layer.label}.forward must take (self, inputs, training=False), got "
+                f"{inspect.signature(layer.forward)}."
+            ) from None
     everything = [id(each) for layer in layers for _, each in layer.tree()]
     if len(set(everything)) < len(everything):
         raise ValueError("Each layer may stand in a network once; make a new one for each place.")

@@ -200,7 +200,12 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
 def _sums(values: Any, samples: int) -> NDArray[np.float64]:
     """The sums of an epoch so far: data loss, penalty, right answers, samples."""
     sums = np.array(values, np.float64)
-    if sums.shape != (4,) or not np.isfinite(sums).all() or not 0 <= sums[2] <= sums[3] <= samples:
+    if (
+        sums.shape != (4,)
+        or not np.isfinite(sums).all()
+        or not 0 <= sums[2] <= sums[3] <= samples
+        or (sums[2:] % 1).any()
+    ):
         raise ValueError(f"the sums of the epoch are {values}")
     return sums
 

@@ -63,9 +63,10 @@ class LossOp:
 
         def compute() -> Any:
             dvalues = np.asarray(self.loss.backward())
-            if dvalues.shape != shape:
+            if dvalues.shape != shape or dvalues.dtype.kind not in "biuf":
+                received = f"{dvalues.dtype} of shape {dvalues.shape}"
                 name = type(self.loss).__name__
-                raise ValueError(f"{name}.backward must return an array of shape {shape}, got {dvalues.shape}.")
+                raise ValueError(f"{name}.backward must return real numbers of shape {shape}, got {received}.")
             return dvalues
 
         return self.scope.computed("dvalues", shape, self._dtype, compute)

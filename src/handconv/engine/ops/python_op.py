@@ -36,7 +36,7 @@ class PythonOp(Op):
         def compute() -> Any:
             self._set_generator()
             y = self._layer.forward(np.array(source, order="C"), training)
-            return self._checked(y, shape, "forward")
+            return self._layer.check_result("forward", y, shape)
 
         return self.scope.computed("outputs", shape, self.dtype, compute)
 
@@ -48,7 +48,7 @@ class PythonOp(Op):
             dx = self._layer.backward(np.array(source, order="C"))
             for target, owner, name in self._gradients:
                 target[...] = owner.arrays[name]
-            return self._checked(dx, shape, "backward") if needs_input_grad else 0
+            return self._layer.check_result("backward", dx, shape) if needs_input_grad else 0
 
         dinputs = self.scope.computed("dinputs", shape, self.dtype, compute)
         return dinputs if needs_input_grad else None
@@ -57,19 +57,6 @@ class PythonOp(Op):
         if self.context.generator is not None:
             for layer in self._tree:
                 layer.generator = self.context.generator
-
-    def _checked(self, values: object, shape: tuple[int, ...], method: str) -> np.ndarray[Any, Any]:
-        """Check what a method returned."""
-        array = np.asarray(values)
-        if array.shape != shape:
-            returned = "nothing" if values is None else f"an array of shape {array.shape}"
-            remedy = "Say the new shape in infer_shape." if method == "forward" else "Return dinputs."
-            raise ValueError(
-                f"{self._layer.label}.{method} must return an array of shape {shape}, got {returned}. {remedy}"
-            )
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"{self._layer.label}.{method} must return real numbers, got {array.dtype}.")
-        return array
 
 
 class ElementwiseOp(PythonOp):
