@@ -240,7 +240,7 @@ class Layer:
             array = np.empty(0, object)
         if array.dtype.kind not in "biuf" and values is not None:
             kind = f"{array.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
-            raise TypeError(f"{self.label}.{method} must return an array of real numbers, got {kind}.")
+            raise TypeError(f"{self.label}.{method} must return real numbers, got {kind}.")
         if array.shape != shape:
             returned = "nothing" if values is None else f"an array of shape {array.shape}"
             remedy = "Say the new shape in infer_shape." if method == "forward" else "Return dinputs."

@@ -108,10 +108,11 @@ class Loss:
             raise RuntimeError(f"{self.label}.backward needs a forward before it: call forward(predictions, targets).")
         p, t, scale = self._measured
         gradient = np.asarray(self.gradient(p, t))
-        if gradient.dtype.kind not in "biuf" or gradient.shape != p.shape:
-            raise TypeError(
-                f"{self.label}.gradient must return real numbers of shape {p.shape}, got {gradient.dtype} of shape "
-                f"{gradient.shape}."
+        if gradient.dtype.kind not in "biuf":
+            raise TypeError(f"{self.label}.gradient must return real numbers, got {gradient.dtype}.")
+        if gradient.shape != p.shape:
+            raise ValueError(
+                f"{self.label}.gradient must return an array of shape {p.shape}, as the predictions, got {gradient.shape}."
             )
         self.dinputs = np.asarray(gradient * scale, p.dtype)
         return self.dinputs
