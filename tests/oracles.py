@@ -456,6 +456,63 @@ def sgd(
     return result
 
 
+def rmsprop(
+    parameters: Array,
+    gradients: Sequence[Array],
+    *,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    momentum: float = 0.0,
+    epsilon: float = 1e-7,
+) -> Array:
+    """RMSprop (Hinton's lecture 6.5): g / (root of the running mean of g² + epsilon); a velocity of these, times lr."""
+    result = array(parameters)
+    for at in np.ndindex(*result.shape):
+        v = velocity = 0.0
+        for gradient in gradients:
+            g = float(gradient[at])
+            v = rho * v + (1 - rho) * g * g
+            velocity = momentum * velocity + g / (math.sqrt(v) + epsilon)
+            result[at] -= learning_rate * velocity
+    return result
+
+
+def adagrad(
+    parameters: Array, gradients: Sequence[Array], *, learning_rate: float = 0.01, epsilon: float = 1e-7
+) -> Array:
+    """Adagrad (Duchi, Hazan and Singer 2011), diagonal: g / (root of the sum of all g² so far + epsilon)."""
+    result = array(parameters)
+    for at in np.ndindex(*result.shape):
+        v = 0.0
+        for gradient in gradients:
+            g = float(gradient[at])
+            v += g * g
+            result[at] -= learning_rate * g / (math.sqrt(v) + epsilon)
+    return result
+
+
+def lion(
+    parameters: Array,
+    gradients: Sequence[Array],
+    *,
+    learning_rate: float = 1e-4,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    weight_decay: float = 0.0,
+) -> Array:
+    """Lion (Chen et al. 2023, algorithm 2): the sign of beta1 · m + (1 - beta1) · g, and the decay, times lr."""
+    result = array(parameters)
+    for at in np.ndindex(*result.shape):
+        m = 0.0
+        for gradient in gradients:
+            g = float(gradient[at])
+            c = beta1 * m + (1 - beta1) * g
+            direction = (c > 0) - (c < 0)
+            result[at] -= learning_rate * (direction + weight_decay * result[at])
+            m = beta2 * m + (1 - beta2) * g
+    return result
+
+
 # The judge of all gradients
 
 
