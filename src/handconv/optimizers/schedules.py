@@ -12,17 +12,17 @@ next step. With t = step / total_steps, the share of the training that is done:
     LinearWarmup       up to the first rate of any other schedule in a straight line, then that schedule
 """
 
-import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from handconv.utils import configured
 from handconv.utils.validation import check_number
 
 
-class Schedule(ABC):
+class Schedule(configured.Configured, ABC):
     """A learning rate that depends on the step; derive from it, as a dataclass, for one of your own."""
 
     @abstractmethod
@@ -33,16 +33,6 @@ class Schedule(ABC):
             step: how many steps are done.
             total_steps: how many there will be; None if nobody knows.
         """
-
-    def config(self) -> dict[str, object]:
-        """Return name and arguments as plain values, from which ``from_config`` makes the same schedule."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-        plain = {name: value.config() if isinstance(value, Schedule) else value for name, value in values.items()}
-        return {"name": type(self).__name__} | plain
-
-    def _check(self, name: str, fits: Callable[[float], bool], rule: str) -> None:
-        """Check the argument of this name, and make it a plain float."""
-        object.__setattr__(self, name, check_number(f"{type(self).__name__}: {name}", getattr(self, name), fits, rule))
 
     def _share(self, step: int, total_steps: int | None) -> float:
         """Return t, the share of the training that is done, 1 at most."""
@@ -284,15 +274,7 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     Raises:
         ValueError, TypeError: if it names no schedule of this module.
     """
-    if not isinstance(config, Mapping):
-        raise TypeError(f"A schedule is made of what its config() returned, got {config!r}.")
-    name = config.get("name")
-    if name not in SCHEDULES:
-        raise ValueError(f"A schedule must be one of {', '.join(SCHEDULES)}; got {name!r}.")
-    arguments = {key: value for key, value in config.items() if key != "name"}
-    if isinstance(arguments.get("schedule"), Mapping):
-        arguments["schedule"] = from_config(arguments["schedule"])
-    return SCHEDULES[name](**arguments)
+    return configured.from_config(config, SCHEDULES, "A schedule")
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:
