@@ -329,6 +329,38 @@ def batch_norm_backward(x: Array, gamma: Array, dy: Array, epsilon: float = 1e-5
     return dx, dgamma, dbeta
 
 
+# Resampling: an image read at places between its pixels
+
+
+def bilinear(image: Array, row: float, column: float, fill: float = 0.0) -> float:
+    """The value of an image (H, W) at a place: the four pixels around it, each the more the nearer; fill beyond."""
+    value, top, left = 0.0, math.floor(row), math.floor(column)
+    for p in (top, top + 1):
+        for q in (left, left + 1):
+            inside = 0 <= p < image.shape[0] and 0 <= q < image.shape[1]
+            pixel = float(image[p, q]) if inside else fill
+            value += (1 - abs(row - p)) * (1 - abs(column - q)) * pixel
+    return value
+
+
+def resample(x: Array, matrices: Array, displacements: Array | None = None, fill: float = 0.0) -> Array:
+    """Images (N, C, H, W) read at M[n] · ((i, j) - centre + d[:, i, j, n]) + centre, with M (N, 3, 3) homogeneous."""
+    samples, channels, height, width = x.shape
+    y = np.zeros(x.shape)
+    for n in range(samples):
+        for i in range(height):
+            for j in range(width):
+                r, s = i - (height - 1) / 2, j - (width - 1) / 2
+                if displacements is not None:
+                    r, s = r + float(displacements[0, i, j, n]), s + float(displacements[1, i, j, n])
+                m = matrices[n]
+                row = float(m[0, 0]) * r + float(m[0, 1]) * s + float(m[0, 2]) + (height - 1) / 2
+                column = float(m[1, 0]) * r + float(m[1, 1]) * s + float(m[1, 2]) + (width - 1) / 2
+                for c in range(channels):
+                    y[n, c, i, j] = bilinear(x[n, c], row, column, fill)
+    return y
+
+
 # Losses: (loss, gradient), where loss = sum over n of sample_weights[n] · loss[n] / N, whatever the weights sum to
 
 

@@ -306,6 +306,31 @@ class TestOptimizersByHand:
         assert self.start.item() == 1
 
 
+class TestResamplingByHand:
+    def test_a_place_between_four_pixels(self) -> None:
+        # at (0.25, 0.5): 0.75·(0.5·1 + 0.5·2) + 0.25·(0.5·4 + 0.5·5)
+        assert oracles.bilinear(NINE[0, 0], 0.25, 0.5) == 0.75 * 1.5 + 0.25 * 4.5
+
+    def test_a_place_on_a_pixel(self) -> None:
+        assert oracles.bilinear(NINE[0, 0], 2, 1) == 8
+
+    def test_beyond_the_border_there_is_fill(self) -> None:
+        assert oracles.bilinear(NINE[0, 0], 0, -0.25, fill=10) == 0.75 * 1 + 0.25 * 10
+        assert oracles.bilinear(NINE[0, 0], 5, 5, fill=10) == 10
+
+    def test_a_matrix_turns_about_the_centre(self) -> None:
+        # new (row, column) is read at old (column, -row): the top row 1 2 3 becomes the left column, from below
+        turn = np.array([[[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]])
+        np.testing.assert_array_equal(oracles.resample(NINE, turn), image([3, 6, 9], [2, 5, 8], [1, 4, 7]))
+
+    def test_a_displacement_is_added_before_the_matrix(self) -> None:
+        double = np.array([[[2.0, 0, 0], [0, 2, 0], [0, 0, 1]]])
+        # the middle pixel (0, 0), displaced by (0.5, 0), is read at (1, 0) from the centre
+        displacements = np.zeros((2, 3, 3, 1))
+        displacements[0] = 0.5
+        assert oracles.resample(NINE, double, displacements)[0, 0, 1, 1] == 8
+
+
 def test_batch_norm_by_hand() -> None:
     # channel values 1 and 5: mean 3, variance 4, with epsilon 0 normalised to -1 and 1; 10·(∓1) + 2
     x = np.array([1.0, 5.0]).reshape(2, 1, 1, 1)

@@ -22,7 +22,7 @@ def preview(images: Images, augmentation: Augmentation, generator: np.random.Gen
         count: how many changed ones each row has, at least 1.
 
     Raises:
-        ValueError, TypeError: if these are no such images.
+        ValueError, TypeError: if these are no such images, or no augmentation.
         MissingExtraError: if matplotlib is not installed.
 
     Example:
@@ -32,6 +32,8 @@ def preview(images: Images, augmentation: Augmentation, generator: np.random.Gen
         8
     """
     count = check_int("preview: count", count)
+    if not isinstance(augmentation, Augmentation):
+        raise TypeError(f"preview expects an augmentation, got {augmentation!r}. Use Rotate(10), for one.")
     columns = [images, *(augmentation(images, generator) for _ in range(count))]
     if images.shape[1] not in (1, 3) or not len(images):
         raise ValueError(f"preview draws at least one image with one channel or three, got shape {images.shape}.")
