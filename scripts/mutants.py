@@ -56,6 +56,8 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/training/test_step.py",
         ),
     ),
+    "augment": (("augment",), ("tests/augment",)),
+    "metrics": (("metrics.py",), ("tests/test_metrics.py",)),
     "sequential": (
         ("sequential.py",),
         ("tests/test_sequential.py", "tests/test_summary.py", "tests/training/test_loop.py", "tests/serialization"),

@@ -89,7 +89,7 @@ class Accuracy_Regression(Accuracy):
     def init(self, y: ArrayLike, reinit: bool = False) -> None:
         """Take ``precision`` from the targets of a whole training, once or, with ``reinit``, again."""
         if self.precision is None or reinit:
-            self.precision = float(np.std(np.asarray(y))) / 250
+            self.precision = float(np.std(np.asarray(y, np.float64))) / 250
 
     def compare(self, predictions: NDArray[Any], y: ArrayLike) -> NDArray[np.bool_]:
         """Say of each number whether it is right."""
