@@ -43,16 +43,19 @@ class Compose(Augmentation):
         object.__setattr__(self, "steps", tuple(self.steps))
 
     def _apply(self, images: Images, generator: np.random.Generator) -> Images:
-        maps: Maps | None = None
-        fill = 0.0
+        pending: tuple[Maps, float] | None = None  # drawn and not read yet, and what is beyond the border
         for step in self.steps:
-            if maps is not None and not (
-                isinstance(step, Geometric) and step.fill == fill and maps.displacements is None
-            ):
-                images, maps = resample(images, maps, fill * white(images)), None
-            if isinstance(step, Geometric):
-                drawn = step.draw_maps(images.shape, generator)
-                maps, fill = drawn if maps is None else drawn.after(maps), step.fill
+            if not isinstance(step, Geometric):
+                images, pending = step(_read(images, pending), generator), None
+                continue
+            drawn = step.draw_maps(images.shape, generator)
+            if pending is not None and pending[0].displacements is None and pending[1] == step.fill:
+                drawn = drawn.after(pending[0])
             else:
-                images = step(images, generator)
-        return images if maps is None else resample(images, maps, fill * white(images))
+                images = _read(images, pending)
+            pending = drawn, step.fill
+        return _read(images, pending)
+
+
+def _read(images: Images, pending: tuple[Maps, float] | None) -> Images:
+    return images if pending is None else resample(images, pending[0], pending[1] * white(images))
