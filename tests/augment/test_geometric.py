@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from augmentation_cases import Told, some_images
-from handconv.augment import Affine, Elastic, Rotate, Scale, Shear, Shift
+from handconv.augment import Affine, Compose, Elastic, HorizontalFlip, Rotate, Scale, Shear, Shift
 from handconv.augment.geometric import Geometric, _bumps, affine_matrices
 
 SHAPE = (50_000, 1, 28, 28)
@@ -64,8 +64,10 @@ def test_images_are_moved_for_all_channels_alike(rng: np.random.Generator) -> No
 
 
 def test_fill_is_a_share_of_white() -> None:
-    for images, white in ((np.zeros((1, 1, 4, 4), np.uint8), 255), (np.zeros((1, 1, 4, 4)), 1)):
-        assert Shift(100, fill=0.4)(images, Told(1.0)).tolist() == [[[[0.4 * white] * 4] * 4]]
+    shift = Shift(100, fill=0.4)
+    for augmentation in (shift, Compose([shift]), Compose([shift, HorizontalFlip()])):
+        for images, white in ((np.zeros((1, 1, 4, 4), np.uint8), 255), (np.zeros((1, 1, 4, 4)), 1)):
+            assert augmentation(images, Told(1.0)).tolist() == [[[[0.4 * white] * 4] * 4]]
 
 
 # Elastic
@@ -117,6 +119,9 @@ def test_an_elastic_field_has_no_matrix() -> None:
         (lambda: Rotate(1, fill=-1), r"Rotate: fill must be a number from 0 to 1, got -1\."),
         (lambda: Scale(1), r"Scale: change must be a number of at least 0 and below 1, got 1\."),
         (lambda: Scale(-0.1), r"Scale: change must be a number of at least 0 and below 1, got -0\.1\."),
+        (lambda: Scale(0.1, fill=2), r"Scale: fill must be a number from 0 to 1, got 2\."),
+        (lambda: Shear(1, fill=2), r"Shear: fill must be a number from 0 to 1, got 2\."),
+        (lambda: Elastic(fill=2), r"Elastic: fill must be a number from 0 to 1, got 2\."),
         (lambda: Shear(61), r"Shear: degrees must be a number from 0 to 60, got 61\."),
         (lambda: Shear(-1), r"Shear: degrees must be a number from 0 to 60, got -1\."),
         (lambda: Affine(shift=-1), r"Affine: shift must be a number of at least 0, got -1\."),
