@@ -47,6 +47,8 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("network.py",),
         ("tests/test_network.py", "tests/test_network_sharing.py", "tests/engine/test_inference.py"),
     ),
+    "augment": (("augment",), ("tests/augment",)),
+    "metrics": (("metrics.py",), ("tests/test_metrics.py",)),
     "sequential": (
         ("sequential.py",),
         ("tests/test_sequential.py", "tests/test_summary.py", "tests/training/test_loop.py", "tests/serialization"),

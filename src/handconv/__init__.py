@@ -56,14 +56,18 @@ from handconv.losses import MeanSquaredError as MeanSquaredError
 from handconv.losses import SigmoidBinaryCrossentropy as SigmoidBinaryCrossentropy
 from handconv.losses import SoftmaxCategoricalCrossentropy as SoftmaxCategoricalCrossentropy
 from handconv.optimizers import SGD as SGD
+from handconv.optimizers import Adagrad as Adagrad
 from handconv.optimizers import Adam as Adam
 from handconv.optimizers import AdamW as AdamW
+from handconv.optimizers import Lion as Lion
 from handconv.optimizers import Optimizer as Optimizer
+from handconv.optimizers import RMSprop as RMSprop
 from handconv.optimizers import schedules as schedules
 from handconv.sequential import Sequential as Sequential
 from handconv.sequential import load as load
 
 if TYPE_CHECKING:
+    from handconv import augment as augment
     from handconv import datasets as datasets
     from handconv.analysis.gradcheck import gradcheck as gradcheck
     from handconv.training import Callback as Callback
@@ -82,6 +86,7 @@ __version__ = "0.1.0"
 
 #: What is imported when it is first used, so that ``import handconv`` takes little longer than ``import numpy``.
 _LATER = {
+    "augment": "handconv.augment",
     "datasets": "handconv.datasets",
     "gradcheck": "handconv.analysis",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
@@ -106,6 +111,7 @@ __all__ = [
     "ELU",
     "GELU",
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "AveragePool2D",
@@ -130,6 +136,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "Lion",
     "Loss",
     "MaxPool2D",
     "MeanSquaredError",
@@ -138,6 +145,7 @@ __all__ = [
     "Optimizer",
     "ParameterSpec",
     "PrintProgress",
+    "RMSprop",
     "ReLU",
     "ReduceOnPlateau",
     "Reshape",
@@ -156,6 +164,7 @@ __all__ = [
     "TrainingInterrupted",
     "WorkerError",
     "ZeroPad2D",
+    "augment",
     "datasets",
     "gradcheck",
     "initializers",

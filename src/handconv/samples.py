@@ -49,9 +49,17 @@ class GatherOp:
         indices: of the shard's samples; to be filled before each run.
         dtype: of the floats.
         scope: where the arrays come from.
+        augment: changes the images at random, each time that they are gathered.
     """
 
-    def __init__(self, samples: Samples, indices: NDArray[np.intp], dtype: DTypeLike, scope: Scope) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        indices: NDArray[np.intp],
+        dtype: DTypeLike,
+        scope: Scope,
+        augment: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    ) -> None:
         self._scope, count = scope, len(indices)
         self._reads: list[Callable[[], object]] = []
         chosen = indices
@@ -59,6 +67,9 @@ class GatherOp:
             chosen = np.empty_like(indices)
             self._reads.append(partial(samples.chosen.take, indices, 0, chosen, "clip"))
         rows = self._read("rows", samples.x, chosen)
+        if augment is not None:
+            plain = rows.view(np.ndarray)
+            self._reads.append(lambda: plain.__setitem__(..., augment(plain)))
         self._rows, self._inputs = memory_view(rows), InputOp(rows.shape, rows.dtype, dtype, scope)
         self._targets = self._read("targets", samples.y, chosen)
         self._weights = None if samples.weights is None else self._read("weights", samples.weights, chosen)

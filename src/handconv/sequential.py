@@ -2,11 +2,11 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Never
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from handconv.arrays import FloatArray
 from handconv.layers import Layer, Sigmoid, Softmax
@@ -73,6 +73,7 @@ class Sequential(Network):
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         sample_weights: ArrayLike | None = None,
         class_weights: Mapping[int, float] | None = None,
+        augment: "Callable[[NDArray[Any], np.random.Generator], NDArray[Any]] | None" = None,
         averaging: "WeightAverage | None" = None,
         shard_size: int | None = None,
         shuffle: bool = True,
@@ -88,6 +89,8 @@ class Sequential(Network):
             y: class numbers (N,), one-hot (N, K), or whatever the loss expects.
             epochs: passes over all samples, at least 1.
             batch_size: samples to each step of the optimizer; the last batch of an epoch may be smaller.
+            augment: changes the images at random each time that they are trained on, ``handconv.augment.Shift(2)`` for one;
+                any function (images, generator) -> images. The same for any number of workers.
             averaging: an average of the parameters over the steps, ``ExponentialAverage()`` for one, which validation and
                 the trained model then use.
             shard_size: samples that are computed together, over which ``BatchNorm`` takes its statistics; as many as suit
@@ -136,6 +139,8 @@ class Sequential(Network):
         if optimizer is not None and not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
         check_callbacks(callbacks)
+        if augment is not None and not callable(augment):
+            raise TypeError(f"augment must be a function (images, generator) -> images, got {augment!r}.")
         if averaging is not None and not isinstance(averaging, WeightAverage):
             raise TypeError(f"averaging must be an average such as handconv.ExponentialAverage(), got {averaging!r}.")
         if verbose:
@@ -161,6 +166,7 @@ class Sequential(Network):
                 validation=validation,
                 epochs=int(epochs),
                 batch_size=min(int(batch_size), len(samples)),
+                augment=augment,
                 averaging=averaging,
                 shard_size=None if shard_size is None else check_int("shard_size", shard_size),
                 shuffle=shuffle,

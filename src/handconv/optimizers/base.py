@@ -88,7 +88,7 @@ class Optimizer(ABC):
 
         Args:
             parameters: one flat vector; only its shape and dtype are used.
-            decayed: the pieces that ``AdamW`` decays, which should leave out biases; the whole vector unless given.
+            decayed: the pieces that weight decay shrinks, which should leave out biases; the whole vector unless given.
 
         Raises:
             ValueError, TypeError: if it is no flat vector.
@@ -162,6 +162,14 @@ class Optimizer(ABC):
         for first in range(start, stop, BLOCK):
             block = slice(first, min(first + BLOCK, stop))
             yield *[vector[block] for vector in vectors], self._temporary[: block.stop - first]
+
+    def _decay(self, parameters: FloatArray, part: slice, share: float) -> None:
+        """Shrink the decayed pieces of a part by a share of themselves (decoupled weight decay)."""
+        first, last, _ = part.indices(parameters.size)
+        for piece in self._decayed:
+            start, stop, _ = piece.indices(parameters.size)
+            shrinking = parameters[max(first, start) : max(first, min(last, stop))]
+            np.multiply(shrinking, 1 - share, out=shrinking)
 
     def config(self) -> dict[str, object]:
         """Return name and arguments as plain values; ``from_config`` makes the same optimizer of them, stateless."""

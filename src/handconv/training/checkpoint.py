@@ -239,7 +239,8 @@ def _setup(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]
     setup = {f"layer {place}": layer for place, layer in places}
     setup |= {name: model.get(name) for name in ("input_shape", "dtype", "seed")}
     setup |= {
-        name: state.get(name) for name in ("loss", "optimizer", "averaging", "batch_size", "shard_size", "shuffle")
+        name: state.get(name)
+        for name in ("loss", "optimizer", "averaging", "augment", "batch_size", "shard_size", "shuffle")
     }
     setup["samples"] = (state.get("samples"), state.get("data"))
     return {name: _plain(value) for name, value in setup.items()}
@@ -276,6 +277,7 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "iterations": run.optimizer.iterations,
         "optimizer": run.optimizer.config(),
         "loss": {"name": type(run.loss).__name__} | run.loss.config(),
+        "augment": _described(run.augment),
         "averaging": None if run.averaging is None else run.averaging.config(),
         "epochs": run.epochs,
         "batch_size": run.batch_size,
@@ -285,6 +287,12 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "data": run.fingerprint,
         "history": [{name: _figure(value) for name, value in figures.items()} for figures in run.history.epochs],
     }
+
+
+def _described(augment: object) -> object:
+    """What tells one augmentation from another."""
+    config = getattr(augment, "config", None)
+    return None if augment is None else config() if callable(config) else type(augment).__name__
 
 
 def _figure(value: float) -> float | None:

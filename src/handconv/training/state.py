@@ -3,9 +3,10 @@
 import contextlib
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class Task:
     shuffle: bool
     shard_size: int | None = None  # samples that are computed together; as many as suit the cache unless given
     first_epoch: int = 0  # epochs of earlier trainings, whose orders and masks are not to come again
+    augment: Callable[[NDArray[Any], np.random.Generator], NDArray[Any]] | None = None
     averaging: WeightAverage | None = None
     average: FloatArray = field(default_factory=lambda: np.empty(0))  # of the parameters, where there is averaging
 

@@ -17,6 +17,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -133,6 +134,7 @@ class ShardStep:
         self._part = part_of(network.parameters.size, communicator)
         self._spare = np.empty_like(network.parameters)
         self._random = network.streams.generator(Purpose.DROPOUT)
+        self._augmenting = network.streams.generator(Purpose.AUGMENT)
         self._averaged = np.zeros(network.buffers.size, np.bool_)  # buffers whose changes are averaged, not summed
         for view in network.store.buffered:
             self._averaged[view.place] = view.spec.reduce == "mean"
@@ -237,14 +239,26 @@ class ShardStep:
         if size not in self._gathers:
             chosen = np.empty(size, np.intp)
             scope = self.program.memory.scope()
-            self._gathers[size] = chosen, GatherOp(self.task.samples, chosen, network.dtype, scope)
+            augment = None if self.task.augment is None else self._augment
+            self._gathers[size] = chosen, GatherOp(self.task.samples, chosen, network.dtype, scope, augment)
         chosen, gather = self._gathers[size]
         chosen[...] = indices
         if self.state.buffers.size:
             network.buffers[...] = self.state.buffers
         network.streams.enter(self._random, Purpose.DROPOUT, *place)
+        if self.task.augment is not None:
+            network.streams.enter(self._augmenting, Purpose.AUGMENT, *place)
         self.program.run((size, batch_size, *self.loss.key), lambda: self._compute(gather, batch_size))
         return self._figures
+
+    def _augment(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Change the images of a shard, by random numbers of their own."""
+        assert self.task.augment is not None
+        changed = np.asarray(self.task.augment(images, self._augmenting))
+        if changed.shape != images.shape:
+            name = type(self.task.augment).__name__
+            raise ValueError(f"{name} must return images of shape {images.shape}, got {changed.shape}.")
+        return changed
 
     def _compute(self, gather: GatherOp, batch_size: int) -> FloatArray:
         """Gather, forward, loss, backward: what is captured and replayed."""

@@ -63,10 +63,11 @@ class LossOp:
 
         def compute() -> Any:
             dvalues = np.asarray(self.loss.backward())
-            if dvalues.shape != shape or dvalues.dtype.kind not in "biuf":
-                received = f"{dvalues.dtype} of shape {dvalues.shape}"
-                name = type(self.loss).__name__
-                raise ValueError(f"{name}.backward must return real numbers of shape {shape}, got {received}.")
+            name = type(self.loss).__name__
+            if dvalues.dtype.kind not in "biuf":
+                raise TypeError(f"{name}.backward must return real numbers, got {dvalues.dtype}.")
+            if dvalues.shape != shape:
+                raise ValueError(f"{name}.backward must return an array of shape {shape}, got {dvalues.shape}.")
             return dvalues
 
         return self.scope.computed("dvalues", shape, self._dtype, compute)
