@@ -56,6 +56,7 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import datasets as datasets
     from handconv.analysis.gradcheck import gradcheck as gradcheck
+    from handconv.export import export_html as export_html
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
     from handconv.training import History as History
@@ -68,6 +69,7 @@ __version__ = "0.1.0"
 #: What is imported when it is first used, so that ``import handconv`` takes little longer than ``import numpy``.
 _LATER = {
     "datasets": "handconv.datasets",
+    "export_html": "handconv.export",
     "gradcheck": "handconv.analysis",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
     **dict.fromkeys(("Callback", "Checkpoint", "History", "PrintProgress"), "handconv.training"),
@@ -114,6 +116,7 @@ __all__ = [
     "Weighted",
     "WorkerError",
     "datasets",
+    "export_html",
     "gradcheck",
     "initializers",
     "load",
