@@ -1,8 +1,8 @@
 """One HTML file in which a trained network can be watched: draw, and see every layer compute.
 
 The file is ``page.html`` with the style sheet, the scripts and the model put in place: all weights as base64 float32,
-the layers as plain values, a dozen test images. ``network.js`` is the forward pass, ``ink.js`` turns strokes into an image
-as MNIST's were made, ``page.js`` is what one sees. The page asks nothing of any network.
+the layers as plain values, a dozen test images. ``network.js`` is the forward pass, ``ink.js`` turns strokes into an
+image as MNIST's were made, ``page.js`` is what one sees. The page sends no request.
 """
 
 import base64

@@ -54,13 +54,17 @@ function makePalette() {
   colours = isDark() ? STOPS.dark : STOPS.light;
   palette = Array.from({ length: 255 }, (_, k) => {
     const value = (k - 127) / 127, size = Math.abs(value), [half, full] = value < 0 ? colours.negative : colours.positive;
-    return size < 0.5 ? between(colours.zero, half, size * 2) : between(half, full, size * 2 - 1);
+    const colour = size < 0.5 ? between(colours.zero, half, size * 2) : between(half, full, size * 2 - 1);
+    return Object.assign(colour, { css: css(colour) });
   });
 }
 const colourOf = (value, most) => palette[127 + Math.round(127 * clamp(most ? value / most : 0, -1, 1))];
 const css = ([red, green, blue]) => `rgb(${red} ${green} ${blue})`;
-// Black or white, whichever can be read on it.
-const readable = ([red, green, blue]) => (0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff");
+// Black or white, whichever has more contrast with it (WCAG 2, relative luminance).
+const readable = (colour) => {
+  const [red, green, blue] = colour.map((part) => (part <= 10 ? part / 3295 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
+};
 const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 // Pixels of an image (C, H, W) as RGBA; grey ones as ink on paper, in the colours of the theme.
@@ -292,7 +296,7 @@ function makeChances() {
   byId("chances").style.setProperty("--names", `${Math.max(1.2, width)}em`);
   rows = listed.map((k) => {
     const bar = h("i", { className: "bar" }), share = h("span", { className: "share" }), name = h("b");
-    const button = h("button", { type: "button" }, name, h("span", { className: "track" }, bar), share);
+    const button = h("button", { type: "button" }, name, " ", h("span", { className: "track" }, bar), " ", share);
     const row = { k, element: h("li", {}, button), button, bar, share, name };
     button.addEventListener("click", () => {
       explained = explained === row.k ? null : row.k;
@@ -314,7 +318,6 @@ function paintAnswer() {
     row.share.textContent = percent(chance);
     row.element.classList.toggle("first", row.k === best && !isBlank());
     row.button.setAttribute("aria-pressed", row.k === explained);
-    row.button.setAttribute("aria-label", `${name}: ${percent(chance)}. What speaks for it?`);
   });
   const name = model.classes[best], output = byId("best");
   output.textContent = isBlank() ? "–" : name;
@@ -344,10 +347,20 @@ const GAP = 6;
 const FONT = getComputedStyle(document.body).fontFamily;
 const views = []; // views[k] shows activation k: 0 is the input, k + 1 the output of layer k
 
+// What is scrolled out of sight is not painted.
+const onScreen = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) {
+    const maps = views.find(({ canvas }) => canvas === target);
+    maps.isSeen = isIntersecting;
+    maps.paint();
+  }
+}, { rootMargin: "100px" });
+
 // All maps of one activation on one canvas. A vector is one map for each unit.
 class Maps {
   constructor(k, canvas) {
-    Object.assign(this, { k, canvas, shape: imageShape(network.shapes[k]), held: 0 });
+    Object.assign(this, { k, canvas, shape: imageShape(network.shapes[k]), held: 0, isSeen: false });
+    onScreen.observe(canvas);
     canvas.setAttribute("role", "application");
     canvas.setAttribute("aria-label", this.label());
     canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && !unit.isHeld && look(k, this.unitAt(event)));
@@ -384,6 +397,7 @@ class Maps {
 
   paint() {
     const context = this.arrange(this.canvas.parentElement.clientWidth);
+    if (!this.isSeen) return;
     const [M, H, W] = this.shape, values = activations[this.k], most = largest(values);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     if (this.k === 0) {
@@ -415,7 +429,7 @@ class Maps {
 
   paintUnit(context, m, value, most) {
     const [x, y] = this.corner(m), colour = colourOf(value, most);
-    context.fillStyle = css(colour);
+    context.fillStyle = colour.css;
     context.fillRect(x, y, this.width, this.height);
     if (!this.isList) return;
     context.textAlign = "center";
@@ -528,7 +542,7 @@ function grid(values, columns, most, { won = -1, title }) {
     const text = isPlain || value === null ? "" : short(value, Math.abs(value) >= 99.5 ? 0 : 2);
     return h("span", {
       className: cell === won ? "won" : "",
-      style: colour ? `background:${css(colour)};color:${readable(colour)}` : "border:1px dashed var(--line)",
+      style: colour ? `background:${colour.css};color:${readable(colour)}` : "border:1px dashed var(--line)",
       textContent: text,
     });
   });
@@ -767,7 +781,7 @@ function makeImages() {
     button.addEventListener("click", () => change({ image: k, strokes: [] }));
     byId("images").append(button);
   });
-  byId("images-title").hidden = !tests.length;
+  byId("samples").hidden = !tests.length;
 }
 
 function applyTheme() {
