@@ -30,8 +30,8 @@ const number = (value) => {
 const short = (value, digits) => value.toFixed(digits).replace(/^-(?=0[.0]*$)/, "").replace("-", "−");
 const signed = (value) => (value < 0 ? "− " : "+ ") + number(Math.abs(value));
 const percent = (share) => {
-  if (share > 0 && share < 0.001) return "< 0.1 %";
-  if (share < 1 && share > 0.9995) return "> 99.9 %";
+  if (share < 0.0005) return "< 0.1 %";
+  if (share > 0.9995) return "> 99.9 %";
   return `${(100 * share).toFixed(1)} %`;
 };
 const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
@@ -294,6 +294,7 @@ function makeChances() {
   const listed = model.classes.length <= 12 ? [...model.classes.keys()] : Array(10).fill(0);
   const width = Math.min(8, Math.max(...model.classes.map((name) => name.length)) * 0.62);
   byId("chances").style.setProperty("--names", `${Math.max(1.2, width)}em`);
+  byId("answer").classList.toggle("words", model.classes.some((name) => name.length > 3));
   rows = listed.map((k) => {
     const bar = h("i", { className: "bar" }), share = h("span", { className: "share" }), name = h("b");
     const button = h("button", { type: "button" }, name, " ", h("span", { className: "track" }, bar), " ", share);
@@ -321,7 +322,6 @@ function paintAnswer() {
   });
   const name = model.classes[best], output = byId("best");
   output.textContent = isBlank() ? "–" : name;
-  output.classList.toggle("word", name.length > 2 && !isBlank());
   output.classList.toggle("nothing", isBlank());
   const truth = drawing.image === null ? null : tests[drawing.image].truth;
   byId("sure").textContent = isBlank() ? "nothing drawn yet" : `${percent(probabilities[best])} sure`;
@@ -378,9 +378,9 @@ class Maps {
   // The size of a cell and the number of columns of maps, for a width in CSS pixels.
   arrange(width) {
     const [M, H, W] = this.shape, isVector = H * W === 1, isList = isVector && M <= 16;
-    const target = this.k === 0 ? 196 : isList ? 44 : isVector ? (M <= 160 ? 18 : M <= 1024 ? 10 : 5) : M <= 8 ? 78 : M <= 32 ? 56 : 40;
+    const target = this.k === 0 ? (M === 1 ? 196 : 130) : isList ? 44 : isVector ? (M <= 160 ? 18 : M <= 1024 ? 10 : 5) : M <= 8 ? 78 : M <= 32 ? 56 : 40;
     const names = isList && namesClasses(this.k) ? 17 : 0;
-    let cell = Math.max(1, Math.min(Math.floor(target / Math.max(H, W)), Math.floor(width / W)));
+    let cell = Math.max(1, Math.min(Math.round(target / Math.max(H, W)), Math.floor(width / W)));
     const gap = isVector && !isList ? (cell > 8 ? 2 : 1) : GAP;
     if (isList) cell = Math.max(27, Math.min(cell, Math.floor((width + gap) / M - gap)));
     const fit = Math.max(1, Math.floor((width + gap) / (W * cell + gap)));
@@ -395,9 +395,9 @@ class Maps {
     return [(map % this.columns) * (this.width + this.gap), Math.floor(map / this.columns) * (this.height + this.names + this.gap)];
   }
 
-  paint() {
+  paint(always = false) {
     const context = this.arrange(this.canvas.parentElement.clientWidth);
-    if (!this.isSeen) return;
+    if (!this.isSeen && !always) return;
     const [M, H, W] = this.shape, values = activations[this.k], most = largest(values);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     if (this.k === 0) {
@@ -536,7 +536,7 @@ const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 // A matrix of numbers as coloured cells.
 function grid(values, columns, most, { won = -1, title }) {
-  const isPlain = values.length > 25, size = isPlain ? `${clamp(Math.floor(110 / columns), 4, 14)}px` : columns > 3 ? "40px" : "minmax(28px, 1fr)";
+  const isPlain = values.length > 25, size = isPlain ? `${clamp(Math.floor(110 / columns), 4, 14)}px` : columns > 3 ? "31px" : "minmax(28px, 1fr)";
   const cells = values.map((value, cell) => {
     const colour = value === null ? null : colourOf(value, most);
     const text = isPlain || value === null ? "" : short(value, Math.abs(value) >= 99.5 ? 0 : 2);
@@ -711,7 +711,8 @@ function explainSoon() {
   clearTimeout(explaining);
   const k = explained ?? bestClass();
   byId("why-class").textContent = model.classes[k];
-  if (isBlank()) return paintWhy(new Float64Array(HEIGHT * WIDTH), k);
+  paintWhy(new Float64Array(HEIGHT * WIDTH), k); // the old heat is none of the new image
+  if (isBlank()) return;
   const steps = occlusion(network, activations[0], k);
   const work = () => {
     const end = performance.now() + 8;
@@ -721,7 +722,6 @@ function explainSoon() {
     else explaining = setTimeout(work);
   };
   explaining = setTimeout(work, 30);
-  return undefined;
 }
 
 // The heat over the image: orange where covering lowers the odds, blue where it raises them.
@@ -746,11 +746,11 @@ function paintWhy(heat, k) {
 // ------------------------------------------------------------------------------------------------------------ the start
 
 const DOES = {
-  Conv2D: ({ shape, kernel }) => `${plural(shape[0], "filter")} of ${times(kernel)} slide over the image; each answers, at every place, how well it fits there.`,
+  Conv2D: ({ shape, kernel }) => `${plural(shape[0], "filter")} of ${times(kernel)}: each tells, at every place, how well its pattern fits.`,
   MaxPool2D: ({ kernel }) => `Of each ${times(kernel)} window only the greatest number is kept.`,
   AveragePool2D: ({ kernel }) => `Of each ${times(kernel)} window the mean is kept.`,
   GlobalAveragePool2D: () => "Of each map only its mean is kept.",
-  Dense: ({ shape }) => `${plural(shape[0], "unit")}, each a weighted sum of all numbers before.`,
+  Dense: ({ shape }) => `${plural(shape[0], "weighted sum")} of all numbers before.`,
   Flatten: () => "The maps are laid out as one long vector.",
   Reshape: () => "The same numbers in another shape.",
   Dropout: () => "It silences units at random in training; here it changes nothing.",
@@ -822,6 +822,9 @@ function start() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
   document.addEventListener("keydown", (event) => event.key === "Escape" && release());
   new ResizeObserver(refresh).observe(document.body);
+  addEventListener("beforeprint", () => {
+    for (const maps of views) maps.paint(true);
+  });
   if (tests.length) drawing = { image: Math.min(3, tests.length - 1), strokes: [] };
   makePalette();
   compute();
