@@ -347,6 +347,9 @@ const GAP = 6;
 const FONT = getComputedStyle(document.body).fontFamily;
 const views = []; // views[k] shows activation k: 0 is the input, k + 1 the output of layer k
 
+// The side of the two pictures of the input, which stand side by side on a phone too.
+const pictureSide = () => Math.min(196, byId("inputs").clientWidth / 2 - 18);
+
 // What is scrolled out of sight is not painted.
 const onScreen = new IntersectionObserver((changes) => {
   for (const { target, isIntersecting } of changes) {
@@ -378,7 +381,7 @@ class Maps {
   // The size of a cell and the number of columns of maps, for a width in CSS pixels.
   arrange(width) {
     const [M, H, W] = this.shape, isVector = H * W === 1, isList = isVector && M <= 16;
-    const target = this.k === 0 ? (M === 1 ? 196 : 130) : isList ? 44 : isVector ? (M <= 160 ? 18 : M <= 1024 ? 10 : 5) : M <= 8 ? 78 : M <= 32 ? 56 : 40;
+    const target = this.k === 0 ? (M === 1 ? pictureSide() : 130) : isList ? 44 : isVector ? (M <= 160 ? 18 : M <= 1024 ? 10 : 5) : M <= 8 ? 78 : M <= 32 ? 56 : 40;
     const names = isList && namesClasses(this.k) ? 17 : 0;
     let cell = Math.max(1, Math.min(Math.round(target / Math.max(H, W)), Math.floor(width / W)));
     const gap = isVector && !isList ? (cell > 8 ? 2 : 1) : GAP;
@@ -396,7 +399,7 @@ class Maps {
   }
 
   paint(always = false) {
-    const context = this.arrange(this.canvas.parentElement.clientWidth);
+    const context = this.arrange((this.k ? this.canvas.parentElement : byId("inputs")).clientWidth);
     if (!this.isSeen && !always) return;
     const [M, H, W] = this.shape, values = activations[this.k], most = largest(values);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
@@ -726,7 +729,7 @@ function explainSoon() {
 
 // The heat over the image: orange where covering lowers the odds, blue where it raises them.
 function paintWhy(heat, k) {
-  const side = 196 / Math.max(HEIGHT, WIDTH), scale = Math.max(1, Math.floor(side)), most = largest(heat);
+  const scale = Math.max(1, Math.round(pictureSide() / Math.max(HEIGHT, WIDTH))), most = largest(heat);
   const context = sized(byId("why"), WIDTH * scale, HEIGHT * scale), data = new ImageData(WIDTH, HEIGHT);
   const pixels = activations[0], mine = isDark() ? [[242, 140, 60], [91, 156, 240]] : [[217, 100, 15], [36, 104, 196]];
   heat.forEach((value, cell) => {
