@@ -36,7 +36,7 @@ NETWORKS: dict[str, tuple[list[hc.Layer], tuple[int, ...]]] = {
         (1, 11, 11),
     ),
     "average padding": (
-        [hc.AveragePool2D(3, padding=1), hc.MaxPool2D((1, 2), padding="same"), hc.Flatten(), hc.Dense(3)],
+        [hc.AveragePool2D((3, 2), padding=1), hc.MaxPool2D((1, 2), padding="same"), hc.Flatten(), hc.Dense(3)],
         (1, 8, 8),
     ),
     "means of channels, without biases": (

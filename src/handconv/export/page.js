@@ -688,7 +688,7 @@ function paintUnit() {
   const explain = layer && EXPLAIN[layer.type];
   const parts = explain
     ? explain(activations[k - 1], layer, imageShape(network.shapes[k - 1]), { ...named, index }, named.value, k)
-    : [line(layer ? layer.title : "A pixel of the image: 0 is paper, 1 is full ink.")];
+    : [line(layer ? layer.title : CHANNELS === 1 ? "A pixel of the image: 0 is paper, 1 is full ink." : "One number of the image.")];
   const focused = [...byId("unit").querySelectorAll("button")].indexOf(document.activeElement);
   byId("unit").replaceChildren(head, ...parts);
   if (focused >= 0) byId("unit").querySelectorAll("button")[focused]?.focus();
