@@ -1,8 +1,13 @@
 """One HTML file in which a trained network can be watched: draw, and see every layer compute.
 
-The file is ``page.html`` with the style sheet, the scripts and the model put in place: all weights as base64 float32,
-the layers as plain values, a dozen test images. ``network.js`` is the forward pass, ``ink.js`` turns strokes into an
-image as MNIST's were made, ``page.js`` is what one sees. The page sends no request.
+The file is ``page/page.html`` with the style sheet, the scripts and the model put in place: all weights as base64
+float32, the layers as plain values, a dozen test images. It sends no request.
+
+    network.js   the forward pass: one small function a layer
+    ink.js       from strokes to an image, as MNIST's were made
+    page.js      the page as a whole; elements.js, pad.js, answer.js, maps.js and unit.js are its parts
+
+To add a layer: its function in ``FORWARD`` of network.js, and its class in ``_FORMS`` here.
 """
 
 import base64
@@ -28,7 +33,6 @@ from handconv.serialization.npz import write_atomically
 _IMAGES = 12  # that travel along
 _MOST_PARAMETERS = 10_000_000  # a page of 53 MB
 _MOST_PIXELS = 512 * 512
-_PARTS = ("page.css", "network.js", "ink.js", "page.js")
 
 
 def export_html(
@@ -153,13 +157,11 @@ def _worth_seeing(model: Sequential, x: NDArray[Any], y: NDArray[Any]) -> list[i
 
 def _page(model: Sequential, images: list[dict[str, Any]]) -> str:
     """Put everything into the template."""
-    folder = resources.files("handconv.export")
-    pieces = {name: (folder / name).read_text("utf-8") for name in _PARTS}
+    pieces = {file.name: file.read_text("utf-8") for file in (resources.files("handconv.export") / "page").iterdir()}
     description = json.dumps(_describe(model, images), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     pieces["model"] = description.replace("<", "\\u003c")  # no name in it can end the script element
     pieces["title"] = _title(model)
-    template = (folder / "page.html").read_text("utf-8")
-    return re.sub(r"\{\{([\w.]+)\}\}", lambda mark: pieces[mark[1]], template)
+    return re.sub(r"\{\{([\w.]+)\}\}", lambda mark: pieces[mark[1]], pieces["page.html"])
 
 
 def _title(model: Sequential) -> str:

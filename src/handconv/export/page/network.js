@@ -1,7 +1,8 @@
 // The forward pass: one small function a layer, over the model's own weights.
 //
 // Numbers of one image or vector lie in a Float32Array, row by row: x[(c·H + i)·W + j] for an image (C, H, W).
-// Letters are those of handconv's pages: C channels, H W input, F filters, OH OW output, KH KW kernel, s stride, p padding.
+// Letters are those of handconv's layers: C channels, H W input, F filters, OH OW output, KH KW kernel, s stride,
+// p padding.
 "use strict";
 
 const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
@@ -14,7 +15,8 @@ function inside(shift, stride, size, outputs) {
 
 // The rows and columns that the window of output (i, j) covers, without what lies beyond the edge.
 function windowOf(layer, [, H, W], i, j) {
-  const top = i * layer.stride[0] - layer.before[0], left = j * layer.stride[1] - layer.before[1];
+  const top = i * layer.stride[0] - layer.before[0],
+    left = j * layer.stride[1] - layer.before[1];
   return {
     rows: [Math.max(0, top), Math.min(H, top + layer.kernel[0])],
     columns: [Math.max(0, left), Math.min(W, left + layer.kernel[1])],
@@ -26,7 +28,8 @@ function patchOf(x, layer, [, H, W], c, i, j) {
   const patch = [];
   for (let u = 0; u < layer.kernel[0]; u++) {
     for (let v = 0; v < layer.kernel[1]; v++) {
-      const row = i * layer.stride[0] + u - layer.before[0], column = j * layer.stride[1] + v - layer.before[1];
+      const row = i * layer.stride[0] + u - layer.before[0],
+        column = j * layer.stride[1] + v - layer.before[1];
       const isInside = row >= 0 && row < H && column >= 0 && column < W;
       patch.push(isInside ? x[(c * H + row) * W + column] : null);
     }
@@ -36,8 +39,12 @@ function patchOf(x, layer, [, H, W], c, i, j) {
 
 // y[f, i, j] = b[f] + sum over c, u, v of w[f, c, u, v] · x[c, i·s + u - p, j·s + v - p]
 function convolve(x, layer, [C, H, W]) {
-  const [F, OH, OW] = layer.shape, [KH, KW] = layer.kernel, [down, right] = layer.stride, [top, left] = layer.before;
-  const y = new Float32Array(F * OH * OW), sums = new Float64Array(OH * OW);
+  const [F, OH, OW] = layer.shape,
+    [KH, KW] = layer.kernel,
+    [down, right] = layer.stride,
+    [top, left] = layer.before;
+  const y = new Float32Array(F * OH * OW),
+    sums = new Float64Array(OH * OW);
   for (let f = 0; f < F; f++) {
     sums.fill(layer.biases ? layer.biases[f] : 0);
     for (let c = 0; c < C; c++) {
@@ -60,7 +67,8 @@ function convolve(x, layer, [C, H, W]) {
 
 // y[c, i, j] = fold of the cells in the window, beginning with start, then finish
 const pool = (start, fold, finish) => (x, layer, shape) => {
-  const [C, OH, OW] = layer.shape, [, H, W] = shape;
+  const [C, OH, OW] = layer.shape,
+    [, H, W] = shape;
   const y = new Float32Array(C * OH * OW);
   for (let i = 0; i < OH; i++) {
     for (let j = 0; j < OW; j++) {
@@ -90,7 +98,8 @@ function averageChannels(x, layer, [C, H, W]) {
 
 // y[k] = b[k] + sum over d of x[d] · w[d, k]
 function weigh(x, layer) {
-  const [K] = layer.shape, sums = new Float64Array(K);
+  const [K] = layer.shape,
+    sums = new Float64Array(K);
   if (layer.biases) sums.set(layer.biases);
   for (let d = 0; d < x.length; d++) {
     if (x[d] === 0) continue;
@@ -101,13 +110,17 @@ function weigh(x, layer) {
 
 // y[k] = exp(x[k] - max x) / sum over j of exp(x[j] - max x), over the last axis
 function softmax(x, { shape }) {
-  const K = shape[shape.length - 1], y = new Float32Array(x.length);
+  const K = shape[shape.length - 1],
+    y = new Float32Array(x.length);
   for (let start = 0; start < x.length; start += K) {
     const scores = x.subarray(start, start + K);
     const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
     const powers = Float64Array.from(scores, (score) => Math.exp(score - most));
     const sum = powers.reduce((a, b) => a + b, 0);
-    y.set(powers.map((power) => power / sum), start);
+    y.set(
+      powers.map((power) => power / sum),
+      start,
+    );
   }
   return y;
 }
@@ -119,7 +132,11 @@ const same = (x) => x;
 const FORWARD = {
   Conv2D: convolve,
   MaxPool2D: pool(-Infinity, Math.max, same),
-  AveragePool2D: pool(0, (a, b) => a + b, (sum, { kernel }) => sum / (kernel[0] * kernel[1])),
+  AveragePool2D: pool(
+    0,
+    (a, b) => a + b,
+    (sum, { kernel }) => sum / (kernel[0] * kernel[1]),
+  ),
   GlobalAveragePool2D: averageChannels,
   Dense: weigh,
   Flatten: same,
@@ -178,7 +195,9 @@ const imageShape = (shape) => (shape.length === 3 ? shape : [sizeOf(shape), 1, 1
 
 function cellOf(shape, index) {
   const [, H, W] = imageShape(shape);
-  const map = Math.floor(index / (H * W)), row = Math.floor(index / W) % H, column = index % W;
+  const map = Math.floor(index / (H * W)),
+    row = Math.floor(index / W) % H,
+    column = index % W;
   return { maps: [map, map + 1], rows: [row, row + 1], columns: [column, column + 1] };
 }
 
@@ -187,7 +206,8 @@ function fieldOf(network, k, index) {
   const boxes = [];
   boxes[k] = cellOf(network.shapes[k], index);
   for (let m = k - 1; m >= 0; m--) {
-    const layer = network.layers[m], step = LOOKS_AT[layer.type];
+    const layer = network.layers[m],
+      step = LOOKS_AT[layer.type];
     boxes[m] = step ? step(boxes[m + 1], layer, imageShape(network.shapes[m])) : boxes[m + 1];
   }
   return boxes;
@@ -210,8 +230,10 @@ function logOdds(network, activations, k) {
 // log odds is shared out over it. A generator, so that a page can draw meanwhile; it returns one number a pixel.
 function* occlusion(network, image, k) {
   const [C, H, W] = network.shapes[0];
-  const side = Math.max(3, Math.round(Math.min(H, W) / 6)), step = Math.max(1, Math.floor(side / 2));
-  const heat = new Float64Array(H * W), looks = new Float64Array(H * W);
+  const side = Math.max(3, Math.round(Math.min(H, W) / 6)),
+    step = Math.max(1, Math.floor(side / 2));
+  const heat = new Float64Array(H * W),
+    looks = new Float64Array(H * W);
   const paper = Array.from({ length: C }, (_, c) => (C === 1 ? 0 : mean(image.subarray(c * H * W, (c + 1) * H * W))));
   const whole = logOdds(network, forward(network, image), k);
   for (let top = 1 - side; top < H; top += step) {
