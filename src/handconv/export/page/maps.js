@@ -44,29 +44,21 @@ class Maps {
     return `${what}: ${parts}. Arrow keys move from unit to unit${keys}.`;
   }
 
+  // How large one map is drawn, in CSS pixels: the more there are, the smaller.
+  target() {
+    const [M, H, W] = this.shape;
+    if (this.k === 0) return M === 1 ? pictureSide() : 130;
+    const units = [[16, 44], [160, 18], [1024, 10], [Infinity, 5]];
+    const maps = [[8, 78], [32, 56], [Infinity, 40]];
+    return (H * W === 1 ? units : maps).find(([most]) => M <= most)[1];
+  }
+
   // The size of a cell and the number of columns of maps, for a width in CSS pixels.
   arrange(width) {
     const [M, H, W] = this.shape,
       isVector = H * W === 1,
-      isList = isVector && M <= 16;
-    const target =
-      this.k === 0
-        ? M === 1
-          ? pictureSide()
-          : 130
-        : isList
-          ? 44
-          : isVector
-            ? M <= 160
-              ? 18
-              : M <= 1024
-                ? 10
-                : 5
-            : M <= 8
-              ? 78
-              : M <= 32
-                ? 56
-                : 40;
+      isList = isVector && M <= 16,
+      target = this.target();
     const names = isList && namesClasses(this.k) ? 17 : 0;
     let cell = Math.max(1, Math.min(Math.round(target / Math.max(H, W)), Math.floor(width / W)));
     const gap = isVector && !isList ? (cell > 8 ? 2 : 1) : GAP;
