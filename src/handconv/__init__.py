@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
     from handconv.analysis.gradcheck import gradcheck as gradcheck
+    from handconv.export import export_html as export_html
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
     from handconv.training import CSVLogger as CSVLogger
@@ -88,6 +89,7 @@ __version__ = "0.1.0"
 _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
+    "export_html": "handconv.export",
     "gradcheck": "handconv.analysis",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
     **dict.fromkeys(
@@ -166,6 +168,7 @@ __all__ = [
     "ZeroPad2D",
     "augment",
     "datasets",
+    "export_html",
     "gradcheck",
     "initializers",
     "load",
