@@ -98,7 +98,7 @@ def test_the_heat_is_what_covering_does_to_the_log_odds(page: Any) -> None:
     windows = [np.s_[max(0, top) : top + side, max(0, left) : left + side] for top, left in places]
     for picture, window in zip(covered[1:], windows, strict=True):
         picture[window] = 0
-    scores = model.forward(covered[:, None], logits=True).astype(np.float64)
+    scores = model[:-1].forward(covered[:, None]).astype(np.float64)
     odds = scores[:, 3] - np.log(np.exp(np.delete(scores, 3, axis=1)).sum(axis=1))
     total, looks = np.zeros((28, 28)), np.zeros((28, 28))
     for window, change, picture in zip(windows, odds[0] - odds[1:], covered[1:], strict=True):

@@ -28,7 +28,7 @@ from handconv.datasets.catalog import KNOWN
 from handconv.errors import ModelFileError
 from handconv.geometry import geometry
 from handconv.sequential import Sequential
-from handconv.serialization.npz import write_atomically
+from handconv.serialization.atomic import write_atomically
 
 _IMAGES = 12  # that travel along
 _MOST_PARAMETERS = 10_000_000  # a page of 53 MB

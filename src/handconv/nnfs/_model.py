@@ -61,7 +61,7 @@ class Model:
 
     def add(self, layer: Any) -> None:
         """Add a layer behind those that there are."""
-        if isinstance(layer, layers.Weighted | type) or not hasattr(layer, "forward"):
+        if isinstance(layer, layers.Dense | layers.Conv2D | type) or not hasattr(layer, "forward"):
             raise TypeError(f"Model.add expects a layer of handconv.nnfs, such as Layer_Dense(2, 64), got {layer!r}.")
         self.layers.append(layer)
         self._finalized = False
