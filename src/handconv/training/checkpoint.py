@@ -173,7 +173,7 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
             raise ValueError(f"epoch, step, steps in all and epochs cannot be {places[1:]}")
         for figures in saved["history"]:
             run.history.append({name: math.nan if value is None else value for name, value in figures.items()})
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
     before = max(0, run.optimizer.iterations - steps_done)  # the steps of earlier trainings
     old, run.optimizer.total_steps = (before + epochs * run.steps_per_epoch for epochs in (started_for, run.epochs))
