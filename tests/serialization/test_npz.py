@@ -105,7 +105,7 @@ class TestRoundTrip:
 
     def test_a_model_without_parameters(self, tmp_path: Path) -> None:
         hc.Sequential([hc.Flatten()], input_shape=(1, 2, 2)).save(tmp_path / "m.npz")
-        assert repr(hc.load(tmp_path / "m.npz").layers) == "[Flatten()]"
+        assert repr(hc.load(tmp_path / "m.npz").layers) == "(Flatten(),)"
 
     @pytest.mark.parametrize(
         "array", [np.zeros((0, 3)), np.zeros((2, 0), np.int16), np.array([True, False]), np.arange(3, dtype=">i4")]
@@ -179,7 +179,7 @@ class TestSaving:
     def test_what_json_cannot_say_is_an_error_and_leaves_the_old_file(self, saved: Path) -> None:
         before, strange = saved.read_bytes(), model()
         strange.info = {"mean": float("nan")}
-        with pytest.raises(ValueError, match="not JSON compliant"):
+        with pytest.raises(ValueError, match=r"info\['mean'\] is nan, and a file holds finite numbers only"):
             strange.save(saved)
         assert saved.read_bytes() == before
 
@@ -347,7 +347,7 @@ class TestHostile:
                 loaded = load_parts(parts | {"metadata.json": json.dumps(changed).encode()})
             except hc.ModelFileError:
                 continue
-            assert place[0] in ("info", "seed", "layers"), place
+            assert place[0] in ("info", "seed", "layers", "epochs_trained"), place
             assert loaded.parameters.tobytes() == model().parameters.tobytes()
 
     def test_any_missing_value_of_the_description_is_told_or_has_a_default(
@@ -364,7 +364,7 @@ class TestHostile:
                 load_parts(parts | {"metadata.json": json.dumps(changed).encode()})
             except hc.ModelFileError:
                 continue
-            assert place[0] == "layers", place
+            assert place[0] in ("layers", "epochs_trained"), place
 
     def test_a_layer_that_is_not_known(self, parts: Parts, load_parts: Callable[[Parts], Any]) -> None:
         description = json.loads(parts["metadata.json"])
@@ -372,7 +372,7 @@ class TestHostile:
         with pytest.raises(hc.ModelFileError, match=r"a layer 'Swish' that is not known here.*layers=\{'Swish': …\}"):
             load_parts(parts | {"metadata.json": json.dumps(description).encode()})
 
-    @pytest.mark.parametrize("name", ["os.system", "Parameter", "Layer", "Weighted", "__class__"])
+    @pytest.mark.parametrize("name", ["os.system", "ParameterSpec", "Layer", "Weighted", "__class__"])
     def test_only_layers_are_made(self, name: str, parts: Parts, load_parts: Callable[[Parts], Any]) -> None:
         description = json.loads(parts["metadata.json"])
         description["layers"][0]["class"] = name
@@ -389,7 +389,7 @@ class TestHostile:
     ) -> None:
         description = json.loads(parts["metadata.json"])
         description["layers"][5]["config"]["units"] = 10**15
-        with pytest.raises(hc.ModelFileError, match="parameters, the file holds others"):
+        with pytest.raises(hc.ModelFileError, match="layers keep 4000000000000020 numbers, the file holds others"):
             load_parts(parts | {"metadata.json": json.dumps(description).encode()})
 
 

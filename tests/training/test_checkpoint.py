@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import handconv as hc
+from handconv.samples import Samples
 from handconv.training import Callback
-from handconv.training import checkpoint as checkpoints
 from handconv.training.checkpoint import Checkpoint
+from handconv.training.state import fingerprint
 
 X = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
 Y = np.arange(50) % 3
@@ -336,7 +337,7 @@ class TestAnotherRun:
     def test_another_version_says_what_to_do(self, path: Path) -> None:
         fit(1, Checkpoint(path))
         edit(path, lambda description: description["run"].update(version=9))
-        with pytest.raises(hc.ModelFileError, match=r"checkpoint of version 9, this handconv reads 2\. Resume with"):
+        with pytest.raises(hc.ModelFileError, match=r"checkpoint of version 9, this handconv reads 3\. Resume with"):
             fit(2, resume=path)
 
     @pytest.mark.parametrize("name", ["iterations", "epoch", "step", "sums", "seconds", "history"])
@@ -356,12 +357,10 @@ class TestAnotherRun:
 
 
 def test_the_fingerprint_tells_samples_apart() -> None:
-    from handconv.training.samples import Samples
-
     x, y = np.zeros((3, 2)), np.zeros(3, int)
     kinds = [
         Samples(x, y), Samples(x + 1, y), Samples(x, y + 1), Samples(x, y, np.ones(3)), Samples(x, y, np.zeros(3)),
         Samples(x, y, chosen=np.array([0, 1])), Samples(x.astype(np.float32), y), Samples(x.reshape(3, 2, 1), y),
     ]  # fmt: skip
-    assert len({checkpoints.fingerprint(samples) for samples in kinds}) == len(kinds)
-    assert checkpoints.fingerprint(Samples(np.asfortranarray(x), y)) == checkpoints.fingerprint(kinds[0])
+    assert len({fingerprint(samples) for samples in kinds}) == len(kinds)
+    assert fingerprint(Samples(np.asfortranarray(x), y)) == fingerprint(kinds[0])

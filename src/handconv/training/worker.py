@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError, WorkerError
+from handconv.layers import Layer
 from handconv.parallel.barrier import Barrier, SharedMemoryCommunicator
 from handconv.parallel.processes import PARENT_EVERY, orphaned, start_method, starting
 from handconv.parallel.shared_memory import MappedArray, SharedArray
@@ -89,7 +90,7 @@ class ProcessExecutor:
         self._vectors = {name: SharedArray(self._context, value.shape, value.dtype) for name, value in vectors.items()}
         if self._method == "spawn":
             x = self._task.samples.x
-            self._x = MappedArray.of(x) or SharedArray.like(self._context, x)
+            self._x = MappedArray.of(x) or SharedArray(self._context, x.shape, x.dtype)
         self._share()
         try:
             self._start()
@@ -116,10 +117,12 @@ class ProcessExecutor:
         if self._must_restart(anything_changed):
             self._end()
             self._start()
+        elif anything_changed:
+            self._share_samples()
         self._arrays["control"].array[...] = 0
         for pipe in self._pipes:
             with contextlib.suppress(ConnectionError):  # of one that died: it is named below
-                pipe.send((epoch, first_step))
+                pipe.send((epoch, first_step, self._task.optimizer.iterations))
         self._is_training = True
         for _ in self._answers():
             yield self.sums
@@ -149,6 +152,11 @@ class ProcessExecutor:
         for own, shared in self._own():
             shared[...] = own
 
+    def _share_samples(self) -> None:
+        """Copy the samples, which may have been changed in place, to where spawned workers see them."""
+        if isinstance(self._x, SharedArray):
+            self._x.array[...] = self._task.samples.x
+
     def _fetch(self) -> None:
         """Copy what the workers have made to the parent's own arrays."""
         for own, shared in self._own():
@@ -165,8 +173,7 @@ class ProcessExecutor:
         task = self._task
         self._settings = _settings(task)
         if self._x is not None:
-            if isinstance(self._x, SharedArray):
-                self._x.array[...] = task.samples.x
+            self._share_samples()
             task = _without_samples(task)
         orders = Orders(task, self._x, self._arrays, self._vectors, Barrier(self._context, self._count))
         with starting():
@@ -235,14 +242,20 @@ class ProcessExecutor:
 def _settings(task: Task) -> bytes:
     """What workers have copies of and callbacks may change, arrays of parameters left out; empty if it cannot be told."""
     optimizer = task.optimizer
-    layers = [{k: v for k, v in layer.__getstate__().items() if k not in _PASSING} for layer in task.network.layers]
+    layers = [_settings_of(layer) for layer in task.network.store.layers]
     try:
-        return pickle.dumps((layers, task.loss, optimizer.config(), optimizer.iterations, optimizer.total_steps))
+        return pickle.dumps((layers, task.loss, optimizer.config(), optimizer.total_steps))
     except Exception:  # noqa: BLE001 - whatever cannot be pickled is taken for changed
         return b""
 
 
 _PASSING = ("output", "dinputs", "values", "generator")
+
+
+def _settings_of(layer: Layer) -> dict[str, Any]:
+    """What a layer keeps beside its arrays and what passes through it; layers within are listed by themselves."""
+    left_out = {*_PASSING, *(path.partition(".")[0] for path in layer.sublayers())}
+    return {name: value for name, value in layer.__getstate__().items() if name not in left_out}
 
 
 def _without_samples(task: Task) -> Task:
@@ -285,7 +298,7 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
         with arithmetic():
             while not orphaned():
                 if pipe.poll(PARENT_EVERY):
-                    epoch, done = pipe.recv()
+                    epoch, done, task.optimizer.iterations = pipe.recv()
                     for steps in step.epoch(epoch, done):
                         done = steps
                     pipe.send(("done", (task.optimizer.iterations, done)))
