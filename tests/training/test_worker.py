@@ -247,7 +247,7 @@ class TestAWorkersLife:
     def work(run: Task, *orders_sent: Any, shared_samples: bool = False) -> list[Any]:
         """Let the only worker do these orders in this process; what it answers."""
         context = multiprocessing.get_context()
-        arrays = vars(SharedState.of_one_process(run.network))
+        arrays = vars(SharedState.of_one_process(run))
         vectors = run.optimizer.state
         x = SharedArray.like(context, run.samples.x) if shared_samples else None
         orders = workers.Orders(
