@@ -1,22 +1,26 @@
-"""What the tests of kernels and layers share."""
+"""What the tests of kernels, ops and layers share."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv.engine.arena import FreshMemory
 from handconv.geometry import Geometry, geometry
 from strategies import Geometry as Case
 
 
-class PoisonedMemory(FreshMemory):
+class PoisonedMemory:
     """A workspace whose arrays come filled with NaN or True: what is read before it is written shows in the result."""
 
-    def keep(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         return np.full(shape, {"f": np.nan, "b": True}.get(np.dtype(dtype).kind, 113), dtype)
 
-    scratch = keep
+    scratch = array
+
+    def constant(self, array: NDArray[Any]) -> NDArray[Any]:
+        constant = array.copy(order="K")
+        constant.flags.writeable = False
+        return constant
 
 
 def assert_close(actual: NDArray[Any], expected: NDArray[Any], tolerance: float = 1e-12) -> None:

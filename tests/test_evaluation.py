@@ -12,7 +12,8 @@ from handconv.evaluation import evaluate, predict
 from handconv.layers import Conv2D, Dense, Flatten, ReLU, Softmax
 from handconv.losses import CategoricalCrossentropy, SoftmaxCategoricalCrossentropy
 from handconv.network import Network
-from handconv.training.samples import Samples
+from handconv.objective import Objective
+from handconv.samples import Samples
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ class TestAnyBatchSize:
     def test_evaluate_gives_the_mean_over_all_samples(
         self, network: Network, samples: Samples, batch_size: Any
     ) -> None:
-        figures = evaluate(network, SoftmaxCategoricalCrossentropy(), samples, batch_size, logits=True)
+        figures = evaluate(network, Objective(network, SoftmaxCategoricalCrossentropy()), samples, batch_size)
         probabilities = network.infer(samples.x)
         assert figures["loss"] == pytest.approx(CategoricalCrossentropy().forward(probabilities, samples.y), rel=1e-9)
         assert figures["accuracy"] == pytest.approx(np.mean(probabilities.argmax(axis=1) == samples.y))
@@ -44,15 +45,17 @@ class TestAnyBatchSize:
         chosen = np.array([3, 7, 8, 20])
         some, same = Samples(samples.x, samples.y, chosen=chosen), Samples(samples.x[chosen], samples.y[chosen])
         loss = SoftmaxCategoricalCrossentropy()
-        figures = evaluate(network, loss, some, batch_size, logits=True)
-        assert figures == pytest.approx(evaluate(network, loss, same, batch_size, logits=True), rel=1e-12)
+        figures = evaluate(network, Objective(network, loss), some, batch_size)
+        assert figures == pytest.approx(evaluate(network, Objective(network, loss), same, batch_size), rel=1e-12)
 
     def test_evaluate_weighs_samples(self, network: Network, samples: Samples, batch_size: Any, rng: Any) -> None:
         weights = rng.random(23)
         weighted = Samples(samples.x, samples.y, weights)
         loss = SoftmaxCategoricalCrossentropy()
-        expected = np.mean(weights * loss.sample_losses(network.infer(samples.x, logits=True), samples.y))
-        assert evaluate(network, loss, weighted, batch_size, logits=True)["loss"] == pytest.approx(expected, rel=1e-9)
+        expected = np.mean(weights * loss.sample_losses(network[:-1].infer(samples.x), samples.y))
+        assert evaluate(network, Objective(network, loss), weighted, batch_size)["loss"] == pytest.approx(
+            expected, rel=1e-9
+        )
 
 
 def test_predictions_lie_row_by_row(network: Network, samples: Samples) -> None:
@@ -73,7 +76,7 @@ def test_pixels_are_divided_by_255(network: Network) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 1, 5, 5)).astype(np.uint8)
     np.testing.assert_array_equal(predict(network, pixels), predict(network, pixels / 255))
     loss, y = SoftmaxCategoricalCrossentropy(), np.zeros(6, int)
-    figures = [evaluate(network, loss, Samples(x, y), logits=True) for x in (pixels, pixels / 255)]
+    figures = [evaluate(network, Objective(network, loss), Samples(x, y)) for x in (pixels, pixels / 255)]
     assert figures[0] == figures[1]
 
 
@@ -87,7 +90,7 @@ def test_memory_is_reused_only_meanwhile(network: Network, samples: Samples) -> 
 
 def test_samples_are_not_changed(network: Network, samples: Samples) -> None:
     before = samples.x.copy()
-    evaluate(network, SoftmaxCategoricalCrossentropy(), samples, logits=True)
+    evaluate(network, Objective(network, SoftmaxCategoricalCrossentropy()), samples)
     predict(network, samples.x)
     np.testing.assert_array_equal(samples.x, before)
 
@@ -100,25 +103,25 @@ def test_any_number_of_workers_gives_the_same_bits(
     monkeypatch.setattr(threading, "active_count", lambda: 1)  # those of the test runner keep quiet
     weighted = Samples(samples.x, samples.y, np.linspace(0, 1, 23), chosen=np.arange(22, 0, -1))
     loss = SoftmaxCategoricalCrossentropy()
-    alone = predict(network, samples.x, batch_size), evaluate(network, loss, weighted, batch_size, logits=True)
+    alone = predict(network, samples.x, batch_size), evaluate(network, Objective(network, loss), weighted, batch_size)
     shared = predict(network, samples.x, batch_size, workers)
     np.testing.assert_array_equal(shared, alone[0])
     assert (shared.dtype, shared.flags.c_contiguous, shared.flags.writeable) == (np.float64, True, True)
-    assert evaluate(network, loss, weighted, batch_size, workers, logits=True) == alone[1]
+    assert evaluate(network, Objective(network, loss), weighted, batch_size, workers) == alone[1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 def test_batches_are_shared_out(network: Network, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "active_count", lambda: 1)
-    infer, here = Network.infer, []
+    answer, here = Network.answer, []
 
     def counting(*arguments: Any, **options: Any) -> Any:
         here.append(1)
         time.sleep(0.02)
-        return infer(*arguments, **options)
+        return answer(*arguments, **options)
 
-    monkeypatch.setattr(Network, "infer", counting)
+    monkeypatch.setattr(Network, "answer", counting)
     predict(network, samples.x, 1, workers=2)
     assert 2 <= len(here) < 20
-    evaluate(network, SoftmaxCategoricalCrossentropy(), samples, 1, 2, logits=True)
+    evaluate(network, Objective(network, SoftmaxCategoricalCrossentropy()), samples, 1, 2)
     assert len(here) < 40

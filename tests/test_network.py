@@ -1,15 +1,18 @@
 """A network: one vector of parameters and one of gradients, and a chain of layers over them."""
 
+import copy
+import gc
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
-from handconv.layers import Conv2D, Dense, Dropout, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Softmax, Tanh
-from handconv.layers.base import Parameter
+from handconv.layers import Conv2D, Dense, Dropout, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Sigmoid, Softmax, Tanh
+from handconv.layers.parameters import ParameterSpec
 from handconv.network import Network
 from helpers import assert_close
-from network_cases import IMAGE, small
+from network_cases import IMAGE, Counting, Residual, small
 from oracles import (
     dense_backward,
     dense_forward,
@@ -56,7 +59,7 @@ class TestVectors:
         network = small()
         before, x = network.gradients, rng.normal(size=(2, *IMAGE))
         parameters, gradients = np.ones_like(network.parameters), np.zeros_like(before)
-        network.bind(parameters, gradients)
+        network.bind(parameters, gradients, network.buffers)
         network.backward(np.ones_like(network.forward(x)) * np.arange(4))
         assert network.parameters is parameters
         assert (network.layers[1].weights == 1).all()  # type: ignore[attr-defined]
@@ -180,11 +183,19 @@ class TestForwardAndBackward:
             run(network, np.zeros(shape))
 
     @pytest.mark.parametrize("fuse", [True, False])
-    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int64, np.uint8])
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int64, np.int8])
     def test_inputs_of_another_type_are_converted(self, dtype: Any, fuse: bool) -> None:
         network = Network([Conv2D(3, 3), LeakyReLU(), MaxPool2D(2)], input_shape=IMAGE, dtype="float64", fuse=fuse)
-        x = np.arange(144).reshape(2, *IMAGE).astype(dtype)
+        x = np.arange(144).reshape(2, *IMAGE).astype(dtype)  # int8 goes round, to -112
         np.testing.assert_array_equal(network.infer(x), network.infer(x.astype(np.float64)))
+        np.testing.assert_array_equal(network.forward(x), network.forward(x.astype(np.float64)))
+
+    @pytest.mark.parametrize("fuse", [True, False])
+    @pytest.mark.parametrize("run", [Network.forward, Network.infer])
+    def test_uint8_is_divided_by_255(self, run: Any, fuse: bool) -> None:
+        network = Network([Conv2D(3, 3), LeakyReLU(), MaxPool2D(2)], input_shape=IMAGE, dtype="float64", fuse=fuse)
+        x = np.arange(144).reshape(2, *IMAGE).astype(np.uint8)
+        np.testing.assert_array_equal(run(network, x), run(network, x / 255))
 
     @pytest.mark.parametrize("fuse", [True, False])
     def test_backward_needs_a_forward_and_a_gradient_of_the_outputs_shape(self, fuse: bool) -> None:
@@ -215,72 +226,112 @@ class TestForwardAndBackward:
     def test_infer_equals_forward_out_of_training(self, rng: np.random.Generator) -> None:
         network = Network([Dense(5), Dropout(0.5), Dense(2)], input_shape=(3,), seed=0)
         x = rng.normal(size=(4, 3))
-        np.testing.assert_array_equal(network.infer(x), network.forward(x))
+        np.testing.assert_allclose(network.infer(x), network.forward(x), rtol=1e-6)
 
     def test_training_reaches_the_layers(self) -> None:
-        network = Network([Dropout(0.5)], input_shape=(50,))
-        network.set_generator(np.random.default_rng(0))
+        network = Network([Dropout(0.5)], input_shape=(50,), seed=0)
         assert (network.forward(np.ones((2, 50)), True) == 0).any()
         assert (network.forward(np.ones((2, 50))) == 1).all()
 
     def test_one_generator_serves_all_random_layers_in_order(self) -> None:
         def masks(seed: int) -> list[Any]:
-            network = Network([Dropout(0.5), Dropout(0.5)], input_shape=(50,))
-            network.set_generator(np.random.default_rng(seed))
+            network = Network([Dropout(0.5), Dropout(0.5)], input_shape=(50,), seed=seed)
             network.forward(np.ones((2, 50)), True)
             return [layer.mask for layer in network.layers]  # type: ignore[attr-defined]
 
         np.testing.assert_array_equal(masks(1), masks(1))
         assert not np.array_equal(*masks(1))
 
-    @pytest.mark.parametrize("fuse", [True, False])
-    @pytest.mark.parametrize(
-        "layers",
-        [
-            lambda: [Conv2D(3, 3), LeakyReLU(), MaxPool2D(2), Flatten(), Dense(2)],
-            lambda: [Conv2D(3, 3), Tanh(), Flatten(), Dense(2)],
-            lambda: [Flatten(), Dense(3), ReLU(), Dense(2)],
-            lambda: [Tanh(), MaxPool2D(2), Conv2D(2, 2), Flatten(), Dense(2)],
-        ],
-    )
-    def test_skip_dinputs_leaves_out_the_input_gradient_alone(
-        self, layers: Any, fuse: bool, rng: np.random.Generator
-    ) -> None:
-        network = Network(layers(), input_shape=IMAGE, seed=0, fuse=fuse)
-        x, dy = rng.normal(size=(3, *IMAGE)), rng.normal(size=(3, 2))
-        network.forward(x)
-        assert network.backward(dy).shape == x.shape
-        expected, network.gradients[...] = network.gradients.copy(), 0
-        network.forward(x)
-        assert network.backward(dy, skip_dinputs=True).size == 0
-        np.testing.assert_array_equal(network.gradients, expected)
-
-    def test_skip_dinputs_without_parameters_runs_no_layer(self) -> None:
-        network = Network([ReLU(), Flatten()], input_shape=IMAGE)
-        network.forward(np.ones((1, *IMAGE)))
-        network.backward(np.ones((1, 72)), skip_dinputs=True)
-        assert network.layers[1].dinputs is None
-
-    def test_logits_leave_out_a_final_softmax(self, rng: np.random.Generator) -> None:
+    def test_outputs_and_gradients_belong_to_the_caller(self, rng: np.random.Generator) -> None:
         network = small()
-        x = rng.normal(size=(3, *IMAGE))
-        logits = network.forward(x, logits=True)
-        np.testing.assert_array_equal(network.infer(x, logits=True), logits)
-        np.testing.assert_allclose(network.infer(x), Softmax().forward(logits))
+        x, dy = rng.normal(size=(2, *IMAGE)), rng.normal(size=(2, 4))
+        kept = network.forward(x), network.backward(dy)
+        copies = [array.copy() for array in kept]
+        network.forward(-x)
+        network.backward(-dy)
+        for array, copied in zip(kept, copies, strict=True):
+            np.testing.assert_array_equal(array, copied)
 
-    def test_backward_from_logits_begins_before_a_final_softmax(self, rng: np.random.Generator) -> None:
-        network = small(fuse=False)
-        network.forward(rng.normal(size=(3, *IMAGE)), logits=True)
-        dlogits = rng.normal(size=(3, 4))
-        through_layers = dlogits
+    def test_the_gradient_handed_in_is_not_changed(self, rng: np.random.Generator) -> None:
+        network, dy = Network([Dense(2), ReLU()], input_shape=(3,), seed=0), rng.normal(size=(4, 2))
+        kept = dy.copy()
+        network.forward(rng.normal(size=(4, 3)))
+        network.backward(dy)
+        np.testing.assert_array_equal(dy, kept)
+
+
+class TestTheFirstLayers:
+    """``network[:k]`` shows them, over the same weights."""
+
+    def test_give_the_scores_before_a_final_softmax(self, rng: np.random.Generator) -> None:
+        network, x = small(), rng.normal(size=(3, *IMAGE))
+        scores = network[:-1].infer(x)
+        np.testing.assert_allclose(network.infer(x), Softmax().forward(scores))
+        np.testing.assert_allclose(network[:-1].forward(x), scores, rtol=1e-12)
+
+    @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, -2, None])
+    def test_compute_what_the_layers_do_one_after_the_other(self, count: int | None, rng: np.random.Generator) -> None:
+        network, x = small(), rng.normal(size=(3, *IMAGE))
+        expected = x
+        for layer in network.layers[:count]:
+            expected = layer.forward(expected)
+        shown = network[:count]
+        assert_close(shown.infer(x), expected)
+        assert shown.output_shape == expected.shape[1:]
+        assert shown.names == network.names[:count]
+
+    def test_share_the_vectors(self) -> None:
+        network = small()
+        shown = network[:2]
+        assert list(shown.named_parameters()) == ["conv.weights", "conv.biases"]
+        assert shown.parameters.size == 57
+        network.parameters[...] = 7
+        assert (shown.parameters == 7).all()
+        shown.parameters = np.full(57, 3.0)
+        assert (network.parameters[:57] == 3).all()
+        assert (network.parameters[57:] == 7).all()
+
+    def test_of_none_without_parameters_have_empty_vectors(self) -> None:
+        assert small()[:1].parameters.size == 0
+
+    def test_go_backward_from_what_they_gave(self, rng: np.random.Generator) -> None:
+        network, x, dscores = small(), rng.normal(size=(3, *IMAGE)), rng.normal(size=(3, 4))
+        scores = network[:-1]
+        scores.forward(x)
+        gradient = dscores
         for layer in reversed(network.layers[:-1]):
-            through_layers = layer.backward(through_layers)
-        np.testing.assert_allclose(network.backward(dlogits, logits=True), through_layers)
+            gradient = layer.backward(gradient)
+        np.testing.assert_array_equal(scores.backward(dscores), gradient)
 
-    def test_logits_of_a_network_without_softmax_are_its_outputs(self) -> None:
-        network = Network([Dense(2)], input_shape=(3,))
-        assert not network.ends_in_softmax
-        np.testing.assert_array_equal(network.infer(np.ones((1, 3)), logits=True), network.infer(np.ones((1, 3))))
+    def test_of_the_first_layers_are_the_first_of_the_whole(self) -> None:
+        network = small()
+        assert network[:4][:2].layers == network.layers[:2]
+        with pytest.raises(RuntimeError, match="shows the layers of another network"), network[:4][:2].in_training():
+            pass
+
+    def test_are_not_trained_by_themselves(self) -> None:
+        message = r"cannot be trained by itself. Train that one, or make a network of copies"
+        with pytest.raises(RuntimeError, match=message), small()[:2].in_training():
+            pass
+
+    @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+    def test_are_not_copied_by_themselves(self, copied: Any) -> None:
+        with pytest.raises(TypeError, match="shows the layers of another network: copy that one, or its layers"):
+            copied(small()[:2])
+
+    @pytest.mark.parametrize("part", [0, -1, slice(1, None), slice(1, 2), slice(None, None, 2), slice(None, None, -1)])
+    def test_are_all_that_can_be_shown(self, part: Any) -> None:
+        with pytest.raises(TypeError, match=r"shows its first layers by network\[:k\], got .*network\.layers\[k\]"):
+            small()[part]
+
+    @pytest.mark.parametrize("stop", [0, -6, -7])
+    def test_are_at_least_one(self, stop: int) -> None:
+        with pytest.raises(ValueError, match=rf"network\[:{stop}\] has no layers; the network has 6"):
+            small()[:stop]
+
+    def test_need_the_input_shape(self) -> None:
+        with pytest.raises(ValueError, match="needs the input shape"):
+            small(input_shape=None)[:2]
 
 
 class TestPenalty:
@@ -330,7 +381,7 @@ class TestPenalty:
 class TestOwnLayers:
     def test_parameters_of_a_layer_of_ones_own_join_the_vector(self) -> None:
         class Scale(Dense):
-            def declare(self, input_shape: tuple[int, ...]) -> tuple[Parameter, ...]:
+            def declare(self, input_shape: tuple[int, ...]) -> tuple[ParameterSpec, ...]:
                 weights, biases = super().declare(input_shape)
                 return biases, weights
 
@@ -338,18 +389,209 @@ class TestOwnLayers:
         assert list(network.named_parameters()) == ["s.biases", "s.weights"]
         assert np.shares_memory(network.layers[0].weights, network.parameters)  # type: ignore[attr-defined]
 
-    def test_a_layer_without_parameters_needs_two_hooks_alone(self) -> None:
+    def test_a_layer_without_parameters_needs_two_methods_alone(self) -> None:
         class Double(Layer):
-            def _forward(self, x: Any, *, training: bool, remember: bool) -> Any:
-                return 2 * x
+            def forward(self, inputs: Any, training: bool = False) -> Any:
+                return 2 * inputs
 
-            def _backward(self, dvalues: Any) -> Any:
+            def backward(self, dvalues: Any) -> Any:
                 return 2 * dvalues
 
         network = Network([Double(), Dense(1)], input_shape=(2,), seed=0)
         x = np.ones((1, 2))
         np.testing.assert_allclose(network.forward(x), network.layers[1].forward(2 * x))
         assert network.backward(np.ones((1, 1))).shape == (1, 2)
+
+
+class TestBuffers:
+    """State that is no parameter: a vector of its own."""
+
+    def test_have_a_vector_and_names(self) -> None:
+        network = Network([Dense(2), Counting(), Counting(name="c")], input_shape=(3,), seed=0)
+        assert {name: array.shape for name, array in network.named_buffers().items()} == {
+            "1.mean": (2,), "1.steps": (1,), "c.mean": (2,), "c.steps": (1,),
+        }  # fmt: skip
+        assert network.buffers.size == 6
+        assert list(network.named_parameters()) == ["0.weights", "0.biases"]
+        network.layers[2].mean = [4, 5]
+        np.testing.assert_array_equal(network.buffers, [0, 0, 0, 4, 5, 0])
+
+    def test_assigned_as_one_vector_are_copied_in(self) -> None:
+        network = Network([Counting()], input_shape=(2,))
+        vector = network.buffers
+        network.buffers = np.array([1, 2, 3])
+        assert network.buffers is vector
+        np.testing.assert_array_equal(network.layers[0].mean, [1, 2])
+
+    def test_change_by_a_forward_in_training_alone(self, rng: np.random.Generator) -> None:
+        network, x = Network([Counting()], input_shape=(2,), dtype="float64"), rng.normal(size=(4, 2))
+        network.forward(x)
+        network.infer(x)
+        assert not network.buffers.any()
+        network.forward(x, training=True)
+        assert_close(network.buffers, np.array([*(x.mean(axis=0) / 10), 1.0]))
+
+    def test_are_counted_but_not_penalised_decayed_or_moved(self) -> None:
+        network = Network([Counting(), Dense(1, l2=1.0)], input_shape=(2,), seed=0)
+        before = network.penalty()
+        network.buffers[...] = 9
+        assert network.penalty() == before
+        assert network.count_parameters((2,)) == 6
+        assert [(place.start, place.stop) for place in network.decayed()] == [(0, 2)]
+
+
+class TestSublayers:
+    """A layer may hold layers, as attributes or in lists: they are named by their paths."""
+
+    def test_names_are_paths(self) -> None:
+        network = Network([Flatten(), Residual(72)], input_shape=IMAGE, seed=0)
+        assert list(network.named_parameters()) == [
+            "1.first.weights", "1.first.biases", "1.more.0.weights", "1.more.0.biases",
+        ]  # fmt: skip
+        assert [path for path, _ in network.tree()] == ["0", "1", "1.first", "1.more.0", "1.more.1"]
+
+    def test_their_parameters_are_views_into_the_vectors(self) -> None:
+        network = Network([Residual(4, name="r")], input_shape=(4,), seed=0)
+        network.parameters[...] = np.arange(40)
+        np.testing.assert_array_equal(network.layers[0].more[0].biases, np.arange(36, 40))
+        assert network.count_parameters((4,)) == 40
+
+    def test_they_compute_forward_and_backward(self, rng: np.random.Generator) -> None:
+        network = Network([Residual(4), Dense(2)], input_shape=(4,), seed=0, dtype="float64")
+        x, dy = rng.normal(size=(3, 4)), rng.normal(size=(3, 2))
+
+        def objective(parameters: np.ndarray) -> float:
+            network.parameters = parameters
+            return float(np.sum(network.infer(x) * dy))
+
+        start = network.parameters.copy()
+        expected = numerical_gradient(objective, start)
+        objective(start)
+        np.testing.assert_allclose(network.infer(x), network.forward(x), rtol=1e-12)
+        network.forward(x)
+        network.backward(dy)
+        np.testing.assert_allclose(network.gradients, expected, atol=1e-8)
+
+    def test_one_layer_in_two_places_of_the_tree_is_an_error(self) -> None:
+        block = Residual(4)
+        with pytest.raises(ValueError, match="may stand in a network once; make a new one"):
+            Network([block, block.first])
+
+
+class TestOwnership:
+    """A layer belongs to one network at a time."""
+
+    def test_layers_are_a_tuple_that_cannot_be_assigned(self) -> None:
+        network = small()
+        assert isinstance(network.layers, tuple)
+        with pytest.raises(AttributeError):
+            network.layers = (Dense(1),)  # type: ignore[misc]
+
+    @pytest.mark.parametrize("built", [True, False])
+    def test_a_layer_of_another_network_is_refused(self, built: bool) -> None:
+        first = small(input_shape=IMAGE if built else None)
+        with pytest.raises(
+            ValueError, match=r"Conv2D 'conv' belongs to another network.*layer\.copy\(\).*network\[:k\]"
+        ):
+            Network([Tanh(), first.layers[1]])
+        np.testing.assert_array_equal(first.forward(np.zeros((1, *IMAGE))).shape, (1, 4))
+
+    def test_a_refusal_changes_nothing(self) -> None:
+        first, fresh = small(), Dense(2)
+        with pytest.raises(ValueError, match="belongs to another network"):
+            Network([fresh, first.layers[1]])
+        Network([fresh], input_shape=(3,))
+
+    def test_a_layer_within_another_is_refused_too(self) -> None:
+        first = Network([Residual(4)], input_shape=(4,))
+        with pytest.raises(ValueError, match="Dense belongs to another network"):
+            Network([first.layers[0].first])
+
+    def test_a_layer_of_a_network_that_is_gone_is_taken_with_its_values(self) -> None:
+        first = Network([Dense(2)], input_shape=(3,), seed=0)
+        layer, values = first.layers[0], first.parameters.copy()
+        del first
+        gc.collect()
+        np.testing.assert_array_equal(Network([layer, ReLU()], input_shape=(3,), seed=1).parameters, values)
+
+    def test_a_copy_is_taken_with_its_values(self) -> None:
+        first = Network([Dense(2), ReLU()], input_shape=(3,), seed=0)
+        second = Network([layer.copy() for layer in first.layers] + [Dense(1)], input_shape=(3,), seed=1)
+        np.testing.assert_array_equal(second.parameters[:8], first.parameters)
+        second.parameters[...] = 0
+        assert first.parameters.any()
+
+    def test_a_layer_that_was_built_for_other_inputs_is_refused(self) -> None:
+        layer = Dense(2)
+        layer.build((3,))
+        with pytest.raises(ValueError, match=r"Dense was built for inputs of shape \(3,\) and would get \(4,\) here"):
+            Network([layer], input_shape=(4,))
+
+    def test_a_layer_without_parameters_takes_other_inputs(self) -> None:
+        layer = ReLU()
+        layer.build((3,))
+        assert Network([layer], input_shape=(4,)).output_shape == (4,)
+
+    def test_a_network_that_is_built_keeps_its_shape(self) -> None:
+        network = small()
+        network.build(IMAGE)
+        with pytest.raises(ValueError, match=r"built for samples of shape \(2, 6, 6\), got \(2, 7, 6\). Make a new"):
+            network.build((2, 7, 6))
+
+    def test_building_again_keeps_the_values(self) -> None:
+        network = small()
+        before = network.parameters.copy()
+        network.build(IMAGE)
+        np.testing.assert_array_equal(network.parameters, before)
+
+    @pytest.mark.parametrize("name", ["parameters", "gradients"])
+    def test_assigned_vectors_are_copied_in(self, name: str) -> None:
+        network = small()
+        vector, values = getattr(network, name), np.arange(network.parameters.size)
+        setattr(network, name, values)
+        assert getattr(network, name) is vector
+        np.testing.assert_array_equal(vector, values)
+        values[...] = 0
+        assert vector.any()
+
+    @pytest.mark.parametrize("name", ["parameters", "gradients", "buffers"])
+    def test_a_vector_of_another_size_is_refused(self, name: str) -> None:
+        network = small()
+        with pytest.raises(ValueError, match=rf"{name} is a vector of \d+ numbers, got shape \(3,\)"):
+            setattr(network, name, np.zeros(3))
+
+
+@pytest.mark.parametrize("layer", [Conv2D(2, 3), MaxPool2D(2)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_input_shape_with_channels_last_is_told(layer: Layer, channels: int) -> None:
+    message = rf"channels first; input_shape \(8, 8, {channels}\) has them last. Use input_shape=\({channels}, 8, 8\)"
+    with pytest.raises(ValueError, match=message):
+        Network([layer.copy()], input_shape=(8, 8, channels))
+
+
+@pytest.mark.parametrize(
+    ("last", "softmax", "sigmoid"), [(Softmax, True, False), (Sigmoid, False, True), (ReLU, False, False)]
+)
+def test_a_network_knows_whether_it_ends_in_an_activation_of_this_package(
+    last: type[Layer], softmax: bool, sigmoid: bool
+) -> None:
+    network = Network([Dense(1), last()])
+    assert (network.ends_in_softmax, network.ends_in_sigmoid) == (softmax, sigmoid)
+    derived = type("Own", (last,), {})
+    network = Network([Dense(1), derived()])
+    assert (network.ends_in_softmax, network.ends_in_sigmoid) == (False, False)
+
+
+@pytest.mark.parametrize("kind", [Softmax, Sigmoid])
+def test_an_activation_with_other_methods_is_not_this_packages(
+    kind: type[Layer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network([Dense(2), kind()])
+    network.layers[1].forward = network.layers[1].forward  # type: ignore[method-assign]
+    assert (network.ends_in_softmax, network.ends_in_sigmoid) == (False, False)
+    other = Network([Dense(2), kind()])
+    monkeypatch.setattr(kind, "backward", Layer.backward)
+    assert (other.ends_in_softmax, other.ends_in_sigmoid) == (False, False)
 
 
 def test_a_layer_that_is_not_in_a_list_is_told() -> None:
@@ -374,12 +616,6 @@ def test_nothing_is_there_before_the_shape_is_known() -> None:
     network = Network([Dense(2)])
     assert (network.built, network.parameters.size, network.gradients.size, network.views) == (False, 0, 0, ())
     assert (network.epochs_trained, network.info) == (0, {})
-
-
-def test_all_steps_run_unless_logits_are_asked_for() -> None:
-    network = Network([Dense(2), Softmax()], input_shape=(3,), seed=0)
-    assert network.steps() == network.plan
-    assert network.steps(logits=True) == network.plan[:-1]
 
 
 def test_what_is_built_is_not_built_again() -> None:

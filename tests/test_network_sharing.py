@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handconv.engine.arena import FRESH
+import handconv as hc
 from handconv.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from handconv.network import Network
-from network_cases import IMAGE, small
+from network_cases import IMAGE, Counting, Residual, small
 
 
 class TestMemory:
@@ -28,65 +28,76 @@ class TestMemory:
         network.infer(np.zeros((2, *IMAGE)))
         np.testing.assert_array_equal(first, kept)
 
-    def test_reused_memory_gives_the_same_numbers(self, rng: np.random.Generator) -> None:
-        fresh, reusing = small(), small()
-        reusing.reuse_memory()
+    @pytest.mark.parametrize("engine", [True, False])
+    def test_reused_memory_gives_the_same_numbers(self, engine: bool, rng: np.random.Generator) -> None:
+        network = small(engine=engine)
         for count in (3, 5, 1, 3):  # batches that grow and shrink
-            x, dy = rng.normal(size=(count, *IMAGE)), rng.normal(size=(count, 4))
-            np.testing.assert_array_equal(fresh.forward(x), reusing.forward(x))
-            np.testing.assert_array_equal(fresh.backward(dy), reusing.backward(dy))
-            np.testing.assert_array_equal(fresh.gradients, reusing.gradients)
+            x = rng.normal(size=(count, *IMAGE))
+            np.testing.assert_array_equal(network.infer(x), small(engine=engine).infer(x))
 
-    def test_fresh_memory_ends_the_reuse(self) -> None:
+    def test_answers_of_layers_lie_in_memory_that_is_used_again(self) -> None:
         network = small()
-        network.reuse_memory()
-        network.fresh_memory()
-        assert all(layer.workspace is FRESH for layer in network.layers)
+        first = network.answer(np.ones((2, *IMAGE)), network.layers)
+        kept = first.copy()
+        second = network.answer(np.zeros((2, *IMAGE)), network.layers)
+        assert np.shares_memory(first, second)
+        assert not np.array_equal(first, kept)
+
+    def test_answers_see_parameters_that_were_changed_or_bound(self) -> None:
+        network, x = small(), np.ones((2, *IMAGE))
+        network.infer(x)
+        for bind in (False, True):
+            values = np.linspace(-1, 1, network.parameters.size)
+            if bind:
+                network.bind(values, np.zeros_like(values), network.buffers)
+            else:
+                network.parameters = values[::-1]
+            fresh = small()
+            fresh.parameters = network.parameters
+            np.testing.assert_array_equal(network.infer(x), fresh.infer(x))
 
 
-def test_what_infer_returned_stays_as_it_is(rng: np.random.Generator) -> None:
-    network = Network([Dense(3)], input_shape=(4,), seed=0)
-    first = network.infer(rng.normal(size=(2, 4)))
-    before = first.copy()
-    network.infer(rng.normal(size=(2, 4)))
-    np.testing.assert_array_equal(first, before)
-
-
-def test_inference_borrows_its_memory_and_leaves_that_of_training_alone() -> None:
-    network = Network([Dense(2), ReLU()], input_shape=(3,), seed=0)
-    with network.inference_memory():
-        borrowed = [layer.workspace for layer in network.layers]
-    assert FRESH not in borrowed
-    assert all(layer.workspace is FRESH for layer in network.layers)
-    with network.inference_memory():
-        assert [layer.workspace for layer in network.layers] == borrowed
-    network.reuse_memory()
-    training = [layer.workspace for layer in network.layers]
-    with network.inference_memory():
-        assert [layer.workspace for layer in network.layers] == training
-    assert [layer.workspace for layer in network.layers] == training
-
-
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])  # noqa: S301
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))],  # noqa: S301
+)
 def test_a_copy_computes_the_same_in_memory_of_its_own(
     copied: Callable[[Network], Network], rng: np.random.Generator
 ) -> None:
-    network = Network([Conv2D(2, 3), ReLU(), MaxPool2D(2), Conv2D(2, 2)], input_shape=(1, 8, 8), seed=0)
+    layers = [Conv2D(2, 3), ReLU(), MaxPool2D(2), Conv2D(2, 2), Counting(), Flatten(), Residual(8)]
+    network = Network(layers, input_shape=(1, 8, 8), seed=0)
     x = rng.normal(size=(2, 1, 8, 8)).astype(np.float32)
-    y = network.forward(x)
-    network.infer(x)
-    for prepare in (network.fresh_memory, network.reuse_memory):
-        prepare()
-        network.forward(x)
-        twin = copied(network)
-        np.testing.assert_array_equal(twin.forward(x), y)
-        np.testing.assert_array_equal(twin.infer(x), y)
-        assert all(layer.workspace is FRESH for layer in twin.layers)
-        twin.parameters[...] = 0  # which its layers look into, and nobody else
-        assert not twin.infer(x).any()
-        np.testing.assert_array_equal(network.forward(x), y)
-        twin.backward(twin.forward(x))
-        assert np.shares_memory(twin.layers[0].dweights, twin.gradients)
+    network.forward(x, training=True)
+    y, answer = network.forward(x), network.infer(x)
+    network.forward(x)
+    twin = copied(network)
+    with pytest.raises(RuntimeError, match="needs a forward before it"):
+        twin.backward(y)
+    np.testing.assert_array_equal(twin.forward(x), y)
+    np.testing.assert_array_equal(twin.infer(x), answer)
+    np.testing.assert_array_equal(twin.buffers, network.buffers)
+    assert twin.buffers.any()
+    twin.parameters[...] = 0  # which its layers look into, and nobody else
+    assert not twin.infer(x).any()
+    twin.buffers[...] = 7
+    np.testing.assert_array_equal(network.forward(x), y)
+    assert not (network.buffers == 7).any()
+    twin.backward(twin.forward(x))
+    assert np.shares_memory(twin.layers[0].dweights, twin.gradients)
+    assert np.shares_memory(twin.layers[-1].more[0].weights, twin.parameters)
+    with pytest.raises(ValueError, match="belongs to another network"):
+        Network([twin.layers[0]])
+
+
+def test_a_copy_trains_on_to_the_same_bits(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(40, 6)).astype(np.float32), np.arange(40) % 3
+    model = hc.Sequential([hc.Dense(6), Counting(), hc.Dropout(0.3), hc.Dense(3), hc.Softmax()], seed=0)
+    model.fit(x, y, epochs=2, batch_size=16)
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(model)))  # noqa: S301
+    for network in (model, twin):
+        network.fit(x, y, epochs=2, batch_size=16)
+    np.testing.assert_array_equal(twin.parameters, model.parameters)
+    np.testing.assert_array_equal(twin.buffers, model.buffers)
 
 
 def infers_when_forked(network: Network) -> bool:
@@ -96,7 +107,7 @@ def infers_when_forked(network: Network) -> bool:
         signal.setitimer(signal.ITIMER_REAL, 10)
         with contextlib.suppress(BaseException):
             network.infer(np.zeros((1, 3)))
-            with network.inference_memory():
+            with network.in_use("infer"):
                 os._exit(0)
         os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -109,7 +120,7 @@ def test_a_process_that_is_forked_while_somebody_infers_waits_for_nobody() -> No
     inside, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with network.inference_memory():
+        with network.in_use("infer"):
             inside.set()
             done.wait(30)
 
@@ -118,7 +129,7 @@ def test_a_process_that_is_forked_while_somebody_infers_waits_for_nobody() -> No
         inside.wait(30)
         assert infers_when_forked(network)
         done.set()
-    with network.inference_memory():
+    with network.in_use("infer"):
         assert infers_when_forked(network)
 
 
@@ -153,3 +164,118 @@ def test_threads_that_infer_at_once_take_turns(rng: np.random.Generator) -> None
 
 def test_a_copy_of_what_is_not_built_builds_itself() -> None:
     assert copy.deepcopy(Network([Dense(2)], seed=0)).infer(np.ones((1, 3))).shape == (1, 2)
+
+
+@pytest.mark.parametrize("count", [1, 3, None])
+def test_the_first_layers_share_memory_and_turns_with_the_whole(count: int | None, rng: np.random.Generator) -> None:
+    network, x = small(), rng.normal(size=(2, *IMAGE))
+    shown = network[:count]
+    network.forward(x)
+    answer = shown.infer(x)
+    np.testing.assert_array_equal(shown.infer(x), answer)
+    inside, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with network.in_use("infer"):
+            inside.set()
+            done.wait(30)
+
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(hold)
+        inside.wait(30)
+        waiting = threads.submit(shown.infer, x)
+        assert not waiting.done()
+        done.set()
+        np.testing.assert_array_equal(waiting.result(30), answer)
+
+
+class TestWhileItIsTrained:
+    """A training holds the network: its own thread is served, any other is refused at once."""
+
+    @staticmethod
+    def from_another_thread(verb: str, call: Callable[[], object]) -> None:
+        with (
+            ThreadPoolExecutor(1) as threads,
+            pytest.raises(
+                RuntimeError, match=rf"being trained by another thread, and {verb} would meet it .*copy\.deepcopy"
+            ),
+        ):
+            threads.submit(call).result(30)
+
+    def test_other_threads_are_refused_at_once(self) -> None:
+        network, x = small(), np.ones((2, *IMAGE))
+        outputs = network.infer(x)
+        with network.in_training():
+            self.from_another_thread("infer", lambda: network.infer(x))
+            self.from_another_thread("forward", lambda: network.forward(x))
+            self.from_another_thread("backward", lambda: network.backward(outputs))
+            self.from_another_thread("infer", lambda: network[:2].infer(x))
+        with ThreadPoolExecutor(1) as threads:
+            np.testing.assert_array_equal(threads.submit(network.infer, x).result(30), outputs)
+
+    def test_its_own_thread_is_served(self) -> None:
+        network, x = small(), np.ones((2, *IMAGE))
+        with network.in_training():
+            network.backward(network.forward(x))
+            network.infer(x)
+
+    def test_it_is_trained_once_at_a_time(self) -> None:
+        network = small()
+        with network.in_training():
+            message = "being trained, and fit was called from a callback of that fit"
+            with pytest.raises(RuntimeError, match=message), network.in_training():
+                pass
+
+            def train() -> None:
+                with network.in_training():
+                    pass
+
+            with ThreadPoolExecutor(1) as threads, pytest.raises(RuntimeError, match="called from another thread"):
+                threads.submit(train).result(30)
+        train()
+
+    def test_it_waits_for_who_is_asking_it(self) -> None:
+        network, x = small(), np.ones((2, *IMAGE))
+        inside, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with network.in_use("infer"):
+                inside.set()
+                done.wait(30)
+
+        def train() -> None:
+            with network.in_training():
+                pass
+
+        with ThreadPoolExecutor(2) as threads:
+            threads.submit(hold)
+            inside.wait(30)
+            training = threads.submit(train)
+            assert not training.done()
+            done.set()
+            training.result(30)
+        assert network.infer(x).shape == (2, 4)
+
+    def test_who_waited_for_it_to_begin_is_refused(self) -> None:
+        """The lock is asked for before the training begins, and got after."""
+        network = small()
+        entered = threading.Event()
+
+        class Lock:
+            def __enter__(self) -> None:
+                network._trainer._thread = -1  # meanwhile another thread has begun
+                entered.set()
+
+            def __exit__(self, *_: object) -> None:
+                network._trainer._thread = 0
+
+        network._lock = Lock()  # type: ignore[assignment]
+        with pytest.raises(RuntimeError, match="being trained by another thread"):
+            network.infer(np.ones((2, *IMAGE)))
+        assert entered.is_set()
+
+    def test_a_forward_before_it_is_forgotten(self) -> None:
+        network, x = small(), np.ones((2, *IMAGE))
+        y = network.forward(x)
+        with network.in_training(), pytest.raises(RuntimeError, match="needs a forward"):
+            network.backward(y)

@@ -230,6 +230,15 @@ class TestAgainstPyTorch:
                 lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1),
                 oracles.adam(start, gradients, learning_rate=0.01, weight_decay=0.1),
             ),
+            (
+                lambda p: torch.optim.RMSprop(p, 0.01, 0.8, 1e-7),
+                oracles.rmsprop(start, gradients, learning_rate=0.01, rho=0.8),
+            ),
+            (
+                lambda p: torch.optim.RMSprop(p, 0.01, 0.8, 1e-7, momentum=0.9),
+                oracles.rmsprop(start, gradients, learning_rate=0.01, rho=0.8, momentum=0.9),
+            ),
+            (lambda p: torch.optim.Adagrad(p, 0.1, eps=1e-7), oracles.adagrad(start, gradients, learning_rate=0.1)),
         ]
         for optimizer, mine in cases:
             parameter = torch.nn.Parameter(torch.tensor(start))

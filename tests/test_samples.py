@@ -1,6 +1,10 @@
 """Samples: pixels and floats, gathering by index, checks, weights, and the stratified split."""
 
+import re
+import tracemalloc
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,62 +12,225 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import handconv as hc
 from handconv.datasets.dataset import scale
-from handconv.engine.arena import FreshMemory, ReusedMemory, memory_view
-from handconv.training.samples import Samples, as_floats, checked_inputs, checked_weights, split
+from handconv.engine.arena import Arena
+from handconv.engine.capture import Capture
+from handconv.engine.layout import memory_shape, memory_view, public_view
+from handconv.samples import (
+    GatherOp,
+    Samples,
+    checked_inputs,
+    checked_weights,
+    gathered_in_order,
+    is_memory_mapped,
+    split,
+)
+
+
+def gathered(samples: Samples, indices: Any, dtype: Any = np.float32) -> tuple[Any, Any, Any]:
+    """The samples of one shard."""
+    return GatherOp(samples, np.asarray(indices, np.intp), dtype, Arena()).forward()
+
+
+def floats(x: Any, dtype: Any) -> Any:
+    """All inputs as a network gets them."""
+    return gathered(Samples(x, np.arange(len(x))), np.arange(len(x)), dtype)[0]
 
 
 class TestAsFloats:
     @pytest.mark.parametrize("shape", [(5, 1, 4, 3), (5, 7)])
     def test_pixels_are_divided_by_255_to_the_bit(self, shape: tuple[int, ...], rng: np.random.Generator) -> None:
         pixels = rng.integers(0, 256, shape).astype(np.uint8)
-        floats = as_floats(pixels, np.float32)
-        assert floats.dtype == np.float32
-        np.testing.assert_array_equal(floats, pixels.astype(np.float32) / 255)
-        np.testing.assert_array_equal(floats, scale(pixels))
+        assert floats(pixels, np.float32).dtype == np.float32
+        np.testing.assert_array_equal(floats(pixels, np.float32), pixels.astype(np.float32) / 255)
+        np.testing.assert_array_equal(floats(pixels, np.float32), scale(pixels))
 
     def test_pixels_become_float64_without_a_detour(self) -> None:
-        np.testing.assert_array_equal(as_floats(np.array([[1, 254]], np.uint8), np.float64), [[1 / 255, 254 / 255]])
+        np.testing.assert_array_equal(floats(np.array([[1, 254]], np.uint8), np.float64), [[1 / 255, 254 / 255]])
 
-    @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int64, np.int8, np.bool_])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int64, np.int8, np.bool_, ">f4"])
     def test_other_numbers_are_taken_as_they_are(self, dtype: Any) -> None:
-        floats = as_floats(np.array([[0, 1], [100, 2]]).astype(dtype), np.float32)
-        np.testing.assert_array_equal(floats, np.array([[0, 1], [100, 2]]).astype(dtype).astype(np.float32))
+        values = np.array([[0, 1], [100, 2]]).astype(dtype)
+        np.testing.assert_array_equal(floats(values, np.float32), values.astype(np.float32))
 
     def test_the_batch_lies_innermost_in_memory(self) -> None:
-        floats = as_floats(np.zeros((5, 2, 4, 3), np.uint8), np.float32)
-        assert memory_view(floats).flags.c_contiguous
+        assert memory_view(floats(np.zeros((5, 2, 4, 3), np.uint8), np.float32)).flags.c_contiguous
 
     def test_the_result_never_aliases_the_samples(self) -> None:
         x = np.zeros((3, 2), np.float32)
-        as_floats(x, np.float32)[...] = 1
+        floats(x, np.float32)[...] = 1
         assert not x.any()
 
 
-class TestTake:
+class TestGathering:
     def test_gathers_inputs_targets_and_weights_by_index(self) -> None:
         samples = Samples(np.arange(10.0).reshape(5, 2), np.arange(5), np.arange(5) / 10)
-        x, y, weights = samples.take(np.array([3, 0]), np.float64, FreshMemory())
+        x, y, weights = gathered(samples, [3, 0], np.float64)
         np.testing.assert_array_equal(x, [[6, 7], [0, 1]])
         np.testing.assert_array_equal(y, [3, 0])
-        np.testing.assert_array_equal(weights, [0.3, 0.0])  # type: ignore[arg-type]
+        np.testing.assert_array_equal(weights, [0.3, 0.0])
 
     def test_without_weights_there_are_none(self) -> None:
-        assert Samples(np.zeros((5, 2)), np.arange(5)).take(np.array([3]), np.float64, FreshMemory())[2] is None
+        assert gathered(Samples(np.zeros((5, 2)), np.arange(5)), [3])[2] is None
 
     def test_indices_count_among_the_chosen(self) -> None:
         samples = Samples(np.arange(10.0).reshape(5, 2), np.arange(5), np.arange(5.0), chosen=np.array([1, 4]))
-        x, y, weights = samples.take(np.array([1, 0]), np.float64, FreshMemory())
+        x, y, weights = gathered(samples, [1, 0], np.float64)
         assert len(samples) == 2
         np.testing.assert_array_equal(x, [[8, 9], [2, 3]])
         np.testing.assert_array_equal(y, [4, 1])
-        np.testing.assert_array_equal(weights, [4, 1])  # type: ignore[arg-type]
+        np.testing.assert_array_equal(weights, [4, 1])
 
     def test_takes_read_only_and_strided_samples(self) -> None:
         pixels = np.arange(48, dtype=np.uint8).reshape(4, 12)[:, ::2]
         pixels.flags.writeable = False
-        x, _, _ = Samples(pixels, np.arange(4)).take(np.array([2]), np.float32, ReusedMemory())
+        x, _, _ = gathered(Samples(pixels, np.arange(4)), [2])
         np.testing.assert_array_equal(x, pixels[[2]] / np.float32(255))
+
+    def test_the_same_op_gathers_what_the_indices_say_now(self) -> None:
+        chosen = np.array([3, 0], np.intp)
+        op = GatherOp(Samples(np.arange(10.0).reshape(5, 2), np.arange(5)), chosen, np.float64, Arena())
+        op.forward()
+        chosen[...] = [1, 2]
+        x, y, _ = op.forward()
+        np.testing.assert_array_equal(x, [[2, 3], [4, 5]])
+        np.testing.assert_array_equal(y, [1, 2])
+
+
+def stored(x: Any, folder: Path, order: str = "C") -> Any:
+    """An array mapped from a file, whose content lies in this order."""
+    np.asarray(x, order=order).ravel(order="K").tofile(folder / "x.bin")  # type: ignore[call-overload]
+    return np.memmap(folder / "x.bin", x.dtype, "r", shape=x.shape, order=order)  # type: ignore[call-overload]
+
+
+LAYOUTS: dict[str, Callable[[Any, Path], Any]] = {
+    "plain": lambda x, _: x,
+    "channels last": lambda x, _: np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+    "every second": lambda x, _: np.repeat(x, 2, axis=0)[::2],
+    "backwards": lambda x, _: np.ascontiguousarray(x[::-1])[::-1],
+    "a part of a wider image": lambda x, _: np.pad(x, [(0, 0), (0, 0), (1, 2), (3, 1)])[:, :, 1:-2, 3:-1],
+    "mirrored": lambda x, _: np.ascontiguousarray(x[..., ::-1])[..., ::-1],
+    "transposed images": lambda x, _: np.ascontiguousarray(x.swapaxes(2, 3)).swapaxes(2, 3),
+    "Fortran": lambda x, _: np.asfortranarray(x),
+    "big-endian": lambda x, _: x.astype(x.dtype.newbyteorder(">")),
+    "a mapped file": stored,
+    "a mapped file in Fortran order": lambda x, folder: stored(x, folder, "F"),
+    "a part of a mapped file": lambda x, folder: stored(np.repeat(x, 2, axis=0), folder)[::2],
+    "one field of records": lambda x, _: records(x)["image"],
+}  # fmt: skip
+
+
+def records(x: Any) -> Any:
+    """Images as a field of records, at odd addresses."""
+    array = np.zeros(len(x), np.dtype([("label", "u1"), ("image", x.dtype, x.shape[1:])]))
+    array["image"] = x
+    return array
+
+
+class TestAnyOrderOfMemory:
+    """Samples are gathered where they lie."""
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+    @pytest.mark.parametrize("layout", LAYOUTS)
+    def test_gives_the_same_shards(self, layout: str, dtype: Any, tmp_path: Path, rng: np.random.Generator) -> None:
+        x = rng.integers(0, 256, (9, 3, 4, 5)).astype(dtype)
+        indices = [7, 0, 3, 3]
+        received = gathered(Samples(LAYOUTS[layout](x, tmp_path), np.arange(9)), indices)[0]
+        np.testing.assert_array_equal(received, gathered(Samples(x, np.arange(9)), indices)[0])
+
+    @pytest.mark.parametrize("layout", LAYOUTS)
+    def test_trains_and_predicts_to_the_same_bits(self, layout: str, tmp_path: Path, rng: np.random.Generator) -> None:
+        x, y = rng.integers(0, 256, (40, 3, 6, 5)).astype(np.uint8), np.arange(40) % 2
+        models = [hc.Sequential([hc.Conv2D(2, 3), hc.ReLU(), hc.Flatten(), hc.Dense(2)], seed=0) for _ in "ab"]
+        answers = []
+        for model, values in zip(models, (x, LAYOUTS[layout](x, tmp_path)), strict=True):
+            model.fit(values, y, batch_size=16, validation_split=0.2)
+            answers.append((model.predict(values), model.evaluate(values, y)))
+        np.testing.assert_array_equal(models[0].parameters, models[1].parameters)
+        np.testing.assert_array_equal(answers[0][0], answers[1][0])
+        assert answers[0][1] == answers[1][1]
+
+    @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("Fortran", "big-endian")])
+    def test_costs_no_copy_of_the_whole(self, layout: str, tmp_path: Path) -> None:
+        x = LAYOUTS[layout](np.zeros((2000, 3, 16, 16), np.float32), tmp_path)  # 6 MB
+        y = np.zeros(2000, np.int64)
+        indices = np.arange(8)
+        tracemalloc.start()
+        try:
+            op = GatherOp(Samples(gathered_in_order(x), y), indices, np.float32, SmallMemory())  # type: ignore[arg-type]
+            for start in range(0, 2000, 200):
+                indices[...] = np.arange(start, start + 8)
+                op.forward()
+            assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        finally:
+            tracemalloc.stop()
+
+    @pytest.mark.parametrize("layout", ["channels last", "Fortran", "a mapped file in Fortran order"])
+    def test_targets_may_lie_in_any_order(self, layout: str, tmp_path: Path, rng: np.random.Generator) -> None:
+        y = rng.normal(size=(9, 2, 3, 4))
+        received = gathered(Samples(np.zeros((9, 2)), LAYOUTS[layout](y, tmp_path)), [8, 1])[1]
+        np.testing.assert_array_equal(received, y[[8, 1]])
+
+
+class SmallMemory:
+    """A scope whose arrays are as large as was asked for, so that memory can be measured."""
+
+    capture = Capture()
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+        return self.capture.track(np.empty(shape, dtype))
+
+    scratch = array
+
+    def public_array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+        return public_view(self.array(name, memory_shape(shape), dtype))
+
+    def host_call(self, function: Callable[[], object]) -> None:
+        function()
+
+
+class TestGatheredInOrder:
+    """Samples that lie interleaved are copied once, and that is said; nothing else is copied."""
+
+    @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "Fortran"])
+    def test_an_array_whose_samples_lie_apart_is_itself(self, layout: str, tmp_path: Path) -> None:
+        x = LAYOUTS[layout](np.zeros((9, 3, 4, 5), np.float32), tmp_path)
+        assert gathered_in_order(x) is x
+
+    def test_an_interleaved_one_is_copied(self, rng: np.random.Generator) -> None:
+        x = np.asfortranarray(rng.normal(size=(9, 3, 4, 5)))
+        copied = gathered_in_order(x)
+        assert copied.flags.c_contiguous
+        np.testing.assert_array_equal(copied, x)
+
+    def test_a_large_one_is_remarked_upon(self) -> None:
+        x = np.zeros((4097, 1024), np.float32, "F")
+        with pytest.warns(UserWarning, match=r"x lies in memory with its samples interleaved .* copied once, 16 MB"):
+            gathered_in_order(x)
+
+    @pytest.mark.parametrize("shape", [(1, 3), (5,), (5, 1), (5, 1, 1), (1, 1)])
+    def test_where_there_is_nothing_to_interleave_nothing_is_copied(self, shape: tuple[int, ...]) -> None:
+        x = np.zeros(shape, order="F")
+        assert gathered_in_order(x) is x
+
+    @pytest.mark.parametrize("verb", ["x", "y"])
+    def test_the_warning_points_at_the_call_of_fit(self, verb: str) -> None:
+        x, y = np.zeros((4200, 1024), np.float32), np.zeros((4200, 1024), np.float32)
+        given = {"x": x, "y": y} | {verb: np.asfortranarray(x)}
+        model = hc.Sequential([hc.Flatten()])
+        with pytest.warns(UserWarning, match=f"{verb} lies in memory") as caught:
+            model.fit(**given, loss=hc.MeanSquaredError())
+        assert caught[0].filename == __file__
+
+
+class TestMappedFiles:
+    def test_are_known_through_any_view(self, tmp_path: Path) -> None:
+        x = stored(np.zeros((4, 6)), tmp_path)
+        views = [x, x[1:, ::2], x.T, np.asarray(x), x.reshape(2, 12), x.view(np.uint8)]
+        assert all(map(is_memory_mapped, views))
+        assert not is_memory_mapped(np.array(x))
+        assert not is_memory_mapped([1, 2])
 
 
 class TestCheckedInputs:
@@ -227,3 +394,66 @@ def test_pixels_that_are_not_uint8_are_warned_of() -> None:
         checked_inputs(images)
     checked_inputs(images.astype(np.uint8))
     checked_inputs(images / 255)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.full((2, 1, 4, 4), 200.0), r"pixels from 0 to 255 as float64; .* Use x.astype\('uint8'\), or x / 255"),
+        (np.full((2, 1, 4, 4), 60_000, np.uint16), r"pixels from 0 to 65535 as uint16; .* Use x / 65535"),
+        (np.full((2, 64), 200, np.int32), r"pixels from 0 to 255 as int32"),
+        (np.full((2, 1, 4, 4), 1, np.uint8), r"uint8 from 0 to 1, .* Use x.astype\('float32'\)\."),
+        (np.full((2, 1, 4, 4), 16, np.uint8), r"uint8 from 0 to 16, .* Use x.astype\('float32'\) / 16"),
+    ],
+)
+def test_pixels_of_another_scale_are_warned_of(images: Any, message: str) -> None:
+    with pytest.warns(UserWarning, match=message):
+        checked_inputs(images)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.full((2, 64), 200.5), np.full((2, 8), 200), np.full((2, 1, 4, 4), 70_000.0), np.full((2, 1, 4, 4), 300.5),
+        np.full((2, 64), 1, np.uint8), np.full((2, 1, 4, 4), -200.0), np.full((2, 1, 4, 4), 100.0),
+        np.stack([np.zeros((1, 4, 4), np.uint8)] * 300 + [np.full((1, 4, 4), 255, np.uint8)]), np.zeros((2, 0)),
+    ],
+)  # fmt: skip
+def test_numbers_that_may_be_meant_so_are_not_remarked_upon(x: Any) -> None:
+    assert checked_inputs(x) is x
+
+
+def test_a_sample_alone_is_told() -> None:
+    with pytest.raises(ValueError, match=r"A single sample\? Use x\[None\]"):
+        checked_inputs(np.zeros((1, 8, 8)), (1, 8, 8))
+
+
+@pytest.mark.parametrize("value", [1e39, -1e39])
+def test_numbers_beyond_the_networks_range_are_an_error(value: float) -> None:
+    x, message = np.array([[0.0, value]]), f"the range of float32, got {value:g}. Scale it, or use dtype='float64'"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        checked_inputs(x, dtype=np.float32)
+    assert checked_inputs(x, dtype=np.float64) is x
+
+
+def test_samples_of_different_shapes_are_an_error() -> None:
+    with pytest.raises(ValueError, match=r"x must be one array of samples of the same shape .* Resize them first"):
+        checked_inputs([np.zeros((2, 2)), np.zeros((3, 2))])
+
+
+def test_masked_values_are_an_error() -> None:
+    with pytest.raises(ValueError, match=r"x has 1 masked \(missing\) value. Fill it first"):
+        checked_inputs(np.ma.array([[1.0, 2.0]], mask=[[False, True]]))
+    assert checked_inputs(np.ma.array([[1.0, 2.0]])).tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(("outputs", "known"), [(3, "0, 1, 2"), (20, "0 to 19")])
+def test_class_weights_name_classes_that_there_are(outputs: int, known: str) -> None:
+    with pytest.raises(ValueError, match=f"names class 99, which there is not; the classes are {known}"):
+        checked_weights(2, np.array([0, 1]), None, {99: 2.0}, outputs)
+    checked_weights(2, np.array([0, 1]), None, {outputs - 1: 2.0}, outputs)
+
+
+def test_class_weights_need_classes() -> None:
+    with pytest.raises(ValueError, match=r"class_weights need targets that name classes. Use sample_weights"):
+        checked_weights(2, np.array([0.5, 1.5]), None, {0: 2.0})

@@ -56,20 +56,30 @@ from handconv.losses import MeanSquaredError as MeanSquaredError
 from handconv.losses import SigmoidBinaryCrossentropy as SigmoidBinaryCrossentropy
 from handconv.losses import SoftmaxCategoricalCrossentropy as SoftmaxCategoricalCrossentropy
 from handconv.optimizers import SGD as SGD
+from handconv.optimizers import Adagrad as Adagrad
 from handconv.optimizers import Adam as Adam
 from handconv.optimizers import AdamW as AdamW
+from handconv.optimizers import Lion as Lion
 from handconv.optimizers import Optimizer as Optimizer
+from handconv.optimizers import RMSprop as RMSprop
 from handconv.optimizers import schedules as schedules
 from handconv.sequential import Sequential as Sequential
 from handconv.sequential import load as load
 
 if TYPE_CHECKING:
+    from handconv import augment as augment
     from handconv import datasets as datasets
     from handconv.analysis.gradcheck import gradcheck as gradcheck
+    from handconv.export import export_html as export_html
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
+    from handconv.training import CSVLogger as CSVLogger
+    from handconv.training import EarlyStopping as EarlyStopping
+    from handconv.training import ExponentialAverage as ExponentialAverage
     from handconv.training import History as History
     from handconv.training import PrintProgress as PrintProgress
+    from handconv.training import ReduceOnPlateau as ReduceOnPlateau
+    from handconv.training import StochasticAverage as StochasticAverage
     from handconv.zoo import reference_network as reference_network
     from handconv.zoo import trained_reference_network as trained_reference_network
 
@@ -77,10 +87,25 @@ __version__ = "0.1.0"
 
 #: What is imported when it is first used, so that ``import handconv`` takes little longer than ``import numpy``.
 _LATER = {
+    "augment": "handconv.augment",
     "datasets": "handconv.datasets",
+    "export_html": "handconv.export",
     "gradcheck": "handconv.analysis",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
-    **dict.fromkeys(("Callback", "Checkpoint", "History", "PrintProgress"), "handconv.training"),
+    **dict.fromkeys(
+        (
+            "CSVLogger",
+            "Callback",
+            "Checkpoint",
+            "EarlyStopping",
+            "ExponentialAverage",
+            "History",
+            "PrintProgress",
+            "ReduceOnPlateau",
+            "StochasticAverage",
+        ),
+        "handconv.training",
+    ),
 }
 
 
@@ -88,11 +113,13 @@ __all__ = [
     "ELU",
     "GELU",
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "AveragePool2D",
     "BatchNorm",
     "BinaryCrossentropy",
+    "CSVLogger",
     "Callback",
     "CategoricalCrossentropy",
     "Checkpoint",
@@ -101,6 +128,8 @@ __all__ = [
     "Dense",
     "DivergenceError",
     "Dropout",
+    "EarlyStopping",
+    "ExponentialAverage",
     "Flatten",
     "GlobalAveragePool2D",
     "GroupNorm",
@@ -109,6 +138,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "Lion",
     "Loss",
     "MaxPool2D",
     "MeanSquaredError",
@@ -117,7 +147,9 @@ __all__ = [
     "Optimizer",
     "ParameterSpec",
     "PrintProgress",
+    "RMSprop",
     "ReLU",
+    "ReduceOnPlateau",
     "Reshape",
     "Residual",
     "Sequential",
@@ -129,11 +161,14 @@ __all__ = [
     "Softplus",
     "SourceError",
     "SpatialDropout2D",
+    "StochasticAverage",
     "Tanh",
     "TrainingInterrupted",
     "WorkerError",
     "ZeroPad2D",
+    "augment",
     "datasets",
+    "export_html",
     "gradcheck",
     "initializers",
     "load",

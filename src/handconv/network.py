@@ -11,6 +11,7 @@ The penalty is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradi
 
 import contextlib
 import copy
+import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +24,7 @@ from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import ForkSafeRLock
-from handconv.utils.validation import check_sample_shape, unmasked
+from handconv.utils.validation import check_sample_shape, shape_remedy, unmasked
 
 if TYPE_CHECKING:
     from handconv.engine.inference import Inference
@@ -235,8 +236,8 @@ class Network:
             if x.dtype == np.uint8:
                 outputs /= 255
             for layer in self.layers:
-                outputs = layer.forward(outputs, training)
-            outputs = np.array(outputs, self.dtype)  # the caller's own
+                returned, shape = layer.forward(outputs, training), (len(outputs), *(layer.output_shape or ()))
+                outputs = np.array(layer.check_result("forward", returned, shape), self.dtype)  # nobody else's
             self._pending = outputs.shape
         return outputs
 
@@ -260,8 +261,9 @@ class Network:
                     f"got {gradient.shape}."
                 )
             for layer in reversed(self.layers):
-                gradient = layer.backward(gradient)
-            return np.array(gradient, self.dtype)
+                returned, shape = layer.backward(gradient), (len(gradient), *(layer.input_shape or ()))
+                gradient = np.array(layer.check_result("backward", returned, shape), self.dtype)
+            return gradient
 
     def infer(self, x: NDArray[Any]) -> FloatArray:
         """Run all layers as out of training, quickly; no ``backward`` can follow.
@@ -285,15 +287,21 @@ class Network:
         """Build at first use, and check the shape of a batch."""
         x = unmasked("x", x)
         if x.dtype.kind not in "biuf":
-            x = np.asarray(x, self.dtype)
+            raise TypeError(f"x must hold numbers, got an array of {x.dtype}. Convert it with x.astype('float32').")
         if self.input_shape is None:
             self.ensure_built(x.shape[1:])
         expected = self.input_shape or ()
         if x.shape[1:] != expected:
             raise ValueError(
-                f"The network expects inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}. "
-                "Images are (N, C, H, W); a single sample is x[None]."
+                f"The network expects inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
+                + (shape_remedy(x.shape, expected) or " Images are (N, C, H, W); a single sample is x[None].")
             )
+        if x.dtype.itemsize > self.dtype.itemsize and x.size:
+            limit, largest = float(np.finfo(self.dtype).max), float(np.abs(x).max())
+            if limit < largest < np.inf:
+                raise ValueError(
+                    f"x must stay within the range of {self.dtype}, got {largest:g}. Scale it, or use dtype='float64'."
+                )
         return x
 
     def penalty(self) -> float:
@@ -448,6 +456,13 @@ def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     for layer in layers:
         if not isinstance(layer, Layer):
             raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
+        try:
+            inspect.signature(layer.forward).bind(None, False)
+        except TypeError:
+            raise TypeError(
+                f"{layer.label}.forward must take (self, inputs, training=False), got "
+                f"{inspect.signature(layer.forward)}."
+            ) from None
     everything = [id(each) for layer in layers for _, each in layer.tree()]
     if len(set(everything)) < len(everything):
         raise ValueError("Each layer may stand in a network once; make a new one for each place.")

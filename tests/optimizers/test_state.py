@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import handconv as hc
-from handconv.optimizers import OPTIMIZERS, SGD, Adam, AdamW, from_config
+from handconv.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Lion, RMSprop, from_config
 from handconv.optimizers.schedules import CosineDecay, StepDecay
-from optimizer_cases import FACTORIES, every_optimizer, example, trained
+from optimizer_cases import FACTORIES, VECTORS, every_optimizer, example, trained
 
 # State
 
@@ -29,8 +29,7 @@ def test_a_step_moves_in_place_and_leaves_the_gradients_alone(name: str, rng: np
 def test_state_has_the_shape_and_dtype_of_the_parameters(name: str, dtype: type) -> None:
     optimizer = FACTORIES[name]()
     optimizer.build(np.ones(5, dtype))
-    expected = {"SGD": []}.get(name, ["velocity"] if name.startswith("SGD") else ["m", "v"])
-    assert list(optimizer.state) == expected
+    assert list(optimizer.state) == VECTORS[name]
     for vector in optimizer.state.values():
         assert (vector.shape, vector.dtype, vector.any()) == ((5,), dtype, False)
 
@@ -149,6 +148,11 @@ def test_the_defaults_are_the_usual_ones() -> None:
     assert SGD().config() == {"name": "SGD", "learning_rate": 0.01, "momentum": 0.0, "nesterov": False} | clips
     assert Adam().config() == {"name": "Adam"} | adam
     assert AdamW().config() == {"name": "AdamW"} | adam | {"weight_decay": 0.01}
+    rmsprop = {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7} | clips
+    assert RMSprop().config() == {"name": "RMSprop"} | rmsprop
+    assert Adagrad().config() == {"name": "Adagrad", "learning_rate": 0.01, "epsilon": 1e-7} | clips
+    lion = {"learning_rate": 0.0001, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.1} | clips
+    assert Lion().config() == {"name": "Lion"} | lion
 
 
 @every_optimizer
@@ -170,7 +174,7 @@ def test_every_optimizer_has_an_example_here() -> None:
 
 
 def test_an_unknown_name_gets_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"An optimizer must be one of SGD, Adam, AdamW; got 'adam'\."):
+    with pytest.raises(ValueError, match=r"one of SGD, Adam, AdamW, RMSprop, Adagrad, Lion; got 'adam'\."):
         from_config({"name": "adam"})
 
 
@@ -282,6 +286,20 @@ def test_another_fit_with_the_same_optimizer_is_a_fit_with_a_new_one() -> None:
         (lambda: AdamW(clip_value=-1), r"AdamW: clip_value must be a number above 0, got -1\."),
         (lambda: SGD(clip_value="1"), r"SGD: clip_value must be a number above 0, got '1'\."),
         (lambda: AdamW(weight_decay=-1), r"AdamW: weight_decay must be a number of at least 0, got -1\."),
+        (lambda: RMSprop(0), r"RMSprop: learning_rate must be a number above 0, got 0\."),
+        (lambda: RMSprop(rho=1), r"RMSprop: rho must be a number of at least 0 and below 1, got 1\."),
+        (lambda: RMSprop(rho=-0.1), r"RMSprop: rho must be a number of at least 0 and below 1, got -0\.1\."),
+        (lambda: RMSprop(momentum=1), r"RMSprop: momentum must be a number of at least 0 and below 1, got 1\."),
+        (lambda: RMSprop(momentum=-1), r"RMSprop: momentum must be a number of at least 0 and below 1, got -1\."),
+        (lambda: RMSprop(epsilon=0), r"RMSprop: epsilon must be a number above 0, got 0\."),
+        (lambda: Adagrad(-1), r"Adagrad: learning_rate must be a number above 0, got -1\."),
+        (lambda: Adagrad(epsilon=0), r"Adagrad: epsilon must be a number above 0, got 0\."),
+        (lambda: Lion(0), r"Lion: learning_rate must be a number above 0, got 0\."),
+        (lambda: Lion(beta_1=1), r"Lion: beta_1 must be a number of at least 0 and below 1, got 1\."),
+        (lambda: Lion(beta_1=-1), r"Lion: beta_1 must be a number of at least 0 and below 1, got -1\."),
+        (lambda: Lion(beta_2=1), r"Lion: beta_2 must be a number of at least 0 and below 1, got 1\."),
+        (lambda: Lion(beta_2=-1), r"Lion: beta_2 must be a number of at least 0 and below 1, got -1\."),
+        (lambda: Lion(weight_decay=-1), r"Lion: weight_decay must be a number of at least 0, got -1\."),
     ],
 )
 def test_an_argument_out_of_range_is_refused(make, message: str) -> None:
@@ -292,6 +310,8 @@ def test_an_argument_out_of_range_is_refused(make, message: str) -> None:
 def test_the_ends_of_the_ranges_are_allowed() -> None:
     gradient = [np.array([-0.5])]
     assert trained(AdamW(1.0, 0, 0, weight_decay=0), np.array([1.0]), gradient)[0] == pytest.approx(2.0, abs=1e-6)
+    assert trained(RMSprop(1.0, rho=0, momentum=0), np.array([1.0]), gradient)[0] == pytest.approx(2.0, abs=1e-6)
+    assert trained(Lion(1.0, 0, 0, weight_decay=0), np.array([1.0]), gradient)[0] == 2.0
 
 
 def test_a_learning_rate_set_later_is_checked_too() -> None:

@@ -65,8 +65,7 @@ def test_the_last_progress_of_an_epoch_has_all_of_its_samples() -> None:
 
 def test_before_the_first_step_is_done_there_is_nothing_to_hear_of() -> None:
     listener = Listener()
-    run: Any = SimpleNamespace(callbacks=[listener])
-    loop._report(run, np.zeros(4), seconds=1.0)
+    loop._report(SimpleNamespace(), [listener], np.zeros(4), seconds=1.0)  # type: ignore[arg-type]
     assert not listener.heard
 
 
@@ -100,6 +99,45 @@ def test_they_may_look_at_the_model_between_epochs() -> None:
     history, undisturbed = fit(look), fit()
     assert history["loss"] == undisturbed["loss"]
     assert not np.array_equal(look.predictions[0], look.predictions[1])
+
+
+class Ask(Callback):
+    """Asks the network in every way, at one moment."""
+
+    def __init__(self, moment: str) -> None:
+        self.answers: list[list[Any]] = []
+        setattr(self, moment, self.ask)
+        # The loop pauses workers for callbacks whose class defines on_batch_end.
+        self.__class__ = type("Asking", (Ask,), {moment: lambda self, *arguments: self.ask(*arguments)})
+
+    def ask(self, run: Any, *_: Any) -> None:
+        network = run.network
+        y = network.forward(X)
+        gradient = network.backward(np.ones_like(y))
+        answers = [network.predict(X), network.infer(X[:5]), y, gradient, network.gradients.copy()]
+        twin = hc.Sequential([layer.copy() for layer in network.layers], input_shape=(3,))
+        expected = [twin.predict(X), twin.infer(X[:5]), twin.forward(X)]
+        expected += [twin.backward(np.ones_like(y)), twin.gradients]
+        for received, right in zip(answers, expected, strict=True):
+            np.testing.assert_array_equal(received, right)
+        assert network.evaluate(X, Y) == twin.evaluate(X, Y)
+        self.answers.append([answers[0], answers[0].copy()])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("moment", ["on_train_begin", "on_batch_end", "on_epoch_end", "on_train_end"])
+def test_they_may_ask_the_network_in_any_way_at_any_moment(moment: str, workers: int) -> None:
+    ask = Ask(moment)
+    models = [hc.Sequential([hc.Dense(2), hc.Dropout(0.1), hc.Softmax()], input_shape=(3,), seed=0) for _ in "ab"]
+    histories = [
+        network.fit(X, Y, epochs=3, batch_size=10, workers=workers, callbacks=callbacks)
+        for network, callbacks in zip(models, ([ask], []), strict=True)
+    ]
+    np.testing.assert_array_equal(models[0].parameters, models[1].parameters)
+    assert histories[0]["loss"] == histories[1]["loss"]
+    assert len(ask.answers) >= (3 if moment in ("on_batch_end", "on_epoch_end") else 1)
+    for answer, kept in ask.answers:  # the caller's own, whatever came after
+        np.testing.assert_array_equal(answer, kept)
 
 
 def test_an_error_in_one_ends_the_training_and_leaves_a_model_that_works() -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import handconv as hc
 from handconv.losses import SoftmaxCategoricalCrossentropy
 from handconv.training import Progress
-from handconv.training.loop import Run
+from handconv.training.state import TrainingState
 
 SOURCES = Path(hc.__file__).resolve().parent.parent
 
@@ -89,7 +90,7 @@ class TestFigures:
         network, told = hc.Sequential([hc.Dense(width)], seed=0), []
 
         class Watch(hc.Callback):
-            def on_batch_end(self, run: Run, progress: Progress) -> None:
+            def on_batch_end(self, run: TrainingState, progress: Progress) -> None:
                 told.append(progress.accuracy)
 
         history = network.fit(x, targets, loss=loss, validation_split=0.25, callbacks=[Watch(), hc.PrintProgress()])
@@ -205,13 +206,36 @@ class TestReproducibility:
 
 
 class TestGoingOn:
-    def test_an_optimizer_given_again_goes_on_with_its_state(self) -> None:
-        network, optimizer = model(), hc.Adam(0.01)
-        network.fit(*blobs(), epochs=1, batch_size=60, optimizer=optimizer)
-        moments = optimizer.state["m"].copy()
-        network.fit(*blobs(), epochs=1, batch_size=60, optimizer=optimizer)
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_an_optimizer_given_again_begins_anew(self, workers: int) -> None:
+        again, fresh, optimizer = model(), model(), hc.Adam(0.01)
+        for network, second in ((again, optimizer), (fresh, hc.Adam(0.01))):
+            network.fit(*blobs(), epochs=1, batch_size=60, optimizer=optimizer, workers=workers)
+            network.fit(*blobs(), epochs=2, batch_size=60, optimizer=second, workers=workers)
+        assert optimizer.iterations == 2
+        np.testing.assert_array_equal(again.parameters, fresh.parameters)
+
+    def test_its_state_stays_to_be_looked_at(self) -> None:
+        optimizer = hc.Adam(0.01)
+        model().fit(*blobs(), epochs=2, batch_size=60, optimizer=optimizer)
         assert optimizer.iterations == 4
-        assert moments.any()
+        assert optimizer.state["m"].any()
+
+    def test_an_optimizer_that_was_loaded_goes_on(self) -> None:
+        once, twice, optimizer = model(), model(), hc.Adam(0.01)
+        once.fit(*blobs(), epochs=2, batch_size=60, optimizer=hc.Adam(0.01))
+        twice.fit(*blobs(), epochs=1, batch_size=60, optimizer=optimizer)
+        other = hc.Adam(0.01)
+        other.build(twice.parameters, twice.decayed())
+        other.load_state_dict(optimizer.state_dict())
+        twice.fit(*blobs(), epochs=1, batch_size=60, optimizer=other)
+        np.testing.assert_array_equal(twice.parameters, once.parameters)
+
+    def test_an_optimizer_serves_another_model_after_a_fit(self) -> None:
+        optimizer, other = hc.Adam(0.01), hc.Sequential([hc.Dense(3)], seed=0)
+        model().fit(*blobs(), optimizer=optimizer)
+        other.fit(*blobs(), optimizer=optimizer)
+        assert optimizer.iterations == 1
 
     def test_fitting_again_goes_on_from_the_parameters(self) -> None:
         network = model()
@@ -226,11 +250,11 @@ class TestGoingOn:
         twice.fit(*blobs(), epochs=1, batch_size=16, optimizer=hc.SGD(0.1))
         np.testing.assert_array_equal(twice.parameters, once.parameters)
 
-    def test_a_schedule_given_again_goes_on_beyond_its_first_end(self) -> None:
+    def test_a_schedule_given_again_begins_anew(self) -> None:
         network, optimizer = model(), hc.Adam(hc.schedules.CosineDecay(0.01))
-        network.fit(*blobs(), epochs=1, batch_size=60, optimizer=optimizer)
-        history = network.fit(*blobs(), epochs=2, batch_size=60, optimizer=optimizer)
-        assert history["learning_rate"][0] > 1e-3
+        first = network.fit(*blobs(), epochs=2, batch_size=60, optimizer=optimizer)
+        second = network.fit(*blobs(), epochs=2, batch_size=60, optimizer=optimizer)
+        assert second["learning_rate"] == first["learning_rate"]
 
     def test_afterwards_results_belong_to_the_caller(self) -> None:
         network = model()
@@ -246,9 +270,10 @@ class TestGoingOn:
         network.fit(*blobs())
         x, y = blobs(8)
         loss = SoftmaxCategoricalCrossentropy()
-        loss.forward(network.forward(x, logits=True), y)
+        scores = network[:-1]
+        loss.forward(scores.forward(x), y)
         network.gradients[...] = 0
-        network.backward(loss.backward(), logits=True)
+        scores.backward(loss.backward())
         assert network.gradients.any()
         np.testing.assert_array_equal(network.layers[3].dbiases, network.gradients[-3:])  # type: ignore[attr-defined]
 
@@ -307,9 +332,10 @@ class TestDivergence:
     def test_the_model_can_be_used_and_trained_afterwards(self) -> None:
         x, y = blobs()
         network = model(dropout=0)
+        start = network.parameters.copy()
         with np.errstate(all="ignore"), pytest.raises(hc.DivergenceError):
             network.fit(x, y, epochs=2, batch_size=40, optimizer=hc.SGD(1e30))
-        network.build((2,))
+        network.parameters = start
         history = network.fit(x, y, epochs=5, batch_size=16, optimizer=hc.Adam(0.01))
         assert history["loss"][-1] < history["loss"][0]
 
@@ -320,7 +346,7 @@ class TestDivergence:
 @pytest.mark.parametrize(("answer", "epochs"), [(True, 1), (np.True_, 1), (np.False_, 3), (None, 3), ({"a": 1}, 3)])
 def test_true_ends_the_training_numpys_too(answer: object, epochs: int) -> None:
     class Stop(hc.Callback):
-        def on_epoch_end(self, run: Run, figures: object) -> Any:
+        def on_epoch_end(self, run: TrainingState, figures: object) -> Any:
             return answer
 
     assert len(model().fit(*blobs(), epochs=3, callbacks=[Stop()]).epochs) == epochs
@@ -336,10 +362,107 @@ def test_training_leaves_the_settings_of_numpy_as_they_were() -> None:
     before, inside = (np.geterr(), np.getbufsize()), []
 
     class Look(hc.Callback):
-        def on_epoch_end(self, run: Run, figures: dict[str, float]) -> None:
+        def on_epoch_end(self, run: TrainingState, figures: dict[str, float]) -> None:
             inside.append((np.geterr(), np.getbufsize()))
 
     model().fit(*blobs(), epochs=1, callbacks=[Look()])
     assert (np.geterr(), np.getbufsize()) == before
     assert before not in inside
     assert inside[0][1] == 256  # what the changelog promises to callbacks
+
+
+class TestEpochsTrained:
+    """How many epochs' orders and masks a network has seen, so that they do not come again."""
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_they_are_counted_over_fits(self, workers: int) -> None:
+        network = model()
+        for _ in range(2):
+            network.fit(*blobs(), epochs=3, batch_size=60, workers=workers)
+        assert network.epochs_trained == 6
+
+    def test_an_epoch_that_was_broken_off_counts(self) -> None:
+        class Break(hc.Callback):
+            def on_batch_end(self, run: TrainingState, progress: Progress) -> None:
+                if progress.epoch == 2:
+                    run.pause()
+
+            def on_pause(self, run: TrainingState) -> None:
+                raise KeyboardInterrupt
+
+        network = model()
+        with pytest.raises(KeyboardInterrupt):
+            network.fit(*blobs(), epochs=5, batch_size=10, callbacks=[Break()])
+        assert network.epochs_trained == 2
+
+    def test_a_fit_that_did_no_step_counts_none(self) -> None:
+        class Break(hc.Callback):
+            def on_train_begin(self, run: TrainingState) -> None:
+                raise KeyboardInterrupt
+
+        network = model()
+        with pytest.raises(KeyboardInterrupt):
+            network.fit(*blobs(), callbacks=[Break()])
+        assert network.epochs_trained == 0
+
+    def test_they_are_saved(self, tmp_path: Path) -> None:
+        once, network = model(), model()
+        once.fit(*blobs(), epochs=2, batch_size=16, optimizer=hc.SGD(0.1))
+        network.fit(*blobs(), epochs=1, batch_size=16, optimizer=hc.SGD(0.1))
+        network.save(tmp_path / "m.npz")
+        loaded = hc.load(tmp_path / "m.npz")
+        loaded.fit(*blobs(), epochs=1, batch_size=16, optimizer=hc.SGD(0.1))
+        np.testing.assert_array_equal(loaded.parameters, once.parameters)
+
+
+class TestOneFitAtATime:
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_a_fit_inside_a_fit_of_the_same_model_is_refused(self, workers: int) -> None:
+        network, undisturbed, errors = model(), model(), []
+
+        class Again(hc.Callback):
+            def on_epoch_end(self, run: TrainingState, figures: object) -> None:
+                with pytest.raises(RuntimeError, match="fit was called from a callback of that fit") as caught:
+                    network.fit(*blobs())
+                errors.append(caught.value)
+
+        network.fit(*blobs(), epochs=2, batch_size=60, workers=workers, callbacks=[Again()])
+        undisturbed.fit(*blobs(), epochs=2, batch_size=60)
+        assert len(errors) == 2
+        np.testing.assert_array_equal(network.parameters, undisturbed.parameters)
+
+    def test_a_fit_of_another_model_inside_a_fit_is_right(self) -> None:
+        network, others, alone = model(), [], model(seed=5)
+        alone.fit(*blobs())
+
+        class Other(hc.Callback):
+            def on_epoch_end(self, run: TrainingState, figures: object) -> None:
+                others.append(model(seed=5))
+                others[-1].fit(*blobs())
+
+        network.fit(*blobs(), epochs=2, callbacks=[Other()])
+        undisturbed = model()
+        undisturbed.fit(*blobs(), epochs=2)
+        np.testing.assert_array_equal(network.parameters, undisturbed.parameters)
+        for other in others:
+            np.testing.assert_array_equal(other.parameters, alone.parameters)
+
+    @pytest.mark.parametrize("verb", ["fit", "predict", "evaluate", "forward", "infer"])
+    def test_another_thread_is_refused_at_once(self, verb: str) -> None:
+        network, x, y = model(), *blobs()
+        calls = {
+            "fit": lambda: network.fit(x, y), "predict": lambda: network.predict(x),
+            "evaluate": lambda: network.evaluate(x, y), "forward": lambda: network.forward(x),
+            "infer": lambda: network.infer(x),
+        }  # fmt: skip
+        errors: list[BaseException | None] = []
+
+        class Ask(hc.Callback):
+            def on_epoch_end(self, run: TrainingState, figures: object) -> None:
+                with ThreadPoolExecutor(1) as threads:
+                    errors.append(threads.submit(calls[verb]).exception(30))
+
+        network.fit(x, y, callbacks=[Ask()])
+        assert isinstance(errors[0], RuntimeError)
+        assert "being trained" in str(errors[0])
+        calls[verb]()

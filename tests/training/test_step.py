@@ -1,6 +1,5 @@
 """The steps of an epoch: shards add up to the gradient of the batch, and every sample counts once."""
 
-import dataclasses
 import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -10,7 +9,7 @@ import pytest
 
 import handconv as hc
 from handconv.arrays import FloatArray
-from handconv.engine.program import Passes
+from handconv.engine.program import Program
 from handconv.layers import Layer
 from handconv.losses import (
     BinaryCrossentropy,
@@ -20,16 +19,19 @@ from handconv.losses import (
     SoftmaxCategoricalCrossentropy,
 )
 from handconv.network import Network
-from handconv.training.samples import Samples
-from handconv.training.step import LANES, Alone, Board, Engine, Task, shard_size
+from handconv.parallel.communicator import BLOCK, OneProcess
+from handconv.samples import Samples
+from handconv.training.state import Task
+from handconv.training.step import ACCUMULATORS, ShardStep, SharedState, shard_size
+from network_cases import Counting
 
 SHAPE, CLASSES = (1, 6, 6), 3
 
 
-def model(**options: Any) -> hc.Sequential:
+def model(*last: Layer, **options: Any) -> hc.Sequential:
     layers = [
         hc.Conv2D(2, 3, l2=0.01), hc.LeakyReLU(), hc.MaxPool2D(2), hc.Flatten(),
-        hc.Dense(CLASSES, l1=0.02), hc.Softmax(),
+        hc.Dense(CLASSES, l1=0.02), *(last or [hc.Softmax()]),
     ]  # fmt: skip
     return hc.Sequential(layers, **{"input_shape": SHAPE, "seed": 0, "dtype": "float64"} | options)
 
@@ -44,7 +46,7 @@ def task(count: int, **options: Any) -> Task:
     network: Network = options.pop("network", None) or model()
     values: dict[str, Any] = {
         "network": network, "loss": SoftmaxCategoricalCrossentropy(), "optimizer": hc.SGD(1.0),
-        "samples": Samples(x, y), "epochs": 3, "batch_size": count, "shuffle": False, "logits": True,
+        "samples": Samples(x, y), "epochs": 3, "batch_size": count, "shuffle": False,
     }  # fmt: skip
     return Task(**values | options)
 
@@ -52,15 +54,16 @@ def task(count: int, **options: Any) -> Task:
 def by_hand(network: Network, x: Any, y: Any, weights: Any = None, size: int | None = None) -> FloatArray:
     """The gradient of a batch in one piece, penalties included."""
     loss = SoftmaxCategoricalCrossentropy()
-    loss.forward(network.forward(x, logits=True), y, weights, batch_size=size)
-    network.backward(loss.backward(), logits=True)
+    scores = network[:-1]
+    loss.forward(scores.forward(x), y, weights, batch_size=size)
+    scores.backward(loss.backward())
     gradients = network.gradients.copy()
     network.add_penalty_gradients(gradients)
     return gradients
 
 
 class TestOneStep:
-    @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16, 64, 100, 128 * LANES, 128 * LANES + 1, 2600])
+    @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16, 64, 100, 128 * ACCUMULATORS, 128 * ACCUMULATORS + 1, 2600])
     def test_shards_add_up_to_the_gradient_of_the_batch(self, count: int) -> None:
         x, y = data(count)
         trained, reference = model(), model()
@@ -131,7 +134,7 @@ class TestBatches:
         history = trained.fit(x, y, epochs=1, batch_size=8, shuffle=False, optimizer=hc.SGD(0.1))
         losses, loss = [], SoftmaxCategoricalCrossentropy()
         for part in (slice(0, 8), slice(8, 16), slice(16, 22)):
-            losses.append(loss.forward(reference.infer(x[part], logits=True), y[part]))
+            losses.append(loss.forward(reference[:-1].infer(x[part]), y[part]))
             reference.parameters -= 0.1 * by_hand(reference, x[part], y[part])
         np.testing.assert_allclose(trained.parameters, reference.parameters, rtol=1e-9, atol=1e-12)
         assert history["data_loss"] == pytest.approx([(8 * losses[0] + 8 * losses[1] + 6 * losses[2]) / 22], rel=1e-9)
@@ -162,19 +165,19 @@ class TestBatches:
         seen: list[tuple[Any, ...]] = []
 
         class Inputs(Layer):
-            def _forward(self, x: Any, *, training: bool, remember: bool) -> Any:
-                self.seen = x[:, 0].copy()
-                return x
+            def forward(self, inputs: Any, training: bool = False) -> Any:
+                self.seen = inputs[:, 0].copy()
+                return inputs
 
-            def _backward(self, dvalues: Any) -> Any:
+            def backward(self, dvalues: Any) -> Any:
                 return dvalues
 
         watched = Inputs()
 
         class Spy(MeanSquaredError):
-            def measure(self, predictions: Any, targets: Any, sample_weights: Any, batch_size: int) -> Any:
+            def forward(self, predictions: Any, targets: Any, sample_weights: Any = None, **options: Any) -> float:
                 seen.append((watched.seen, targets[:, 0].copy(), sample_weights.copy()))
-                return super().measure(predictions, targets, sample_weights, batch_size)
+                return super().forward(predictions, targets, sample_weights, **options)
 
         ids = np.arange(1.0, 31.0)
         network = hc.Sequential([watched, hc.Dense(1)], input_shape=(1,), seed=0, dtype="float64")
@@ -198,84 +201,260 @@ class TestShardSize:
         assert [shard_size(network, count) for count in (1, 16, 32, 33, 128, 1000)] == [8, 8, 16, 17, 64, 128]
 
 
-class TestEngine:
+def step_of(run: Task) -> ShardStep:
+    """The whole of a task in one process."""
+    run.optimizer.build(run.network.parameters, run.network.decayed())
+    return ShardStep(run, SharedState.of_one_process(run.network), OneProcess())
+
+
+class Rank:
+    """One of several threads: all that a communicator needs to be."""
+
+    def __init__(self, rank: int, barrier: threading.Barrier) -> None:
+        self.rank, self.size, self._barrier = rank, barrier.parties, barrier
+
+    def exchange(self, *accumulators: Any) -> None:
+        self._barrier.wait(60)
+
+    def publish(self, *vectors: Any) -> None:
+        self._barrier.wait(60)
+
+
+def by_ranks(make: Callable[[], Task], size: int) -> tuple[Task, SharedState]:
+    """Let threads do an epoch of a task, each with a task of its own over the same vectors."""
+    shared, barrier, errors = make(), threading.Barrier(size), []
+    state = SharedState.of_one_process(shared.network)
+    shared.optimizer.build(shared.network.parameters, shared.network.decayed())
+
+    def work(rank: int) -> None:
+        try:
+            mine = make()
+            mine.network.bind(state.parameters, np.zeros_like(state.gradients), state.buffers.copy())
+            mine.optimizer.build(state.parameters, mine.network.decayed())
+            mine.optimizer.state = shared.optimizer.state
+            list(ShardStep(mine, state, Rank(rank, barrier)).epoch(0))
+        except BaseException as error:  # noqa: BLE001 - of a thread, it would be lost
+            errors.append(error)
+            barrier.abort()
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    return shared, state
+
+
+class TestShardStep:
     def test_it_yields_the_steps_done(self) -> None:
-        run = task(20, batch_size=8)
-        run.optimizer.build(run.network.parameters)
-        engine = Engine(run, Board.allocate(run.network), Alone())
-        assert list(engine.epoch(0)) == [1, 2, 3]
-        assert list(engine.epoch(1, first_step=2)) == [3]
+        step = step_of(task(20, batch_size=8))
+        assert list(step.epoch(0)) == [1, 2, 3]
+        assert list(step.epoch(1, first_step=2)) == [3]
 
     def test_the_parts_of_an_epoch_are_the_epoch(self) -> None:
         whole, parts = task(20, batch_size=8, shuffle=True), task(20, batch_size=8, shuffle=True)
-        engines = [Engine(each, Board.allocate(each.network), Alone()) for each in (whole, parts)]
-        for _ in engines[0].epoch(0):
+        steps = [step_of(each) for each in (whole, parts)]
+        for _ in steps[0].epoch(0):
             pass
-        steps = engines[1].epoch(0)
-        assert next(steps) == 1
-        steps.close()
-        for _ in engines[1].epoch(0, first_step=1):
+        begun = steps[1].epoch(0)
+        assert next(begun) == 1
+        begun.close()
+        for _ in steps[1].epoch(0, first_step=1):
             pass
         np.testing.assert_array_equal(whole.network.parameters, parts.network.parameters)
-        np.testing.assert_array_equal(engines[0].board.sums, engines[1].board.sums)
+        np.testing.assert_array_equal(steps[0].state.sums, steps[1].state.sums)
 
-    def test_release_gives_the_network_its_own_memory_and_gradients_back(self) -> None:
+    def test_a_pause_is_granted_after_the_step_at_hand(self) -> None:
+        step = step_of(task(40, batch_size=8))
+        done = []
+        for count in step.epoch(0):
+            done.append(count)
+            step.state.control[0] = count == 2
+        assert done == [1, 2, 3]
+
+    def test_the_network_keeps_its_own_memory_and_gradients(self) -> None:
         run = task(20, batch_size=8)
         gradients = run.network.gradients
-        engine = Engine(run, Board.allocate(run.network), Alone())
-        list(engine.epoch(0))
-        engine.release()
+        list(step_of(run).epoch(0))
         assert run.network.gradients is gradients
+        assert gradients.any()
         first = run.network.infer(data(2)[0])
         kept = first.copy()
         run.network.infer(-data(2)[0])
         np.testing.assert_array_equal(first, kept)
 
-    def test_the_members_of_a_crew_get_the_bits_of_one(self) -> None:
-        """Threads instead of processes, so that it can be seen from here; batches of eleven shards, in eight lanes."""
-        alone = task(2600, batch_size=1300, optimizer=hc.Adam(0.01))
+    @pytest.mark.parametrize("size", [1, 2, 3, 8])
+    def test_ranks_that_are_threads_get_the_bits_of_one_process(self, size: int) -> None:
+        """Any object that exchanges and publishes is a communicator; batches of eleven shards, in eight accumulators."""
+
+        def make() -> Task:
+            return task(2600, batch_size=1300, optimizer=hc.Adam(0.01))
+
+        alone = make()
         alone.network.fit(*data(2600), epochs=1, batch_size=1300, shuffle=False, optimizer=alone.optimizer)  # type: ignore[attr-defined]
-        run = task(2600, batch_size=1300)
-        board, barrier = Board.allocate(run.network), threading.Barrier(3)
-        parameters, gradients, state = run.network.parameters, run.network.gradients, hc.Adam(0.01)
-        state.build(parameters)
+        run, state = by_ranks(make, size)
+        np.testing.assert_array_equal(run.network.parameters, alone.network.parameters)
+        np.testing.assert_array_equal(run.network.gradients, alone.network.gradients)
+        assert state.sums[3] == 2600
 
-        @dataclasses.dataclass
-        class Crew:
-            rank: int
-            size: int = 3
-
-            def meet(self) -> None:
-                barrier.wait(60)
-
-        def work(rank: int) -> None:
-            mine = task(2600, batch_size=1300, optimizer=hc.Adam(0.01))
-            mine.network.bind(parameters, gradients)
-            mine.optimizer.build(parameters)
-            mine.optimizer.state = state.state
-            list(Engine(mine, board, Crew(rank)).epoch(0))
-
-        members = [threading.Thread(target=work, args=(rank,)) for rank in range(3)]
-        for member in members:
-            member.start()
-        for member in members:
-            member.join()
-        np.testing.assert_array_equal(parameters, alone.network.parameters)
-        assert board.sums[3] == 2600
-
-    def test_dropout_masks_differ_by_epoch_step_and_shard(self) -> None:
+    @pytest.mark.parametrize("engine", [True, False])
+    def test_dropout_masks_differ_by_epoch_step_and_shard(self, engine: bool) -> None:
         masks: list[bytes] = []
 
-        class Watched(hc.Dropout):
-            def _draw(self, mask: Any) -> None:
-                super()._draw(mask)
-                masks.append(mask.tobytes())
+        class Look(Layer):
+            def forward(self, inputs: Any, training: bool = False) -> Any:
+                if training:
+                    masks.append((inputs == 0).tobytes())
+                return inputs
 
-        network = hc.Sequential([Watched(0.5), hc.Dense(CLASSES), hc.Softmax()], input_shape=(40,), seed=0)
-        x = np.ones((64, 40))
-        network.fit(x, data(64)[1], epochs=2, batch_size=32)
+            def backward(self, dvalues: Any) -> Any:
+                return dvalues
+
+        layers = [hc.Dropout(0.5), Look(), hc.Dense(CLASSES), hc.Softmax()]
+        network = hc.Sequential(layers, input_shape=(40,), seed=0, engine=engine)
+        network.fit(np.ones((64, 40)), data(64)[1], epochs=2, batch_size=32)
         assert len(masks) == 2 * 2 * 2
         assert len(set(masks)) == len(masks)
+        assert all(0.3 < np.frombuffer(mask, np.bool_).mean() < 0.7 for mask in masks)
+
+
+def wide(**options: Any) -> hc.Sequential:
+    """A network whose vector has several blocks, the last of them small."""
+    layers = [hc.Flatten(), hc.Dense(70, l2=0.01), hc.Tanh(), hc.Dense(CLASSES), hc.Softmax()]
+    return hc.Sequential(layers, **{"input_shape": SHAPE, "seed": 0} | options)
+
+
+class TestClipping:
+    @staticmethod
+    def moved(dtype: str, **clipping: Any) -> tuple[FloatArray, FloatArray]:
+        """How far one step of SGD goes, and the gradient of the batch."""
+        x, y = data(100)
+        trained, reference = wide(dtype=dtype), wide(dtype=dtype)
+        trained.fit(x, y, batch_size=100, shuffle=False, optimizer=hc.SGD(1.0, **clipping))
+        return reference.parameters - trained.parameters, by_hand(reference, x, y)
+
+    def test_a_gradient_that_is_too_long_is_shortened(self) -> None:
+        moved, gradient = self.moved("float64", clip_norm=0.01)
+        np.testing.assert_allclose(moved, gradient * (0.01 / np.linalg.norm(gradient)), rtol=1e-7, atol=1e-12)
+
+    def test_a_gradient_that_is_not_stays_as_it_is(self) -> None:
+        moved, gradient = self.moved("float64", clip_norm=1e3, clip_value=1e3)
+        np.testing.assert_allclose(moved, gradient, rtol=1e-7, atol=1e-12)
+
+    def test_numbers_that_are_too_large_are_cut(self) -> None:
+        moved, gradient = self.moved("float64", clip_value=1e-3)
+        assert np.abs(gradient).max() > 1e-3
+        np.testing.assert_allclose(moved, np.clip(gradient, -1e-3, 1e-3), rtol=1e-7, atol=1e-12)
+
+    def test_numbers_are_cut_before_the_length_is_taken(self) -> None:
+        moved, gradient = self.moved("float64", clip_value=1e-3, clip_norm=0.01)
+        cut = np.clip(gradient, -1e-3, 1e-3)
+        np.testing.assert_allclose(moved, cut * (0.01 / np.linalg.norm(cut)), rtol=1e-7, atol=1e-12)
+
+    @pytest.mark.parametrize("size", [2, 3, 5])
+    def test_the_length_is_the_same_bits_for_any_number_of_ranks(self, size: int) -> None:
+        def make() -> Task:
+            return task(400, network=wide(), batch_size=400, optimizer=hc.Adam(0.01, clip_norm=0.003))
+
+        one, several = by_ranks(make, 1), by_ranks(make, size)
+        assert one[0].network.parameters.size > 2 * BLOCK
+        np.testing.assert_array_equal(one[1].squares, several[1].squares)
+        np.testing.assert_array_equal(one[0].network.parameters, several[0].network.parameters)
+        length = np.sqrt(one[1].squares.sum())
+        assert length > 0.003  # it was shortened
+        assert np.linalg.norm(one[0].network.gradients) == pytest.approx(0.003, rel=1e-5)
+
+
+class TestBuffers:
+    """Every shard starts from the step's old value; what shards make of it is put together."""
+
+    @staticmethod
+    def network(**options: Any) -> hc.Sequential:
+        layers = [hc.Flatten(), Counting(), hc.Dropout(0.2), hc.Dense(CLASSES), hc.Softmax()]
+        return hc.Sequential(layers, **{"input_shape": SHAPE, "seed": 0, "dtype": "float64"} | options)
+
+    @pytest.mark.parametrize("engine", [True, False])
+    @pytest.mark.parametrize("count", [1, 50, 100, 2600])
+    def test_running_means_are_weighted_by_the_samples_of_each_shard(self, count: int, engine: bool) -> None:
+        x, y = data(count)
+        network = self.network(engine=engine)
+        network.buffers[:36] = np.arange(36.0)
+        network.fit(x, y, batch_size=count, shuffle=False)
+        expected = 0.9 * np.arange(36.0) + 0.1 * x.reshape(count, 36).mean(axis=0)
+        np.testing.assert_allclose(network.buffers[:36], expected, rtol=1e-12)
+
+    def test_of_several_steps_follow_one_another(self) -> None:
+        x, y = data(50)
+        network, mean = self.network(), np.zeros(36)
+        network.fit(x, y, epochs=2, batch_size=20, shuffle=False)
+        for start in (0, 20, 40) * 2:
+            mean = 0.9 * mean + 0.1 * x[start : start + 20].reshape(-1, 36).mean(axis=0)
+        np.testing.assert_allclose(network.buffers[:36], mean, rtol=1e-12)
+
+    @pytest.mark.parametrize(("count", "shards"), [(8, 1), (9, 2), (100, 2), (2600, 21)])
+    def test_counters_are_summed(self, count: int, shards: int) -> None:
+        network = self.network()
+        network.fit(*data(count), epochs=3, batch_size=count)
+        assert network.layers[1].steps == 3 * shards
+
+    @pytest.mark.parametrize("size", [2, 3, 4])
+    def test_are_the_same_bits_for_any_number_of_ranks(self, size: int) -> None:
+        def make() -> Task:
+            return task(2600, network=self.network(dtype="float32"), batch_size=1300)
+
+        one, several = by_ranks(make, 1), by_ranks(make, size)
+        assert one[1].buffers.any()
+        np.testing.assert_array_equal(one[1].buffers, several[1].buffers)
+        np.testing.assert_array_equal(one[0].network.parameters, several[0].network.parameters)
+
+
+class TestWithoutTheEngine:
+    """``engine=False`` trains the layers' own pages, to the same numbers."""
+
+    @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-11)])
+    @pytest.mark.parametrize("loss", [None, MeanSquaredError(), CategoricalCrossentropy(0.1)])
+    def test_the_pages_train_to_the_numbers_of_the_engine(self, loss: Any, dtype: str, tolerance: float) -> None:
+        def layers() -> list[Layer]:
+            return [
+                hc.Conv2D(3, 3, l2=1e-3), hc.LeakyReLU(), hc.MaxPool2D(2), hc.Conv2D(4, 2, padding="same"), hc.Tanh(),
+                hc.AveragePool2D(2), hc.Flatten(), hc.Dropout(0.2), hc.Dense(8), hc.ReLU(), hc.Dense(3), hc.Softmax(),
+            ]  # fmt: skip
+
+        x = np.random.default_rng(0).integers(0, 256, (60, 2, 11, 11)).astype(np.uint8)
+        y: Any = np.arange(60) % 3
+        if isinstance(loss, MeanSquaredError):
+            y = np.eye(3)[y]
+        trained = []
+        for engine in (True, False):
+            network = hc.Sequential(layers(), input_shape=(2, 11, 11), seed=0, dtype=dtype, engine=engine)
+            history = network.fit(
+                x, y, epochs=3, batch_size=16, optimizer=hc.SGD(0.05, 0.9), loss=loss, validation_split=0.2
+            )
+            trained.append((network.parameters, history["loss"], history["val_loss"], network.predict(x)))
+        start = hc.Sequential(layers(), input_shape=(2, 11, 11), seed=0, dtype=dtype).parameters
+        assert np.abs(trained[0][0] - start).max() > 1e-2
+        for fast, page in zip(*trained, strict=True):
+            np.testing.assert_allclose(page, fast, rtol=tolerance, atol=tolerance)
+
+    def test_no_layer_runs_as_a_fast_op(self) -> None:
+        network = model(engine=False)
+        run = task(20, network=network, batch_size=8)
+        step = step_of(run)
+        list(step.epoch(0))
+        assert {type(op).__name__ for op in step.program.ops} == {"PythonOp"}
+        assert type(step.loss).__name__ == "LossOp"
+
+    def test_what_an_edited_page_computes_is_what_trains(self) -> None:
+        class Halved(hc.Dense):
+            def backward(self, dvalues: Any) -> Any:
+                dinputs = super().backward(dvalues)
+                self.dbiases[...] = 7
+                return dinputs
+
+        network = hc.Sequential([hc.Flatten(), Halved(CLASSES)], input_shape=SHAPE, seed=0)
+        network.fit(*data(16), batch_size=16, optimizer=hc.SGD(1.0))
+        np.testing.assert_allclose(network.named_parameters()["1.biases"], -14)  # of each of two shards
 
 
 class Own(Loss):
@@ -286,35 +465,48 @@ class Own(Loss):
     def check_targets(self, targets: Any, shape: tuple[int, ...]) -> Any:
         return np.asarray(targets)
 
-    def _evaluate(self, predictions: Any, targets: Any) -> tuple[Any, Any]:
+    def sample_losses(self, predictions: Any, targets: Any) -> Any:
         Own.calls += 1
-        factor = 2.0 if predictions.max() > 0.1 else 3.0
-        return factor * predictions[np.arange(len(targets)), targets], lambda: factor * np.ones_like(predictions)
+        self.factor = 2.0 if predictions.max() > 0.1 else 3.0
+        return self.factor * predictions[np.arange(len(targets)), targets]
+
+    def gradient(self, predictions: Any, targets: Any) -> Any:
+        return self.factor * np.ones_like(predictions)
+
+
+class OwnSoftmax(hc.Softmax):
+    """One that is not taken together with the loss."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return super().forward(inputs, training)
 
 
 class TestRepetition:
     """Shards of a size that came before are repeated without Python: the bits are those of computing them."""
 
     LOSSES: ClassVar = [
-        (SoftmaxCategoricalCrossentropy, True, "classes"), (SoftmaxCategoricalCrossentropy, True, "shares"),
-        (lambda: SoftmaxCategoricalCrossentropy(0.2), True, "classes"),
-        (lambda: SoftmaxCategoricalCrossentropy(0.2), True, "shares"),
-        (CategoricalCrossentropy, False, "classes"), (CategoricalCrossentropy, False, "shares"),
-        (lambda: CategoricalCrossentropy(0.2), False, "classes"),
-        (BinaryCrossentropy, False, "shares"), (MeanSquaredError, False, "shares"), (Own, False, "classes"),
+        (SoftmaxCategoricalCrossentropy, hc.Softmax, "classes"),
+        (SoftmaxCategoricalCrossentropy, hc.Softmax, "shares"),
+        (lambda: SoftmaxCategoricalCrossentropy(0.2), hc.Softmax, "classes"),
+        (lambda: SoftmaxCategoricalCrossentropy(0.2), hc.Softmax, "shares"),
+        (CategoricalCrossentropy, hc.Softmax, "classes"),
+        (CategoricalCrossentropy, OwnSoftmax, "classes"), (CategoricalCrossentropy, OwnSoftmax, "shares"),
+        (lambda: CategoricalCrossentropy(0.2), OwnSoftmax, "classes"),
+        (BinaryCrossentropy, hc.Softmax, "shares"), (BinaryCrossentropy, hc.Sigmoid, "shares"),
+        (MeanSquaredError, hc.Softmax, "shares"), (Own, hc.Softmax, "classes"),
     ]  # fmt: skip
 
     @staticmethod
     def both(train: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
         repeated = train()
-        monkeypatch.setattr(Passes, "repeat", lambda *arguments: arguments[-1]())
+        monkeypatch.setattr(Program, "run", lambda *arguments: arguments[-1]())
         for received, expected in zip(repeated, train(), strict=True):
             np.testing.assert_array_equal(received, expected)
 
     @pytest.mark.parametrize("weighted", [False, True])
-    @pytest.mark.parametrize(("loss", "logits", "targets"), LOSSES)
+    @pytest.mark.parametrize(("loss", "last", "targets"), LOSSES)
     def test_every_loss(
-        self, loss: Any, logits: bool, targets: str, weighted: bool, monkeypatch: pytest.MonkeyPatch
+        self, loss: Any, last: Any, targets: str, weighted: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         judge, (x, y) = loss(), data(50)
         weights = np.random.default_rng(1).random(50) if weighted else None
@@ -323,28 +515,26 @@ class TestRepetition:
 
         def train() -> list[Any]:
             Own.calls = 0
-            network = model(dtype="float32")
+            network = model(last(), dtype="float32")
             samples = Samples(x.astype(np.float32), truth, weights)
             options = {"network": network, "loss": loss(), "samples": samples, "batch_size": 20, "shuffle": True}
-            one = task(50, **options, logits=logits, optimizer=hc.Adam(0.01))
-            board = Board.allocate(network)
-            engine = Engine(one, board, Alone())
+            step = step_of(task(50, **options, optimizer=hc.Adam(0.01)))
             for epoch in range(3):
-                list(engine.epoch(epoch))
+                list(step.epoch(epoch))
             assert Own.calls == (3 * 5 if isinstance(judge, Own) else 0)
-            return [network.parameters, board.sums]
+            return [network.parameters, step.state.sums]
 
         self.both(train, monkeypatch)
 
     def test_python_runs_for_the_first_shard_of_a_size_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
         sizes: list[int] = []
-        forward = Network.forward
+        forward = Program.forward
 
-        def watched(network: Network, x: Any, *arguments: Any, **options: Any) -> Any:
+        def watched(program: Program, x: Any, **options: Any) -> Any:
             sizes.append(len(x))
-            return forward(network, x, *arguments, **options)
+            return forward(program, x, **options)
 
-        monkeypatch.setattr(Network, "forward", watched)
+        monkeypatch.setattr(Program, "forward", watched)
         model().fit(*data(47), epochs=3, batch_size=20)
         assert sizes == [10, 7]
 

@@ -3,8 +3,11 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +15,15 @@ import pytest
 
 import handconv as hc
 from handconv.losses import SoftmaxCategoricalCrossentropy
-from handconv.parallel import processes as crew
+from handconv.parallel.barrier import Barrier
+from handconv.parallel.communicator import OneProcess
+from handconv.parallel.shared_memory import MappedArray, SharedArray
+from handconv.samples import Samples
 from handconv.training import Callback
 from handconv.training import worker as workers
-from handconv.training.samples import Samples
-from handconv.training.step import Board, Task
+from handconv.training.state import Task
+from handconv.training.step import SharedState, arithmetic
+from network_cases import Counting, Residual
 
 X = np.random.default_rng(0).integers(0, 256, (90, 1, 8, 8)).astype(np.uint8)
 Y = np.arange(90) % 3
@@ -36,18 +43,18 @@ def task(network: hc.Sequential | None = None, **options: Any) -> Task:
     optimizer.build(network.parameters, network.decayed())
     values = {
         "network": network, "loss": SoftmaxCategoricalCrossentropy(), "optimizer": optimizer, "samples": Samples(X, Y),
-        "epochs": 2, "batch_size": 40, "shuffle": True, "logits": True,
+        "epochs": 2, "batch_size": 40, "shuffle": True,
     }  # fmt: skip
     return Task(**(values | options))  # type: ignore[arg-type]
 
 
 def trained(count: int, method: str | None = None) -> tuple[Any, ...]:
     run = task()
-    with workers.Workers(run, count, method=method) as team:
+    with workers.ProcessExecutor(run, count, method=method) as executor:
         for epoch in range(2):
-            for _ in team.epoch(epoch, 0):
+            for _ in executor.epoch(epoch, 0):
                 pass
-        sums = team.sums.copy()
+        sums = executor.sums.copy()
     return run.network.parameters, run.optimizer.state["m"], run.optimizer.iterations, sums
 
 
@@ -62,7 +69,7 @@ class TestTheSameBits:
                 started.append(run.workers)
 
         one, several = model(), model()
-        options: dict[str, Any] = {"epochs": 2, "batch_size": 1200}  # ten shards: more than there are lanes
+        options: dict[str, Any] = {"epochs": 2, "batch_size": 1200}  # ten shards: more than there are accumulators
         history = one.fit(x, y, optimizer=hc.Adam(0.01), **options)
         other = several.fit(x, y, optimizer=hc.Adam(0.01), workers=count, callbacks=[Look()], **options)
         assert started == [count]
@@ -77,10 +84,10 @@ class TestTheSameBits:
 
     def test_wherever_they_are_paused(self) -> None:
         run, pauses = task(batch_size=1), 0
-        with workers.Workers(run, 2) as team:
-            while team.steps_done < 90:
-                for _ in team.epoch(0, team.steps_done):
-                    team.pause()
+        with workers.ProcessExecutor(run, 2) as executor:
+            while executor.steps_done < 90:
+                for _ in executor.epoch(0, executor.steps_done):
+                    executor.pause()
                 pauses += 1
         one = task(batch_size=1)
         one.network.fit(X, Y, batch_size=1, optimizer=one.optimizer)  # type: ignore[attr-defined]
@@ -135,13 +142,13 @@ class TestAfterwards:
         model().fit(X, Y, workers=2)
         assert multiprocessing.active_children() == []
 
-    def test_the_optimizer_goes_on(self) -> None:
+    def test_an_optimizer_that_was_used_begins_anew(self) -> None:
         one, several = model(), model()
         for network, count in ((one, 1), (several, 2)):
             optimizer = hc.Adam(0.01)
             for _ in range(2):
                 network.fit(X, Y, batch_size=40, optimizer=optimizer, workers=count)
-            assert optimizer.iterations == 6
+            assert optimizer.iterations == 3
         np.testing.assert_array_equal(one.parameters, several.parameters)
 
 
@@ -176,8 +183,13 @@ class TestTrouble:
 
     def test_an_error_in_a_worker_comes_with_its_traceback(self) -> None:
         class Broken(hc.Layer):
-            def _forward(self, x: Any, *, training: bool, remember: bool) -> Any:
-                raise ZeroDivisionError("in a worker")
+            def forward(self, inputs: Any, training: bool = False) -> Any:
+                if multiprocessing.parent_process() is not None:
+                    raise ZeroDivisionError("in a worker")
+                return inputs
+
+            def backward(self, dvalues: Any) -> Any:
+                return dvalues
 
         with pytest.raises(
             hc.WorkerError, match=r"(?s)A worker process failed:\nTraceback.*ZeroDivisionError: in a worker"
@@ -213,11 +225,11 @@ class TestTrouble:
             def is_alive(self) -> bool:
                 return True
 
-        team = workers.Workers(task(), 2)
-        with team:
+        executor = workers.ProcessExecutor(task(), 2)
+        with executor:
             pass
-        team._processes = [Deaf()]  # type: ignore[list-item]
-        team.__exit__()
+        executor._processes = [Deaf()]  # type: ignore[list-item]
+        executor.__exit__()
         assert Deaf.calls == ["terminate", "join", "kill", "join", "close"]
 
 
@@ -233,22 +245,21 @@ class TestAWorkersLife:
 
     @staticmethod
     def work(run: Task, *orders_sent: Any, shared_samples: bool = False) -> list[Any]:
-        """Let a crew of one do these orders in this process; what it answers."""
+        """Let the only worker do these orders in this process; what it answers."""
         context = multiprocessing.get_context()
-        network = run.network
-        arrays = {"parameters": network.parameters, "gradients": network.gradients}
-        arrays |= vars(Board.allocate(network))
+        arrays = vars(SharedState.of_one_process(run.network))
+        vectors = run.optimizer.state
+        x = SharedArray.like(context, run.samples.x) if shared_samples else None
         orders = workers.Orders(
-            workers._portable(run, keep_samples=not shared_samples),
-            network.input_shape or (),
-            crew.SharedArray.like(context, run.samples.x) if shared_samples else None,
-            {name: crew.SharedArray.like(context, array) for name, array in arrays.items()},
-            {name: crew.SharedArray.like(context, array) for name, array in run.optimizer.state.items()},
-            crew.Meeting(context, 1),
+            workers._without_samples(run) if shared_samples else run,
+            x,
+            {name: SharedArray.like(context, array) for name, array in arrays.items()},
+            {name: SharedArray.like(context, array) for name, array in vectors.items()},
+            Barrier(context, 1),
         )
         ours, theirs = context.Pipe()
         for order in orders_sent:
-            ours.send((*order, {}))
+            ours.send(order)
         answers: list[Any] = []
 
         def listen() -> None:
@@ -283,24 +294,39 @@ class TestAWorkersLife:
         assert answers[1][0] == "diverged"
         assert "epoch 1, step 1" in answers[1][1]
 
-    def test_it_tells_of_any_other_error(self) -> None:
-        answers = self.work(task(), "nonsense order")
+    @pytest.mark.parametrize("kind", [ValueError, TypeError])
+    def test_it_tells_of_what_is_refused_by_an_error_of_the_same_kind(
+        self, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: Any) -> Any:
+            raise type("Own", (kind,), {})("the rule")
+
+        monkeypatch.setattr(workers.ShardStep, "epoch", refuse)
+        answers = self.work(task(), (0, 0))
+        assert answers[1][0] == "refused"
+        assert type(answers[1][1]) is kind
+        assert str(answers[1][1]) == "the rule"
+        assert "In a worker process:\nTraceback" in answers[1][1].__notes__[0]
+
+    def test_it_tells_of_any_other_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(workers.ShardStep, "epoch", lambda *_: 1 / 0)
+        answers = self.work(task(), (0, 0))
         assert answers[1][0] == "failed"
         assert "Traceback" in answers[1][1]
 
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(64, 2), (1200, 8)])
-def test_more_workers_than_a_batch_has_shards_or_lanes_are_not_started(
+def test_more_workers_than_a_batch_has_shards_or_accumulators_are_not_started(
     monkeypatch: pytest.MonkeyPatch, batch_size: int, expected: int
 ) -> None:
     counts: list[int] = []
-    start = workers.Workers.__init__
+    start = workers.ProcessExecutor.__init__
 
-    def watched(self: workers.Workers, task: Task, count: int) -> None:
+    def watched(self: workers.ProcessExecutor, task: Task, count: int) -> None:
         counts.append(count)
         start(self, task, count)
 
-    monkeypatch.setattr(workers.Workers, "__init__", watched)
+    monkeypatch.setattr(workers.ProcessExecutor, "__init__", watched)
     x, y = np.random.default_rng(0).normal(size=(batch_size, 3)), np.zeros(batch_size, np.int64)
     hc.Sequential([hc.Dense(2), hc.Softmax()], seed=0).fit(x, y, batch_size=batch_size, workers=500)
     assert counts == [expected]
@@ -319,3 +345,164 @@ def test_the_optimizers_state_is_that_of_the_workers_while_they_are_at_work() ->
     network.fit(x, y, batch_size=32, epochs=2, optimizer=optimizer, workers=2, callbacks=[Look()])
     assert seen[0] > 0
     assert seen[1] == float(np.abs(optimizer.state["m"]).sum())
+
+
+def pids() -> set[int | None]:
+    return {process.pid for process in multiprocessing.active_children()}
+
+
+def epoch(executor: workers.ProcessExecutor, number: int, **options: Any) -> None:
+    for _ in executor.epoch(number, 0, **options):
+        pass
+
+
+class TestStartingAnew:
+    """A forked worker has what the user wrote as it was at the fork; so it is started anew when that may have changed."""
+
+    @pytest.mark.parametrize(("method", "same"), [("fork", False), ("spawn", True)])
+    def test_after_code_of_the_users(self, method: str, same: bool) -> None:
+        with workers.ProcessExecutor(task(), 2, method=method) as executor:
+            epoch(executor, 0)
+            before = pids()
+            epoch(executor, 1)
+            assert pids() == before
+            epoch(executor, 2, anything_changed=True)
+            assert (pids() == before) is same
+
+    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    def test_when_a_setting_has_changed(self, method: str) -> None:
+        run = task()
+        with workers.ProcessExecutor(run, 2, method=method) as executor:
+            epoch(executor, 0)
+            before = pids()
+            run.optimizer.learning_rate = 0.5
+            epoch(executor, 1)
+            assert not pids() & before
+
+    def test_what_cannot_be_compared_is_taken_for_changed(self) -> None:
+        network = model()
+        network.layers[1].helper = lambda: None  # type: ignore[attr-defined]
+        with workers.ProcessExecutor(task(network), 2, method="fork") as executor:
+            epoch(executor, 0)
+            before = pids()
+            epoch(executor, 1)
+            assert not pids() & before
+
+    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    def test_samples_that_were_changed_in_place_are_heard(self, method: str) -> None:
+        results = []
+        for count in (1, 2):
+            x, network = X.astype(np.float32), model()
+            run = task(network, samples=Samples(x, Y))
+            if count == 1:
+                state = SharedState.of_one_process(network)
+                with arithmetic():
+                    step = workers.ShardStep(run, state, OneProcess())
+                    list(step.epoch(0))
+                    x *= -1
+                    list(step.epoch(1))
+            else:
+                with workers.ProcessExecutor(run, 2, method=method) as executor:
+                    epoch(executor, 0, anything_changed=True)
+                    x *= -1
+                    epoch(executor, 1, anything_changed=True)
+            results.append(network.parameters)
+        np.testing.assert_array_equal(*results)
+
+
+class TestSpawned:
+    """A spawned worker gets all that it needs by pickle, the samples by memory that both see."""
+
+    @pytest.mark.parametrize("mapped", [False, True])
+    def test_samples_are_mapped_where_they_lie_in_a_file(self, mapped: bool, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", np.repeat(X, 2, axis=0))
+        x = np.load(tmp_path / "x.npy", mmap_mode="r")[::2] if mapped else X
+        run = task(samples=Samples(x, Y))
+        with workers.ProcessExecutor(run, 2, method="spawn") as executor:
+            assert isinstance(executor._x, MappedArray if mapped else SharedArray)
+            for number in range(2):
+                epoch(executor, number)
+        np.testing.assert_array_equal(run.network.parameters, trained(2, "fork")[0])
+
+    @pytest.mark.parametrize("part", ["layer", "sublayer", "loss", "optimizer", "schedule"])
+    def test_a_class_of_a_notebook_is_refused_by_its_name(self, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+        kinds = {
+            "layer": Counting, "sublayer": hc.Dense, "loss": SoftmaxCategoricalCrossentropy, "optimizer": hc.Adam,
+            "schedule": hc.schedules.OneCycle,
+        }  # fmt: skip
+        own: Any = type("Mine", (kinds[part],), {"__module__": "__main__"})
+        block = Residual(72)
+        if part == "sublayer":
+            block.first = own(72)
+        run = task(model(own() if part == "layer" else Counting(), block))
+        if part == "loss":
+            run.loss = own()
+        if part in ("optimizer", "schedule"):
+            run.optimizer = own(0.01) if part == "optimizer" else hc.Adam(own(0.01))
+        with pytest.raises(hc.WorkerError, match=r"Mine is defined in __main__ .*into a module, or use workers=1"):
+            workers.ProcessExecutor(run, 2, method="spawn")
+        workers.ProcessExecutor(run, 2, method="fork")
+
+    def test_a_class_of_a_script_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        main = types.ModuleType("__main__")
+        main.__file__ = "script.py"
+        monkeypatch.setitem(sys.modules, "__main__", main)
+        own: Any = type("Mine", (hc.Dense,), {"__module__": "__main__"})
+        workers.ProcessExecutor(task(model(own(72))), 2, method="spawn")
+
+    def test_classes_of_modules_are_fine_in_a_notebook(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+        workers.ProcessExecutor(task(), 2, method="spawn")
+
+
+class Scaled(hc.Layer):
+    """One of a user's own, with a plain attribute that the constructor does not take."""
+
+    factor = 1.0
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return inputs * self.factor
+
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues * self.factor
+
+
+class TestWhatTheUserWrote:
+    """It is what runs in the workers, with its attributes; and its buffers come back."""
+
+    @pytest.mark.parametrize("count", [2, 4])
+    @pytest.mark.parametrize("engine", [True, False])
+    def test_layers_with_buffers_and_layers_within_train_to_the_same_bits(self, engine: bool, count: int) -> None:
+        x, y = np.tile(X, (8, 1, 1, 1)), np.tile(Y, 8)
+        networks = []
+        for workers_count in (1, count):
+            own = Scaled()
+            own.factor = 0.7
+            layers = [hc.Conv2D(2, 3), hc.ReLU(), hc.Flatten(), Counting(), own, Residual(72), hc.Dropout(0.2)]
+            network = hc.Sequential([*layers, hc.Dense(3), hc.Softmax()], input_shape=(1, 8, 8), seed=0, engine=engine)
+            network.fit(x, y, epochs=2, batch_size=720, workers=workers_count, optimizer=hc.Adam(0.01, clip_norm=0.1))
+            networks.append(network)
+        np.testing.assert_array_equal(networks[0].parameters, networks[1].parameters)
+        np.testing.assert_array_equal(networks[0].buffers, networks[1].buffers)
+        assert networks[0].named_buffers()["3.steps"] == 12  # shards of 120 or so: six, twice
+        assert networks[1].predict(X).shape == (90, 3)
+
+    def test_attributes_set_by_a_callback_are_heard(self) -> None:
+        class Change(Callback):
+            def on_epoch_end(self, run: Any, figures: Any) -> None:
+                run.network.layers[4].factor *= 0.5
+
+        networks = [model(Scaled()), model(Scaled())]
+        for network, count in zip(networks, (1, 2), strict=True):
+            network.fit(X, Y, epochs=3, batch_size=40, workers=count, callbacks=[Change()])
+            assert network.layers[4].factor == 0.125
+        np.testing.assert_array_equal(networks[0].parameters, networks[1].parameters)
+
+    def test_an_output_of_the_wrong_shape_is_refused_as_it_is_in_one_process(self) -> None:
+        class Wrong(Scaled):
+            def forward(self, inputs: Any, training: bool = False) -> Any:
+                return inputs[:, :-1] if multiprocessing.parent_process() is not None else inputs
+
+        with pytest.raises(ValueError, match=r"Wrong\.forward must return an array of shape .*Say the new shape in"):
+            model(Wrong()).fit(X, Y, workers=2)

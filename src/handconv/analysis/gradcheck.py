@@ -43,7 +43,7 @@ from handconv.objective import Objective
 from handconv.parallel import blas_threads as blas
 from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
-from handconv.utils.validation import check_int, check_number
+from handconv.utils.validation import check_int, check_number, unmasked
 
 #: What may be spent on one array, in numbers read and written for each entry, and what an evaluation costs beside them.
 _BUDGET, _OVERHEAD = 3_000_000, 2_000
@@ -149,7 +149,10 @@ def _of_model(model: Sequential, x: ArrayLike, y: ArrayLike | None, loss: Loss |
     judged: tuple[Objective, NDArray[Any]] | None = None
     if y is not None:
         chosen = model.default_loss() if loss is None else loss
-        judged = Objective(network, chosen), chosen.check_targets(np.asarray(y), (len(inputs), *network.output_shape))
+        judged = (
+            Objective(network, chosen),
+            chosen.check_targets(unmasked("y", y), (len(inputs), *network.output_shape)),
+        )
     generator = np.random.default_rng(seed)
     for _, layer in network.tree():
         layer.generator = generator
@@ -167,9 +170,10 @@ def _of_model(model: Sequential, x: ArrayLike, y: ArrayLike | None, loss: Loss |
 def _of_program(subject: NetworkSubject) -> Iterator[GradientRow]:
     """Compare the gradients of the engine's program with those of the pages, number by number."""
     pages, program = subject.gradients(subject.projection), program_gradients(subject)
+    sizes = {name: float(np.abs(page).max(initial=0, where=np.isfinite(page))) for name, page in pages.items()}
+    negligible = _NEGLIGIBLE * max(sizes.values())
     for name, page in pages.items():
-        largest = float(np.abs(page).max(initial=0, where=np.isfinite(page)))
-        errors = np.abs(program[name] - page) / (largest or 1)
+        errors = np.abs(program[name] - page) / (max(sizes[name], negligible) or 1)
         errors[~np.isfinite(errors)] = np.inf
         place = np.unravel_index(int(errors.argmax()), page.shape)
         index = tuple(map(int, place))

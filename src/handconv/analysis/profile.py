@@ -179,7 +179,7 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
         optimizer.build(model.parameters, model.decayed())
         before = model.parameters.copy(), model.gradients.copy(), model.buffers.copy()
         task = Task(model, loss, optimizer, Samples(samples, targets), 1 + passes, batch_size, shuffle=True)
-        step = ShardStep(task, SharedState.of_one_process(model), OneProcess())
+        step = ShardStep(task, SharedState.of_one_process(task), OneProcess())
         stopwatch = _Stopwatch(step.program.memory)
         for owner, name, label in _places(model, step, optimizer):
             wrapped.enter_context(_replaced(owner, name, stopwatch.timed(label, ends_step=owner is optimizer)))

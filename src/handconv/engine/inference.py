@@ -1,7 +1,7 @@
 """Inference: answers of a network, out of training, by programs that are kept from call to call.
 
-Laying out arrays and views costs more than one image does, so a program is kept for each number of layers that were asked
-for, until a setting or a method of one of them changes.
+Laying out arrays and views costs more than one image does, so a program is kept for each number of layers that were
+asked for, until a setting or a method of one of them changes.
 """
 
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
-from handconv.layers.parameters import ParameterSpec, ParameterStore
+from handconv.layers.parameters import ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.validation import unmasked
 
 _TRANSIENT = ("_owner", "_store", "arrays")
@@ -135,7 +135,7 @@ class Layer:
         for name, layer in held.items():
             layer.fix_shapes(shapes[name], dtype)
         self.output_shape, self.dtype = tuple(output_shape), np.dtype(dtype)
-        self.specs, self.input_shape = tuple(self.declare(input_shape)), input_shape
+        self.specs, self.input_shape = checked_specs(self.label, self.declare(input_shape), Layer), input_shape
         return self.output_shape
 
     def build(
@@ -227,6 +227,25 @@ class Layer:
                 f"{self.output.shape}, got {dy.shape}."
             )
         return dy
+
+    def check_result(self, method: str, values: object, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Check what ``forward`` or ``backward`` of a layer of one's own returned.
+
+        Raises:
+            ValueError, TypeError: if it is not an array of real numbers of this shape.
+        """
+        try:
+            array = np.asarray(values)
+        except ValueError:  # arrays of several shapes
+            array = np.empty(0, object)
+        if array.dtype.kind not in "biuf" and values is not None:
+            kind = f"{array.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
+            raise TypeError(f"{self.label}.{method} must return real numbers, got {kind}.")
+        if array.shape != shape:
+            returned = "nothing" if values is None else f"an array of shape {array.shape}"
+            remedy = "Say the new shape in infer_shape." if method == "forward" else "Return dinputs."
+            raise ValueError(f"{self.label}.{method} must return an array of shape {shape}, got {returned}. {remedy}")
+        return array
 
     def set_parameters(self, **values: NDArray[Any]) -> Self:
         """Copy arrays into the parameters by name, checking their shapes."""
@@ -348,7 +367,10 @@ class Layer:
             value = getattr(type(self)(**{**self.config(), name: value}), name)
         object.__setattr__(self, name, value)
         try:
-            specs, shape = tuple(self.declare(self.input_shape or ())), self.infer_shape(self.input_shape or ())
+            specs, shape = (
+                checked_specs(self.label, self.declare(self.input_shape or ()), Layer),
+                self.infer_shape(self.input_shape or ()),
+            )
             fits = shape == self.output_shape and [(s.name, s.shape) for s in specs] == [
                 (s.name, s.shape) for s in self.specs
             ]

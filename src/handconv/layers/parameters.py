@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.initializers import initialize
+from handconv.utils.validation import is_int
 
 Initializer = str | Callable[..., NDArray[Any]]
 
@@ -66,6 +67,42 @@ class ParameterSpec(NamedTuple):
     def decays(self) -> bool:
         """Whether decoupled weight decay shrinks it."""
         return self.trainable and (len(self.shape) > 1 if self.decay is None else self.decay)
+
+
+def checked_specs(owner: str, declared: object, reserved: type) -> tuple[ParameterSpec, ...]:
+    """Check what a layer declares, and return it as a tuple.
+
+    Args:
+        owner: the layer, for messages.
+        declared: what ``declare`` returned.
+        reserved: the class whose attributes arrays must not be named like.
+
+    Raises:
+        TypeError: if it is not made of specs.
+        ValueError: if a name is taken twice, or a spec makes no sense.
+    """
+    specs = (declared,) if isinstance(declared, ParameterSpec) else declared
+    if not isinstance(specs, tuple | list) or not all(isinstance(spec, ParameterSpec) for spec in specs):
+        raise TypeError(f"{owner}.declare must return a tuple of ParameterSpec, got {declared!r}.")
+    taken: list[str] = []
+    for spec in specs:
+        names = [spec.name, *([f"d{spec.name}"] if spec.trainable else [])]
+        wrong = [
+            name for name in names if not str(name).isidentifier() or hasattr(reserved, str(name)) or name in taken
+        ]
+        if wrong:
+            raise ValueError(
+                f"{owner} declares an array {spec.name!r}, and {wrong[0]!r} is no free name of an attribute. Take another."
+            )
+        taken += names
+        sizes, penalties = spec.shape, (spec.l1, spec.l2)
+        if not isinstance(sizes, tuple) or not all(is_int(size) and size >= 1 for size in sizes):
+            raise ValueError(f"{owner}: the shape of {spec.name} must be whole numbers of at least 1, got {sizes!r}.")
+        if not all(0 <= penalty < math.inf for penalty in penalties):
+            raise ValueError(f"{owner}: l1 and l2 of {spec.name} must be numbers of at least 0, got {penalties}.")
+        if spec.reduce not in ("mean", "sum"):
+            raise ValueError(f'{owner}: reduce of {spec.name} must be "mean" or "sum", got {spec.reduce!r}.')
+    return tuple(specs)
 
 
 class Declaring(Protocol):

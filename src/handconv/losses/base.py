@@ -107,7 +107,14 @@ class Loss:
         if self._measured is None:
             raise RuntimeError(f"{self.label}.backward needs a forward before it: call forward(predictions, targets).")
         p, t, scale = self._measured
-        self.dinputs = np.asarray(self.gradient(p, t) * scale, p.dtype)
+        gradient = np.asarray(self.gradient(p, t))
+        if gradient.dtype.kind not in "biuf":
+            raise TypeError(f"{self.label}.gradient must return real numbers, got {gradient.dtype}.")
+        if gradient.shape != p.shape:
+            raise ValueError(
+                f"{self.label}.gradient must return an array of shape {p.shape}, as the predictions, got {gradient.shape}."
+            )
+        self.dinputs = np.asarray(gradient * scale, p.dtype)
         return self.dinputs
 
     def config(self) -> dict[str, object]:

@@ -52,7 +52,7 @@ class InProcess:
     """Does the steps in this process alone."""
 
     def __init__(self, run: TrainingState) -> None:
-        self._state = SharedState.of_one_process(run.network)
+        self._state = SharedState.of_one_process(run)
         self._step = ShardStep(run, self._state, OneProcess())
         self._network = run.network
         self.steps_done = 0
@@ -91,7 +91,21 @@ def train(
     """
     saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
     run.optimizer.start(run.network.parameters, run.network.decayed())
+    try:
+        _prepare(run, saved, resume)
+        with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
+            _train(run, executor, callbacks, saved)
+        run.network.parameters[...] = run.best_parameters
+    finally:
+        run.optimizer.finish()
+    return run.history
+
+
+def _prepare(run: TrainingState, saved: checkpoint.Checkpoint | None, resume: str | os.PathLike[str] | None) -> None:
+    """Bring a run to where it begins, and refuse before the first step what cannot be done right."""
     run.optimizer.total_steps = run.optimizer.iterations + run.epochs * run.steps_per_epoch
+    if run.averaging is not None:
+        run.average = run.network.parameters.copy()
     if resume is not None:
         checkpoint.resume(run, resume)
     shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size, run.shard_size))
@@ -101,13 +115,6 @@ def train(
     if saved is not None:
         saved.check(run)
     _check_shards(run)
-    try:
-        with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
-            _train(run, executor, callbacks, saved)
-    finally:
-        run.network.epochs_trained = run.first_epoch + run.epoch + bool(run.step)
-        run.optimizer.finish()
-    return run.history
 
 
 def _train(
@@ -117,10 +124,11 @@ def _train(
         callback.on_train_begin(run)
     enough = False
     while run.epoch < run.epochs and not enough:
+        run.network.epochs_trained = run.first_epoch + run.epoch + 1  # an epoch that has begun counts
         figures = _train_epoch(run, executor, callbacks, saved)
         if run.validation is not None:
-            objective = Objective(run.network, run.loss)
-            scores = evaluate(run.network, objective, run.validation, workers=run.workers)
+            with run.answering():
+                scores = evaluate(run.network, Objective(run.network, run.loss), run.validation, workers=run.workers)
             figures |= {f"val_{name}": value for name, value in scores.items()}
         run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
         run.sums[...] = 0

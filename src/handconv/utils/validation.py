@@ -86,6 +86,26 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
     return np.asarray(values)
 
 
+def shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
+    """Guess from a wrong shape of a batch what was meant, and say what to do.
+
+    Example:
+        >>> shape_remedy((60000, 28, 28), (1, 28, 28))
+        ' No channel axis? Use x[:, None].'
+    """
+    if shape == input_shape:
+        return " A single sample? Use x[None]."
+    if len(input_shape) == 3 and shape == input_shape[1:] and input_shape[0] == 1:
+        return " A single grey image? Use x[None, None]."
+    if len(input_shape) == 3 and shape[1:] == (*input_shape[1:], input_shape[0]):
+        return " Channels last? Use x.transpose(0, 3, 1, 2)."
+    if input_shape[0] == 1 and shape[1:] == input_shape[1:]:
+        return " No channel axis? Use x[:, None]."
+    if math.prod(shape[1:]) == math.prod(input_shape):
+        return f" The same numbers in another form? Use x.reshape(-1, {', '.join(map(str, input_shape))})."
+    return ""
+
+
 def check_pair(owner: str, name: str, value: int | Sequence[int], *, least: int = 1) -> tuple[int, int]:
     """Read 3 as (3, 3), and check that both numbers are whole and at least ``least``."""
     both = (value, value) if is_int(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
