@@ -123,7 +123,7 @@ class Network:
     def __repr__(self) -> str:
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}], input_shape={self.input_shape})"
 
-    def __getitem__(self, part: slice) -> Self:
+    def __getitem__(self, part: object) -> Self:
         """Show the first layers, over the same weights: ``model[:k]`` predicts, but cannot be trained by itself."""
         if not isinstance(part, slice) or part.start not in (None, 0) or part.step not in (None, 1):
             raise TypeError(
@@ -335,8 +335,8 @@ class Network:
         """
         if self._whole is not None:
             raise RuntimeError(
-                "network[:k] shows the layers of another network and cannot be trained by itself. Train that one, or make "
-                "a network of copies: [layer.copy() for layer in network.layers[:k]]."
+                "network[:k] shows the layers of another network and cannot be trained by itself. Train that one, or "
+                "make a network of copies: [layer.copy() for layer in network.layers[:k]]."
             )
         with self._trainer.training():
             with self._lock:  # nobody is asking it any longer
@@ -375,8 +375,8 @@ class _Trainer:
             if self._thread:
                 where = "a callback of that fit" if self._thread == threading.get_ident() else "another thread"
                 raise RuntimeError(
-                    f"The network is being trained, and fit was called from {where}. One fit at a time; another network "
-                    "may be trained meanwhile, a copy for one (copy.deepcopy)."
+                    f"The network is being trained, and fit was called from {where}. One fit at a time; another "
+                    "network may be trained meanwhile, a copy for one (copy.deepcopy)."
                 )
             self._thread = threading.get_ident()
         try:
@@ -388,8 +388,8 @@ class _Trainer:
         """Refuse to serve another thread than the one that trains."""
         if self._thread not in (0, threading.get_ident()):
             raise RuntimeError(
-                f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. Wait "
-                "until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
+                f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. "
+                "Wait until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
             )
 
 
@@ -402,7 +402,9 @@ def _is_plain(layer: Layer, kind: type[Layer]) -> bool:
     )
 
 
-_UNPATCHED = {kind: (kind.forward, kind.backward) for kind in (Sigmoid, Softmax)}
+_UNPATCHED: dict[type[Layer], tuple[object, object]] = {
+    kind: (kind.forward, kind.backward) for kind in (Sigmoid, Softmax)
+}
 
 
 def _copy_in(name: str, target: FloatArray, values: NDArray[Any]) -> None:

@@ -34,12 +34,12 @@ class Objective:
 
     def __init__(self, network: Network, loss: Loss) -> None:
         self.asked, kind = loss, type(loss)
-        if isinstance(loss, SoftmaxCategoricalCrossentropy) and not network.ends_in_softmax:
-            if isinstance(network.layers[-1], Softmax):
-                raise ValueError(
-                    f"{loss.label} takes scores, and the last layer, {network.layers[-1]!r}, gives probabilities of its own "
-                    "making. Use CategoricalCrossentropy."
-                )
+        own_softmax = isinstance(network.layers[-1], Softmax) and not network.ends_in_softmax
+        if isinstance(loss, SoftmaxCategoricalCrossentropy) and own_softmax:
+            raise ValueError(
+                f"{loss.label} takes scores, and the last layer, {network.layers[-1]!r}, gives probabilities of its "
+                "own making. Use CategoricalCrossentropy."
+            )
         self._engine = network.engine
         softmax = network.ends_in_softmax and kind in (CategoricalCrossentropy, SoftmaxCategoricalCrossentropy)
         sigmoid = network.ends_in_sigmoid and kind in (BinaryCrossentropy, SigmoidBinaryCrossentropy)

@@ -357,7 +357,7 @@ def epoch(executor: workers.ProcessExecutor, number: int, **options: Any) -> Non
 
 
 class TestStartingAnew:
-    """A forked worker has what the user wrote as it was at the fork; so it is started anew when that may have changed."""
+    """A forked worker has what the user wrote as it was at the fork: it is started anew when that may have changed."""
 
     @pytest.mark.parametrize(("method", "same"), [("fork", False), ("spawn", True)])
     def test_after_code_of_the_users(self, method: str, same: bool) -> None:

@@ -2,8 +2,8 @@
 
 Who computes which shard is nobody's business, and a resumed training starts from what was saved. So whatever a layer
 learns by itself in training must be a parameter or a buffer. Other state would be lost in worker processes, and with a
-resume, in silence; it is found before the first step: the same shard is computed twice by a copy of the network with the
-same random numbers, and nothing that a layer of one's own keeps may differ afterwards.
+resume, in silence; it is found before the first step: the same shard is computed twice by a copy of the network with
+the same random numbers, and nothing that a layer of one's own keeps may differ afterwards.
 """
 
 import copy
@@ -51,9 +51,10 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
         for name in after:
             if not _equal(before.get(name), after[name]):
                 raise RuntimeError(
-                    f"{layer.label} carries {name!r} from shard to shard: the same samples left {_shown(before.get(name))} "
-                    f"the first time and {_shown(after[name])} the second. Worker processes and a resumed training would "
-                    f"lose it. Declare a buffer, ParameterSpec({name!r}, shape, trainable=False), in declare(); draw "
+                    f"{layer.label} carries {name!r} from shard to shard: the same samples left "
+                    f"{_shown(before.get(name))} the first time and {_shown(after[name])} the second. Worker processes "
+                    "and a resumed training would lose it. "
+                    f"Declare a buffer, ParameterSpec({name!r}, shape, trainable=False), in declare(); draw "
                     "random numbers from self.generator."
                 )
 
