@@ -36,35 +36,28 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "optimizers": (("optimizers",), ("tests/optimizers", "tests/test_numerics.py")),
     "layers": (
         ("layers",),
-        (
-            "tests/layers",
-            "tests/test_numerics.py",
-            "tests/test_network.py",
-            "tests/test_network_sharing.py",
-            "tests/engine/test_lower.py",
-        ),
+        ("tests/layers", "tests/test_numerics.py", "tests/test_network.py", "tests/test_network_sharing.py"),
     ),
-    "kernels": (("engine/kernels",), ("tests/engine", "tests/layers", "tests/engine/test_lower.py")),
+    "kernels": (("engine/kernels", "engine/layout.py", "engine/arena.py"), ("tests/engine",)),
+    "ops": (
+        ("engine/ops", "engine/lower.py", "engine/program.py", "engine/capture.py", "engine/inference.py"),
+        ("tests/engine",),
+    ),
     "network": (
-        ("network.py", "engine/lower.py", "engine/program.py", "engine/capture.py"),
-        (
-            "tests/test_network.py",
-            "tests/test_network_sharing.py",
-            "tests/engine/test_lower.py",
-            "tests/engine/test_program.py",
-            "tests/test_sequential.py",
-            "tests/training/test_step.py",
-        ),
+        ("network.py",),
+        ("tests/test_network.py", "tests/test_network_sharing.py", "tests/engine/test_inference.py"),
     ),
+    "augment": (("augment",), ("tests/augment",)),
+    "metrics": (("metrics.py",), ("tests/test_metrics.py",)),
     "sequential": (
         ("sequential.py",),
         ("tests/test_sequential.py", "tests/test_summary.py", "tests/training/test_loop.py", "tests/serialization"),
     ),
     "training": (
-        ("training/step.py", "training/samples.py", "evaluation.py", "metrics.py"),
+        ("training/step.py", "samples.py", "evaluation.py", "objective.py", "metrics.py"),
         (
             "tests/training/test_step.py",
-            "tests/training/test_samples.py",
+            "tests/test_samples.py",
             "tests/test_evaluation.py",
             "tests/training/test_loop.py",
             "tests/test_metrics.py",

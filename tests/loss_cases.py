@@ -12,6 +12,7 @@ from handconv.losses import (
     CategoricalCrossentropy,
     Loss,
     MeanSquaredError,
+    SigmoidBinaryCrossentropy,
     SoftmaxCategoricalCrossentropy,
 )
 
@@ -21,7 +22,13 @@ Array = np.ndarray
 CATEGORICAL = (SoftmaxCategoricalCrossentropy, CategoricalCrossentropy)
 
 
-ALL = (*CATEGORICAL, BinaryCrossentropy, MeanSquaredError)
+BINARY = (BinaryCrossentropy, SigmoidBinaryCrossentropy)
+
+
+FROM_SCORES = (SoftmaxCategoricalCrossentropy, SigmoidBinaryCrossentropy)
+
+
+ALL = (*CATEGORICAL, *BINARY, MeanSquaredError)
 
 
 every_loss = pytest.mark.parametrize("kind", ALL)
@@ -41,9 +48,7 @@ def targets_for(kind: type[Loss], seed: int, samples: int, outputs: int) -> Arra
     random = np.random.default_rng(seed + 1)
     if kind in CATEGORICAL:
         return random.integers(0, outputs, samples)
-    return (
-        random.integers(0, 2, (samples, outputs)) if kind is BinaryCrossentropy else random.random((samples, outputs))
-    )
+    return random.integers(0, 2, (samples, outputs)) if kind in BINARY else random.random((samples, outputs))
 
 
 def oracle(kind: type[Loss], predictions: Array, targets: Array, weights: Array | None = None) -> tuple[float, Array]:
@@ -53,6 +58,7 @@ def oracle(kind: type[Loss], predictions: Array, targets: Array, weights: Array 
         SoftmaxCategoricalCrossentropy: oracles.softmax_crossentropy,
         CategoricalCrossentropy: oracles.categorical_crossentropy,
         BinaryCrossentropy: oracles.binary_crossentropy,
+        SigmoidBinaryCrossentropy: oracles.sigmoid_crossentropy,
         MeanSquaredError: oracles.mean_squared_error,
     }[kind]
     return function(oracles.array(predictions), oracles.array(targets), sample_weights=weights)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import oracles
-from handconv.optimizers import SGD, Adam, AdamW, Optimizer
+from handconv.optimizers import SGD, Adagrad, Adam, AdamW, Lion, Optimizer, RMSprop
 
 FACTORIES = {
     "SGD": lambda: SGD(0.05),
@@ -12,6 +12,10 @@ FACTORIES = {
     "SGD with Nesterov momentum": lambda: SGD(0.05, momentum=0.9, nesterov=True),
     "Adam": lambda: Adam(0.05, beta_1=0.8, beta_2=0.99, epsilon=1e-3),
     "AdamW": lambda: AdamW(0.05, beta_1=0.8, beta_2=0.99, epsilon=1e-3, weight_decay=0.1),
+    "RMSprop": lambda: RMSprop(0.05, rho=0.8, epsilon=1e-3),
+    "RMSprop with momentum": lambda: RMSprop(0.05, rho=0.8, momentum=0.9, epsilon=1e-3),
+    "Adagrad": lambda: Adagrad(0.05, epsilon=1e-3),
+    "Lion": lambda: Lion(0.05, beta_1=0.8, beta_2=0.95, weight_decay=0.1),
 }
 
 
@@ -21,6 +25,25 @@ ORACLES = {
     "SGD with Nesterov momentum": lambda p, g: oracles.sgd(p, g, learning_rate=0.05, momentum=0.9, nesterov=True),
     "Adam": lambda p, g: oracles.adam(p, g, learning_rate=0.05, beta1=0.8, beta2=0.99, epsilon=1e-3),
     "AdamW": lambda p, g: oracles.adam(p, g, learning_rate=0.05, beta1=0.8, beta2=0.99, epsilon=1e-3, weight_decay=0.1),
+    "RMSprop": lambda p, g: oracles.rmsprop(p, g, learning_rate=0.05, rho=0.8, epsilon=1e-3),
+    "RMSprop with momentum": lambda p, g: oracles.rmsprop(
+        p, g, learning_rate=0.05, rho=0.8, momentum=0.9, epsilon=1e-3
+    ),
+    "Adagrad": lambda p, g: oracles.adagrad(p, g, learning_rate=0.05, epsilon=1e-3),
+    "Lion": lambda p, g: oracles.lion(p, g, learning_rate=0.05, beta1=0.8, beta2=0.95, weight_decay=0.1),
+}
+
+#: The names of the vectors in ``state``.
+VECTORS = {
+    "SGD": [],
+    "SGD with momentum": ["velocity"],
+    "SGD with Nesterov momentum": ["velocity"],
+    "Adam": ["m", "v"],
+    "AdamW": ["m", "v"],
+    "RMSprop": ["v"],
+    "RMSprop with momentum": ["v", "velocity"],
+    "Adagrad": ["v"],
+    "Lion": ["m"],
 }
 
 

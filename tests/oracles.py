@@ -329,6 +329,38 @@ def batch_norm_backward(x: Array, gamma: Array, dy: Array, epsilon: float = 1e-5
     return dx, dgamma, dbeta
 
 
+# Resampling: an image read at places between its pixels
+
+
+def bilinear(image: Array, row: float, column: float, fill: float = 0.0) -> float:
+    """The value of an image (H, W) at a place: the four pixels around it, each the more the nearer; fill beyond."""
+    value, top, left = 0.0, math.floor(row), math.floor(column)
+    for p in (top, top + 1):
+        for q in (left, left + 1):
+            inside = 0 <= p < image.shape[0] and 0 <= q < image.shape[1]
+            pixel = float(image[p, q]) if inside else fill
+            value += (1 - abs(row - p)) * (1 - abs(column - q)) * pixel
+    return value
+
+
+def resample(x: Array, matrices: Array, displacements: Array | None = None, fill: float = 0.0) -> Array:
+    """Images (N, C, H, W) read at M[n] · ((i, j) - centre + d[:, i, j, n]) + centre, with M (N, 3, 3) homogeneous."""
+    samples, channels, height, width = x.shape
+    y = np.zeros(x.shape)
+    for n in range(samples):
+        for i in range(height):
+            for j in range(width):
+                r, s = i - (height - 1) / 2, j - (width - 1) / 2
+                if displacements is not None:
+                    r, s = r + float(displacements[0, i, j, n]), s + float(displacements[1, i, j, n])
+                m = matrices[n]
+                row = float(m[0, 0]) * r + float(m[0, 1]) * s + float(m[0, 2]) + (height - 1) / 2
+                column = float(m[1, 0]) * r + float(m[1, 1]) * s + float(m[1, 2]) + (width - 1) / 2
+                for c in range(channels):
+                    y[n, c, i, j] = bilinear(x[n, c], row, column, fill)
+    return y
+
+
 # Losses: (loss, gradient), where loss = sum over n of sample_weights[n] · loss[n] / N, whatever the weights sum to
 
 
@@ -393,6 +425,19 @@ def binary_crossentropy(
     return loss, gradient
 
 
+def sigmoid_crossentropy(
+    scores: Array, targets: Array, sample_weights: Sequence[float] | Array | None = None
+) -> tuple[float, Array]:
+    """loss[n] = mean over k of t · log(1 + exp(-x)) + (1 - t) · log(1 + exp(x)); gradient (sigmoid(x) - t) / K."""
+    samples, outputs = scores.shape
+    loss, gradient = 0.0, np.zeros(scores.shape)
+    for n, k in np.ndindex(*scores.shape):
+        x, t, weight = float(scores[n, k]), float(targets[n, k]), _weight(sample_weights, n)
+        loss += weight * (t * math.log1p(math.exp(-x)) + (1 - t) * math.log1p(math.exp(x))) / outputs / samples
+        gradient[n, k] = weight * (1 / (1 + math.exp(-x)) - t) / outputs / samples
+    return loss, gradient
+
+
 def mean_squared_error(
     outputs: Array, targets: Array, sample_weights: Sequence[float] | Array | None = None
 ) -> tuple[float, Array]:
@@ -453,6 +498,63 @@ def sgd(
             g = float(gradient[at])
             velocity = momentum * velocity + g
             result[at] -= learning_rate * (g + momentum * velocity if nesterov else velocity)
+    return result
+
+
+def rmsprop(
+    parameters: Array,
+    gradients: Sequence[Array],
+    *,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    momentum: float = 0.0,
+    epsilon: float = 1e-7,
+) -> Array:
+    """RMSprop (Hinton's lecture 6.5): g / (root of the running mean of g² + epsilon); a velocity of these, times lr."""
+    result = array(parameters)
+    for at in np.ndindex(*result.shape):
+        v = velocity = 0.0
+        for gradient in gradients:
+            g = float(gradient[at])
+            v = rho * v + (1 - rho) * g * g
+            velocity = momentum * velocity + g / (math.sqrt(v) + epsilon)
+            result[at] -= learning_rate * velocity
+    return result
+
+
+def adagrad(
+    parameters: Array, gradients: Sequence[Array], *, learning_rate: float = 0.01, epsilon: float = 1e-7
+) -> Array:
+    """Adagrad (Duchi, Hazan and Singer 2011), diagonal: g / (root of the sum of all g² so far + epsilon)."""
+    result = array(parameters)
+    for at in np.ndindex(*result.shape):
+        v = 0.0
+        for gradient in gradients:
+            g = float(gradient[at])
+            v += g * g
+            result[at] -= learning_rate * g / (math.sqrt(v) + epsilon)
+    return result
+
+
+def lion(
+    parameters: Array,
+    gradients: Sequence[Array],
+    *,
+    learning_rate: float = 1e-4,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    weight_decay: float = 0.0,
+) -> Array:
+    """Lion (Chen et al. 2023, algorithm 2): the sign of beta1 · m + (1 - beta1) · g, and the decay, times lr."""
+    result = array(parameters)
+    for at in np.ndindex(*result.shape):
+        m = 0.0
+        for gradient in gradients:
+            g = float(gradient[at])
+            c = beta1 * m + (1 - beta1) * g
+            direction = (c > 0) - (c < 0)
+            result[at] -= learning_rate * (direction + weight_decay * result[at])
+            m = beta2 * m + (1 - beta2) * g
     return result
 
 

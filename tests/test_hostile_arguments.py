@@ -16,18 +16,19 @@ import pytest
 
 import handconv as hc
 from handconv import analysis as inspection
-from handconv import layers, nnfs, training
+from handconv import augment, layers, nnfs, training
 from handconv.datasets import readers as formats
 
 NAMESPACES = (hc, hc.losses, hc.metrics, hc.optimizers, hc.initializers, hc.schedules, hc.datasets, formats, layers)
-NAMESPACES += (nnfs, training, inspection)
+NAMESPACES += (nnfs, training, inspection, augment)
 #: RuntimeError: what must have happened before has not, backward without forward for one.
 DOCUMENTED = (ValueError, TypeError, RuntimeError, hc.HandconvError)
 DOCUMENTED += (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 #: What the package alone calls, with what it has checked; and what would ask the network for data.
 INTERNAL = {"bind", "add_penalty_gradients", "on_train_begin", "on_batch_end", "on_pause", "on_epoch_end"}
-INTERNAL |= {"on_train_end", "check_targets", "measure", "load_mnist", "load_fashion_mnist"}
-INTERNAL |= {"declare", "run", "gradient_views", "input_gradient", "parameter_gradients"}
+INTERNAL |= {"on_train_end", "check_targets", "check_predictions", "load_mnist", "load_fashion_mnist"}
+INTERNAL |= {"declare", "truth", "answer"}
+INTERNAL |= {"draw_maps"}
 INTERNAL_ARGUMENTS = {"generator", "fan_in", "fan_out", "values", "gradients", "part"}
 
 
@@ -53,6 +54,8 @@ FITTING: dict[str, Callable[[], Any]] = {
     "y": lambda: np.array([0, 1]), "targets": lambda: np.array([0, 1]), "predictions": lambda: np.full((2, 2), 0.5),
     "path": lambda: Path("model.npz"), "dvalues": lambda: np.zeros((2, 2)), "parameters": lambda: np.zeros(3),
     "gradients": lambda: np.zeros(3), "source": lambda: "offline", "model": lambda: samples_of_every_class()[0],
+    "images": lambda: np.zeros((2, 1, 4, 4)), "augmentation": lambda: augment.Elastic(),
+    "steps": lambda: [augment.Rotate(10)],
     "generator": lambda: np.random.default_rng(0), "fan_in": lambda: 2, "fan_out": lambda: 3,
 }  # fmt: skip
 
@@ -63,8 +66,10 @@ def samples_of_every_class() -> list[Any]:
     model = hc.Sequential([*windows[:2], hc.Flatten(), hc.Dense(3), hc.Softmax()], input_shape=(1, 4, 4), seed=0)
     units = [hc.Dense(2), hc.Dropout(0.3), hc.LeakyReLU(), hc.ReLU(), hc.Sigmoid(), hc.Tanh(), hc.Softmax()]
     losses = [hc.SoftmaxCategoricalCrossentropy(), hc.CategoricalCrossentropy(), hc.BinaryCrossentropy()]
+    losses += [hc.SigmoidBinaryCrossentropy()]
     book = [nnfs.Layer_Dense(3, 2), nnfs.Layer_Dropout(0.1), nnfs.Activation_Softmax(), nnfs.Accuracy_Categorical()]
     rest = [hc.MeanSquaredError(), hc.Adam(), hc.AdamW(), hc.SGD(0.1, 0.9), hc.schedules.OneCycle(0.1)]
+    rest += [augment.Compose([augment.Rotate(10), augment.Elastic()])]
     return [model, *windows, *units, *losses, *book, *rest, nnfs.Loss_CategoricalCrossentropy()]
 
 

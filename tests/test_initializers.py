@@ -26,7 +26,14 @@ def drawn(name: str, dtype: type = np.float64, seed: int = 0) -> np.ndarray:
 
 
 def test_the_table_holds_the_names_that_users_type() -> None:
-    assert set(INITIALIZERS) == set(DEVIATIONS)
+    assert set(INITIALIZERS) == {*DEVIATIONS, "ones"}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ones_are_ones(dtype: type) -> None:
+    values = drawn("ones", dtype)
+    assert (values.shape, values.dtype) == (SHAPE, dtype)
+    np.testing.assert_array_equal(values, 1)
 
 
 @pytest.mark.parametrize("name", DEVIATIONS)
@@ -83,7 +90,7 @@ def test_a_function_is_called_with_shape_fans_and_generator() -> None:
 
 
 def test_an_unknown_name_gets_the_known_ones_and_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"one of he_normal, .*, zeros; got 'he_nomal'\. Did you mean 'he_normal'\?"):
+    with pytest.raises(ValueError, match=r"one of he_normal, .*, ones; got 'he_nomal'\. Did you mean 'he_normal'\?"):
         initialize("he_nomal", (2,), 1, 1, np.random.default_rng(0))
 
 

@@ -1,9 +1,24 @@
-"""Accuracy, confusion, precision and recall, on cases counted by hand."""
+"""Metrics on cases counted by hand, and against scikit-learn where it is."""
+
+import math
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from handconv.metrics import accuracy, confusion_matrix, correct, name_classes, precision_recall
+from handconv.metrics import (
+    accuracy,
+    confusion_matrix,
+    correct,
+    expected_calibration_error,
+    f1,
+    matthews_correlation,
+    name_classes,
+    precision,
+    precision_recall,
+    recall,
+    top_k_accuracy,
+)
 
 OUTPUTS = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3]])
 ANSWERS = [0, 1, 2, 0, 1]
@@ -78,19 +93,21 @@ def test_confusion_has_a_row_and_column_for_classes_that_do_not_occur() -> None:
 
 
 def test_precision_and_recall_by_class() -> None:
-    precision, recall = precision_recall(confusion_matrix(OUTPUTS, TRUTH))
-    assert precision.tolist() == [0.5, 0.5, 1.0]
-    assert recall.tolist() == [1.0, 0.5, 0.5]
+    by_answer, by_truth = precision_recall(confusion_matrix(OUTPUTS, TRUTH))
+    assert by_answer.tolist() == [0.5, 0.5, 1.0]
+    assert by_truth.tolist() == [1.0, 0.5, 0.5]
 
 
 def test_precision_and_recall_are_zero_where_there_is_nothing_to_divide_by() -> None:
-    precision, recall = precision_recall(np.array([[2, 0], [0, 0]]))
-    assert precision.tolist() == [1.0, 0.0]
-    assert recall.tolist() == [1.0, 0.0]
+    by_answer, by_truth = precision_recall(np.array([[2, 0], [0, 0]]))
+    assert by_answer.tolist() == [1.0, 0.0]
+    assert by_truth.tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(("outputs", "targets"), [(OUTPUTS, TRUTH[:4]), (OUTPUTS[:0], TRUTH[:0])])
-@pytest.mark.parametrize("metric", [correct, accuracy, confusion_matrix])
+@pytest.mark.parametrize(
+    "metric", [correct, accuracy, confusion_matrix, precision, top_k_accuracy, expected_calibration_error]
+)
 def test_too_few_targets_or_none_at_all_are_refused(metric, outputs, targets) -> None:
     message = rf"at least one sample and as many targets: got {len(outputs)} outputs, {len(targets)} targets\."
     with pytest.raises(ValueError, match=message):
@@ -101,6 +118,12 @@ def test_too_few_targets_or_none_at_all_are_refused(metric, outputs, targets) ->
 def test_a_class_without_an_output_is_refused(label: int) -> None:
     with pytest.raises(ValueError, match=rf"from 0 to 1 for 2 outputs, got {min(0, label)} to {max(0, label)}"):
         confusion_matrix(np.eye(2), np.array([0, label]))
+
+
+@pytest.mark.parametrize("metric", [confusion_matrix, lambda outputs, targets: top_k_accuracy(outputs, targets, 1)])
+def test_class_numbers_with_fractions_are_refused(metric) -> None:
+    with pytest.raises(ValueError, match=r"must be whole numbers, got float64\. Use y\.astype\(int\)\."):
+        metric(np.eye(2), np.array([0.0, 1.0]))
 
 
 def test_whole_numbers_are_answers_already() -> None:
@@ -114,3 +137,202 @@ def test_whole_numbers_are_answers_already() -> None:
 def test_a_column_of_class_numbers_is_refused() -> None:
     with pytest.raises(ValueError, match=r"got a column \(3, 1\)\. Use y\[:, 0\]"):
         accuracy(np.eye(3), np.array([[0], [1], [2]]))
+
+
+# Precision, recall and F1, by class and as means
+
+
+def test_precision_recall_and_f1_by_class() -> None:
+    assert precision(OUTPUTS, TRUTH).tolist() == [0.5, 0.5, 1.0]
+    assert recall(OUTPUTS, TRUTH).tolist() == [1.0, 0.5, 0.5]
+    assert f1(OUTPUTS, TRUTH).tolist() == pytest.approx([2 / 3, 1 / 2, 2 / 3])
+
+
+def test_macro_is_the_plain_mean_over_the_classes() -> None:
+    assert precision(OUTPUTS, TRUTH, "macro") == pytest.approx(2 / 3)
+    assert recall(OUTPUTS, TRUTH, "macro") == pytest.approx(2 / 3)
+    assert f1(OUTPUTS, TRUTH, "macro") == pytest.approx((2 / 3 + 1 / 2 + 2 / 3) / 3)
+
+
+def test_weighted_is_the_mean_by_the_samples_of_each_class() -> None:
+    assert precision(OUTPUTS, TRUTH, "weighted") == pytest.approx((1 * 0.5 + 2 * 0.5 + 2 * 1) / 5)
+    assert f1(OUTPUTS, TRUTH, "weighted") == pytest.approx((1 * 2 / 3 + 2 * 1 / 2 + 2 * 2 / 3) / 5)
+
+
+def test_recall_weighted_is_the_accuracy() -> None:
+    assert recall(OUTPUTS, TRUTH, "weighted") == pytest.approx(accuracy(OUTPUTS, TRUTH))
+
+
+def test_a_class_that_is_neither_answered_nor_true_has_a_score_of_zero_and_no_part_in_the_mean() -> None:
+    outputs, truth = np.eye(4)[[0, 1]], np.array([0, 1])
+    for metric in (precision, recall, f1):
+        assert metric(outputs, truth).tolist() == [1, 1, 0, 0]
+        assert metric(outputs, truth, "macro") == 1
+
+
+def test_a_class_that_is_answered_and_never_true_has_a_part_in_the_mean() -> None:
+    assert precision(np.eye(3)[[0, 2]], np.array([0, 0]), "macro") == 0.5
+
+
+@pytest.mark.parametrize("metric", [precision, recall, f1])
+def test_an_unknown_average_gets_the_known_ones(metric) -> None:
+    with pytest.raises(ValueError, match=r'must be "macro", "weighted" or None, got \'micro\'\.'):
+        metric(OUTPUTS, TRUTH, "micro")
+
+
+# Matthews' correlation
+
+
+def test_matthews_correlation_of_two_classes_by_hand() -> None:
+    # 3 true positives, 1 false positive, 2 false negatives, 4 true negatives
+    answers = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
+    truth = np.array([1, 1, 1, 0, 1, 1, 0, 0, 0, 0])
+    assert matthews_correlation(answers, truth) == pytest.approx((3 * 4 - 1 * 2) / math.sqrt(4 * 5 * 5 * 6))
+
+
+def test_matthews_correlation_is_one_for_right_answers_and_minus_one_for_the_opposite() -> None:
+    truth = np.array([0, 1, 1, 0, 1])
+    assert matthews_correlation(truth, truth) == 1
+    assert matthews_correlation(1 - truth, truth) == -1
+
+
+def test_matthews_correlation_of_one_and_the_same_answer_is_zero() -> None:
+    assert matthews_correlation(np.zeros(3, int), np.array([0, 0, 1])) == 0
+    assert matthews_correlation(np.array([0, 0, 1]), np.zeros(3, int)) == 0
+
+
+# Top k
+
+
+def test_top_k_accuracy_by_hand() -> None:
+    assert [top_k_accuracy(OUTPUTS, TRUTH, k) for k in (1, 2, 3)] == [0.6, 1.0, 1.0]
+    assert top_k_accuracy(OUTPUTS, np.array([2, 0, 0, 2, 0]), 2) == 0.4
+
+
+def test_of_equal_outputs_the_first_is_the_larger() -> None:
+    outputs = np.full((3, 3), 0.5)
+    assert top_k_accuracy(outputs, np.array([0, 1, 2]), 2) == pytest.approx(2 / 3)
+    assert top_k_accuracy(outputs, np.array([0, 1, 2]), 1) == accuracy(outputs, np.array([0, 1, 2]))
+
+
+def test_an_output_that_is_not_a_number_is_never_right() -> None:
+    assert top_k_accuracy(np.array([[np.nan, 0.5, 0.1]]), np.array([0]), 2) == 0
+    assert top_k_accuracy(np.array([[np.nan, 0.5, 0.1]]), np.array([1]), 2) == 1
+    assert top_k_accuracy(np.array([[np.nan, 0.5, 0.1]]), np.array([1]), 1) == 0
+
+
+def test_top_k_accuracy_takes_one_hot_targets() -> None:
+    assert top_k_accuracy(OUTPUTS, np.eye(3)[TRUTH], 1) == 0.6
+
+
+def test_top_5_accuracy_is_the_usual_one() -> None:
+    outputs = np.arange(10.0)[None].repeat(10, axis=0)
+    assert top_k_accuracy(outputs, np.arange(10)) == 0.5
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 2, 2)])
+def test_top_k_accuracy_needs_an_output_for_each_class(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"needs one output for each class, \(N, K\), got shape"):
+        top_k_accuracy(np.zeros(shape), np.zeros(3, int), 1)
+
+
+@pytest.mark.parametrize(
+    ("k", "message"), [(0, "at least 1, got 0"), (4, "number of classes, 3, got 4"), (1.5, "got 1.5")]
+)
+def test_k_is_from_one_to_the_number_of_classes(k, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"top_k_accuracy: k must be .*{message}\."):
+        top_k_accuracy(OUTPUTS, TRUTH, k)
+
+
+def test_top_k_accuracy_refuses_a_class_without_an_output() -> None:
+    with pytest.raises(ValueError, match=r"from 0 to 2 for 3 outputs, got 1 to 3"):
+        top_k_accuracy(OUTPUTS, TRUTH + 1, 2)
+
+
+# Calibration
+
+
+def test_calibration_error_by_hand() -> None:
+    # bins of a tenth: 0.65 twice, once right: |0.5 - 0.65|; 0.95 three times, all right: 0.05
+    p = np.array([0.65, 0.65, 0.95, 0.95, 0.95])
+    outputs, truth = np.stack([p, 1 - p], axis=1), np.array([0, 1, 0, 0, 0])
+    assert expected_calibration_error(outputs, truth, 10) == pytest.approx((2 * 0.15 + 3 * 0.05) / 5)
+
+
+def test_within_a_bin_too_high_and_too_low_cancel_out() -> None:
+    outputs = np.array([[0.9, 0.1], [0.6, 0.4]])  # right and wrong: accuracy 0.5, mean confidence 0.75
+    assert expected_calibration_error(outputs, np.array([0, 1]), 1) == pytest.approx(0.25)
+    assert expected_calibration_error(outputs, np.array([0, 1]), 4) == pytest.approx((0.1 + 0.6) / 2)
+
+
+def test_a_bin_includes_its_upper_end() -> None:
+    outputs = np.array([[0.5, 0.5], [0.6, 0.4]])  # the first in the lower of two bins, right; the second wrong
+    assert expected_calibration_error(outputs, np.array([0, 1]), 2) == pytest.approx((0.5 + 0.6) / 2)
+
+
+def test_one_output_is_as_confident_as_the_more_likely_answer() -> None:
+    p, truth = np.array([0.1, 0.3, 0.8]), np.array([0, 1, 1])
+    expected = (0.1 + 0.7 + 0.2) / 3
+    for outputs in (p, p[:, None], np.stack([1 - p, p], axis=1)):
+        assert expected_calibration_error(outputs, truth, 10) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("outputs", [OUTPUTS * 2, OUTPUTS - 1, OUTPUTS * np.nan, np.argmax(OUTPUTS, axis=1)])
+def test_calibration_needs_probabilities(outputs: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"needs probabilities from 0 to 1.* Put a Softmax or a Sigmoid last\."):
+        expected_calibration_error(outputs, TRUTH)
+
+
+def test_calibration_needs_a_bin() -> None:
+    with pytest.raises(ValueError, match=r"bins must be a whole number of at least 1, got 0\."):
+        expected_calibration_error(OUTPUTS, TRUTH, 0)
+
+
+# Against scikit-learn
+
+
+@pytest.fixture
+def sklearn_metrics() -> ModuleType:
+    return pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+
+
+@pytest.fixture
+def outputs(rng: np.random.Generator) -> np.ndarray:
+    """Probabilities of 300 samples and 7 classes, of which one is never true and another never answered."""
+    outputs = rng.dirichlet(np.ones(7), 300)
+    outputs[:, 5] = 0
+    return outputs / outputs.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def truth(outputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.where(rng.random(300) < 0.5, outputs.argmax(axis=1), rng.integers(0, 6, 300))
+
+
+@pytest.mark.parametrize("average", [None, "macro", "weighted"])
+def test_precision_recall_and_f1_equal_scikit_learns(sklearn_metrics, outputs, truth, average) -> None:
+    expected = sklearn_metrics.precision_recall_fscore_support(
+        truth, outputs.argmax(axis=1), average=average, zero_division=0
+    )
+    for metric, other in zip((precision, recall, f1), expected[:3], strict=True):
+        np.testing.assert_allclose(metric(outputs, truth, average), other, rtol=1e-12)
+
+
+def test_matthews_correlation_equals_scikit_learns(sklearn_metrics, outputs, truth) -> None:
+    expected = sklearn_metrics.matthews_corrcoef(truth, outputs.argmax(axis=1))
+    assert matthews_correlation(outputs, truth) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 6])
+def test_top_k_accuracy_equals_scikit_learns(sklearn_metrics, outputs, truth, k: int) -> None:
+    expected = sklearn_metrics.top_k_accuracy_score(truth, outputs, k=k, labels=range(7))
+    assert top_k_accuracy(outputs, truth, k) == pytest.approx(expected)
+
+
+def test_calibration_error_is_the_distance_from_scikit_learns_curve(outputs, truth) -> None:
+    calibration = pytest.importorskip("sklearn.calibration", reason="scikit-learn is not installed")
+    right, sure = outputs.argmax(axis=1) == truth, outputs.max(axis=1)
+    shares, confidences = calibration.calibration_curve(right, sure, n_bins=15)
+    counts = np.histogram(sure, np.linspace(0, 1, 16))[0]
+    expected = (counts[counts > 0] * np.abs(shares - confidences)).sum() / 300
+    assert expected_calibration_error(outputs, truth) == pytest.approx(expected, rel=1e-12)

@@ -234,6 +234,13 @@ class TestLossesByHand:
         # -1/0.25 / 2 = -2    +1/0.8 / 2 = 0.625
         np.testing.assert_allclose(gradient, [[-2, 0.625]])
 
+    def test_sigmoid_crossentropy(self) -> None:
+        # probabilities 3/4 and 1/2 of the truths yes and no: (-ln 3/4 - ln 1/2) / 2
+        loss, gradient = oracles.sigmoid_crossentropy(np.array([[math.log(3), 0.0]]), np.array([[1.0, 0.0]]))
+        assert loss == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
+        # (3/4 - 1) / 2 = -0.125    (1/2 - 0) / 2 = 0.25
+        np.testing.assert_allclose(gradient, [[-0.125, 0.25]])
+
     def test_mean_squared_error(self) -> None:
         # sample 0: (4 + 16) / 2 = 10, sample 1: (0 + 36) / 2 = 18 twice; (10 + 36) / 2 = 23
         y, t = np.array([[3.0, 5.0], [1.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 6.0]])
@@ -277,10 +284,58 @@ class TestOptimizersByHand:
         result = oracles.adam(self.start, self.two[:1], learning_rate=0.1, epsilon=0, weight_decay=0.5)
         assert result.item() == pytest.approx(0.85)
 
+    def test_rmsprop(self) -> None:
+        # rho = 3/4, no epsilon: v = 1, step 0.1·2/1; v = 3/4 + 1/4 = 1, step 0.1·1/1
+        result = oracles.rmsprop(self.start, self.two, learning_rate=0.1, rho=0.75, epsilon=0)
+        assert result.item() == pytest.approx(0.7)
+
+    def test_rmsprop_with_momentum(self) -> None:
+        # the same, with velocity 2/1, then 0.5·2 + 1/1 = 2
+        result = oracles.rmsprop(self.start, self.two, learning_rate=0.1, rho=0.75, momentum=0.5, epsilon=0)
+        assert result.item() == pytest.approx(0.6)
+
+    def test_adagrad(self) -> None:
+        # epsilon 1: v = 4, step 0.1·2/(2 + 1); v = 5, step 0.1·1/(√5 + 1)
+        result = oracles.adagrad(self.start, self.two, learning_rate=0.1, epsilon=1)
+        assert result.item() == pytest.approx(1 - 0.2 / 3 - 0.1 / (math.sqrt(5) + 1))
+
+    def test_lion(self) -> None:
+        # beta1 = 1/2, beta2 = 3/4: c = 1, step 0.1, m = 1/2; c = 1/4 - 3/2 < 0, step -0.1
+        two = (np.array([2.0]), np.array([-3.0]))
+        result = oracles.lion(self.start, two, learning_rate=0.1, beta1=0.5, beta2=0.75)
+        assert result.item() == pytest.approx(1.0)
+        result = oracles.lion(self.start, two[:1], learning_rate=0.1, weight_decay=0.5)
+        assert result.item() == pytest.approx(1 - 0.1 - 0.05)
+
     def test_the_parameters_given_are_not_changed(self) -> None:
-        oracles.sgd(self.start, self.two)
-        oracles.adam(self.start, self.two)
+        for oracle in (oracles.sgd, oracles.adam, oracles.rmsprop, oracles.adagrad, oracles.lion):
+            oracle(self.start, self.two)
         assert self.start.item() == 1
+
+
+class TestResamplingByHand:
+    def test_a_place_between_four_pixels(self) -> None:
+        # at (0.25, 0.5): 0.75·(0.5·1 + 0.5·2) + 0.25·(0.5·4 + 0.5·5)
+        assert oracles.bilinear(NINE[0, 0], 0.25, 0.5) == 0.75 * 1.5 + 0.25 * 4.5
+
+    def test_a_place_on_a_pixel(self) -> None:
+        assert oracles.bilinear(NINE[0, 0], 2, 1) == 8
+
+    def test_beyond_the_border_there_is_fill(self) -> None:
+        assert oracles.bilinear(NINE[0, 0], 0, -0.25, fill=10) == 0.75 * 1 + 0.25 * 10
+        assert oracles.bilinear(NINE[0, 0], 5, 5, fill=10) == 10
+
+    def test_a_matrix_turns_about_the_centre(self) -> None:
+        # new (row, column) is read at old (column, -row): the top row 1 2 3 becomes the left column, from below
+        turn = np.array([[[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]])
+        np.testing.assert_array_equal(oracles.resample(NINE, turn), image([3, 6, 9], [2, 5, 8], [1, 4, 7]))
+
+    def test_a_displacement_is_added_before_the_matrix(self) -> None:
+        double = np.array([[[2.0, 0, 0], [0, 2, 0], [0, 0, 1]]])
+        # the middle pixel (0, 0), displaced by (0.5, 0), is read at (1, 0) from the centre
+        displacements = np.zeros((2, 3, 3, 1))
+        displacements[0] = 0.5
+        assert oracles.resample(NINE, double, displacements)[0, 0, 1, 1] == 8
 
 
 def test_batch_norm_by_hand() -> None:

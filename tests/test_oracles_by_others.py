@@ -100,7 +100,14 @@ class TestAgainstCentralDifferences:
 
     @pytest.mark.parametrize("sample_weights", [None, [0.5, 2.0, 0.0]])
     @pytest.mark.parametrize(
-        "name", ["softmax_crossentropy", "categorical_crossentropy", "binary_crossentropy", "mean_squared_error"]
+        "name",
+        [
+            "softmax_crossentropy",
+            "categorical_crossentropy",
+            "binary_crossentropy",
+            "sigmoid_crossentropy",
+            "mean_squared_error",
+        ],
     )
     def test_loss(self, rng: np.random.Generator, name: str, sample_weights: list[float] | None) -> None:
         loss = getattr(oracles, name)
@@ -195,6 +202,7 @@ class TestAgainstPyTorch:
                 lambda z, t: functional.cross_entropy(z, t, label_smoothing=0.2),
             ),
             (oracles.binary_crossentropy, inside, functional.binary_cross_entropy),
+            (oracles.sigmoid_crossentropy, logits, functional.binary_cross_entropy_with_logits),
             (oracles.mean_squared_error, inside, functional.mse_loss),
         ]
         for mine, outputs, theirs in cases:
@@ -222,6 +230,15 @@ class TestAgainstPyTorch:
                 lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1),
                 oracles.adam(start, gradients, learning_rate=0.01, weight_decay=0.1),
             ),
+            (
+                lambda p: torch.optim.RMSprop(p, 0.01, 0.8, 1e-7),
+                oracles.rmsprop(start, gradients, learning_rate=0.01, rho=0.8),
+            ),
+            (
+                lambda p: torch.optim.RMSprop(p, 0.01, 0.8, 1e-7, momentum=0.9),
+                oracles.rmsprop(start, gradients, learning_rate=0.01, rho=0.8, momentum=0.9),
+            ),
+            (lambda p: torch.optim.Adagrad(p, 0.1, eps=1e-7), oracles.adagrad(start, gradients, learning_rate=0.1)),
         ]
         for optimizer, mine in cases:
             parameter = torch.nn.Parameter(torch.tensor(start))

@@ -1,9 +1,10 @@
-"""The summary: shapes, parameters, work and memory of each layer, and the steps that really run."""
+"""The summary: shapes, parameters, work and memory of each layer, and the ops that really run."""
 
 import pytest
 
 import handconv as hc
 from handconv.summary import Summary
+from layer_cases import Chain, Running
 
 
 @pytest.fixture
@@ -38,22 +39,45 @@ def test_rows_count_the_memory_of_one_samples_outputs(summary: Summary) -> None:
 
 
 def test_in_float64_everything_takes_twice_the_memory(summary: Summary) -> None:
-    layers = [hc.Conv2D(8, 3), hc.Flatten()]
     sizes = [
-        hc.Sequential(layers, input_shape=(1, 28, 28), dtype=dtype).summary().output_bytes
+        hc.Sequential([hc.Conv2D(8, 3), hc.Flatten()], input_shape=(1, 28, 28), dtype=dtype).summary().output_bytes
         for dtype in ("float32", "float64")
     ]
     assert sizes[1] == 2 * sizes[0]
 
 
-def test_the_plan_names_the_steps_that_run(summary: Summary) -> None:
-    assert summary.plan == ("[Conv2D + LeakyReLU + MaxPool2D]", "Flatten", "Dense", "Softmax")
+def test_it_names_the_ops_that_run(summary: Summary) -> None:
+    assert summary.ops == ("[Conv2D + LeakyReLU + MaxPool2D]", "Flatten", "Dense", "Softmax")
 
 
-def test_without_fusing_the_plan_is_the_layers() -> None:
+def test_without_fusing_there_is_an_op_for_each_layer() -> None:
     layers = [hc.Conv2D(8, 3), hc.MaxPool2D(2)]
-    plan = hc.Sequential(layers, input_shape=(1, 28, 28), fuse=False).summary().plan
-    assert plan == ("Conv2D", "MaxPool2D")
+    ops = hc.Sequential(layers, input_shape=(1, 28, 28), fuse=False).summary().ops
+    assert ops == ("Conv2D", "MaxPool2D")
+
+
+def test_without_the_engine_every_layer_runs_its_own_code() -> None:
+    layers = [hc.Conv2D(8, 3), hc.MaxPool2D(2)]
+    ops = hc.Sequential(layers, input_shape=(1, 28, 28), engine=False).summary().ops
+    assert ops == ("Conv2D (own Python code)", "MaxPool2D (own Python code)")
+
+
+def test_a_layer_of_ones_own_runs_its_own_code() -> None:
+    class Own(hc.Dense):
+        pass
+
+    ops = hc.Sequential([Own(3), hc.Softmax()], input_shape=(2,)).summary().ops
+    assert ops == ("Own (own Python code)", "Softmax")
+
+
+def test_buffers_are_no_parameters() -> None:
+    summary = hc.Sequential([hc.Dense(3), Running()], input_shape=(2,)).summary()
+    assert [row.parameters for row in summary.rows] == [9, 6]
+
+
+def test_layers_within_count_to_the_layer_that_holds_them() -> None:
+    summary = hc.Sequential([Chain()], input_shape=(4,)).summary()
+    assert (summary.parameters, summary.multiply_adds) == (23, 18)
 
 
 def test_it_is_drawn_as_a_table_with_input_layers_and_totals(summary: Summary) -> None:

@@ -24,21 +24,31 @@ from handconv.errors import ModelFileError as ModelFileError
 from handconv.errors import SourceError as SourceError
 from handconv.errors import TrainingInterrupted as TrainingInterrupted
 from handconv.errors import WorkerError as WorkerError
+from handconv.layers import ELU as ELU
+from handconv.layers import GELU as GELU
 from handconv.layers import AveragePool2D as AveragePool2D
+from handconv.layers import BatchNorm as BatchNorm
 from handconv.layers import Conv2D as Conv2D
 from handconv.layers import Dense as Dense
 from handconv.layers import Dropout as Dropout
 from handconv.layers import Flatten as Flatten
 from handconv.layers import GlobalAveragePool2D as GlobalAveragePool2D
+from handconv.layers import GroupNorm as GroupNorm
 from handconv.layers import Layer as Layer
+from handconv.layers import LayerNorm as LayerNorm
 from handconv.layers import LeakyReLU as LeakyReLU
 from handconv.layers import MaxPool2D as MaxPool2D
 from handconv.layers import ParameterSpec as ParameterSpec
 from handconv.layers import ReLU as ReLU
 from handconv.layers import Reshape as Reshape
+from handconv.layers import Residual as Residual
 from handconv.layers import Sigmoid as Sigmoid
+from handconv.layers import SiLU as SiLU
 from handconv.layers import Softmax as Softmax
+from handconv.layers import Softplus as Softplus
+from handconv.layers import SpatialDropout2D as SpatialDropout2D
 from handconv.layers import Tanh as Tanh
+from handconv.layers import ZeroPad2D as ZeroPad2D
 from handconv.losses import BinaryCrossentropy as BinaryCrossentropy
 from handconv.losses import CategoricalCrossentropy as CategoricalCrossentropy
 from handconv.losses import Loss as Loss
@@ -46,20 +56,30 @@ from handconv.losses import MeanSquaredError as MeanSquaredError
 from handconv.losses import SigmoidBinaryCrossentropy as SigmoidBinaryCrossentropy
 from handconv.losses import SoftmaxCategoricalCrossentropy as SoftmaxCategoricalCrossentropy
 from handconv.optimizers import SGD as SGD
+from handconv.optimizers import Adagrad as Adagrad
 from handconv.optimizers import Adam as Adam
 from handconv.optimizers import AdamW as AdamW
+from handconv.optimizers import Lion as Lion
 from handconv.optimizers import Optimizer as Optimizer
+from handconv.optimizers import RMSprop as RMSprop
 from handconv.optimizers import schedules as schedules
 from handconv.sequential import Sequential as Sequential
 from handconv.sequential import load as load
 
 if TYPE_CHECKING:
+    from handconv import augment as augment
     from handconv import datasets as datasets
     from handconv.analysis.gradcheck import gradcheck as gradcheck
+    from handconv.export import export_html as export_html
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
+    from handconv.training import CSVLogger as CSVLogger
+    from handconv.training import EarlyStopping as EarlyStopping
+    from handconv.training import ExponentialAverage as ExponentialAverage
     from handconv.training import History as History
     from handconv.training import PrintProgress as PrintProgress
+    from handconv.training import ReduceOnPlateau as ReduceOnPlateau
+    from handconv.training import StochasticAverage as StochasticAverage
     from handconv.zoo import reference_network as reference_network
     from handconv.zoo import trained_reference_network as trained_reference_network
 
@@ -67,19 +87,39 @@ __version__ = "0.1.0"
 
 #: What is imported when it is first used, so that ``import handconv`` takes little longer than ``import numpy``.
 _LATER = {
+    "augment": "handconv.augment",
     "datasets": "handconv.datasets",
+    "export_html": "handconv.export",
     "gradcheck": "handconv.analysis",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
-    **dict.fromkeys(("Callback", "Checkpoint", "History", "PrintProgress"), "handconv.training"),
+    **dict.fromkeys(
+        (
+            "CSVLogger",
+            "Callback",
+            "Checkpoint",
+            "EarlyStopping",
+            "ExponentialAverage",
+            "History",
+            "PrintProgress",
+            "ReduceOnPlateau",
+            "StochasticAverage",
+        ),
+        "handconv.training",
+    ),
 }
 
 
 __all__ = [
+    "ELU",
+    "GELU",
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "AveragePool2D",
+    "BatchNorm",
     "BinaryCrossentropy",
+    "CSVLogger",
     "Callback",
     "CategoricalCrossentropy",
     "Checkpoint",
@@ -88,12 +128,17 @@ __all__ = [
     "Dense",
     "DivergenceError",
     "Dropout",
+    "EarlyStopping",
+    "ExponentialAverage",
     "Flatten",
     "GlobalAveragePool2D",
+    "GroupNorm",
     "HandconvError",
     "History",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
+    "Lion",
     "Loss",
     "MaxPool2D",
     "MeanSquaredError",
@@ -102,18 +147,28 @@ __all__ = [
     "Optimizer",
     "ParameterSpec",
     "PrintProgress",
+    "RMSprop",
     "ReLU",
+    "ReduceOnPlateau",
     "Reshape",
+    "Residual",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "SigmoidBinaryCrossentropy",
     "Softmax",
     "SoftmaxCategoricalCrossentropy",
+    "Softplus",
     "SourceError",
+    "SpatialDropout2D",
+    "StochasticAverage",
     "Tanh",
     "TrainingInterrupted",
     "WorkerError",
+    "ZeroPad2D",
+    "augment",
     "datasets",
+    "export_html",
     "gradcheck",
     "initializers",
     "load",

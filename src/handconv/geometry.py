@@ -3,8 +3,9 @@
 An ``Axis`` describes one direction of a convolution or a pooling; a ``Geometry`` two of them. Both are immutable
 and hashable; all arithmetic on indices lives here.
 
-    outputs along an axis = (size + before + after - window) // stride + 1
-    output o looks at the inputs o·stride + u - before, for u in 0 … window - 1
+    span of a window      = (window - 1)·dilation + 1
+    outputs along an axis = (size + before + after - span) // stride + 1
+    output o reads the inputs o·stride + u·dilation - before, for u in 0 … window - 1
 """
 
 from collections.abc import Iterator
@@ -26,20 +27,26 @@ class Axis(NamedTuple):
     stride: int = 1
     before: int = 0
     after: int = 0
+    dilation: int = 1
+
+    @property
+    def span(self) -> int:
+        """How many cells lie from the first to the last cell of a window."""
+        return (self.window - 1) * self.dilation + 1
 
     @property
     def outputs(self) -> int:
         """How many windows fit."""
-        return (self.size + self.before + self.after - self.window) // self.stride + 1
+        return (self.size + self.before + self.after - self.span) // self.stride + 1
 
     def inputs_of(self, outputs: int) -> int:
         """How many of the padded inputs the first so many outputs look at."""
-        return (outputs - 1) * self.stride + self.window
+        return (outputs - 1) * self.stride + self.span
 
     @property
     def overlaps(self) -> bool:
         """Whether one input may belong to several windows."""
-        return self.window > self.stride
+        return self.span > self.stride
 
     @property
     def padded(self) -> int:
@@ -76,18 +83,23 @@ class Geometry(NamedTuple):
 
 
 @cache
-def geometry(height: int, width: int, window: Pair, stride: Pair, padding: Pair | int | str) -> Geometry:
+def geometry(
+    height: int, width: int, window: Pair, stride: Pair, padding: Pair | int | str, dilation: Pair = (1, 1)
+) -> Geometry:
     """Work out the padding on all four sides: "same" gives ceil(size / stride) outputs, the odd one after."""
 
-    def axis(size: int, window: int, stride: int, padding: int | str) -> Axis:
+    def axis(size: int, window: int, stride: int, padding: int | str, dilation: int) -> Axis:
         if padding == "same":
-            total = max(0, (-(-size // stride) - 1) * stride + window - size)
-            return Axis(size, window, stride, total // 2, total - total // 2)
+            total = max(0, (-(-size // stride) - 1) * stride + (window - 1) * dilation + 1 - size)
+            return Axis(size, window, stride, total // 2, total - total // 2, dilation)
         amount = 0 if padding == "valid" else int(padding)
-        return Axis(size, window, stride, amount, amount)
+        return Axis(size, window, stride, amount, amount, dilation)
 
     vertical, horizontal = padding if isinstance(padding, tuple) else (padding, padding)
-    return Geometry(axis(height, window[0], stride[0], vertical), axis(width, window[1], stride[1], horizontal))
+    return Geometry(
+        axis(height, window[0], stride[0], vertical, dilation[0]),
+        axis(width, window[1], stride[1], horizontal, dilation[1]),
+    )
 
 
 Window = tuple[slice, slice, slice, slice]
@@ -103,8 +115,9 @@ def window_slices(geometry: Geometry) -> Iterator[tuple[Pair, Window]]:
     """
     rows, columns = geometry
 
-    def reached(axis: Axis, offset: int) -> slice:
-        return slice(offset, offset + (axis.outputs - 1) * axis.stride + 1, axis.stride)
+    def reached(axis: Axis, cell: int) -> slice:
+        start = cell * axis.dilation
+        return slice(start, start + (axis.outputs - 1) * axis.stride + 1, axis.stride)
 
     for u, v in np.ndindex(rows.window, columns.window):
         yield (u, v), (slice(None), slice(None), reached(rows, u), reached(columns, v))
@@ -113,8 +126,9 @@ def window_slices(geometry: Geometry) -> Iterator[tuple[Pair, Window]]:
 def windows_of(x: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     """See all windows of a padded (N, C, H, W): a view (N, C, KH, KW, OH, OW)."""
     rows, columns = geometry
-    windows = sliding_window_view(x, (rows.window, columns.window), axis=(2, 3))  # (N, C, H', W', KH, KW)
-    return windows[:, :, :: rows.stride, :: columns.stride].transpose(0, 1, 4, 5, 2, 3)
+    windows = sliding_window_view(x, (rows.span, columns.span), axis=(2, 3))  # (N, C, H', W', span, span)
+    windows = windows[:, :, :: rows.stride, :: columns.stride, :: rows.dilation, :: columns.dilation]
+    return windows.transpose(0, 1, 4, 5, 2, 3)
 
 
 def pad_images(x: NDArray[Any], geometry: Geometry, fill: float) -> NDArray[Any]:

@@ -2,17 +2,23 @@
 
     accuracy  = right answers / all                 precision[k] = right answers k / all answers k
     recall[k] = right answers k / all that are k    confusion[t, p] = how many samples of class t were answered p
+    F1[k] = 2 · precision[k] · recall[k] / (precision[k] + recall[k])
+    calibration error = the mean distance between how sure the outputs are and how often they are right
 
 The answer of K outputs is the first of the largest; that of one output is 1 above 0.5, else 0; whole numbers (N,) are
 answers already. Targets are class numbers (N,) or one-hot rows (N, K), told apart by their number of axes.
 """
 
-from typing import Any
+import math
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.utils.validation import check_int
+
 Classes = NDArray[np.integer[Any]]
+Average = Literal["macro", "weighted"]
 
 
 def name_classes(targets: NDArray[Any]) -> bool:
@@ -81,11 +87,7 @@ def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np
     classes = max(2, np.size(outputs) // len(outputs))
     if np.ndim(outputs) == 1:
         classes = max(classes, int(answers.max()) + 1, int(truth.max()) + 1)
-    if not 0 <= truth.min() <= truth.max() < classes:
-        raise ValueError(
-            f"Class numbers must be from 0 to {classes - 1} for {classes} outputs, got {truth.min()} to {truth.max()}. "
-            "Count classes from 0."
-        )
+    _check_classes(truth, classes)
     return np.bincount(truth * classes + answers, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -102,6 +104,225 @@ def precision_recall(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64],
     right = np.diagonal(confusion).astype(np.float64)
     answered, existing = confusion.sum(axis=0), confusion.sum(axis=1)
     return right / np.maximum(answered, 1), right / np.maximum(existing, 1)
+
+
+@overload
+def precision(outputs: NDArray[Any], targets: NDArray[Any], average: None = None) -> NDArray[np.float64]: ...
+@overload
+def precision(outputs: NDArray[Any], targets: NDArray[Any], average: Average) -> float: ...
+def precision(
+    outputs: NDArray[Any], targets: NDArray[Any], average: Average | None = None
+) -> NDArray[np.float64] | float:
+    """Return how many of the answers k are right, for each class k or as a mean: it falls with false alarms.
+
+    Maths:
+        precision[k] = right answers k / all answers k                   0 if k is never the answer
+        macro: the plain mean over the classes that occur among answers or targets
+        weighted: the mean weighted by how many samples each class has
+    Args:
+        outputs: (N, K), or (N,) and (N, 1) for yes or no.
+        targets: class numbers (N,) or one-hot (N, K).
+        average: "macro" or "weighted" for one number; None for (K,) numbers.
+
+    Raises:
+        ValueError: if there are no samples, not as many of both, a class without an output, or no such average.
+
+    Example:
+        >>> answers, truth = np.array([0, 1, 1, 1]), np.array([0, 1, 1, 0])
+        >>> precision(answers, truth).round(3), round(precision(answers, truth, "macro"), 3)
+        (array([1.   , 0.667]), 0.833)
+    """
+    confusion = confusion_matrix(outputs, targets)
+    return _averaged(precision_recall(confusion)[0], confusion, average)
+
+
+@overload
+def recall(outputs: NDArray[Any], targets: NDArray[Any], average: None = None) -> NDArray[np.float64]: ...
+@overload
+def recall(outputs: NDArray[Any], targets: NDArray[Any], average: Average) -> float: ...
+def recall(outputs: NDArray[Any], targets: NDArray[Any], average: Average | None = None) -> NDArray[np.float64] | float:
+    """Return how many samples of class k are answered k, for each class k or as a mean: it falls with what is missed.
+
+    Maths:
+        recall[k] = right answers k / samples of class k                 0 if there are none
+        macro: the plain mean over the classes that occur among answers or targets
+        weighted: the mean weighted by how many samples each class has, which is the accuracy
+    Args:
+        outputs: (N, K), or (N,) and (N, 1) for yes or no.
+        targets: class numbers (N,) or one-hot (N, K).
+        average: "macro" or "weighted" for one number; None for (K,) numbers.
+
+    Raises:
+        ValueError: if there are no samples, not as many of both, a class without an output, or no such average.
+
+    Example:
+        >>> answers, truth = np.array([0, 1, 1, 1]), np.array([0, 1, 1, 0])
+        >>> recall(answers, truth), recall(answers, truth, "macro")
+        (array([0.5, 1. ]), 0.75)
+    """
+    confusion = confusion_matrix(outputs, targets)
+    return _averaged(precision_recall(confusion)[1], confusion, average)
+
+
+@overload
+def f1(outputs: NDArray[Any], targets: NDArray[Any], average: None = None) -> NDArray[np.float64]: ...
+@overload
+def f1(outputs: NDArray[Any], targets: NDArray[Any], average: Average) -> float: ...
+def f1(outputs: NDArray[Any], targets: NDArray[Any], average: Average | None = None) -> NDArray[np.float64] | float:
+    """Return the F1 score, the harmonic mean of precision and recall, for each class or as a mean over the classes.
+
+    It is high only if both are, and so it judges rare classes fairly, of which the accuracy says little.
+
+    Maths:
+        F1[k] = 2 · precision[k] · recall[k] / (precision[k] + recall[k])
+              = 2 · right answers k / (answers k + samples of class k)   0 if k does not occur
+        macro: the plain mean over the classes that occur among answers or targets
+        weighted: the mean weighted by how many samples each class has
+    Args:
+        outputs: (N, K), or (N,) and (N, 1) for yes or no.
+        targets: class numbers (N,) or one-hot (N, K).
+        average: "macro" or "weighted" for one number; None for (K,) numbers.
+
+    Raises:
+        ValueError: if there are no samples, not as many of both, a class without an output, or no such average.
+
+    Example:
+        >>> answers, truth = np.array([0, 1, 1, 1]), np.array([0, 1, 1, 0])
+        >>> f1(answers, truth).round(3), round(f1(answers, truth, "macro"), 3)
+        (array([0.667, 0.8  ]), 0.733)
+
+    References:
+        Sokolova and Lapalme, A systematic analysis of performance measures for classification tasks, 2009, table 3.
+    """
+    confusion = confusion_matrix(outputs, targets)
+    occurring = confusion.sum(axis=0) + confusion.sum(axis=1)
+    return _averaged(2 * np.diagonal(confusion) / np.maximum(occurring, 1), confusion, average)
+
+
+def matthews_correlation(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
+    """Return Matthews' correlation of answers and targets: 1 if all are right, about 0 for guesses, at least -1.
+
+    Unlike the accuracy it is not impressed by an answer that is always the most frequent class: that gives 0.
+
+    Maths:
+        (c·N - sum over k of a[k]·s[k]) / sqrt((N² - sum of a[k]²) · (N² - sum of s[k]²))
+        c right answers, a[k] answers k, s[k] samples of class k; 0 if all answers, or all targets, are of one class
+    Args:
+        outputs: (N, K), or (N,) and (N, 1) for yes or no.
+        targets: class numbers (N,) or one-hot (N, K).
+
+    Raises:
+        ValueError: if there are no samples, not as many of both, or a class without an output.
+
+    Example:
+        >>> round(matthews_correlation(np.array([0, 1, 1, 1]), np.array([0, 1, 0, 1])), 4)
+        0.5774
+
+    References:
+        Gorodkin, Comparing two K-category assignments by a K-category correlation coefficient, 2004, equation 8.
+    """
+    confusion = confusion_matrix(outputs, targets).astype(np.float64)
+    answers, samples, right = confusion.sum(axis=0), confusion.sum(axis=1), np.trace(confusion)
+    count = samples.sum()
+    product = (count**2 - answers @ answers) * (count**2 - samples @ samples)
+    return float((right * count - answers @ samples) / math.sqrt(product)) if product else 0.0
+
+
+def top_k_accuracy(outputs: NDArray[Any], targets: NDArray[Any], k: int = 5) -> float:
+    """Return the share of samples whose class is among those with the k largest outputs, from 0 to 1.
+
+    Of equal outputs the first counts as the larger one, so that ``k=1`` is ``accuracy``.
+
+    Args:
+        outputs: (N, K).
+        targets: class numbers (N,) or one-hot (N, K).
+        k: how many answers each sample has, from 1 to K.
+
+    Raises:
+        ValueError: if there is less than one output for each class, or k is out of range.
+
+    Example:
+        >>> outputs = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+        >>> top_k_accuracy(outputs, np.array([1, 2]), k=2)
+        0.5
+    """
+    outputs = np.asarray(outputs)
+    if outputs.ndim != 2 or outputs.shape[1] < 2:
+        raise ValueError(
+            f"top_k_accuracy needs one output for each class, (N, K), got shape {outputs.shape}. Use accuracy instead."
+        )
+    _, truth = _decided(outputs, targets)
+    _check_classes(truth, outputs.shape[1])
+    if check_int("top_k_accuracy: k", k) > outputs.shape[1]:
+        raise ValueError(f"top_k_accuracy: k must be at most the number of classes, {outputs.shape[1]}, got {k}.")
+    own = np.take_along_axis(outputs, truth[:, None], axis=1)
+    before = np.arange(outputs.shape[1]) < truth[:, None]
+    larger = ~(outputs < own) & (before | (outputs != own))  # what is not a number counts as larger than all
+    return float(np.mean(np.count_nonzero(larger, axis=1) < k))
+
+
+def expected_calibration_error(outputs: NDArray[Any], targets: NDArray[Any], bins: int = 15) -> float:
+    """Return how far the confidence of probabilities is from the accuracy, from 0 (well calibrated) to 1.
+
+    Of all answers that are given with a probability of about 0.8, four of five should be right. Networks that were
+    trained for long are often too confident.
+
+    Maths:
+        confidence[n] = max over k of p[n, k]                            (of one output p: the larger of p and 1 - p)
+        bin b = the samples with confidence in ((b - 1) / bins, b / bins]
+        sum over b of |b| / N · |accuracy of b - mean confidence of b|
+    Args:
+        outputs: probabilities (N, K), or (N,) and (N, 1) for yes or no.
+        targets: class numbers (N,) or one-hot (N, K).
+        bins: how many intervals of equal width the confidence is sorted into, at least 1.
+
+    Raises:
+        ValueError: if the outputs are no probabilities, or not as many as targets.
+
+    Example:
+        >>> sure = np.array([[0.75, 0.25]] * 4)
+        >>> expected_calibration_error(sure, np.array([0, 0, 0, 1])), expected_calibration_error(sure, np.zeros(4, int))
+        (0.0, 0.25)
+
+    References:
+        Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks, 2017, equation 3.
+    """
+    bins, outputs = check_int("expected_calibration_error: bins", bins), np.asarray(outputs)
+    if outputs.dtype.kind != "f" or not ((outputs >= 0) & (outputs <= 1)).all():
+        raise ValueError(
+            "expected_calibration_error needs probabilities from 0 to 1, got other outputs. "
+            "Put a Softmax or a Sigmoid last."
+        )
+    answers, truth = _decided(outputs, targets)
+    single = outputs.size == len(outputs)
+    p = outputs.reshape(len(outputs), -1).astype(np.float64)
+    confidence = np.maximum(p, 1 - p)[:, 0] if single else p.max(axis=1)
+    edges = np.arange(1, bins) / bins
+    distance = (answers == truth) - confidence
+    return float(np.abs(np.bincount(np.searchsorted(edges, confidence), distance)).sum() / len(outputs))
+
+
+def _averaged(
+    scores: NDArray[np.float64], confusion: NDArray[np.int64], average: Average | None
+) -> NDArray[np.float64] | float:
+    """Return the scores (K,) themselves, or their mean over the classes."""
+    if average is None:
+        return scores
+    if average not in ("macro", "weighted"):
+        raise ValueError(f'An average of metrics must be "macro", "weighted" or None, got {average!r}.')
+    samples = confusion.sum(axis=1)
+    weights = samples if average == "weighted" else confusion.sum(axis=0) + samples > 0
+    return float(np.average(scores, weights=weights))
+
+
+def _check_classes(truth: Classes, classes: int) -> None:
+    if truth.dtype.kind not in "biu":
+        raise ValueError(f"Class numbers must be whole numbers, got {truth.dtype}. Use y.astype(int).")
+    if not 0 <= truth.min() <= truth.max() < classes:
+        raise ValueError(
+            f"Class numbers must be from 0 to {classes - 1} for {classes} outputs, got {truth.min()} to {truth.max()}. "
+            "Count classes from 0."
+        )
 
 
 def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Classes]:

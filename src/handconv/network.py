@@ -11,6 +11,7 @@ The penalty is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradi
 
 import contextlib
 import copy
+import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +24,7 @@ from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import ForkSafeRLock
-from handconv.utils.validation import check_sample_shape, unmasked
+from handconv.utils.validation import check_sample_shape, shape_remedy, unmasked
 
 if TYPE_CHECKING:
     from handconv.engine.inference import Inference
@@ -63,7 +64,7 @@ class Network:
         self.info: dict[str, Any] = {}
         self.epochs_trained = 0
         self.input_shape: Shape | None = None
-        self.store = ParameterStore([], self.dtype)
+        self.store: ParameterStore[Layer] = ParameterStore([], self.dtype)
         self._whole: Network | None = None  # of which this one shows the first layers
         self._pending: Shape | None = None  # the shape of the outputs of a forward that may be followed by a backward
         self._lock, self._trainer = ForkSafeRLock(), _Trainer()
@@ -106,7 +107,7 @@ class Network:
         _copy_in("buffers", self.buffers, values)
 
     @property
-    def views(self) -> tuple[ParameterView, ...]:
+    def views(self) -> tuple[ParameterView[Layer], ...]:
         """Where each array of parameters lies in the vector."""
         return self.store.trainable
 
@@ -125,7 +126,7 @@ class Network:
 
     def __getitem__(self, part: object) -> Self:
         """Show the first layers, over the same weights: ``model[:k]`` predicts, but cannot be trained by itself."""
-        if not isinstance(part, slice) or part.start not in (None, 0) or part.step not in (None, 1):
+        if not isinstance(part, slice) or part.start or part.step not in (None, 1):
             raise TypeError(
                 f"A network shows its first layers by network[:k], got {part!r}. A single layer is network.layers[k]."
             )
@@ -136,7 +137,7 @@ class Network:
             raise ValueError("network[:k] needs the input shape: give input_shape=… or call build(shape) first.")
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
-        view._layers, view.names, view._whole, view._pending = shown, self.names[part], self._whole or self, None
+        view._layers, view.names, view._whole, view._pending = shown, self.names[part], self, None
         view.store = self.store.first([layer for _, layer in view.tree()])
         return view
 
@@ -207,12 +208,17 @@ class Network:
     @property
     def ends_in_softmax(self) -> bool:
         """Whether the last layer is a Softmax, as this package computes it."""
-        return _is_plain(self.layers[-1], Softmax)
+        return self._last_kind() is Softmax
 
     @property
     def ends_in_sigmoid(self) -> bool:
         """Whether the last layer is a Sigmoid, as this package computes it."""
-        return _is_plain(self.layers[-1], Sigmoid)
+        return self._last_kind() is Sigmoid
+
+    def _last_kind(self) -> type[Layer] | None:
+        from handconv.engine.lower import fast_kind
+
+        return fast_kind(self.layers[-1])
 
     def forward(self, x: NDArray[Any], training: bool = False) -> FloatArray:
         """Run the pages of all layers, each of which keeps what its ``backward`` needs.
@@ -230,8 +236,8 @@ class Network:
             if x.dtype == np.uint8:
                 outputs /= 255
             for layer in self.layers:
-                outputs = layer.forward(outputs, training)
-            outputs = np.array(outputs, self.dtype)  # the caller's own
+                returned, shape = layer.forward(outputs, training), (len(outputs), *(layer.output_shape or ()))
+                outputs = np.array(layer.check_result("forward", returned, shape), self.dtype)  # nobody else's
             self._pending = outputs.shape
         return outputs
 
@@ -255,8 +261,9 @@ class Network:
                     f"got {gradient.shape}."
                 )
             for layer in reversed(self.layers):
-                gradient = layer.backward(gradient)
-            return np.array(gradient, self.dtype)
+                returned, shape = layer.backward(gradient), (len(gradient), *(layer.input_shape or ()))
+                gradient = np.array(layer.check_result("backward", returned, shape), self.dtype)
+            return gradient
 
     def infer(self, x: NDArray[Any]) -> FloatArray:
         """Run all layers as out of training, quickly; no ``backward`` can follow.
@@ -280,15 +287,21 @@ class Network:
         """Build at first use, and check the shape of a batch."""
         x = unmasked("x", x)
         if x.dtype.kind not in "biuf":
-            x = np.asarray(x, self.dtype)
+            raise TypeError(f"x must hold numbers, got an array of {x.dtype}. Convert it with x.astype('float32').")
         if self.input_shape is None:
             self.ensure_built(x.shape[1:])
         expected = self.input_shape or ()
         if x.shape[1:] != expected:
             raise ValueError(
-                f"The network expects inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}. "
-                "Images are (N, C, H, W); a single sample is x[None]."
+                f"The network expects inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
+                + (shape_remedy(x.shape, expected) or " Images are (N, C, H, W); a single sample is x[None].")
             )
+        if x.dtype.itemsize > self.dtype.itemsize and x.size:
+            limit, largest = float(np.finfo(self.dtype).max), float(np.abs(x).max())
+            if limit < largest < np.inf:
+                raise ValueError(
+                    f"x must stay within the range of {self.dtype}, got {largest:g}. Scale it, or use dtype='float64'."
+                )
         return x
 
     def penalty(self) -> float:
@@ -318,13 +331,9 @@ class Network:
         """The places of the parameters that decoupled weight decay shrinks."""
         return [view.place for view in self.views if view.spec.decays]
 
-    @contextlib.contextmanager
-    def in_use(self, verb: str) -> Iterator[None]:
-        """Use the network meanwhile: other threads wait, unless one of them trains it, which is refused at once."""
-        self._trainer.check(verb)
-        with self._lock:
-            self._trainer.check(verb)
-            yield
+    def in_use(self, verb: str) -> "_Use":
+        """Hold the network while it is used: other threads wait, and while one trains they are refused at once."""
+        return _Use(self._lock, self._trainer, verb)
 
     @contextlib.contextmanager
     def in_training(self) -> Iterator[None]:
@@ -363,6 +372,25 @@ class Network:
             layer.belong_to(self)
 
 
+class _Use:
+    """Holds a network for one question."""
+
+    def __init__(self, lock: ForkSafeRLock, trainer: "_Trainer", verb: str) -> None:
+        self._lock, self._trainer, self._verb = lock, trainer, verb
+
+    def __enter__(self) -> None:
+        self._trainer.check(self._verb)
+        self._lock.__enter__()
+        try:
+            self._trainer.check(self._verb)  # a training may have begun while this thread waited
+        except RuntimeError:
+            self._lock.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.__exit__()
+
+
 class _Trainer:
     """Which thread trains a network, if any."""
 
@@ -391,20 +419,6 @@ class _Trainer:
                 f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. "
                 "Wait until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
             )
-
-
-def _is_plain(layer: Layer, kind: type[Layer]) -> bool:
-    """Whether a layer is of exactly this type, with its own methods."""
-    return (
-        type(layer) is kind
-        and not {"forward", "backward"} & vars(layer).keys()
-        and _UNPATCHED[kind] == (kind.forward, kind.backward)
-    )
-
-
-_UNPATCHED: dict[type[Layer], tuple[object, object]] = {
-    kind: (kind.forward, kind.backward) for kind in (Sigmoid, Softmax)
-}
 
 
 def _copy_in(name: str, target: FloatArray, values: NDArray[Any]) -> None:
@@ -442,6 +456,13 @@ def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     for layer in layers:
         if not isinstance(layer, Layer):
             raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
+        try:
+            inspect.signature(layer.forward).bind(None, False)
+        except TypeError:
+            raise TypeError(
+                f"{layer.label}.forward must take (self, inputs, training=False), got "
+                f"{inspect.signature(layer.forward)}."
+            ) from None
     everything = [id(each) for layer in layers for _, each in layer.tree()]
     if len(set(everything)) < len(everything):
         raise ValueError("Each layer may stand in a network once; make a new one for each place.")

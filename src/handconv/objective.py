@@ -34,15 +34,18 @@ class Objective:
 
     def __init__(self, network: Network, loss: Loss) -> None:
         self.asked, kind = loss, type(loss)
-        own_softmax = isinstance(network.layers[-1], Softmax) and not network.ends_in_softmax
-        if isinstance(loss, SoftmaxCategoricalCrossentropy) and own_softmax:
+        last = network.layers[-1]
+        own_softmax = isinstance(last, Softmax) and not network.ends_in_softmax
+        if own_softmax and isinstance(loss, SoftmaxCategoricalCrossentropy):
             raise ValueError(
-                f"{loss.label} takes scores, and the last layer, {network.layers[-1]!r}, gives probabilities of its "
-                "own making. Use CategoricalCrossentropy."
+                f"{loss.label} takes scores, and the last layer, {last!r}, gives probabilities of its own making. "
+                "Use CategoricalCrossentropy."
             )
         self._engine = network.engine
-        softmax = network.ends_in_softmax and kind in (CategoricalCrossentropy, SoftmaxCategoricalCrossentropy)
-        sigmoid = network.ends_in_sigmoid and kind in (BinaryCrossentropy, SigmoidBinaryCrossentropy)
+        # Losses that take scores take them; those of probabilities do if they are exactly ours.
+        of_softmax = kind is CategoricalCrossentropy or isinstance(loss, SoftmaxCategoricalCrossentropy)
+        of_sigmoid = kind is BinaryCrossentropy or isinstance(loss, SigmoidBinaryCrossentropy)
+        softmax, sigmoid = network.ends_in_softmax and of_softmax, network.ends_in_sigmoid and of_sigmoid
         self.from_scores = softmax or sigmoid
         self.layers: Sequence[Layer] = network.layers[:-1] if self.from_scores else network.layers
 
@@ -58,13 +61,11 @@ class Objective:
     @property
     def page(self) -> Loss:
         """The loss whose own code takes what the layers give."""
-        if self.from_scores and isinstance(self.asked, CategoricalCrossentropy):
+        if self.from_scores and type(self.asked) is CategoricalCrossentropy:
             return _SmoothedLike(self.asked)
-        return (
-            SigmoidBinaryCrossentropy()
-            if self.from_scores and isinstance(self.asked, BinaryCrossentropy)
-            else self.asked
-        )
+        if self.from_scores and type(self.asked) is BinaryCrossentropy:
+            return SigmoidBinaryCrossentropy()
+        return self.asked
 
 
 class _SmoothedLike(SoftmaxCategoricalCrossentropy):

@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     SHUFFLE = 1
     SPLIT = 2
     DROPOUT = 3
+    AUGMENT = 4
 
 
 class Streams:

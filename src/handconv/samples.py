@@ -23,9 +23,9 @@ from handconv.engine.layout import memory_view
 from handconv.engine.ops.inputs import InputOp
 from handconv.losses import Loss
 from handconv.metrics import name_classes
-from handconv.utils.validation import check_number, is_int, unmasked
+from handconv.utils.validation import check_number, is_int, shape_remedy, unmasked
 
-_DARK = 32  # uint8 images that stay below are probably not pixels
+_DARK, _MANY = 32, 64  # so many uint8 images that all stay below are probably not pixels
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,17 @@ class GatherOp:
         indices: of the shard's samples; to be filled before each run.
         dtype: of the floats.
         scope: where the arrays come from.
+        augment: changes the images at random, each time that they are gathered.
     """
 
-    def __init__(self, samples: Samples, indices: NDArray[np.intp], dtype: DTypeLike, scope: Scope) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        indices: NDArray[np.intp],
+        dtype: DTypeLike,
+        scope: Scope,
+        augment: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    ) -> None:
         self._scope, count = scope, len(indices)
         self._reads: list[Callable[[], object]] = []
         chosen = indices
@@ -59,6 +67,9 @@ class GatherOp:
             chosen = np.empty_like(indices)
             self._reads.append(partial(samples.chosen.take, indices, 0, chosen, "clip"))
         rows = self._read("rows", samples.x, chosen)
+        if augment is not None:
+            plain = rows.view(np.ndarray)
+            self._reads.append(lambda: plain.__setitem__(..., augment(plain)))
         self._rows, self._inputs = memory_view(rows), InputOp(rows.shape, rows.dtype, dtype, scope)
         self._targets = self._read("targets", samples.y, chosen)
         self._weights = None if samples.weights is None else self._read("weights", samples.weights, chosen)
@@ -128,7 +139,7 @@ def checked_inputs(
     if input_shape is not None and array.shape[1:] != input_shape:
         raise ValueError(
             f"{name} must have shape (N, {', '.join(map(str, input_shape))}), got {array.shape}."
-            + _shape_remedy(array.shape, input_shape)
+            + shape_remedy(array.shape, input_shape)
         )
     if not len(array):
         raise ValueError(f"{name} must hold at least one sample, got shape {array.shape}.")
@@ -151,7 +162,8 @@ def _as_numbers(x: object, name: str) -> NDArray[Any]:
 def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
     """Check that values are finite, and remark upon those that look like pixels of another scale."""
     if array.dtype == np.uint8:
-        if array.ndim == 4 and array[:256].max() < _DARK and (brightest := int(array.max())) < _DARK:
+        few = len(array) < _MANY
+        if array.ndim == 4 and not few and array[:_MANY].max() < _DARK and 0 < (brightest := int(array.max())) < _DARK:
             warnings.warn(
                 f"{name} holds uint8 from 0 to {brightest}, which are divided by 255 as pixels are. Other numbers? Use "
                 f"{name}.astype('float32'){'' if brightest <= 1 else f' / {brightest}'}.",
@@ -182,24 +194,6 @@ def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
 
 def _whole_numbers(values: NDArray[Any]) -> bool:
     return bool((values == np.floor(values)).all())
-
-
-def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
-    """Guess from a wrong shape what was meant.
-
-    Example:
-        >>> _shape_remedy((60000, 28, 28), (1, 28, 28))
-        ' No channel axis? Use x[:, None].'
-    """
-    if shape == input_shape:
-        return " A single sample? Use x[None]."
-    if len(input_shape) == 3 and shape[1:] == (*input_shape[1:], input_shape[0]):
-        return " Channels last? Use x.transpose(0, 3, 1, 2)."
-    if input_shape[0] == 1 and shape[1:] == input_shape[1:]:
-        return " No channel axis? Use x[:, None]."
-    if math.prod(shape[1:]) == math.prod(input_shape):
-        return f" The same numbers in another form? Use x.reshape(-1, {', '.join(map(str, input_shape))})."
-    return ""
 
 
 def checked_weights(

@@ -2,11 +2,11 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Never
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from handconv.arrays import FloatArray
 from handconv.layers import Layer, Sigmoid, Softmax
@@ -19,6 +19,7 @@ from handconv.utils.validation import check_int, unmasked
 if TYPE_CHECKING:
     from handconv.samples import Samples
     from handconv.summary import Summary
+    from handconv.training.averaging import WeightAverage
     from handconv.training.callbacks import Callback
     from handconv.training.history import History
 
@@ -73,6 +74,9 @@ class Sequential(Network):
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         sample_weights: ArrayLike | None = None,
         class_weights: Mapping[int, float] | None = None,
+        augment: "Callable[[NDArray[Any], np.random.Generator], NDArray[Any]] | None" = None,
+        averaging: "WeightAverage | None" = None,
+        shard_size: int | None = None,
         shuffle: bool = True,
         workers: Workers = 1,
         callbacks: "Sequence[Callback]" = (),
@@ -86,6 +90,12 @@ class Sequential(Network):
             y: class numbers (N,), one-hot (N, K), or whatever the loss expects.
             epochs: passes over all samples, at least 1.
             batch_size: samples to each step of the optimizer; the last batch of an epoch may be smaller.
+            augment: changes the images at random each time that they are trained on, ``handconv.augment.Shift(2)`` for one;
+                any function (images, generator) -> images. The same for any number of workers.
+            averaging: an average of the parameters over the steps, ``ExponentialAverage()`` for one, which validation and
+                the trained model then use.
+            shard_size: samples that are computed together, over which ``BatchNorm`` takes its statistics; as many as suit
+                the processor's cache, and at most half a batch, unless given. Larger ones leave less to share out.
             optimizer: ``Adam()`` if not given.
             loss: if not given, the cross-entropy that fits the last layer (see ``default_loss``).
             validation_split: the share of each class held back to measure val_loss and val_accuracy.
@@ -117,6 +127,7 @@ class Sequential(Network):
         from handconv.objective import Objective
         from handconv.parallel.cpu import worker_count
         from handconv.samples import gathered_in_order, split
+        from handconv.training.averaging import WeightAverage
         from handconv.training.callbacks import PrintProgress, check_callbacks
         from handconv.training.checkpoint import saved_optimizer
         from handconv.training.loop import train
@@ -129,6 +140,10 @@ class Sequential(Network):
         if optimizer is not None and not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
         check_callbacks(callbacks)
+        if augment is not None and not callable(augment):
+            raise TypeError(f"augment must be a function (images, generator) -> images, got {augment!r}.")
+        if averaging is not None and not isinstance(averaging, WeightAverage):
+            raise TypeError(f"averaging must be an average such as handconv.ExponentialAverage(), got {averaging!r}.")
         if verbose:
             callbacks = [*callbacks, PrintProgress()]
         with self.in_training():
@@ -152,6 +167,9 @@ class Sequential(Network):
                 validation=validation,
                 epochs=int(epochs),
                 batch_size=min(int(batch_size), len(samples)),
+                augment=augment,
+                averaging=averaging,
+                shard_size=None if shard_size is None else check_int("shard_size", shard_size),
                 shuffle=shuffle,
                 first_epoch=self.epochs_trained,
                 workers=worker_count(workers),
@@ -257,18 +275,16 @@ class Sequential(Network):
             ValueError: if the file name does not end in .npz, or the model cannot be described in a file.
         """
         from handconv.serialization import npz
-        from handconv.serialization.description import check_suffix, describe
+        from handconv.serialization.description import check_comes_back, check_suffix, describe
 
         if not self.built:
             raise ValueError("save needs parameters: give input_shape=… or call build(shape) first.")
         check_suffix(path)
         try:
+            check_comes_back(self)
             npz.save(path, self.named_parameters() | self.named_buffers(), describe(self))
         except (TypeError, AttributeError) as error:
-            raise ValueError(
-                f"A model is saved as plain values: its layers' arguments and model.info ({error}). "
-                "Use initialisers by their names."
-            ) from error
+            raise ValueError(f"The model cannot be saved: {error}") from error
 
     def _loss(self, loss: object) -> Loss:
         """The loss given, or the default."""

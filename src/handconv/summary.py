@@ -81,8 +81,8 @@ def summarize(network: Network) -> Summary:
         )
         for name, layer in zip(network.names, network.layers, strict=True)
     )
-    context = Context(Arena(), network.dtype, lambda _: {})
-    ops = lower(network.layers, context, fuse=network.fuse, engine=network.engine)
+    context = Context(Arena(), network.dtype, lambda _: {}, fuse=network.fuse, engine=network.engine)
+    ops = lower(network.layers, context)
     runs = tuple(f"{op!r} (own Python code)" if isinstance(op, PythonOp) else repr(op) for op in ops)
     return Summary(network.input_shape or (), rows, runs)
 

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 import handconv as hc
 from handconv.analysis import GradientReport, GradientRow, gradcheck
 from handconv.analysis._differences import PLACES, slope
-from handconv.engine.arena import memory_view
+from handconv.engine import lower
+from handconv.engine.ops.dense import DenseOp
+from handconv.engine.ops.elementwise import TanhOp
 from handconv.sequential import Sequential
+from layer_cases import Chain, Residual, Running
 from strategies import normal, tied
 
 IMAGES = (2, 2, 6, 5)
@@ -86,6 +89,7 @@ def test_the_reference_network_passes_with_loss_penalty_and_dropout(fuse: bool, 
         *(f"{place} {type(layer).__name__}" for place, layer in enumerate(model.layers)),
         "SoftmaxCategoricalCrossentropy",
         "network",
+        "program",
     ]
 
 
@@ -108,35 +112,40 @@ def test_networks_pass_with_every_loss_and_without_one(last: type[hc.Layer], los
 
 
 class WrongAtOneWeight(hc.Dense):
-    def _parameter_gradients(self, dvalues: NDArray[Any]) -> None:
-        super()._parameter_gradients(dvalues)
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        dinputs = super().backward(dvalues)
         self.dweights[3, 1] *= 1.0001
+        return dinputs
 
 
 class NotFlipped(hc.Conv2D):
-    def _backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
         right = self.weights.copy()
         self.weights = right[:, :, ::-1, ::-1]
-        dinputs = super()._backward(dvalues)
+        dinputs = super().backward(dvalues)
         self.weights = right
         return dinputs
 
 
 class WithoutBiasGradient(hc.Dense):
-    def _parameter_gradients(self, dvalues: NDArray[Any]) -> None:
-        self.dweights[...] = np.asarray(self._inputs).T @ dvalues
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        self.dweights = self._x.T @ dvalues
+        return np.asarray(dvalues @ self.weights.T)
 
 
 class ZeroBiasGradient(hc.Dense):
-    def _parameter_gradients(self, dvalues: NDArray[Any]) -> None:
-        super()._parameter_gradients(dvalues)
-        self.dbiases[...] = 0
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        dinputs = super().backward(dvalues)
+        self.dbiases = 0
+        return dinputs
 
 
 class Accumulating(hc.Dense):
-    def _parameter_gradients(self, dvalues: NDArray[Any]) -> None:
-        self.dweights[...] += np.asarray(self._inputs).T @ dvalues
-        self.dbiases[...] = dvalues.sum(axis=0)
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        before = self.dweights.copy()
+        dinputs = super().backward(dvalues)
+        self.dweights += before
+        return dinputs
 
 
 class PlainMaxPool(hc.Layer):
@@ -228,7 +237,7 @@ def test_in_a_network_the_broken_layer_is_named() -> None:
 
 
 class Scale(hc.Layer):
-    """A user's layer that keeps its parameters by itself and knows nothing of hooks."""
+    """A user's layer that keeps its parameters by itself."""
 
     def __init__(self, wrong: float = 0.0) -> None:
         super().__init__()
@@ -245,13 +254,13 @@ class Scale(hc.Layer):
 
 
 class Cubed(hc.Layer):
-    """A user's layer by the hooks."""
+    """A user's layer."""
 
-    def _forward(self, x: NDArray[Any], *, training: bool, remember: bool) -> NDArray[Any]:
-        self._x = x
-        return x**3
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> NDArray[Any]:
+        self._x = inputs
+        return inputs**3
 
-    def _backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
         return 3 * self._x**2 * dvalues
 
 
@@ -267,8 +276,8 @@ def test_layers_of_a_user_are_checked_parameters_that_they_keep_themselves_inclu
 
 
 class Restless(hc.Layer):
-    def _forward(self, x: NDArray[Any], *, training: bool, remember: bool) -> NDArray[Any]:
-        return x + np.random.default_rng().random()
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> NDArray[Any]:
+        return inputs + np.random.default_rng().random()
 
 
 class Single(hc.Layer):
@@ -277,17 +286,184 @@ class Single(hc.Layer):
 
 
 class Stairs(hc.Layer):
-    def _forward(self, x: NDArray[Any], *, training: bool, remember: bool) -> NDArray[Any]:
-        return np.floor(x * 1e7)
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> NDArray[Any]:
+        return np.floor(inputs * 1e7)
 
-    def _backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
         return 0 * dvalues
 
 
 class Reciprocal(hc.Layer):
-    def _forward(self, x: NDArray[Any], *, training: bool, remember: bool) -> NDArray[Any]:
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> NDArray[Any]:
         with np.errstate(divide="ignore"):
-            return np.asarray(1 / x)
+            return np.asarray(1 / inputs)
+
+
+# The engine's program
+
+
+class WrongDenseOp(DenseOp):
+    """Computes the gradient of the weights a little too large."""
+
+    def backward(self, dy: Any, *, needs_input_grad: bool) -> Any:
+        dx = super().backward(dy, needs_input_grad=needs_input_grad)
+        gradient = self.gradient(self.layers[0], "weights")
+        np.multiply(gradient, 1.001, out=gradient)
+        return dx
+
+
+class WrongTanhOp(TanhOp):
+    """Computes its outputs a little too large."""
+
+    def forward(self, x: Any, *, training: bool) -> Any:
+        y = super().forward(x, training=training)
+        return np.multiply(y, 1.001, out=y)
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is registered is forgotten after the test."""
+    monkeypatch.setattr(lower, "_REGISTRY", dict(lower._REGISTRY))
+
+
+def two_layers(**options: Any) -> Sequential:
+    return Sequential([hc.Dense(4), hc.Tanh(), hc.Dense(3, name="out"), hc.Softmax()], seed=0, **options)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_wrong_gradient_of_an_op_is_told_apart_from_the_pages_which_are_right() -> None:
+    lower.register(hc.Dense, WrongDenseOp)
+    report = gradcheck(two_layers(), normal(0, 3, 5), [0, 1, 2])
+    assert not report.ok
+    assert [(row.layer, row.what) for row in report.rows if row.verdict != "ok"] == [
+        ("program", "0.weights"),
+        ("program", "out.weights"),
+    ]
+    assert report.worst.worst is not None
+    assert report.worst.worst.analytic / report.worst.worst.numeric == pytest.approx(1.001)
+    assert report.conclusion.startswith(
+        "The pages of the layers are right, and the engine's program differs from them: its gradient with respect to "
+    )
+    assert report.conclusion.endswith("Train with engine=False until its ops are mended.")
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_wrong_output_of_an_op_is_found_in_the_gradients() -> None:
+    lower.register(hc.Tanh, WrongTanhOp)
+    report = gradcheck(two_layers(), normal(0, 3, 5), [0, 1, 2])
+    failed = [row.layer for row in report.rows if row.verdict != "ok"]
+    assert set(failed) == {"program"}
+    assert "the engine's program differs" in report.conclusion
+
+
+@pytest.mark.usefixtures("registry")
+def test_without_the_engine_there_is_no_program_to_be_wrong() -> None:
+    lower.register(hc.Dense, WrongDenseOp)
+    report = gradcheck(two_layers(engine=False), normal(0, 3, 5), [0, 1, 2])
+    assert report.ok
+    assert "program" not in {row.layer for row in report.rows}
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_wrong_page_is_named_before_the_program_that_differs_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a page of this package is edited: its op, which is right, differs from it."""
+    right = hc.Tanh.backward
+
+    def wrong(self: hc.Tanh, dvalues: NDArray[Any]) -> NDArray[Any]:
+        return 1.01 * right(self, dvalues)
+
+    monkeypatch.setattr(hc.Tanh, "backward", wrong)
+    lower.register(hc.Tanh, TanhOp)
+    report = gradcheck(two_layers(), normal(0, 3, 5), [0, 1, 2])
+    assert {row.layer for row in report.rows if row.verdict != "ok"} == {"1 Tanh", "network", "program"}
+    assert report.conclusion.startswith("1 Tanh: the gradient with respect to the inputs is wrong at [")
+
+
+def test_a_page_that_is_edited_is_what_the_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = hc.Tanh.backward
+    monkeypatch.setattr(hc.Tanh, "backward", lambda self, dvalues: 1.01 * right(self, dvalues))
+    report = gradcheck(two_layers(), normal(0, 3, 5), [0, 1, 2])
+    assert {row.layer for row in report.rows if row.verdict != "ok"} == {"1 Tanh", "network"}
+
+
+class WrongSquaredError(hc.MeanSquaredError):
+    def gradient(self, predictions: Any, targets: Any) -> NDArray[Any]:
+        return 2 * super().gradient(predictions, targets)
+
+
+def test_a_wrong_loss_is_named() -> None:
+    model = Sequential([hc.Dense(3), hc.Tanh()], seed=0)
+    report = gradcheck(model, normal(0, 2, 4), normal(1, 2, 3), loss=WrongSquaredError())
+    assert {row.layer for row in report.rows if row.verdict != "ok"} == {"WrongSquaredError", "network"}
+    assert report.conclusion.startswith("WrongSquaredError: the gradient with respect to the inputs is wrong at [")
+    assert "(relative error 5.0e-01, at most 1e-07 is allowed)" in report.conclusion
+
+
+def test_a_layer_that_is_wrong_is_said_to_be_in_a_sentence() -> None:
+    report = gradcheck(WrongAtOneWeight(4), normal(0, 3, 5))
+    assert report.conclusion.startswith(
+        "WrongAtOneWeight: the gradient with respect to the weights is wrong at [3, 1]: backward says "
+    )
+
+
+def test_the_conclusion_counts_what_differences_checked() -> None:
+    model = two_layers()
+    report = gradcheck(model, normal(0, 3, 5), [0, 1, 2])
+    by_differences = [row for row in report.rows if row.layer != "program"]
+    assert report.ok
+    assert len(by_differences) < len(report.rows)
+    assert f"All gradients are right: {sum(row.checked for row in by_differences):,} entries checked" in str(report)
+    assert f"{sum(row.skipped for row in by_differences):,} skipped at kinks" in str(report)
+
+
+@pytest.mark.parametrize("last", [lambda: hc.Sigmoid(), lambda: hc.Softmax()], ids=["binary", "categorical"])
+def test_the_program_takes_activation_and_loss_together_as_the_pages_do(last: Callable[[], hc.Layer]) -> None:
+    y = np.array([[0, 1, 1], [1, 0, 0]]) if isinstance(last(), hc.Sigmoid) else np.array([0, 2])
+    report = gradcheck(Sequential([hc.Dense(3), last()], seed=0), normal(0, 2, 4), y)
+    assert report.ok
+    assert {"SigmoidBinaryCrossentropy", "SoftmaxCategoricalCrossentropy"} & {row.layer for row in report.rows}
+
+
+# Buffers and layers within layers
+
+
+@pytest.mark.parametrize("make", [Running, hc.BatchNorm])
+def test_layers_with_buffers_pass_alone_and_in_a_network(make: Callable[[], hc.Layer]) -> None:
+    x, y = normal(0, 4, 3), [0, 1, 1, 0]
+    network = Sequential([hc.Dense(3), make(), hc.Dense(2), hc.Softmax()], seed=0)
+    report = gradcheck(network, x, y)
+    assert report.ok, str(report)
+    assert gradcheck(make(), x).ok
+
+
+def test_the_buffers_of_the_model_stay_as_they_are() -> None:
+    network = Sequential([Running(), hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
+    network.buffers = np.arange(3.0)
+    assert gradcheck(network, normal(0, 4, 3), [0, 1, 1, 0]).ok
+    np.testing.assert_array_equal(network.buffers, np.arange(3))
+
+
+class WrongWithin(hc.Dense):
+    def backward(self, dvalues: NDArray[Any]) -> NDArray[Any]:
+        dinputs = super().backward(dvalues)
+        self.dbiases[1] += 0.5
+        return dinputs
+
+
+def test_layers_that_hold_layers_pass_alone_and_in_a_network() -> None:
+    assert gradcheck(Chain(), normal(0, 3, 4)).ok
+    layers = [Residual(2), hc.Flatten(), Chain(), hc.Softmax()]
+    report = gradcheck(Sequential(layers, seed=0), normal(0, 2, 2, 4, 4), [0, 1])
+    assert report.ok, str(report)
+    assert {"first.weights", "second.biases"} <= {row.what for row in report.rows if row.layer == "0 Residual"}
+    assert "2.rest.2.weights" in {row.what for row in report.rows if row.layer == "program"}
+
+
+def test_a_wrong_layer_within_a_layer_is_located() -> None:
+    chain = Chain()
+    chain.first = WrongWithin(3)
+    report = gradcheck(Sequential([chain, hc.Softmax()], seed=0), normal(0, 3, 4), [0, 1, 1])
+    assert report.conclusion.startswith("0 Chain: the gradient with respect to the first.biases is wrong at [1]: ")
 
 
 def test_layers_without_a_slope_are_refused_with_the_reason() -> None:
@@ -341,7 +517,7 @@ def test_a_layer_with_parameters_is_checked_with_its_own_parameters_and_left_alo
     assert row.worst is not None
     assert (dense.weights == before).all()
     assert dense.dtype == np.float32
-    assert memory_view(dense.weights).shape == (2, 4)
+    assert dense.weights.shape == (4, 2)
 
 
 def test_large_arrays_are_sampled_and_the_report_says_so() -> None:
@@ -361,6 +537,7 @@ def test_large_arrays_are_sampled_and_the_report_says_so() -> None:
         ({"tolerance": 2}, ValueError, "tolerance must be"),
         ({"samples": 0}, ValueError, "samples must be"),
         ({"samples": True}, ValueError, "samples must be"),
+        ({"loss": hc.Adam()}, TypeError, "loss must be a loss"),
         ({"y": [0]}, ValueError, "without labels"),
         ({"x": np.empty((0, 3))}, ValueError, "not empty"),
         ({"x": ["a"]}, ValueError, "numbers"),

@@ -1,122 +1,133 @@
-"""The order of the memory, and who owns it."""
+"""Whose memory it is: kept arrays of each scope, scratch arrays of all, one capture."""
 
 import numpy as np
 import pytest
-from hypothesis import given
 
-import strategies
-from handconv.engine.arena import FreshMemory, ReusedMemory, laid_out, memory_shape, memory_view, public_view
-
-SHAPES = [(4,), (4, 3), (4, 3, 2), (4, 3, 5, 2), (4, 3, 5, 2, 6)]
+from handconv.engine.arena import Arena, Scope
+from handconv.engine.capture import CapturedArray, replay
+from handconv.engine.layout import memory_view
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_memory_has_the_batch_innermost_and_public_view_undoes_it(shape: tuple[int, ...]) -> None:
-    x = np.arange(np.prod(shape)).reshape(shape)
-    memory = memory_view(x)
-    assert memory.shape == memory_shape(shape)
-    assert memory.shape[-1] == shape[0]
-    assert np.shares_memory(memory, x)
-    np.testing.assert_array_equal(public_view(memory), x)
+def place(array: np.ndarray) -> int:
+    """Where an array begins in memory."""
+    return int(array.ctypes.data)
 
 
-def test_images_lie_as_height_channels_width_batch() -> None:
-    assert memory_shape((4, 3, 5, 2)) == (5, 3, 2, 4)
-
-
-@given(strategies.memory_orders)
-def test_laid_out_keeps_the_values_of_any_memory_order(order: str) -> None:
-    for shape in SHAPES:
-        x = strategies.in_memory_order(strategies.normal(0, *shape), order)
-        out = laid_out(x)
-        np.testing.assert_array_equal(out, x)
-        assert memory_view(out).flags.c_contiguous
-
-
-def test_laid_out_copies_only_what_does_not_lie_so_yet(rng: np.random.Generator) -> None:
-    innermost = public_view(rng.normal(size=(5, 3, 2, 4)))
-    assert laid_out(innermost) is innermost
-    assert not np.shares_memory(laid_out(np.ascontiguousarray(innermost)), innermost)
-
-
-@pytest.mark.parametrize("kind", ["keep", "scratch"])
-def test_fresh_memory_is_new_each_time(kind: str) -> None:
-    take = getattr(FreshMemory(), kind)
-    first, second = take("a", (2, 3), np.float32), take("a", (2, 3), np.float32)
-    assert first.shape == (2, 3)
-    assert first.dtype == np.float32
-    assert not np.shares_memory(first, second)
-
-
-@pytest.mark.parametrize("kind", ["keep", "scratch"])
-def test_reused_memory_is_the_same_for_the_same_name_alone(kind: str) -> None:
-    take = getattr(ReusedMemory(), kind)
+@pytest.mark.parametrize("kind", ["array", "scratch"])
+def test_an_array_is_the_same_for_the_same_name_alone(kind: str) -> None:
+    take = getattr(Arena(), kind)
     first = take("a", (2, 3), np.float32)
-    assert take("a", (2, 3), np.float32) is first
+    assert (first.shape, first.dtype) == ((2, 3), np.float32)
+    assert place(take("a", (2, 3), np.float32)) == place(first)
     assert not np.shares_memory(take("b", (2, 3), np.float32), first)
 
 
-def test_reused_memory_serves_smaller_shapes_and_other_types_from_the_same_bytes() -> None:
-    memory = ReusedMemory()
-    large = memory.keep("a", (4, 4), np.float64)
-    small = memory.keep("a", (2, 3), np.bool_)
-    assert small.shape == (2, 3)
-    assert small.dtype == np.bool_
+def test_smaller_shapes_and_other_types_lie_in_the_same_bytes() -> None:
+    memory = Arena()
+    large = memory.array("a", (4, 4), np.float64)
+    small = memory.array("a", (2, 3), np.bool_)
+    assert (small.shape, small.dtype) == ((2, 3), np.bool_)
     assert np.shares_memory(large, small)
 
 
-def test_reused_memory_grows_and_forgets_what_was_too_small() -> None:
-    memory = ReusedMemory()
-    small, other = memory.keep("a", (2,), np.float64), memory.keep("b", (2,), np.float64)
-    large = memory.keep("a", (9,), np.float64)
-    assert large.shape == (9,)
-    assert np.shares_memory(memory.keep("a", (2,), np.float64), large)
-    assert not np.shares_memory(large, small)
-    assert memory.keep("b", (2,), np.float64) is other
+def test_an_array_that_is_too_small_is_replaced_and_others_stay() -> None:
+    memory = Arena()
+    small, other = memory.array("a", (2,), np.float64), memory.array("b", (2,), np.float64)
+    large = memory.array("a", (9,), np.float64)
+    assert not np.shares_memory(small, large)
+    assert place(memory.array("a", (2,), np.float64)) == place(large)
+    assert place(memory.array("b", (2,), np.float64)) == place(other)
 
 
-def test_sections_share_scratch_and_keep_the_rest_apart() -> None:
-    memory = ReusedMemory()
-    first, second = memory.section(), memory.section()
-    assert first.scratch("a", (3,), np.float32) is second.scratch("a", (3,), np.float32)
-    assert first.keep("a", (3,), np.float32) is first.keep("a", (3,), np.float32)
-    assert not np.shares_memory(first.keep("a", (3,), np.float32), second.keep("a", (3,), np.float32))
+def test_scopes_share_scratch_and_keep_the_rest_apart() -> None:
+    memory = Arena()
+    first, second = memory.scope(), memory.scope()
+    assert place(first.scratch("a", (3,), np.float32)) == place(second.scratch("a", (3,), np.float32))
+    assert place(first.array("a", (3,), np.float32)) == place(first.array("a", (3,), np.float32))
+    assert not np.shares_memory(first.array("a", (3,), np.float32), second.array("a", (3,), np.float32))
 
 
-def test_a_section_of_a_section_shares_the_same_scratch() -> None:
-    memory = ReusedMemory()
-    inner = memory.section().section()
-    assert inner.scratch("a", (3,), np.float32) is memory.scratch("a", (3,), np.float32)
-    assert not np.shares_memory(inner.keep("a", (3,), np.float32), memory.keep("a", (3,), np.float32))
+def test_a_scope_of_a_scope_shares_the_same_scratch_and_capture() -> None:
+    memory = Arena()
+    inner = memory.scope().scope()
+    assert place(inner.scratch("a", (3,), np.float32)) == place(memory.scratch("a", (3,), np.float32))
+    assert not np.shares_memory(inner.array("a", (3,), np.float32), memory.array("a", (3,), np.float32))
+    assert inner.capture is memory.capture
+
+
+@pytest.mark.parametrize("kind", ["array", "scratch", "public_array"])
+def test_what_is_handed_out_is_tracked(kind: str) -> None:
+    memory = Arena()
+    with memory.capture.recording() as calls:
+        array = getattr(memory.scope(), kind)("a", (2, 3), np.float32)
+        array += 1
+    assert isinstance(array, CapturedArray)
+    assert len(calls) == 1
+
+
+def test_a_public_array_has_the_batch_innermost_in_memory() -> None:
+    array = Arena().public_array("a", (4, 3, 5, 2), np.float32)
+    assert array.shape == (4, 3, 5, 2)
+    assert memory_view(array).flags.c_contiguous
+
+
+def test_what_is_cached_is_made_once_for_a_key_and_a_scope() -> None:
+    memory = Arena()
+    first, second = memory.scope(), memory.scope()
+    made = first.cached("key", object)
+    assert first.cached("key", object) is made
+    assert first.cached("other", object) is not made
+    assert second.cached("key", object) is not made
+
+
+def test_a_constant_is_a_read_only_copy_in_the_same_memory_order() -> None:
+    original = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    constant = Arena().constant(original)
+    original[...] = 0
+    assert constant.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert constant.flags.f_contiguous
+    assert isinstance(constant, CapturedArray)
+    with pytest.raises(ValueError, match="read-only"):
+        constant += 1
+
+
+def test_what_is_computed_each_time_may_be_anything_and_is_copied_to_a_kept_array() -> None:
+    memory, x = Arena(), np.array([[3.0, 1.0], [2.0, 5.0]])
+
+    def compute(scope: Scope) -> np.ndarray:
+        return scope.computed("sorted", (2, 2), np.float32, lambda: [sorted(row) for row in x.tolist()])
+
+    scope = memory.scope()
+    with memory.capture.recording() as calls:
+        y = compute(scope)
+        ten_times = 10 * y
+    assert (y.dtype, y.tolist()) == (np.float32, [[1, 3], [2, 5]])
+    x[...] = [[9, 8], [7, 6]]
+    replay(calls)
+    assert ten_times.tolist() == [[80, 90], [60, 70]]
+    assert memory_view(y).flags.c_contiguous
 
 
 def test_arrays_begin_with_a_cache_line_in_huge_pages_each_at_another_place_of_its_page() -> None:
-    workspace = ReusedMemory()
-    places = [workspace.keep(str(number), (1000,), np.float32).ctypes.data for number in range(3)]
+    memory = Arena()
+    places = [place(memory.array(str(number), (1000,), np.float32)) for number in range(3)]
     assert places[0] % (1 << 21) < 4096
-    assert [place % 4096 for place in places] == [320, 640, 960]
+    assert [each % 4096 for each in places] == [320, 640, 960]
 
 
 @pytest.mark.parametrize("size", [1 << 23, (1 << 23) + 1, 3 << 23])
 def test_no_array_is_too_large(size: int) -> None:
-    workspace = ReusedMemory()
-    workspace.keep("some", (5000,), np.uint8)[...] = 1
-    large = workspace.keep("large", (size,), np.uint8)
+    memory = Arena()
+    memory.array("some", (5000,), np.uint8)[...] = 1
+    large = memory.array("large", (size,), np.uint8)
     large[...] = 2
     assert large.shape == (size,)
-    assert (workspace.keep("some", (5000,), np.uint8) == 1).all()
+    assert np.equal(memory.array("some", (5000,), np.uint8), 1).view(np.ndarray).all()
 
 
 def test_what_fits_takes_the_memory_that_is_there() -> None:
-    workspace = ReusedMemory()
-    first = workspace.keep("some", (4, 6), np.float32)
+    memory = Arena()
+    first = memory.array("some", (4, 6), np.float32)
     for shape in ((6, 4), (24,), (3, 2)):
-        assert np.shares_memory(workspace.keep("some", shape, np.float32), first)
-    assert not np.shares_memory(workspace.keep("some", (25,), np.float32), first)
-
-
-@pytest.mark.parametrize("memory", [FreshMemory(), ReusedMemory().section()])
-def test_what_was_forgotten_is_prepared_anew(memory: FreshMemory | ReusedMemory) -> None:
-    first = memory.prepared("key", object)
-    memory.forget()
-    assert memory.prepared("key", object) is not first
+        assert np.shares_memory(memory.array("some", shape, np.float32), first)
+    assert not np.shares_memory(memory.array("some", (25,), np.float32), first)

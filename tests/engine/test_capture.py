@@ -1,28 +1,29 @@
-"""What was noted does again what the code did; what notes can't tell is refused."""
+"""Captured calls do again what the code did; what cannot be captured is refused."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from operator import index
 from typing import Any
 
 import numpy as np
 import pytest
 
-from handconv.engine.arena import FRESH, ReusedMemory
-from handconv.engine.capture import NotingArray, Tape, play
+from handconv.engine.capture import Capture, CapturedArray, CaptureError, replay, untracked
 
 Array = np.ndarray[Any, Any]
 
+_UNKNOWN = "{} that is neither tracked nor declared constant (dtype {})"
+
 
 def repeated(compute: Callable[[Array, Array], object], first: Array, second: Array) -> Array:
-    """Record a computation, writing to an array, with the first data, and what it writes for the second ones."""
-    tape, x, out = Tape(), first.copy(), np.full((4, 3), np.nan)
-    with tape.recording() as calls:
-        compute(tape.noted(x), tape.noted(out))
+    """Capture a computation on the first data, and return what its replay writes for the second."""
+    capture, x, out = Capture(), first.copy(), np.full((4, 3), np.nan)
+    with capture.recording() as calls:
+        compute(capture.track(x), capture.track(out))
     expected = np.full_like(out, np.nan)
     compute(first, expected)
     np.testing.assert_array_equal(out, expected)
     x[...] = second
-    play(calls)
+    replay(calls)
     return out
 
 
@@ -63,7 +64,7 @@ def mean(x: Array, out: Array) -> None:
 
 
 def product(x: Array, out: Array) -> None:
-    np.matmul(x, np.add.reduce(x, axis=1)[:3, None] * np.ones((3, 3)), out=out)
+    np.matmul(x, np.add.reduce(x, axis=1)[:3, None] * [1.0, 2.0, 3.0], out=out)
 
 
 def through_views(x: Array, out: Array) -> None:
@@ -100,7 +101,7 @@ def twice_the_same(x: Array, out: Array) -> None:
         twice_the_same,
     ],
 )
-def test_played_calls_do_to_other_data_what_the_code_does(
+def test_replayed_calls_do_to_other_data_what_the_code_does(
     compute: Callable[[Array, Array], object], rng: np.random.Generator
 ) -> None:
     first, second = rng.normal(size=(2, 4, 3))
@@ -109,12 +110,14 @@ def test_played_calls_do_to_other_data_what_the_code_does(
     np.testing.assert_array_equal(repeated(compute, first, second), expected)
 
 
-def test_a_function_that_is_called_is_called_again() -> None:
-    tape, called = Tape(), list[int]()
-    with tape.recording() as calls:
-        tape.call(lambda: called.append(len(called)))
-    play(calls)
-    assert called == [0, 1]
+def test_a_host_call_runs_now_and_at_every_replay() -> None:
+    capture, called = Capture(), list[int]()
+    with capture.recording() as calls:
+        capture.host_call(lambda: called.append(len(called)))
+    assert called == [0]
+    replay(calls)
+    replay(calls)
+    assert called == [0, 1, 2]
 
 
 def sum_of_chosen(x: Array, out: Array) -> None:
@@ -128,49 +131,35 @@ def test_where_a_reduction_looks_is_noted_too(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(repeated(sum_of_chosen, first, second), expected)
 
 
-@pytest.mark.parametrize("memory", [ReusedMemory(), FRESH])
-def test_what_is_computed_each_time_may_be_anything(memory: Any) -> None:
-    x = np.array([3.0, 1.0, 2.0])
-
-    def compute() -> Array:
-        return np.array(sorted(x))[: 2 if x[0] > 0 else 1].repeat(2)[:2]
-
-    with ExitStack() as stack:
-        calls = stack.enter_context(memory.tape.recording()) if memory is not FRESH else []
-        y = 10 * memory.each_time("sorted", compute)
-    assert y.tolist() == [10, 10]
-    x[...] = 4, 7, 6
-    play(calls)
-    assert y.tolist() == ([10, 10] if memory is FRESH else [40, 40])
-
-
-def test_out_of_a_recording_nothing_is_noted() -> None:
-    tape = Tape()
-    with tape.recording() as calls:
-        x = tape.noted(np.ones(3))
-        with tape.paused():
+def test_out_of_a_recording_nothing_is_captured() -> None:
+    capture = Capture()
+    with capture.recording() as calls:
+        x = capture.track(np.ones(3))
+        with capture.paused():
             x += 1
-            assert not tape.is_recording
-        assert tape.is_recording
+            assert not capture.is_recording
+        assert capture.is_recording
     y = x + 1
     x[:] = 4
-    tape.call(lambda: None)
+    capture.host_call(lambda: None)
     assert calls == []
     assert (y == 3).all()
-    assert not isinstance(y, NotingArray)
+    assert not isinstance(y, CapturedArray)
 
 
-def test_out_of_a_recording_an_array_is_handed_back_as_it_is() -> None:
-    x = np.ones(3)
-    assert Tape().noted(x) is x
-
-
-def test_an_array_that_noted_acts_as_any_other_afterwards() -> None:
-    tape = Tape()
-    with tape.recording():
-        x = tape.noted(np.arange(6.0).reshape(2, 3))
+def test_a_tracked_array_acts_as_any_other_afterwards() -> None:
+    capture = Capture()
+    with capture.recording():
+        x = capture.track(np.arange(6.0).reshape(2, 3))
     x[0, 0] = 5
     assert (float(x[0, 0]), bool(x[:1, :1]), float(x[1:, 2:].reshape(()))) == (5, True, 5)
+    assert (int(x[1:, 2:].reshape(())), index(capture.track(np.array(3))), x.item(1), x[0].tolist()) == (
+        5,
+        3,
+        1,
+        [5, 1, 2],
+    )
+    assert x.astype(np.int8).tolist() == [[5, 1, 2], [3, 4, 5]]
     assert x.T.reshape(6).tolist() == [5, 3, 1, 4, 2, 5]
     assert np.concatenate([x, x]).shape == (4, 3)
     assert x.sum() == 20
@@ -181,32 +170,107 @@ def test_an_array_that_noted_acts_as_any_other_afterwards() -> None:
     [
         (lambda x, _: x.T.reshape(6), "a copy that NumPy makes by itself"),
         (lambda x, _: x.copy(), "a copy that NumPy makes by itself"),
-        (lambda x, _: x.astype(np.float32), "a copy that NumPy makes by itself"),
+        (lambda x, _: x.astype(np.float32), "a conversion by astype"),
         (lambda x, _: x[[0, 1]], "a copy that NumPy makes by itself"),
+        (lambda x, _: x[:, [0, 1]], "a copy that NumPy makes by itself"),
         (lambda x, _: x[x > 0], "a copy that NumPy makes by itself"),
         (lambda x, _: np.concatenate([x, x]), "numpy.concatenate"),
         (lambda x, _: np.zeros_like(x), "numpy.zeros_like"),
-        (lambda x, _: x.sum(), "a result of numpy.add that is no array"),
-        (lambda x, _: np.add.at(x, 0, 1.0), "a result of numpy.add that is no array"),
-        (lambda x, plain: np.add(x, 1, out=plain), "a result of numpy.add in memory that notes nothing"),
+        (lambda x, _: np.where(x > 0, 1, 0), "numpy.where"),
+        (lambda x, _: x.sum(), "a result of numpy.add that is not an array"),
+        (lambda x, _: np.add.at(x, 0, 1.0), "a result of numpy.add that is not an array"),
+        (lambda x, _: np.modf(x), "a result of numpy.modf that is not an array"),
+        (lambda x, plain: np.add(x, 1, out=plain), "a result of numpy.add in memory that is not tracked"),
+        (lambda x, plain: np.add(x, 1, out=plain, where=x > 0), "a result of numpy.add in memory that is not tracked"),
         (lambda x, _: x[0, 0], "a single element"),
+        (lambda x, _: list(x[0]), "a single element"),
         (lambda x, _: x.__setitem__((0, 0), 1.0), "an assignment to chosen elements"),
         (lambda x, _: x.__setitem__([0, 1], 1.0), "an assignment to chosen elements"),
+        (lambda x, _: x.__setitem__((slice(None), [0, 1]), 1.0), "an assignment to chosen elements"),
+        (lambda x, _: x.__setitem__(x > 0, 1.0), "an assignment to chosen elements"),
         (lambda x, _: bool(x[:1, :1]), "a truth value"),
         (lambda x, _: float(x[:1, :1].reshape(())), "a number for Python"),
+        (lambda x, _: int(x[:1, :1].reshape(())), "a number for Python"),
+        (lambda x, _: index(x[:1, :1].reshape(())), "a number for Python"),
+        (lambda x, _: x.item(0), "a number for Python"),
+        (lambda x, _: x.tolist(), "a list for Python"),
+        (lambda x, plain: x + plain, _UNKNOWN.format("an operand of numpy.add", "float64")),
+        (lambda x, plain: np.add(plain, plain, out=x), _UNKNOWN.format("an operand of numpy.add", "float64")),
+        (lambda x, plain: plain * x, _UNKNOWN.format("an operand of numpy.multiply", "float64")),
+        (lambda x, _: x + np.asarray(x), _UNKNOWN.format("an operand of numpy.add", "float64")),
+        (lambda x, _: x + np.asarray(x, np.float32), _UNKNOWN.format("an operand of numpy.add", "float32")),
+        (lambda x, _: x * np.array(2.0), _UNKNOWN.format("an operand of numpy.multiply", "float64")),
+        (
+            lambda x, plain: np.add.reduce(x, axis=0, where=plain > 0),
+            _UNKNOWN.format("an operand of numpy.add", "bool"),
+        ),
+        (
+            lambda x, plain: np.add(plain, plain, where=x > 0, out=x),
+            _UNKNOWN.format("an operand of numpy.add", "float64"),
+        ),
+        (lambda x, _: np.add.reduceat(x, np.array([0, 1])), _UNKNOWN.format("an operand of numpy.add", "int64")),
+        (lambda x, _: np.take(x, [0]), "numpy.take"),
+        (lambda x, _: x.take([0]), "a copy that NumPy makes by itself"),
+        (lambda x, plain: x.__setitem__(..., plain), _UNKNOWN.format("an assigned array", "float64")),
+        (lambda x, _: x.__setitem__(..., np.asarray(x, np.float32)), _UNKNOWN.format("an assigned array", "float32")),
+        (lambda x, _: np.copyto(x, 1.0), "numpy.copyto"),
     ],
 )
-def test_what_notes_cannot_tell_is_refused(forbidden: Callable[[Array, Array], object], what: str) -> None:
-    tape, plain = Tape(), np.empty((2, 3))
-    with tape.recording():
-        x = tape.noted(np.ones((2, 3)))
-        with pytest.raises(RuntimeError) as refused:
+def test_what_cannot_be_captured_is_refused(forbidden: Callable[[Array, Array], object], what: str) -> None:
+    capture, plain = Capture(), np.ones((2, 3))
+    with capture.recording():
+        x = capture.track(np.ones((2, 3)))
+        with pytest.raises(CaptureError) as refused:
             forbidden(x, plain)
-    assert str(refused.value).startswith(f"A recording cannot note {what}. ")
+    assert str(refused.value) == f"A recording cannot capture {what}. Write with ufuncs to tracked arrays."
+
+
+def test_constants_and_python_numbers_may_be_operands(rng: np.random.Generator) -> None:
+    capture, x = Capture(), np.ones((2, 3))
+    with capture.recording() as calls:
+        ones = capture.constant(np.ones(3, np.float32))
+        y = 2 * capture.track(x) + ones * np.float64(3)
+    x[...] = 4
+    replay(calls)
+    assert (untracked(y) == 11).all()
+
+
+def test_an_empty_part_may_be_assigned_to() -> None:
+    capture = Capture()
+    with capture.recording() as calls:
+        x = capture.track(np.ones(3))
+        x[:0] = 5
+    replay(calls)
+    assert x.tolist() == [1, 1, 1]
+
+
+def test_an_array_that_belongs_to_no_capture_acts_as_any_other() -> None:
+    x = np.arange(3.0).view(CapturedArray)
+    x[0] = 4
+    assert (x.sum(), (x + 1).tolist(), x[[0, 1]].tolist()) == (7, [5, 2, 3], [4, 1])
+
+
+def test_a_constant_is_a_read_only_copy() -> None:
+    original = np.ones(3)
+    constant = Capture().constant(original)
+    original[...] = 2
+    assert constant.tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match="read-only"):
+        constant[...] = 3
+
+
+def test_a_result_without_a_place_of_its_own_gets_one_that_later_calls_read(rng: np.random.Generator) -> None:
+    capture, x = Capture(), rng.normal(size=(3, 4))
+    with capture.recording() as calls:
+        y = np.exp(capture.track(x)) * 2
+    x[...] = 0
+    replay(calls)
+    assert isinstance(y, CapturedArray)
+    assert (untracked(y) == 2).all()
 
 
 def test_a_failure_ends_the_recording() -> None:
-    tape = Tape()
-    with pytest.raises(ZeroDivisionError), tape.recording():
+    capture = Capture()
+    with pytest.raises(ZeroDivisionError), capture.recording():
         raise ZeroDivisionError
-    assert not tape.is_recording
+    assert not capture.is_recording

@@ -1,150 +1,77 @@
-"""The plan: which steps really run, and that they equal the layers one by one."""
+"""Lowering: which op computes which layers, and when a layer runs its own Python code."""
 
-from collections.abc import Callable
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from handconv.engine.kernels.conv_lowering import TILE
-from handconv.engine.lower import ConvolutionBlock, draw
+from engine_helpers import ByProgram, Make, assert_close_passes, assert_equal_passes, built, by_hand
+from handconv.engine import lower as lowering
+from handconv.engine.arena import Arena
+from handconv.engine.lower import fast_kind, lower, register, register_like, signature
+from handconv.engine.ops.base import Context
+from handconv.engine.ops.elementwise import TanhOp
+from handconv.engine.ops.python_op import PythonOp
 from handconv.layers import (
     AveragePool2D,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePool2D,
     Layer,
     LeakyReLU,
     MaxPool2D,
     ReLU,
+    Reshape,
     Sigmoid,
+    Softmax,
     Tanh,
 )
 from handconv.network import Network
-from handconv.summary import summarize
-from helpers import assert_close
-from strategies import MEMORY_ORDERS, in_memory_order
+from strategies import normal
 
-Layers = Callable[[], list[Layer]]
-
-FUSED: dict[str, tuple[Layers, tuple[int, ...]]] = {
-    "the usual": (lambda: [Conv2D(3, 3), LeakyReLU(), MaxPool2D(2)], (2, 8, 8)),
-    "nothing between": (lambda: [Conv2D(3, 3), MaxPool2D(2)], (2, 8, 8)),
-    "ReLU": (lambda: [Conv2D(3, 3), ReLU(), MaxPool2D(2)], (2, 8, 8)),
-    "activations on both sides": (lambda: [Conv2D(3, 3), LeakyReLU(0.3), MaxPool2D(2), ReLU()], (1, 7, 9)),
-    "odd sizes, 11 -> 5": (lambda: [Conv2D(2, 3), LeakyReLU(), MaxPool2D(2)], (1, 13, 13)),
-    "3x3 pools": (lambda: [Conv2D(2, 3), LeakyReLU(), MaxPool2D(3)], (2, 11, 12)),
-    "pools of 1x3": (lambda: [Conv2D(2, (3, 2)), MaxPool2D((1, 3))], (2, 6, 9)),
-    "pools of 1x1": (lambda: [Conv2D(2, 3), LeakyReLU(), MaxPool2D(1)], (2, 5, 5)),
-    "one window": (lambda: [Conv2D(2, 3), ReLU(), MaxPool2D(3)], (2, 5, 5)),
-    "stride": (lambda: [Conv2D(2, 3, stride=2), LeakyReLU(), MaxPool2D(2)], (2, 11, 12)),
-    "stride beyond the kernel": (lambda: [Conv2D(2, 2, stride=(3, 4)), MaxPool2D(2)], (1, 12, 15)),
-    "padding": (lambda: [Conv2D(2, 3, padding=1), LeakyReLU(), MaxPool2D(2)], (2, 6, 7)),
-    "padding same, stride": (lambda: [Conv2D(2, 3, stride=2, padding="same"), ReLU(), MaxPool2D(2)], (2, 9, 10)),
-    "wide padding": (lambda: [Conv2D(2, (2, 3), padding=(3, 2)), MaxPool2D((3, 2))], (1, 4, 5)),
-    "no bias": (lambda: [Conv2D(2, 3, use_bias=False), LeakyReLU(), MaxPool2D(2)], (2, 6, 6)),
-    "twice, then dense": (
-        lambda: [
-            Conv2D(3, 3), LeakyReLU(), MaxPool2D(2), Conv2D(4, 3), LeakyReLU(), MaxPool2D(2), Flatten(), Dense(3),
-        ],
-        (1, 14, 15),
-    ),
-}  # fmt: skip
-every_net = pytest.mark.parametrize(("layers", "shape"), FUSED.values(), ids=FUSED)
+EVERY_LAYER: Make = lambda: [  # noqa: E731
+    Conv2D(2, 3),
+    LeakyReLU(),
+    MaxPool2D(2),
+    Tanh(),
+    AveragePool2D(2),
+    ReLU(),
+    Reshape((1, 2, 1)),
+    MaxPool2D(1),
+    GlobalAveragePool2D(),
+    Dropout(0.5),
+    Flatten(),
+    Dense(3),
+    Sigmoid(),
+    Softmax(),
+]
 
 
-def both(layers: Layers, shape: tuple[int, ...], dtype: str = "float64") -> tuple[Network, Network]:
-    """The network as planned, and layer by layer, with the same parameters; the biases not zero."""
-    fused, plain = (Network(layers(), input_shape=shape, seed=0, dtype=dtype, fuse=fuse) for fuse in (True, False))
-    fused.parameters[...] = np.random.default_rng(1).normal(size=fused.parameters.size)
-    plain.parameters[...] = fused.parameters
-    return fused, plain
+@pytest.fixture(autouse=True)
+def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the registry as it was."""
+    monkeypatch.setattr(lowering, "_REGISTRY", dict(lowering._REGISTRY))
 
 
-def assert_same_passes(fused: Network, plain: Network, x: NDArray[np.float64]) -> None:
-    """Forward and back, once each, and the gradients of all parameters."""
-    y = plain.forward(x)
-    assert_close(fused.forward(x), y)
-    dy = np.random.default_rng(2).normal(size=y.shape)
-    assert_close(fused.backward(dy), plain.backward(dy), 1e-11)
-    assert_close(fused.gradients, plain.gradients, 1e-11)
-
-
-@pytest.fixture(params=[TILE, 3000, 1], ids=["one tile", "few tiles", "a tile a row"])
-def _tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handconv.engine.kernels.conv_lowering.TILE", request.param)
-
-
-@pytest.mark.usefixtures("_tiles")
-@every_net
-class TestFusedEqualsUnfused:
-    def test_plan_has_the_fused_step(self, layers: Layers, shape: tuple[int, ...]) -> None:
-        fused, plain = both(layers, shape)
-        assert any(isinstance(step, ConvolutionBlock) for step in fused.plan)
-        assert plain.plan == plain.layers
-
-    def test_outputs(self, layers: Layers, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-        fused, plain = both(layers, shape)
-        x = rng.normal(size=(5, *shape))
-        assert_close(fused.forward(x), plain.forward(x))
-        assert_close(fused.infer(x), plain.infer(x))
-
-    def test_gradients(self, layers: Layers, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-        fused, plain = both(layers, shape)
-        x = rng.normal(size=(5, *shape))
-        y = plain.forward(x)
-        fused.forward(x)
-        dy = rng.normal(size=y.shape)
-        assert_close(fused.backward(dy), plain.backward(dy))
-        assert_close(fused.gradients, plain.gradients, 1e-11)
-
-    def test_with_reused_memory_step_after_step(
-        self, layers: Layers, shape: tuple[int, ...], rng: np.random.Generator
-    ) -> None:
-        fused, plain = both(layers, shape)
-        fused.reuse_memory()
-        for count in (4, 1, 6):
-            assert_same_passes(fused, plain, rng.normal(size=(count, *shape)))
-
-    def test_in_float32(self, layers: Layers, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-        fused, plain = both(layers, shape, "float32")
-        x = rng.normal(size=(3, *shape))
-        np.testing.assert_allclose(fused.forward(x), plain.forward(x), atol=2e-5)
-
-
-@pytest.mark.parametrize("order", MEMORY_ORDERS)
-def test_inputs_may_lie_in_any_memory_order(order: str, rng: np.random.Generator) -> None:
-    fused, plain = both(*FUSED["the usual"])
-    x, dy = rng.normal(size=(4, 2, 8, 8)), rng.normal(size=(4, 3, 3, 3))
-    assert_close(fused.forward(in_memory_order(x, order)), plain.forward(x))
-    assert_close(fused.backward(in_memory_order(dy, order)), plain.backward(dy))
-
-
-@pytest.mark.parametrize("between", [LeakyReLU, ReLU])
-def test_ties_give_the_gradient_to_the_first_place_as_the_layers_do(between: type[Layer]) -> None:
-    """On MNIST's blank border every window is a tie; and ReLU makes ties of all that is negative."""
-    fused, plain = both(lambda: [Conv2D(2, 3), between(), MaxPool2D(2)], (1, 8, 8))
-    x = np.zeros((2, 1, 8, 8))
-    x[1, 0, 3:5, 3:5] = 1
-    dy = np.random.default_rng(0).normal(size=(2, 2, 3, 3))
-    for network in (fused, plain):
-        network.parameters[...] = np.round(network.parameters)
-    assert_close(fused.forward(x), plain.forward(x))
-    assert_close(fused.backward(dy), plain.backward(dy))
-    assert_close(fused.gradients, plain.gradients)
+def kinds(layers: list[Layer], **options: Any) -> list[str]:
+    """What the ops for some layers say they are; stars mark those that run Python code."""
+    ops = lower(layers, Context(Arena(), np.dtype(np.float64), lambda _: {}), **options)
+    return [f"*{op!r}*" if isinstance(op, PythonOp) else repr(op) for op in ops]
 
 
 @pytest.mark.parametrize(
-    ("layers", "expected"),
+    ("make", "expected"),
     [
         (lambda: [Conv2D(2, 3), MaxPool2D(2)], ["[Conv2D + MaxPool2D]"]),
         (lambda: [Conv2D(2, 3), ReLU(), MaxPool2D(2), Flatten()], ["[Conv2D + ReLU + MaxPool2D]", "Flatten"]),
+        (lambda: [Conv2D(2, 3), LeakyReLU(), MaxPool2D((1, 3))], ["[Conv2D + LeakyReLU + MaxPool2D]"]),
         (lambda: [Conv2D(2, 3), MaxPool2D(2), ReLU(), Flatten()], ["[Conv2D + MaxPool2D]", "ReLU", "Flatten"]),
         (lambda: [Conv2D(2, 3), ReLU(), ReLU(), MaxPool2D(2)], ["[Conv2D + ReLU]", "ReLU", "MaxPool2D"]),
         (lambda: [Conv2D(2, 3), ReLU()], ["[Conv2D + ReLU]"]),
+        (lambda: [Conv2D(2, 3)], ["Conv2D"]),
         (lambda: [Conv2D(2, 3), ReLU(), Flatten()], ["[Conv2D + ReLU]", "Flatten"]),
         (lambda: [Conv2D(2, 3), Conv2D(2, 3), MaxPool2D(2)], ["Conv2D", "[Conv2D + MaxPool2D]"]),
         (lambda: [Conv2D(2, 3), Tanh(), MaxPool2D(2)], ["Conv2D", "Tanh", "MaxPool2D"]),
@@ -157,14 +84,53 @@ def test_ties_give_the_gradient_to_the_first_place_as_the_layers_do(between: typ
         (lambda: [ReLU(), MaxPool2D(2)], ["ReLU", "MaxPool2D"]),
     ],
 )
-def test_a_plan_fuses_a_convolution_with_the_rectifier_and_the_pooling_after_it_where_windows_lie_side_by_side(
-    layers: Layers, expected: list[str]
+def test_a_convolution_is_fused_with_the_rectifier_and_the_pooling_after_it_where_windows_lie_side_by_side(
+    make: Make, expected: list[str]
 ) -> None:
-    network = Network(layers(), input_shape=(1, 9, 9), seed=0)
-    assert list(summarize(network).plan) == expected
+    assert kinds(built(make, (1, 9, 9))) == expected
 
 
-def test_classes_derived_from_the_layers_are_not_fused() -> None:
+def test_without_fusion_every_layer_is_an_op() -> None:
+    layers = built(lambda: [Conv2D(2, 3), ReLU(), MaxPool2D(2), Conv2D(2, 2)], (1, 9, 9))
+    assert kinds(layers, fuse=False) == ["Conv2D", "ReLU", "MaxPool2D", "Conv2D"]
+    assert kinds(layers) == ["[Conv2D + ReLU + MaxPool2D]", "Conv2D"]
+
+
+def test_without_fusion_every_convolution_computes_all_its_outputs() -> None:
+    layers = built(lambda: [Conv2D(2, 3), Conv2D(2, 2, stride=3)], (1, 9, 9))
+    x, dy = normal(0, 2, 1, 9, 9), normal(1, 2, 2, 2, 2)
+    run = ByProgram(layers, fuse=False)
+    assert [op.output_crop for op in run.ops] == [None, None]  # type: ignore[attr-defined]
+    assert [op.output_crop for op in ByProgram(layers).ops] == [(5, 5), None]  # type: ignore[attr-defined]
+    assert_close_passes(run(x, dy), by_hand(layers, x, dy), 1e-11)
+
+
+def test_a_convolution_before_another_op_computes_all_its_outputs() -> None:
+    run = ByProgram(built(lambda: [Conv2D(2, 3), Tanh(), Conv2D(2, 2, stride=3)], (1, 9, 9)))
+    assert [getattr(op, "output_crop", "none") for op in run.ops] == [None, "none", None]
+
+
+def test_every_layer_has_a_fast_op() -> None:
+    assert [layer for layer in EVERY_LAYER() if fast_kind(layer) is not type(layer)] == []
+
+
+def test_without_the_engine_every_layer_is_a_python_op_with_the_same_results() -> None:
+    fast, slow, pages = (built(EVERY_LAYER, (1, 8, 8)) for _ in range(3))
+    with_engine = ByProgram(fast, generator=np.random.default_rng(3))
+    without = ByProgram(slow, generator=np.random.default_rng(3), engine=False)
+    assert [type(op) for op in without.ops] == [PythonOp] * len(slow)
+    assert PythonOp not in map(type, with_engine.ops)
+    generator = np.random.default_rng(3)
+    for layer in pages:
+        layer.generator = generator
+    for seed in range(3):
+        x, dy = normal(seed, 4, 1, 8, 8), normal(seed + 3, 4, 3)
+        expected = by_hand(pages, x, dy)
+        assert_equal_passes(without(x, dy), expected)
+        assert_close_passes(with_engine(x, dy), expected, 1e-11)
+
+
+def test_classes_derived_from_the_layers_run_their_own_code() -> None:
     class Own(Conv2D):
         pass
 
@@ -174,96 +140,130 @@ def test_classes_derived_from_the_layers_are_not_fused() -> None:
     class OwnReLU(ReLU):
         pass
 
-    for layers in ([Own(2, 3), MaxPool2D(2)], [Conv2D(2, 3), OwnPool(2)], [Conv2D(2, 3), OwnReLU(), MaxPool2D(2)]):
-        network = Network(layers, input_shape=(1, 9, 9), seed=0)
-        assert [type(layer).__name__ for layer in layers] == list(summarize(network).plan)
+    def of(*layers: Layer) -> list[str]:
+        return kinds(built(lambda: layers, (1, 9, 9)))
+
+    assert of(Own(2, 3), MaxPool2D(2)) == ["*Own*", "MaxPool2D"]
+    assert of(Conv2D(2, 3), OwnPool(2)) == ["Conv2D", "*OwnPool*"]
+    assert of(Conv2D(2, 3), OwnReLU(), MaxPool2D(2)) == ["Conv2D", "*OwnReLU*", "MaxPool2D"]
 
 
-def test_fuse_false_runs_the_layers() -> None:
-    network = Network([Conv2D(2, 3), MaxPool2D(2)], input_shape=(1, 9, 9), fuse=False)
-    assert network.plan == network.layers
+def halved(self: Layer, inputs: Any, training: bool = False) -> Any:
+    """Stands in for a forward."""
+    self.output = np.asarray(inputs) / 2
+    return self.output
 
 
-def test_a_fused_step_says_what_it_is_made_of() -> None:
-    network = Network([Conv2D(2, 3), MaxPool2D(2)], input_shape=(1, 9, 9))
-    assert repr(network.plan[0]) == "[Conv2D + MaxPool2D]"
+@pytest.mark.parametrize("method", ["forward", "backward"])
+@pytest.mark.parametrize("patched", [ReLU, Conv2D, MaxPool2D])
+def test_a_class_whose_method_was_replaced_runs_its_own_code_until_it_is_put_back(
+    method: str, patched: type[Layer]
+) -> None:
+    layers = built(lambda: [Conv2D(2, 3), ReLU(), MaxPool2D(2)], (1, 9, 9))
+    fused, before = kinds(layers), signature(layers)
+    with mock.patch.object(patched, method, halved):
+        assert [f"*{patched.__name__}*" == kind for kind in kinds(layers)].count(True) == 1
+        assert fast_kind(next(layer for layer in layers if type(layer) is patched)) is None
+        assert signature(layers) != before
+    assert kinds(layers) == fused
+    assert signature(layers) == before
 
 
-@settings(max_examples=25)
-@given(
-    size=st.tuples(st.integers(5, 12), st.integers(5, 12)),
-    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    padding=st.one_of(st.sampled_from(["same", "valid"]), st.tuples(st.integers(0, 2), st.integers(0, 2))),
-    pool=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    batch=st.integers(1, 3),
-    channels=st.integers(1, 2),
-)
-def test_fused_equals_unfused_whatever_the_geometry(size, kernel, stride, padding, pool, batch, channels) -> None:  # type: ignore[no-untyped-def]
-    def layers() -> list[Layer]:
-        return [Conv2D(2, kernel, stride=stride, padding=padding), LeakyReLU(), MaxPool2D(pool)]
-
-    try:
-        fused, plain = both(layers, (channels, *size))
-    except ValueError:
-        return  # the pooling window does not fit
-    assert_same_passes(fused, plain, np.random.default_rng(0).normal(size=(batch, channels, *size)))
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_a_layer_whose_method_was_replaced_runs_its_own_code_until_it_is_put_back(method: str) -> None:
+    layers = built(lambda: [Dense(2), ReLU()], (3,))
+    before = signature(layers)
+    with mock.patch.object(layers[0], method, halved):
+        assert kinds(layers) == ["*Dense*", "ReLU"]
+        during = signature(layers)
+        assert during != before
+    assert kinds(layers) == ["Dense", "ReLU"]
+    assert signature(layers) not in (before, during)
 
 
-def test_a_block_computes_what_the_next_one_looks_at_and_no_more() -> None:
-    """11 x 11 outputs are pooled to 5 x 5, so of 13 x 13 inputs the last row and column are never looked at."""
-    network = Network([Conv2D(2, 3), MaxPool2D(2), Conv2D(3, 3), MaxPool2D(2)], input_shape=(1, 28, 28))
-    first, second = network.plan
-    assert isinstance(first, ConvolutionBlock)
-    assert isinstance(second, ConvolutionBlock)
-    assert (first.wanted, second.wanted) == ((12, 12), None)
-    assert first.forward(np.zeros((1, 1, 28, 28))).shape == (1, 2, 12, 12)
+def test_a_layer_without_a_method_of_its_own_follows_the_class_that_it_derives_from() -> None:
+    with mock.patch.object(Reshape, "forward", halved):
+        assert kinds(built(lambda: [Flatten()], (3,))) == ["*Flatten*"]
 
 
-@settings(max_examples=40)
-@given(
-    size=st.tuples(st.integers(9, 16), st.integers(9, 16)),
-    kernels=st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=3, max_size=3),
-    strides=st.lists(st.tuples(st.integers(1, 2), st.integers(1, 2)), min_size=3, max_size=3),
-    paddings=st.lists(st.sampled_from(["same", "valid", 1]), min_size=3, max_size=3),
-    pools=st.lists(st.one_of(st.none(), st.tuples(st.integers(1, 3), st.integers(1, 3))), min_size=3, max_size=3),
-)
-def test_chains_of_blocks_equal_the_layers_whatever_the_geometry(size, kernels, strides, paddings, pools) -> None:  # type: ignore[no-untyped-def]
-    def layers() -> list[Layer]:
-        chain: list[Layer] = []
-        for kernel, stride, padding, pool in zip(kernels, strides, paddings, pools, strict=True):
-            chain += [Conv2D(2, kernel, stride=stride, padding=padding), ReLU()]
-            chain += [] if pool is None else [MaxPool2D(pool)]
-        return [*chain, Flatten()]
-
-    try:
-        fused, plain = both(layers, (2, *size))
-    except ValueError:
-        return  # a window does not fit
-    assert_same_passes(fused, plain, np.random.default_rng(0).normal(size=(2, 2, *size)))
+def test_the_signature_holds_settings_and_methods_of_every_layer() -> None:
+    layers = built(lambda: [LeakyReLU(0.1), Dropout(0.5)], (3,))
+    before = signature(layers)
+    assert signature(layers) == before
+    layers[1].rate = 0.6  # type: ignore[attr-defined]
+    assert signature(layers) != before
+    assert len(signature(layers)) == 2
 
 
-def test_a_block_whose_first_outputs_look_at_padding_alone_still_gets_a_row_and_a_column() -> None:
-    """One output of a 1 x 1 kernel with padding 3 sees no pixel; what feeds it must not shrink below one."""
-
-    def layers() -> list[Layer]:
-        return [Conv2D(2, 3), ReLU(), Conv2D(2, 1, padding=3, stride=4), ReLU(), Conv2D(2, 1, stride=9)]
-
-    fused, plain = both(layers, (1, 8, 8))
-    assert_same_passes(fused, plain, np.random.default_rng(0).normal(size=(2, 1, 8, 8)))
+def doubled_tanh(layer: Layer, context: Context) -> TanhOp:
+    """Makes an op that can be told from the registered one."""
+    op = TanhOp(layer, context)
+    op.is_doubled = True  # type: ignore[attr-defined]
+    return op
 
 
-def test_blocks_are_made_unless_told_otherwise() -> None:
-    layers: list[Layer] = [Conv2D(2, 3), ReLU()]
-    Network(layers, input_shape=(1, 5, 5), seed=0)
-    assert [type(step) for step in draw(layers)] == [ConvolutionBlock]
-    assert draw(layers, fuse=False) == layers
+def test_registering_lets_layers_of_exactly_this_type_be_computed_by_an_op() -> None:
+    class Own(Layer):
+        forward, backward = Tanh.forward, Tanh.backward
+
+    class Derived(Own):
+        pass
+
+    assert fast_kind(Own()) is None
+    register(Own, doubled_tanh)
+    assert fast_kind(Own()) is Own
+    assert fast_kind(Derived()) is None
+    (op,) = ByProgram(built(lambda: [Own()], (3,))).ops
+    assert op.is_doubled  # type: ignore[attr-defined]
 
 
-def test_an_inference_of_a_block_remembers_nothing(rng: np.random.Generator) -> None:
-    (block,) = Network([Conv2D(2, 3), ReLU()], input_shape=(1, 5, 5), seed=0).plan
-    y = block.forward(rng.normal(size=(2, 1, 5, 5)))
-    block.backward(y)
-    block.infer(rng.normal(size=(2, 1, 5, 5)))
-    with pytest.raises(AssertionError):
-        block.backward(y)
+def test_a_subclass_that_is_registered_like_its_base_is_fused_like_it() -> None:
+    class OwnConv(Conv2D):
+        pass
+
+    class OwnReLU(LeakyReLU):
+        """With a forward of its own that computes the same."""
+
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            return super().forward(inputs, training)
+
+    class OwnPool(MaxPool2D):
+        pass
+
+    def make() -> list[Layer]:
+        return [OwnConv(2, 3), OwnReLU(0.25), OwnPool(2)]
+
+    assert kinds(built(make, (1, 9, 9))) == ["*OwnConv*", "*OwnReLU*", "*OwnPool*"]
+    for own, like in ((OwnConv, Conv2D), (OwnReLU, LeakyReLU), (OwnPool, MaxPool2D)):
+        register_like(own, like)
+    layers = built(make, (1, 9, 9))
+    assert kinds(layers) == ["[OwnConv + OwnReLU + OwnPool]"]
+    assert kinds(layers, fuse=False) == ["OwnConv", "OwnReLU", "OwnPool"]
+    x, dy = normal(0, 2, 1, 9, 9), normal(1, 2, 2, 3, 3)
+    assert_close_passes(ByProgram(layers)(x, dy), by_hand(built(make, (1, 9, 9)), x, dy), 1e-11)
+    with mock.patch.object(OwnReLU, "forward", halved):
+        assert kinds(layers) == ["OwnConv", "*OwnReLU*", "OwnPool"]
+
+
+@pytest.mark.parametrize(("subclass", "like"), [(Dense, Conv2D), (ReLU, LeakyReLU), (Dense, Layer)])
+def test_what_does_not_derive_from_a_registered_type_is_not_registered_like_it(subclass: Any, like: Any) -> None:
+    message = rf"^{subclass.__name__} must derive from a registered type of layer, got {like.__name__}\.$"
+    with pytest.raises(ValueError, match=message):
+        register_like(subclass, like)
+
+
+@pytest.fixture
+def net() -> Network:
+    """A network whose inference is asked for again and again."""
+    return Network([Dense(2), ReLU()], input_shape=(3,), seed=0, dtype="float64")
+
+
+def test_an_inference_follows_methods_that_are_replaced_and_put_back(net: Network) -> None:
+    x = normal(0, 4, 3)
+    before = net.infer(x)
+    with mock.patch.object(ReLU, "forward", halved):
+        np.testing.assert_allclose(net.infer(x), net.layers[0].forward(x) / 2)
+    np.testing.assert_array_equal(net.infer(x), before)
+    with mock.patch.object(net.layers[1], "forward", halved.__get__(net.layers[1])):
+        np.testing.assert_allclose(net.infer(x), net.layers[0].forward(x) / 2)
+    np.testing.assert_array_equal(net.infer(x), before)

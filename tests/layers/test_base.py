@@ -6,50 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handconv.engine.arena import ReusedMemory
+from handconv import layers
 from handconv.layers import (
-    AveragePool2D,
     Conv2D,
     Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool2D,
     Layer,
-    LeakyReLU,
     MaxPool2D,
     ReLU,
-    Reshape,
-    Sigmoid,
-    Softmax,
-    Tanh,
-    Weighted,
 )
-from handconv.layers.base import Parameter, ParameterView
-from helpers import PoisonedMemory, assert_close
+from handconv.layers.parameters import ParameterSpec, ParameterView
+from helpers import assert_close
+from layer_cases import IMAGE, LAYERS, VECTOR, Make, parameters_of, run
 from oracles import numerical_gradient
 from strategies import MEMORY_ORDERS, in_memory_order
 
-Make = Callable[[], Layer]
-IMAGE, VECTOR = (2, 5, 7), (6,)
-
-LAYERS: dict[str, tuple[Make, tuple[int, ...]]] = {
-    "Conv2D": (lambda: Conv2D(3, (3, 2), stride=(1, 2), padding=1), IMAGE),
-    "Conv2D without bias": (lambda: Conv2D(3, 3, use_bias=False), IMAGE),
-    "MaxPool2D": (lambda: MaxPool2D(2), IMAGE),
-    "MaxPool2D overlapping": (lambda: MaxPool2D(3, stride=1, padding=1), IMAGE),
-    "AveragePool2D": (lambda: AveragePool2D((2, 3), stride=1, padding="same"), IMAGE),
-    "GlobalAveragePool2D": (GlobalAveragePool2D, IMAGE),
-    "Flatten": (Flatten, IMAGE),
-    "Reshape": (lambda: Reshape((7, -1)), IMAGE),
-    "Dense": (lambda: Dense(4), VECTOR),
-    "Dense without bias": (lambda: Dense(4, use_bias=False), VECTOR),
-    "Dropout": (lambda: Dropout(0.5), VECTOR),
-    "LeakyReLU": (lambda: LeakyReLU(0.2), IMAGE),
-    "ReLU": (ReLU, VECTOR),
-    "Sigmoid": (Sigmoid, IMAGE),
-    "Tanh": (Tanh, VECTOR),
-    "Softmax": (Softmax, VECTOR),
-}
 every_layer = pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LAYERS)
 every_order = pytest.mark.parametrize("order", MEMORY_ORDERS)
 
@@ -59,23 +29,6 @@ def built(make: Make, shape: tuple[int, ...], dtype: Any = np.float64) -> Layer:
     layer.build(shape, dtype=dtype, generator=0)
     layer.generator = np.random.default_rng(0)
     return layer
-
-
-def parameters_of(layer: Layer) -> dict[str, tuple[Any, Any]]:
-    """Each array of parameters and its gradient."""
-    if not isinstance(layer, Weighted):
-        return {}
-    biases = {"biases": (layer.biases, layer.dbiases)} if layer.use_bias else {}
-    return {"weights": (layer.weights, layer.dweights), **biases}
-
-
-def run(layer: Layer, x: Any, dy: Any = None) -> tuple[Any, ...]:
-    """Output, input gradient and parameter gradients of one step in training, as copies."""
-    layer.generator = np.random.default_rng(0)
-    y = layer.forward(x, training=True)
-    dy = np.random.default_rng(1).normal(size=y.shape) if dy is None else dy
-    dx = layer.backward(dy)
-    return (y.copy(), dx.copy(), *(gradient.copy() for _, gradient in parameters_of(layer).values()))
 
 
 @every_layer
@@ -148,6 +101,40 @@ def test_what_a_layer_returned_is_not_overwritten_later(
 
 
 @every_layer
+def test_arrays_that_are_changed_after_forward_do_not_change_backward(
+    make: Make, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    layer = built(make, shape)
+    x = rng.normal(size=(3, *shape))
+    expected = run(layer, x)
+    layer.generator = np.random.default_rng(0)
+    y = layer.forward(x, training=True)
+    x[...] = y[...] = np.nan
+    dx = layer.backward(np.random.default_rng(1).normal(size=y.shape))
+    for mine, theirs in zip(
+        (dx, *(gradient for _, gradient in parameters_of(layer).values())), expected[1:], strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@every_layer
+def test_what_a_layer_returns_shares_no_memory_with_what_it_was_given(make: Make, shape: tuple[int, ...]) -> None:
+    layer = built(make, shape)
+    x = np.ones((3, *shape))
+    y = layer.forward(x, training=True)
+    dy = np.ones(y.shape)
+    dx = layer.backward(dy)
+    assert not any(np.shares_memory(made, given) for made in (y, dx) for given in (x, dy))
+
+
+@every_layer
+def test_out_of_training_is_what_there_is_if_nothing_is_said(make: Make, shape: tuple[int, ...]) -> None:
+    layer = built(make, shape)
+    x = np.ones((3, *shape))
+    np.testing.assert_array_equal(layer.forward(x), layer.forward(x, training=False))
+
+
+@every_layer
 def test_the_second_backward_overwrites_the_gradients_of_the_first(
     make: Make, shape: tuple[int, ...], rng: np.random.Generator
 ) -> None:
@@ -160,54 +147,16 @@ def test_the_second_backward_overwrites_the_gradients_of_the_first(
 
 
 @every_layer
-def test_no_memory_is_read_before_it_is_written(make: Make, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    layer, poisoned = built(make, shape), built(make, shape)
-    poisoned.workspace = PoisonedMemory()
-    x = rng.normal(size=(3, *shape))
-    for mine, expected in zip(run(poisoned, x), run(layer, x), strict=True):
-        np.testing.assert_array_equal(mine, expected)
-    np.testing.assert_array_equal(poisoned.infer(x), layer.infer(x))
-
-
-@every_layer
-def test_reused_memory_gives_the_same_for_batches_of_any_size_in_turn(
-    make: Make, shape: tuple[int, ...], rng: np.random.Generator
-) -> None:
-    layer, reusing = built(make, shape), built(make, shape)
-    reusing.workspace = ReusedMemory().section()
-    for samples in (4, 1, 3, 5, 4):
-        x = rng.normal(size=(samples, *shape))
-        for mine, expected in zip(run(reusing, x), run(layer, x), strict=True):
-            np.testing.assert_array_equal(mine, expected)
-
-
-@every_layer
-def test_infer_is_forward_out_of_training(make: Make, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    layer = built(make, shape)
-    x = rng.normal(size=(3, *shape))
-    np.testing.assert_array_equal(layer.infer(x), layer.forward(x))
-
-
-@every_layer
 def test_backward_before_forward_is_an_error(make: Make, shape: tuple[int, ...]) -> None:
     with pytest.raises(RuntimeError, match=r"backward needs a forward before it: call forward\(x\) first"):
         make().backward(np.zeros((3, *shape)))
 
 
 @every_layer
-def test_backward_after_infer_is_an_error(make: Make, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    layer = built(make, shape)
-    y = layer.forward(rng.normal(size=(3, *shape)), training=True)
-    layer.infer(rng.normal(size=(3, *shape)))
-    with pytest.raises(RuntimeError, match="backward needs a forward before it"):
-        layer.backward(y)
-
-
-@every_layer
 def test_backward_of_another_shape_than_the_outputs_is_an_error(make: Make, shape: tuple[int, ...]) -> None:
     layer = built(make, shape)
     y = layer.forward(np.ones((3, *shape)))
-    with pytest.raises(ValueError, match=r"expects the gradient by its outputs, of their shape \(3, .*got \(2, "):
+    with pytest.raises(ValueError, match=r"gradient with respect to its outputs, of their shape \(3, .*got \(2, "):
         layer.backward(np.ones((2, *y.shape[1:])))
 
 
@@ -233,7 +182,6 @@ def test_float64_is_computed_in_float64_and_all_else_in_float32(
     layer = make()
     for result in run(layer, np.ones((2, *shape), given)):
         assert result.dtype == computed
-    assert layer.infer(np.ones((2, *shape), given)).dtype == computed
     assert layer.dtype == computed
 
 
@@ -255,7 +203,7 @@ def test_config_and_repr_make_the_same_layer_again(make: Make, shape: tuple[int,
     layer = make()
     twin = type(layer)(**layer.config())
     assert twin.config() == layer.config()
-    assert eval(repr(layer)).config() == layer.config()  # noqa: S307
+    assert eval(repr(layer), vars(layers)).config() == layer.config()  # noqa: S307
 
 
 @every_layer
@@ -263,7 +211,6 @@ def test_an_empty_batch_gives_an_empty_result(make: Make, shape: tuple[int, ...]
     layer = built(make, shape)
     y, dx, *gradients = run(layer, np.ones((0, *shape)))
     assert (len(y), len(dx)) == (0, 0)
-    assert layer.infer(np.ones((0, *shape))).shape == y.shape
     for gradient in gradients:
         np.testing.assert_array_equal(gradient, 0)
 
@@ -300,6 +247,11 @@ def test_a_single_number_is_no_batch() -> None:
 
 def test_what_is_declared_stays_as_it_is() -> None:
     with pytest.raises(AttributeError):
-        Parameter("weights", (2,), "zeros", 1, 1).name = "w"  # type: ignore[misc]
+        ParameterSpec("weights", (2,)).name = "w"  # type: ignore[misc]
     with pytest.raises(AttributeError):
-        ParameterView("0.weights", slice(0, 2), (2,), 0.0, 0.0).l2 = 1.0  # type: ignore[misc]
+        ParameterView("0.weights", Dense(2), 0, slice(0, 2)).place = slice(0, 1)  # type: ignore[misc]
+
+
+def test_a_masked_array_with_missing_values_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"inputs has 1 masked \(missing\) value\. Fill it first"):
+        ReLU().forward(np.ma.array([[1.0, 2.0]], mask=[[False, True]]))

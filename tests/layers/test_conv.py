@@ -1,7 +1,6 @@
 """Conv2D is the oracle's convolution over all geometries and memory orders, and refuses what makes no sense."""
 
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 
 import oracles
 import strategies
-from handconv.engine.kernels import conv_lowering as convolution
 from handconv.layers import Conv2D
 from helpers import assert_close
 from strategies import Geometry, in_memory_order, normal
@@ -22,17 +20,10 @@ def layer_of(case: Geometry, **arguments: Any) -> Conv2D:
     return layer
 
 
-@given(
-    strategies.convolutions(), strategies.memory_orders, strategies.memory_orders, strategies.tiles, strategies.seeds
-)
-@example(Geometry((1, 1, 2, 3), 1, (1, 1), (6, 6), 2), "C", "C", 1, 0)  # the only output row lies in the padding
-@example(Geometry((2, 1, 3, 3), 1, (1, 3), (2, 1), (1, 2)), "C", "C", 1, 0)
-def test_forward_and_backward_are_the_oracles(case: Geometry, order: str, dy_order: str, tile: int, seed: int) -> None:
-    with mock.patch.object(convolution, "TILE", tile):
-        compare_with_the_oracle(case, order, dy_order, seed)
-
-
-def compare_with_the_oracle(case: Geometry, order: str, dy_order: str, seed: int) -> None:
+@given(strategies.convolutions(), strategies.memory_orders, strategies.memory_orders, strategies.seeds)
+@example(Geometry((1, 1, 2, 3), 1, (1, 1), (6, 6), 2), "C", "C", 0)  # the only output row lies in the padding
+@example(Geometry((2, 1, 3, 3), 1, (1, 3), (2, 1), (1, 2)), "C", "C", 0)
+def test_forward_and_backward_are_the_oracles(case: Geometry, order: str, dy_order: str, seed: int) -> None:
     layer = layer_of(case)
     x, biases = normal(seed, *case.shape), normal(seed + 1, case.filters)
     layer.biases = biases

@@ -50,7 +50,6 @@ def test_out_of_training_nothing_changes_forward_or_backward() -> None:
     layer.forward(x, training=True)
     np.testing.assert_array_equal(layer.forward(x), x)
     np.testing.assert_array_equal(layer.backward(x), x)
-    np.testing.assert_array_equal(layer.infer(x), x)
 
 
 def test_rate_zero_changes_nothing_and_draws_nothing() -> None:
@@ -95,11 +94,6 @@ def test_rate_must_be_at_least_zero_and_below_one(rate: Any) -> None:
         ValueError, match="Dropout: rate, the share that is dropped, must be a number of at least 0 and below 1, got"
     ):
         Dropout(rate)
-
-
-def test_an_inference_drops_nothing() -> None:
-    x = normal(0, 3, 20)
-    np.testing.assert_array_equal(seeded(0.5).infer(x), x)
 
 
 def test_the_shape_may_change_from_call_to_call() -> None:

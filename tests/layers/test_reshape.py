@@ -59,7 +59,7 @@ def test_the_number_of_values_must_stay_the_same(shape: tuple[int, ...]) -> None
 
 
 def test_networks_may_reshape_images_to_images() -> None:
-    """Their passes are recorded, in which NumPy must not copy by itself."""
+    """Their passes are captured, in which NumPy must not copy by itself."""
     x = normal(0, 3, 2, 6, 6).astype(np.float32)
     network = hc.Sequential(
         [Reshape((8, 3, 3)), hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(2, 6, 6), seed=0

@@ -11,6 +11,7 @@ from handconv.losses import (
     CategoricalCrossentropy,
     Loss,
     MeanSquaredError,
+    SigmoidBinaryCrossentropy,
     SoftmaxCategoricalCrossentropy,
 )
 from loss_cases import every_loss, targets_for
@@ -87,3 +88,32 @@ def test_losses_are_added_up_in_float64() -> None:
     predictions = np.full((1000, 1), 0.1, np.float32)
     loss = MeanSquaredError().forward(predictions, np.zeros((1000, 1)))
     assert loss == pytest.approx(float(predictions[0, 0] ** 2), rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_huge_scores_of_yes_or_no_lose_their_size_where_they_are_wrong(dtype: type) -> None:
+    scores, targets = np.array([[1e4], [-1e4], [1e4], [-1e4], [1e30], [-1e30]], dtype), [0, 1, 1, 0, 1, 0]
+    loss = SigmoidBinaryCrossentropy()
+    with np.errstate(all="raise", under="ignore"):
+        np.testing.assert_allclose(loss.sample_losses(scores, np.array(targets)), [1e4, 1e4, 0, 0, 0, 0], rtol=1e-6)
+        loss.forward(scores, targets)
+        np.testing.assert_allclose(loss.backward() * 6, [[1], [-1], [0], [0], [0], [0]], rtol=1e-6)
+    assert np.isfinite(loss.output).all()
+
+
+def test_a_confidently_wrong_score_keeps_its_gradient() -> None:
+    """Where sigmoid and logarithm are apart, the clip at 1e-7 and the flat sigmoid leave nothing of it."""
+    loss = SigmoidBinaryCrossentropy()
+    loss.forward(np.array([[-40.0]], np.float32), [1])
+    assert loss.backward()[0, 0] == -1
+
+
+def test_small_losses_of_scores_are_not_lost() -> None:
+    loss = SigmoidBinaryCrossentropy().forward(np.array([[20.0]], np.float32), [1])
+    assert loss == pytest.approx(math.log1p(math.exp(-20)), rel=1e-6)
+
+
+def test_scores_that_exclude_a_class_lose_nothing_by_it() -> None:
+    loss = SoftmaxCategoricalCrossentropy()
+    assert loss.forward(np.array([[0.0, -np.inf, 0.0]]), [2]) == pytest.approx(math.log(2))
+    np.testing.assert_allclose(loss.backward(), [[0.5, 0, -0.5]], rtol=1e-15)

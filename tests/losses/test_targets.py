@@ -13,7 +13,7 @@ from handconv.losses import (
     MeanSquaredError,
     SoftmaxCategoricalCrossentropy,
 )
-from loss_cases import CATEGORICAL, every_categorical, every_loss, oracle, predictions_for, targets_for
+from loss_cases import BINARY, CATEGORICAL, every_categorical, every_loss, oracle, predictions_for, targets_for
 
 # Targets of classes
 
@@ -119,7 +119,7 @@ def test_predictions_of_a_shape_without_classes_are_refused(kind: type[Loss]) ->
     refused(kind, np.ones((3, 1)), [0, 0, 0], r"at least 2 outputs.* got shape \(3, 1\)\. .*Sigmoid and BinaryCrossent")
 
 
-@pytest.mark.parametrize("kind", [BinaryCrossentropy, MeanSquaredError])
+@pytest.mark.parametrize("kind", [*BINARY, MeanSquaredError])
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
@@ -135,12 +135,12 @@ def test_numbers_that_do_not_fit_are_refused(kind: type[Loss], targets: object, 
     refused(kind, SCORES, targets, rf"{kind.__name__}.*{message}")
 
 
-@pytest.mark.parametrize("kind", [BinaryCrossentropy, MeanSquaredError])
+@pytest.mark.parametrize("kind", [*BINARY, MeanSquaredError])
 def test_targets_that_are_no_numbers_are_refused(kind: type[Loss]) -> None:
     refused(kind, SCORES, [["a"] * 4] * 3, rf"{kind.__name__}: targets must be numbers, got dtype <U1\.", TypeError)
 
 
-@pytest.mark.parametrize("kind", [BinaryCrossentropy, MeanSquaredError])
+@pytest.mark.parametrize("kind", [*BINARY, MeanSquaredError])
 def test_a_vector_does_for_one_output_and_is_not_broadcast(kind: type[Loss]) -> None:
     predictions, targets = np.array([[0.2], [0.7], [0.6]]), np.array([0, 1, 0])
     expected, gradient = oracle(kind, predictions, targets[:, None])
@@ -150,7 +150,7 @@ def test_a_vector_does_for_one_output_and_is_not_broadcast(kind: type[Loss]) -> 
         np.testing.assert_allclose(loss.backward(), gradient, rtol=1e-13)
 
 
-@pytest.mark.parametrize("kind", [BinaryCrossentropy, MeanSquaredError])
+@pytest.mark.parametrize("kind", [*BINARY, MeanSquaredError])
 def test_samples_may_be_images(kind: type[Loss]) -> None:
     predictions, targets = predictions_for(kind, 0, 2, 12), targets_for(kind, 0, 2, 12)
     expected, gradient = oracle(kind, predictions, targets, np.array([1.0, 3.0]))
@@ -161,10 +161,11 @@ def test_samples_may_be_images(kind: type[Loss]) -> None:
     assert loss.sample_losses(predictions.reshape(shape), targets.reshape(shape)).shape == (2,)
 
 
+@pytest.mark.parametrize("kind", BINARY)
 @pytest.mark.parametrize("targets", [[[0, 2]], [[-1, 0]]])
-def test_binary_targets_outside_0_to_1_are_refused(targets: object) -> None:
-    message = r"BinaryCrossentropy: targets must be from 0 to 1, got values from -?\d to \d\. More than two classes\?"
-    refused(BinaryCrossentropy, [[0.5, 0.5]], targets, message)
+def test_binary_targets_outside_0_to_1_are_refused(kind: type[Loss], targets: object) -> None:
+    message = rf"{kind.__name__}: targets must be from 0 to 1, got values from -?\d to \d\. More than two classes\?"
+    refused(kind, [[0.5, 0.5]], targets, message)
 
 
 @pytest.mark.parametrize(
@@ -261,3 +262,19 @@ def test_the_first_weight_below_zero_is_named() -> None:
 def test_targets_of_more_columns_than_one_output_are_refused() -> None:
     with pytest.raises(ValueError, match=r"of the predictions' shape \(4, 1\), got \(4, 5\)"):
         MeanSquaredError().forward(np.ones((4, 1)), np.ones((4, 5)))
+
+
+@every_loss
+def test_gradients_check_too(kind: type[Loss]) -> None:
+    with pytest.raises(ValueError, match=r"expects one target for each of the 3 samples, got 1\."):
+        kind().gradient(SCORES, targets_for(kind, 0, 1, 4))
+
+
+@every_loss
+def test_masked_targets_and_weights_are_refused(kind: type[Loss]) -> None:
+    targets = np.ma.array(targets_for(kind, 0, 3, 4))
+    targets[(0,) * targets.ndim] = np.ma.masked
+    with pytest.raises(ValueError, match=r"targets has 1 masked \(missing\) value\. Fill it first"):
+        kind().forward(SCORES, targets)
+    with pytest.raises(ValueError, match=r"sample_weights has 1 masked \(missing\) value\. Fill it first"):
+        kind().forward(SCORES, targets_for(kind, 0, 3, 4), np.ma.array(np.ones(3), mask=[0, 0, 1]))

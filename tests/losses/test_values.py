@@ -1,6 +1,10 @@
 """Losses and gradients against oracles, central differences, hand-worked numbers and PyTorch."""
 
+import copy
 import math
+import pickle
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,15 +13,15 @@ from hypothesis import strategies as st
 
 import oracles
 import strategies
-from handconv.engine.kernels.softmax import softmax
 from handconv.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
     Loss,
     MeanSquaredError,
+    SigmoidBinaryCrossentropy,
     SoftmaxCategoricalCrossentropy,
 )
-from loss_cases import CATEGORICAL, every_loss, oracle, predictions_for, targets_for
+from loss_cases import CATEGORICAL, FROM_SCORES, every_loss, oracle, predictions_for, targets_for
 
 # Oracles
 
@@ -106,6 +110,37 @@ def test_the_combined_loss_leaves_the_probabilities() -> None:
     np.testing.assert_allclose(loss.output, [[0.2, 0.3, 0.5]], rtol=1e-14)
 
 
+@pytest.mark.parametrize("kind", FROM_SCORES)
+def test_the_probabilities_are_none_before_the_first_forward_and_the_callers_after(kind: type[Any]) -> None:
+    loss = kind()
+    assert loss.output is None
+    loss.forward(np.array([[0.0, 0.0]]), targets_for(kind, 0, 1, 2))
+    assert loss.output.tolist() == [[0.5, 0.5]]
+    loss.output[...] = 7
+    assert np.abs(loss.backward()).max() <= 0.5
+
+
+def test_the_combined_binary_loss_leaves_the_probabilities() -> None:
+    loss = SigmoidBinaryCrossentropy()
+    loss.forward(np.log([[0.2 / 0.8, 0.7 / 0.3]]), [[0, 1]])
+    np.testing.assert_allclose(loss.output, [[0.2, 0.7]], rtol=1e-14)
+
+
+def test_the_gradient_of_scores_of_yes_or_no_is_probability_minus_truth_over_the_outputs() -> None:
+    loss = SigmoidBinaryCrossentropy()
+    assert loss.forward(np.log([[0.25 / 0.75, 1.0]]), [[1, 0]]) == pytest.approx((math.log(4) + math.log(2)) / 2)
+    np.testing.assert_allclose(loss.backward(), [[(0.25 - 1) / 2, 0.25]], rtol=1e-14)
+
+
+def test_both_binary_crossentropies_agree() -> None:
+    scores, targets = strategies.normal(0, 6, 5), targets_for(BinaryCrossentropy, 0, 6, 5)
+    combined, apart = SigmoidBinaryCrossentropy(), BinaryCrossentropy()
+    expected = combined.forward(scores, targets)
+    assert apart.forward(oracles.sigmoid_forward(scores), targets) == pytest.approx(expected, rel=1e-12)
+    through = oracles.sigmoid_backward(scores, apart.backward())
+    np.testing.assert_allclose(through, combined.backward(), rtol=1e-10, atol=1e-14)
+
+
 def test_crossentropy_of_probabilities_is_the_surprise() -> None:
     loss = CategoricalCrossentropy()
     assert loss.forward([[0.25, 0.75], [0.5, 0.5]], [0, 1]) == pytest.approx((math.log(4) + math.log(2)) / 2)
@@ -135,7 +170,7 @@ def test_both_crossentropies_agree() -> None:
     for smoothing in (0.0, 0.1):
         combined, apart = SoftmaxCategoricalCrossentropy(smoothing), CategoricalCrossentropy(smoothing)
         expected = combined.forward(logits, labels)
-        assert apart.forward(softmax(logits), labels) == pytest.approx(expected, rel=1e-12)
+        assert apart.forward(oracles.softmax_forward(logits), labels) == pytest.approx(expected, rel=1e-12)
         through = oracles.softmax_backward(logits, apart.backward())
         np.testing.assert_allclose(through, combined.backward(), rtol=1e-10, atol=1e-14)
 
@@ -198,26 +233,14 @@ def test_weights_of_one_change_nothing(kind: type[Loss]) -> None:
 
 
 @every_loss
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_gradient_keeps_the_memory_order_of_the_predictions(kind: type[Loss], smoothing: float) -> None:
-    loss = kind(smoothing) if kind in CATEGORICAL else kind()
-    predictions, targets = predictions_for(kind, 0, 5, 4, np.float32), targets_for(kind, 0, 5, 4)
-    shares = np.full_like(predictions, 1 / predictions.shape[1])
-    for order in ("C", "F"):
-        for truth in (targets, shares, np.asfortranarray(shares)):
-            loss.forward(np.array(predictions, order=order), truth)
-            assert loss.backward().flags[f"{order}_CONTIGUOUS"]
-
-
-@every_loss
 def test_predictions_targets_and_weights_are_not_changed(kind: type[Loss]) -> None:
     arrays = predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4), np.ones(5)
     copies = [array.copy() for array in arrays]
     loss = kind()
     loss.forward(*arrays)
     loss.backward()
-    for array, copy in zip(arrays, copies, strict=True):
-        np.testing.assert_array_equal(array, copy)
+    for array, kept in zip(arrays, copies, strict=True):
+        np.testing.assert_array_equal(array, kept)
 
 
 @every_loss
@@ -245,19 +268,58 @@ def test_sample_losses_leave_the_last_forward_alone(kind: type[Loss]) -> None:
 
 
 @every_loss
-def test_checked_arrays_give_the_same_without_being_checked_again(
-    kind: type[Loss], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    predictions, targets = predictions_for(kind, 0, 8, 4, np.float32), targets_for(kind, 0, 8, 4)
+def test_the_gradient_of_each_sample_does_not_depend_on_the_batch(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4)
     loss = kind()
-    expected = loss.forward(predictions[2:5], targets[2:5], [1, 2, 3], batch_size=8), loss.backward()
-    valid = loss.check_targets(targets, predictions.shape)
-    weights = loss.check_sample_weights([0, 0, 1, 2, 3, 0, 0, 0], 8)
-    for name in ("check_targets", "check_sample_weights", "_check_predictions"):
-        monkeypatch.setattr(loss, name, None)
-    received = loss.measure(predictions[2:5], valid[2:5], weights[2:5], 8), loss.backward()
-    assert received[0].tolist() == [expected[0]]
-    np.testing.assert_array_equal(received[1], expected[1])
+    gradient = loss.gradient(predictions, targets)
+    assert gradient.shape == predictions.shape
+    np.testing.assert_allclose(loss.gradient(predictions[2:3], targets[2:3]), gradient[2:3], rtol=1e-13)
+    loss.forward(predictions, targets, [1, 2, 3, 4, 5], batch_size=8)
+    np.testing.assert_allclose(loss.backward(), gradient * np.arange(1, 6)[:, None] / 8, rtol=1e-13)
+
+
+@every_loss
+def test_the_gradient_of_other_predictions_leaves_the_last_forward_alone(kind: type[Loss]) -> None:
+    loss = kind()
+    loss.forward(predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4))
+    expected, output = loss.backward(), np.array(getattr(loss, "output", None))
+    loss.gradient(predictions_for(kind, 9, 3, 2), targets_for(kind, 9, 3, 2))
+    loss.sample_losses(predictions_for(kind, 9, 3, 2), targets_for(kind, 9, 3, 2))
+    np.testing.assert_array_equal(np.array(getattr(loss, "output", None)), output)
+    np.testing.assert_array_equal(loss.dinputs, expected)
+    np.testing.assert_array_equal(loss.backward(), expected)
+
+
+@every_loss
+def test_the_gradient_is_a_new_array(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4)
+    first, second = kind().gradient(predictions, targets), kind().gradient(predictions, targets)
+    assert not np.shares_memory(first, second)
+    assert not np.shares_memory(first, predictions)
+
+
+@every_loss
+def test_arrays_that_are_changed_after_forward_do_not_change_backward(kind: type[Loss]) -> None:
+    predictions, targets = predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4)
+    weights = np.arange(5.0)
+    loss = kind()
+    loss.forward(predictions, targets, weights)
+    expected = loss.backward()
+    loss.forward(predictions, targets, weights)
+    predictions[...], targets[...], weights[...] = 0.5, 0, 7
+    np.testing.assert_array_equal(loss.backward(), expected)
+
+
+@every_loss
+@pytest.mark.parametrize("order", strategies.MEMORY_ORDERS)
+def test_the_memory_order_of_the_predictions_changes_nothing(kind: type[Loss], order: str) -> None:
+    predictions, targets = predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4)
+    loss = kind()
+    expected = loss.forward(predictions, targets), loss.backward()
+    assert loss.forward(strategies.in_memory_order(predictions, order), targets) == pytest.approx(
+        expected[0], rel=1e-14
+    )
+    np.testing.assert_allclose(loss.backward(), expected[1], rtol=1e-14)
 
 
 @every_loss
@@ -268,22 +330,65 @@ def test_backward_needs_a_forward(kind: type[Loss]) -> None:
 
 
 @every_loss
-def test_a_blank_copy_is_set_up_alike_and_remembers_nothing(kind: type[Loss]) -> None:
+@pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy, lambda loss: pickle.loads(pickle.dumps(loss))])  # noqa: S301
+def test_a_copy_is_set_up_alike_and_has_measured_nothing(kind: type[Loss], make_copy: Callable[[Loss], Loss]) -> None:
     loss = kind(0.1) if kind in CATEGORICAL else kind()
     predictions, targets = predictions_for(kind, 0, 5, 4), targets_for(kind, 0, 5, 4)
     expected = loss.forward(predictions, targets), loss.backward()
-    blank = loss.blank()
-    assert blank.dinputs is None
+    twin = make_copy(loss)
+    assert twin.dinputs is None
+    assert getattr(twin, "output", None) is None
     with pytest.raises(RuntimeError, match=r"backward needs a forward before it"):
-        blank.backward()
-    assert blank.forward(predictions, targets) == expected[0]
-    np.testing.assert_array_equal(blank.backward(), loss.backward())
+        twin.backward()
+    assert twin.forward(predictions, targets) == expected[0]
+    np.testing.assert_array_equal(twin.backward(), loss.backward())
+
+
+class TestOwnLosses:
+    def test_a_loss_without_its_functions_says_which(self) -> None:
+        class Nothing(Loss):
+            pass
+
+        with pytest.raises(
+            NotImplementedError, match=r"Nothing must define sample_losses\(self, predictions, targets\)"
+        ):
+            Nothing().forward([[1.0]], [[1.0]])
+        with pytest.raises(NotImplementedError, match=r"Nothing must define gradient\(self, predictions, targets\)"):
+            Nothing().gradient(np.ones((1, 1)), np.ones((1, 1)))
+
+    def test_gradients_of_another_type_are_brought_to_that_of_the_predictions(self) -> None:
+        class Whole(Loss):
+            def sample_losses(self, predictions: Any, targets: Any) -> Any:
+                return [3, 4]
+
+            def gradient(self, predictions: Any, targets: Any) -> Any:
+                return np.array([[1, 2], [3, 4]])
+
+        loss = Whole()
+        assert loss.forward(np.ones((2, 2), np.float32), [0, 0]) == 3.5
+        assert loss.backward().dtype == np.float32
+        assert loss.backward().tolist() == [[0.5, 1], [1.5, 2]]
+
+    def test_a_loss_that_does_not_keep_its_arguments_cannot_be_described(self) -> None:
+        class Forgetful(Loss):
+            def __init__(self, scale: float) -> None:
+                pass
+
+        with pytest.raises(AttributeError, match=r"Forgetful does not keep all its arguments .*scale.* Set self\.name"):
+            Forgetful(2.0).config()
+
+    def test_targets_of_any_kind_are_taken_one_for_each_sample(self) -> None:
+        assert Loss().check_targets(["a", "b"], (2, 7)).tolist() == ["a", "b"]
+        with pytest.raises(
+            ValueError, match=r"Loss expects one target for each of the 2 samples, got a single number\."
+        ):
+            Loss().check_targets(1, (2, 7))
 
 
 def test_config_holds_the_arguments() -> None:
     assert SoftmaxCategoricalCrossentropy(0.1).config() == {"label_smoothing": 0.1}
     assert CategoricalCrossentropy().config() == {"label_smoothing": 0.0}
-    assert MeanSquaredError().config() == BinaryCrossentropy().config() == {}
+    assert MeanSquaredError().config() == BinaryCrossentropy().config() == SigmoidBinaryCrossentropy().config() == {}
 
 
 @every_loss
@@ -318,6 +423,7 @@ def test_parity_with_pytorch(kind: type[Loss], dtype: type, tolerance: float, sm
             (1 - smoothing) * functional.nll_loss(theirs.log(), truth) - smoothing * theirs.log().mean()
         ),
         BinaryCrossentropy: lambda: functional.binary_cross_entropy(theirs, truth),
+        SigmoidBinaryCrossentropy: lambda: functional.binary_cross_entropy_with_logits(theirs, truth),
         MeanSquaredError: lambda: functional.mse_loss(theirs, truth),
     }[kind]()
     their_loss.backward()

@@ -13,6 +13,7 @@ import handconv as hc
 from handconv import nnfs
 from handconv.nnfs import (
     Accuracy_Categorical,
+    Accuracy_Regression,
     Activation_LeakyReLU,
     Activation_Linear,
     Activation_ReLU,
@@ -27,7 +28,10 @@ from handconv.nnfs import (
     Loss,
     Loss_CategoricalCrossentropy,
     MaxPool2D,
+    Model,
+    Optimizer_Adagrad,
     Optimizer_Adam,
+    Optimizer_RMSprop,
     Optimizer_SGD,
 )
 from nnfs_cases import L1_L2, spiral_data
@@ -56,7 +60,15 @@ class TestSignatures:
             (Activation_Softmax_Loss_CategoricalCrossentropy.backward, "(self, dvalues, y_true)"),
             (Optimizer_SGD, "(learning_rate=1.0, decay=0.0, momentum=0.0)"),
             (Optimizer_Adam, "(learning_rate=0.001, decay=0.0, epsilon=1e-07, beta_1=0.9, beta_2=0.999)"),
+            (Optimizer_Adagrad, "(learning_rate=1.0, decay=0.0, epsilon=1e-07)"),
+            (Optimizer_RMSprop, "(learning_rate=0.001, decay=0.0, epsilon=1e-07, rho=0.9)"),
             (Optimizer_Adam.update_params, "(self, layer)"),
+            (Accuracy_Regression.init, "(self, y, reinit=False)"),
+            (Model, "()"),
+            (Model.set, "(self, *, loss=None, optimizer=None, accuracy=None)"),
+            (Model.train, "(self, X, y, *, epochs=1, batch_size=None, print_every=1, validation_data=None)"),
+            (Model.evaluate, "(self, X_val, y_val, *, batch_size=None)"),
+            (Model.predict, "(self, X, *, batch_size=None)"),
             (Layer_Dense.set_parameters, "(self, weights, biases)"),
             (Accuracy_Categorical, "(*, binary=False)"),
             (Accuracy_Categorical.calculate, "(self, predictions, y)"),

@@ -14,7 +14,9 @@ import pytest
 import handconv as hc
 from handconv import nnfs
 from handconv.nnfs import (
+    Accuracy,
     Accuracy_Categorical,
+    Accuracy_Regression,
     Activation_LeakyReLU,
     Activation_ReLU,
     Activation_Softmax,
@@ -25,13 +27,16 @@ from handconv.nnfs import (
     Loss,
     Loss_BinaryCrossentropy,
     Loss_CategoricalCrossentropy,
+    Loss_MeanAbsoluteError,
     Loss_MeanSquaredError,
     MaxPool2D,
+    Optimizer_Adagrad,
     Optimizer_Adam,
+    Optimizer_RMSprop,
     Optimizer_SGD,
 )
 from nnfs_cases import L1_L2, spiral_data
-from oracles import adam, penalty, sgd, softmax_crossentropy
+from oracles import adagrad, adam, numerical_gradient, penalty, rmsprop, sgd, softmax_crossentropy
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -102,6 +107,30 @@ class TestLosses:
         assert Loss_Absolute().calculate(np.array([[1.0, 3.0]]), np.zeros((1, 2))) == 2.0
         with pytest.raises(NotImplementedError, match=r"Loss must define forward\(y_pred, y_true\)"):
             Loss().calculate(np.ones((1, 1)), [0])
+        with pytest.raises(NotImplementedError, match=r"Loss_Absolute must define backward\(dvalues, y_true\)"):
+            Loss_Absolute().backward(np.ones((1, 1)), [0])
+
+    def test_mean_absolute_error_by_hand(self) -> None:
+        loss, y_pred, y_true = (
+            Loss_MeanAbsoluteError(),
+            np.array([[1.0, 2.0], [0.0, 5.0]]),
+            np.array([[4.0, 2.0], [-1, 6]]),
+        )
+        assert loss.forward(y_pred, y_true).tolist() == [1.5, 1.0]
+        assert loss.calculate(y_pred, y_true) == 1.25
+        assert loss.backward(y_pred, y_true).tolist() == [[-0.25, 0], [0.25, -0.25]]
+
+    def test_mean_absolute_error_has_the_gradient_of_its_value(self, rng: np.random.Generator) -> None:
+        y_pred, y_true, loss = rng.normal(size=(3, 4)), rng.normal(size=(3, 4)), Loss_MeanAbsoluteError()
+        expected = numerical_gradient(lambda y: loss.calculate(y, y_true), y_pred)
+        np.testing.assert_allclose(loss.backward(y_pred, y_true), expected, atol=1e-9)
+
+    def test_mean_absolute_error_takes_a_vector_for_one_output(self) -> None:
+        loss, y_pred = Loss_MeanAbsoluteError(), np.array([[1.0], [2.0]], np.float32)
+        assert loss.calculate(y_pred, [0, 4]) == 1.5
+        assert loss.backward(y_pred, [0, 4]).tolist() == [[0.5], [-0.5]]
+        with pytest.raises(ValueError, match=r"expects targets of the predictions' shape \(2, 1\), got \(2, 2\)"):
+            loss.calculate(y_pred, np.zeros((2, 2)))
 
 
 class TestCombinedLoss:
@@ -173,7 +202,7 @@ class TestCombinedLoss:
 
 class TestOptimizers:
     @pytest.mark.parametrize("decay", [0, 0.5])
-    @pytest.mark.parametrize("kind", [Optimizer_SGD, Optimizer_Adam])
+    @pytest.mark.parametrize("kind", [Optimizer_SGD, Optimizer_Adam, Optimizer_Adagrad, Optimizer_RMSprop])
     def test_the_rate_falls_with_the_steps(self, kind: Callable[..., Any], decay: float) -> None:
         optimizer = kind(learning_rate=0.1, decay=decay)
         rates = []
@@ -191,6 +220,20 @@ class TestOptimizers:
         np.testing.assert_allclose(
             dense.weights, adam(start, gradients, learning_rate=0.01, epsilon=1e-7), rtol=1e-4, atol=1e-6
         )
+
+    def test_adagrad_equals_the_oracle(self, rng: np.random.Generator) -> None:
+        dense = Layer_Dense(3, 2)
+        start, gradients = dense.weights.copy(), list(rng.normal(size=(50, 3, 2)))
+        stepped(dense, Optimizer_Adagrad(), gradients)
+        expected = adagrad(start, gradients, learning_rate=1.0, epsilon=1e-7)
+        np.testing.assert_allclose(dense.weights, expected, rtol=1e-4, atol=1e-6)
+
+    def test_rmsprop_equals_the_oracle(self, rng: np.random.Generator) -> None:
+        dense = Layer_Dense(3, 2)
+        start, gradients = dense.weights.copy(), list(rng.normal(size=(50, 3, 2)))
+        stepped(dense, Optimizer_RMSprop(0.01, rho=0.99), gradients)
+        expected = rmsprop(start, gradients, learning_rate=0.01, rho=0.99, epsilon=1e-7)
+        np.testing.assert_allclose(dense.weights, expected, rtol=1e-4, atol=1e-6)
 
     def test_sgd_equals_the_oracle(self, rng: np.random.Generator) -> None:
         dense = Layer_Dense(3, 2)
@@ -267,7 +310,7 @@ class TestOptimizers:
         stepped(dense, optimizer, [np.ones((1, 1))])
         np.testing.assert_allclose(start - dense.weights, 0.5, rtol=1e-5)
 
-    @pytest.mark.parametrize("kind", [Optimizer_SGD, Optimizer_Adam])
+    @pytest.mark.parametrize("kind", [Optimizer_SGD, Optimizer_Adam, Optimizer_Adagrad, Optimizer_RMSprop])
     def test_layers_of_the_framework_are_refused_as_their_gradients_lack_the_penalties(self, kind: Any) -> None:
         with pytest.raises(
             TypeError, match=r"layer with weights of handconv\.nnfs, Layer_Dense or Conv2D, got Dense\(3"
@@ -284,6 +327,44 @@ class TestAccuracy:
         accuracy = Accuracy_Categorical(binary=True)
         accuracy.init([0])
         assert accuracy.calculate(np.array([[1, 0], [0, 0]]), np.array([[1, 1], [0, 0]])) == 0.75
+
+    def test_binary_counts_every_answer_in_a_pass_too(self) -> None:
+        accuracy = Accuracy_Categorical(binary=True)
+        accuracy.calculate(np.array([[1, 0], [0, 0]]), np.array([[1, 1], [0, 0]]))
+        assert accuracy.calculate_accumulated() == 0.75
+
+    def test_regression_is_right_within_a_250th_of_the_standard_deviation(self) -> None:
+        accuracy = Accuracy_Regression()
+        accuracy.init(np.array([[-500.0], [500.0]]))
+        assert accuracy.precision == 2
+        assert accuracy.calculate(np.array([[1.9], [-1.9], [2.1], [-2.1]]), np.zeros((4, 1))) == 0.5
+
+    def test_the_precision_is_taken_once_unless_told_otherwise(self) -> None:
+        accuracy = Accuracy_Regression()
+        accuracy.init([[-250.0], [250.0]])
+        accuracy.init([[-500.0], [500.0]])
+        assert accuracy.precision == 1
+        accuracy.init([[-500.0], [500.0]], reinit=True)
+        assert accuracy.precision == 2
+
+    def test_regression_needs_a_precision_and_a_number_for_each_truth(self) -> None:
+        accuracy = Accuracy_Regression()
+        with pytest.raises(RuntimeError, match=r"needs a precision: call init\(y\) with all targets first\."):
+            accuracy.calculate(np.zeros((2, 1)), np.zeros((2, 1)))
+        accuracy.init([0.0, 1.0])
+        with pytest.raises(
+            ValueError, match=r"one number for each truth of shape \(2,\), got \(2, 1\)\. Use y\.reshape"
+        ):
+            accuracy.calculate(np.zeros((2, 1)), np.zeros(2))
+
+    def test_an_accuracy_of_ones_own_defines_compare(self) -> None:
+        class Accuracy_Near(Accuracy):
+            def compare(self, predictions: Any, y: Any) -> Any:
+                return np.abs(predictions - y) <= 1
+
+        assert Accuracy_Near().calculate(np.array([1, 5]), np.array([2, 3])) == 0.5
+        with pytest.raises(NotImplementedError, match=r"Accuracy must define compare\(predictions, y\)"):
+            Accuracy().calculate(np.zeros(1), [0])
 
     def test_accumulates_by_samples_until_a_new_pass(self) -> None:
         accuracy = Accuracy_Categorical()

@@ -8,24 +8,32 @@ import pytest
 
 from handconv.optimizers.schedules import (
     SCHEDULES,
+    Constant,
     CosineDecay,
     InverseTimeDecay,
+    LinearWarmup,
     OneCycle,
     Schedule,
     StepDecay,
     from_config,
 )
 
-EXAMPLES = [
-    InverseTimeDecay(0.1, 0.01),
+NEED_NO_TOTAL = [Constant(0.1), InverseTimeDecay(0.1, 0.01)]
+NEED_THE_TOTAL = [
     StepDecay(0.1, 0.5, (0.3, 0.6)),
     CosineDecay(0.1, 0.02),
     OneCycle(0.1, 0.2, 10, 100),
+    LinearWarmup(StepDecay(0.1, 0.5, (0.3, 0.6)), 0.1),
 ]
+EXAMPLES = NEED_NO_TOTAL + NEED_THE_TOTAL
 
 
 def rates(schedule: Schedule, steps: list[int], total: int | None = 100) -> list[float]:
     return [schedule(step, total) for step in steps]
+
+
+def test_constant_never_changes() -> None:
+    assert rates(Constant(0.1), [0, 1, 1000], None) == [0.1, 0.1, 0.1]
 
 
 def test_inverse_time_decay_falls_like_one_over_the_step() -> None:
@@ -70,7 +78,37 @@ def test_one_cycle_without_warm_up_starts_at_its_peak() -> None:
     assert rates(OneCycle(1.0, warmup=0), [0, 100]) == pytest.approx([1.0, 1e-4])
 
 
-@pytest.mark.parametrize("schedule", EXAMPLES[1:])
+def test_linear_warmup_rises_in_a_line_to_the_first_rate() -> None:
+    schedule = LinearWarmup(Constant(1.0), warmup=0.04)
+    assert rates(schedule, [0, 1, 2, 3, 4, 5, 99]) == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1, 1])
+
+
+def test_after_the_warmup_the_other_schedule_has_the_rest_of_the_training() -> None:
+    schedule, other = LinearWarmup(CosineDecay(1.0, 0.1), warmup=0.2), CosineDecay(1.0, 0.1)
+    assert rates(schedule, [20, 21, 60, 100]) == [other(step, 80) for step in (0, 1, 40, 80)]
+
+
+def test_the_steps_of_a_warmup_are_rounded() -> None:
+    assert rates(LinearWarmup(Constant(1.0), 0.29), [28, 29]) == pytest.approx([29 / 30, 1])  # 0.29 · 100 < 29
+
+
+def test_no_warmup_is_the_other_schedule() -> None:
+    assert rates(LinearWarmup(OneCycle(1.0), 0), [0, 7, 50, 100]) == rates(OneCycle(1.0), [0, 7, 50, 100])
+
+
+def test_linear_warmup_wants_a_schedule_and_not_a_number() -> None:
+    with pytest.raises(
+        TypeError, match=r"LinearWarmup: schedule must be a schedule, got 0\.1\. .* use Constant\(rate\)"
+    ):
+        LinearWarmup(0.1)  # type: ignore[arg-type]
+
+
+def test_a_config_holds_the_inner_schedule_as_plain_values() -> None:
+    inner = {"name": "Constant", "rate": 0.1}
+    assert LinearWarmup(Constant(0.1)).config() == {"name": "LinearWarmup", "schedule": inner, "warmup": 0.05}
+
+
+@pytest.mark.parametrize("schedule", NEED_THE_TOTAL)
 def test_training_on_beyond_the_end_keeps_the_last_rate(schedule: Schedule) -> None:
     assert schedule(101, 100) == schedule(100, 100)
     assert schedule(500, 100) == schedule(100, 100)
@@ -82,7 +120,7 @@ def test_a_training_of_one_step_or_none_has_a_rate(schedule: Schedule) -> None:
     assert schedule(0, 0) > 0
 
 
-@pytest.mark.parametrize("schedule", EXAMPLES[1:])
+@pytest.mark.parametrize("schedule", NEED_THE_TOTAL)
 def test_a_schedule_that_needs_the_total_says_so(schedule: Schedule) -> None:
     message = rf"{type(schedule).__name__} needs to know how many steps .* set optimizer\.total_steps"
     with pytest.raises(ValueError, match=message):
@@ -109,7 +147,7 @@ def test_config_is_the_name_and_the_arguments() -> None:
 
 
 def test_an_unknown_name_gets_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"one of InverseTimeDecay, StepDecay, CosineDecay, OneCycle; got 'Cosine'\."):
+    with pytest.raises(ValueError, match=r"one of Constant, .*, OneCycle, LinearWarmup; got 'Cosine'\."):
         from_config({"name": "Cosine"})
 
 
@@ -128,6 +166,15 @@ def test_a_schedule_of_ones_own_is_a_dataclass() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: Constant(0), r"Constant: rate must be a number above 0, got 0\."),
+        (
+            lambda: LinearWarmup(Constant(1), 1),
+            r"LinearWarmup: warmup must be a number of at least 0 and below 1, got 1\.",
+        ),
+        (
+            lambda: LinearWarmup(Constant(1), -0.1),
+            r"LinearWarmup: warmup must be a number of at least 0 and below 1, got -0\.1\.",
+        ),
         (lambda: InverseTimeDecay(0, 0.1), r"InverseTimeDecay: initial must be a number above 0, got 0\."),
         (lambda: InverseTimeDecay(0.1, -1), r"InverseTimeDecay: decay must be a number of at least 0, got -1\."),
         (lambda: StepDecay(-1), r"StepDecay: initial must be a number above 0, got -1\."),

@@ -7,9 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from handconv.optimizers import OPTIMIZERS, SGD, Adam, AdamW, from_config
+import handconv as hc
+from handconv.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Lion, RMSprop, from_config
 from handconv.optimizers.schedules import CosineDecay, StepDecay
-from optimizer_cases import FACTORIES, every_optimizer, example, trained
+from optimizer_cases import FACTORIES, VECTORS, every_optimizer, example, trained
 
 # State
 
@@ -28,8 +29,7 @@ def test_a_step_moves_in_place_and_leaves_the_gradients_alone(name: str, rng: np
 def test_state_has_the_shape_and_dtype_of_the_parameters(name: str, dtype: type) -> None:
     optimizer = FACTORIES[name]()
     optimizer.build(np.ones(5, dtype))
-    expected = {"SGD": []}.get(name, ["velocity"] if name.startswith("SGD") else ["m", "v"])
-    assert list(optimizer.state) == expected
+    assert list(optimizer.state) == VECTORS[name]
     for vector in optimizer.state.values():
         assert (vector.shape, vector.dtype, vector.any()) == ((5,), dtype, False)
 
@@ -143,10 +143,16 @@ def test_numpy_numbers_become_plain_ones() -> None:
 
 
 def test_the_defaults_are_the_usual_ones() -> None:
-    adam = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
-    assert SGD().config() == {"name": "SGD", "learning_rate": 0.01, "momentum": 0.0, "nesterov": False}
+    clips = {"clip_norm": None, "clip_value": None}
+    adam = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7} | clips
+    assert SGD().config() == {"name": "SGD", "learning_rate": 0.01, "momentum": 0.0, "nesterov": False} | clips
     assert Adam().config() == {"name": "Adam"} | adam
     assert AdamW().config() == {"name": "AdamW"} | adam | {"weight_decay": 0.01}
+    rmsprop = {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7} | clips
+    assert RMSprop().config() == {"name": "RMSprop"} | rmsprop
+    assert Adagrad().config() == {"name": "Adagrad", "learning_rate": 0.01, "epsilon": 1e-7} | clips
+    lion = {"learning_rate": 0.0001, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.1} | clips
+    assert Lion().config() == {"name": "Lion"} | lion
 
 
 @every_optimizer
@@ -168,12 +174,92 @@ def test_every_optimizer_has_an_example_here() -> None:
 
 
 def test_an_unknown_name_gets_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"An optimizer must be one of SGD, Adam, AdamW; got 'adam'\."):
+    with pytest.raises(ValueError, match=r"one of SGD, Adam, AdamW, RMSprop, Adagrad, Lion; got 'adam'\."):
         from_config({"name": "adam"})
 
 
 def test_repr_shows_the_arguments() -> None:
     assert repr(SGD(0.1, momentum=0.9)) == "SGD(learning_rate=0.1, momentum=0.9, nesterov=False)"
+
+
+def test_repr_shows_limits_of_the_gradient_where_there_are_any() -> None:
+    assert repr(SGD(0.1, clip_norm=1, clip_value=0.5)).endswith("nesterov=False, clip_norm=1.0, clip_value=0.5)")
+
+
+# One training after another
+
+
+@every_optimizer
+def test_a_training_begins_anew_if_the_state_is_that_of_another_that_is_over(
+    name: str, rng: np.random.Generator
+) -> None:
+    parameters, gradients = example(rng)
+    expected = trained(FACTORIES[name](), parameters, gradients)
+    optimizer = FACTORIES[name]()
+    for _ in range(2):
+        optimizer.start(parameters, [slice(None)])
+        assert optimizer.iterations == 0
+        np.testing.assert_array_equal(trained(optimizer, parameters, gradients), expected)
+        optimizer.finish()
+
+
+@every_optimizer
+def test_after_a_training_its_state_is_there_to_be_looked_at(name: str, rng: np.random.Generator) -> None:
+    parameters, gradients = example(rng)
+    optimizer = FACTORIES[name]()
+    optimizer.start(parameters, [slice(None)])
+    trained(optimizer, parameters, gradients)
+    before = optimizer.state_dict()
+    optimizer.finish()
+    assert optimizer.iterations == 25
+    for key, vector in optimizer.state_dict().items():
+        np.testing.assert_array_equal(vector, before[key])
+
+
+@every_optimizer
+def test_a_training_goes_on_from_steps_that_were_made_by_hand(name: str, rng: np.random.Generator) -> None:
+    parameters, gradients = example(rng)
+    expected = trained(FACTORIES[name](), parameters, gradients)
+    optimizer = FACTORIES[name]()
+    parameters = trained(optimizer, parameters, gradients[:10])
+    optimizer.start(parameters, [slice(None)])
+    assert optimizer.iterations == 10
+    np.testing.assert_array_equal(trained(optimizer, parameters, gradients[10:]), expected)
+
+
+@every_optimizer
+def test_a_training_goes_on_from_a_state_that_was_loaded_after_another_training(
+    name: str, rng: np.random.Generator
+) -> None:
+    parameters, gradients = example(rng)
+    expected = trained(FACTORIES[name](), parameters, gradients)
+    first, second = FACTORIES[name](), FACTORIES[name]()
+    parameters = trained(first, parameters, gradients[:10])
+    second.start(np.zeros_like(parameters), [slice(None)])
+    trained(second, np.zeros_like(parameters), gradients[:3])
+    second.finish()
+    second.load_state_dict(first.state_dict())
+    second.start(parameters, [slice(None)])
+    assert second.iterations == 10
+    np.testing.assert_array_equal(trained(second, parameters, gradients[10:]), expected)
+
+
+def test_starting_tells_what_decays() -> None:
+    optimizer, parameters = AdamW(0.1, weight_decay=0.5), np.ones(3)
+    optimizer.start(parameters, [slice(0, 1)])
+    optimizer.step(parameters, np.zeros(3))
+    np.testing.assert_allclose(parameters, [0.95, 1, 1], rtol=1e-15)
+
+
+def test_another_fit_with_the_same_optimizer_is_a_fit_with_a_new_one() -> None:
+    x, y = np.random.default_rng(0).normal(size=(12, 4)), np.arange(12) % 3
+    used, ends = Adam(0.05), []
+    for optimizer in (used, used, Adam(0.05)):
+        model = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+        model.fit(x, y, epochs=2, batch_size=5, optimizer=optimizer)
+        ends.append(model.parameters.copy())
+    np.testing.assert_array_equal(ends[1], ends[0])
+    np.testing.assert_array_equal(ends[2], ends[0])
 
 
 # Wrong arguments
@@ -195,7 +281,25 @@ def test_repr_shows_the_arguments() -> None:
         (lambda: Adam(beta_2=1), r"Adam: beta_2 must be a number of at least 0 and below 1, got 1\."),
         (lambda: Adam(beta_2=-0.1), r"Adam: beta_2 must be a number of at least 0 and below 1, got -0\.1\."),
         (lambda: Adam(epsilon=0), r"Adam: epsilon must be a number above 0, got 0\."),
+        (lambda: SGD(clip_norm=0), r"SGD: clip_norm must be a number above 0, got 0\."),
+        (lambda: Adam(clip_norm=math.nan), r"Adam: clip_norm must be a number above 0, got nan\."),
+        (lambda: AdamW(clip_value=-1), r"AdamW: clip_value must be a number above 0, got -1\."),
+        (lambda: SGD(clip_value="1"), r"SGD: clip_value must be a number above 0, got '1'\."),
         (lambda: AdamW(weight_decay=-1), r"AdamW: weight_decay must be a number of at least 0, got -1\."),
+        (lambda: RMSprop(0), r"RMSprop: learning_rate must be a number above 0, got 0\."),
+        (lambda: RMSprop(rho=1), r"RMSprop: rho must be a number of at least 0 and below 1, got 1\."),
+        (lambda: RMSprop(rho=-0.1), r"RMSprop: rho must be a number of at least 0 and below 1, got -0\.1\."),
+        (lambda: RMSprop(momentum=1), r"RMSprop: momentum must be a number of at least 0 and below 1, got 1\."),
+        (lambda: RMSprop(momentum=-1), r"RMSprop: momentum must be a number of at least 0 and below 1, got -1\."),
+        (lambda: RMSprop(epsilon=0), r"RMSprop: epsilon must be a number above 0, got 0\."),
+        (lambda: Adagrad(-1), r"Adagrad: learning_rate must be a number above 0, got -1\."),
+        (lambda: Adagrad(epsilon=0), r"Adagrad: epsilon must be a number above 0, got 0\."),
+        (lambda: Lion(0), r"Lion: learning_rate must be a number above 0, got 0\."),
+        (lambda: Lion(beta_1=1), r"Lion: beta_1 must be a number of at least 0 and below 1, got 1\."),
+        (lambda: Lion(beta_1=-1), r"Lion: beta_1 must be a number of at least 0 and below 1, got -1\."),
+        (lambda: Lion(beta_2=1), r"Lion: beta_2 must be a number of at least 0 and below 1, got 1\."),
+        (lambda: Lion(beta_2=-1), r"Lion: beta_2 must be a number of at least 0 and below 1, got -1\."),
+        (lambda: Lion(weight_decay=-1), r"Lion: weight_decay must be a number of at least 0, got -1\."),
     ],
 )
 def test_an_argument_out_of_range_is_refused(make, message: str) -> None:
@@ -206,6 +310,8 @@ def test_an_argument_out_of_range_is_refused(make, message: str) -> None:
 def test_the_ends_of_the_ranges_are_allowed() -> None:
     gradient = [np.array([-0.5])]
     assert trained(AdamW(1.0, 0, 0, weight_decay=0), np.array([1.0]), gradient)[0] == pytest.approx(2.0, abs=1e-6)
+    assert trained(RMSprop(1.0, rho=0, momentum=0), np.array([1.0]), gradient)[0] == pytest.approx(2.0, abs=1e-6)
+    assert trained(Lion(1.0, 0, 0, weight_decay=0), np.array([1.0]), gradient)[0] == 2.0
 
 
 def test_a_learning_rate_set_later_is_checked_too() -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from handconv.optimizers import SGD, Adam, AdamW
+from handconv.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from handconv.optimizers import base as _base
 from handconv.optimizers.schedules import InverseTimeDecay
 from optimizer_cases import FACTORIES, ORACLES, every_optimizer, example, trained
@@ -53,9 +53,48 @@ def test_adams_state_is_the_m_and_v_of_the_paper() -> None:
     assert optimizer.state["v"].tolist() == [2.4375]
 
 
+def test_rmsprops_second_step_by_hand() -> None:
+    # rho = 0.75; gradients 2, then 4        v: 1, 4.75
+    moved = trained(RMSprop(1.0, rho=0.75, epsilon=0.5), np.array([0.0]), [np.array([2.0]), np.array([4.0])])
+    assert moved[0] == pytest.approx(-2 / (1 + 0.5) - 4 / (math.sqrt(4.75) + 0.5), rel=1e-14)
+
+
+def test_rmsprops_velocity_adds_up_what_is_divided_already() -> None:
+    # rho = 0.75, momentum = 0.5; gradients 2, then 0        v: 1, 0.75        velocity: 2 / 1.5, 1 / 1.5
+    optimizer = RMSprop(0.5, rho=0.75, momentum=0.5, epsilon=0.5)
+    assert trained(optimizer, np.array([0.0]), [np.array([2.0]), np.array([0.0])])[0] == pytest.approx(-1, rel=1e-14)
+
+
+def test_rmsprop_forgets_and_adagrad_does_not() -> None:
+    gradients = [np.array([100.0])] + [np.array([1.0])] * 200
+    for optimizer, last in ((RMSprop(1.0, rho=0.5), 1.0), (Adagrad(1.0), 1 / math.sqrt(100**2 + 200))):
+        before = trained(optimizer, np.zeros(1), gradients[:-1])
+        after = trained(optimizer, before, gradients[-1:])
+        assert before[0] - after[0] == pytest.approx(last, rel=1e-6)
+
+
+def test_adagrads_steps_by_hand() -> None:
+    # gradients 3, then 4        v: 9, 25
+    moved = trained(Adagrad(1.0, epsilon=0.5), np.array([0.0]), [np.array([3.0]), np.array([4.0])])
+    assert moved[0] == pytest.approx(-3 / 3.5 - 4 / 5.5, rel=1e-14)
+
+
+def test_lion_moves_by_exactly_the_rate() -> None:
+    moved = trained(Lion(0.25, weight_decay=0), np.zeros(4), [np.array([1e-6, -1e6, 0.0, 3.0])])
+    assert moved.tolist() == [-0.25, 0.25, 0.0, -0.25]
+
+
+def test_lions_direction_weighs_momentum_against_the_gradient() -> None:
+    # beta_1 = 0.5, beta_2 = 0.75        first gradient 4: m = 1        then 0.5·1 + 0.5·g has the sign of 1 + g
+    for gradient, moved in ((-0.9, -2.0), (-1.1, 0.0)):
+        optimizer = Lion(1.0, beta_1=0.5, beta_2=0.75, weight_decay=0)
+        assert trained(optimizer, np.zeros(1), [np.array([4.0]), np.array([gradient])]).tolist() == [moved]
+        assert optimizer.state["m"].tolist() == [0.75 + 0.25 * gradient]
+
+
 def test_a_gradient_that_is_always_zero_moves_nothing() -> None:
     for name, factory in FACTORIES.items():
-        if name != "AdamW":
+        if name not in {"AdamW", "Lion"}:
             assert trained(factory(), np.array([1.5]), [np.array([0.0])] * 5).tolist() == [1.5]
 
 
@@ -132,37 +171,45 @@ def test_a_step_on_a_part_leaves_the_rest_alone(name: str, rng: np.random.Genera
 # Weight decay
 
 
-def test_adamw_decays_what_it_is_told_to_and_nothing_else() -> None:
-    optimizer, parameters = AdamW(0.1, weight_decay=0.5), np.ones(6)
+decaying = pytest.mark.parametrize("kind", [AdamW, Lion])
+
+
+@decaying
+def test_what_is_told_to_decay_does_and_nothing_else(kind: type[AdamW | Lion]) -> None:
+    optimizer, parameters = kind(0.1, weight_decay=0.5), np.ones(6)
     optimizer.build(parameters, [slice(0, 2), slice(4, 5)])
     optimizer.step(parameters, np.zeros(6))
     np.testing.assert_allclose(parameters, [0.95, 0.95, 1, 1, 0.95, 1], rtol=1e-15)
 
 
-def test_adamw_decays_everything_if_nothing_is_told() -> None:
+@decaying
+def test_everything_decays_if_nothing_is_told(kind: type[AdamW | Lion]) -> None:
     parameters = np.ones(2)
-    AdamW(0.1, weight_decay=0.5).step(parameters, np.zeros(2))
+    kind(0.1, weight_decay=0.5).step(parameters, np.zeros(2))
     np.testing.assert_allclose(parameters, [0.95, 0.95], rtol=1e-15)
 
 
-def test_adamw_may_decay_nothing() -> None:
-    optimizer, parameters = AdamW(0.1, weight_decay=0.5), np.ones(2)
+@decaying
+def test_nothing_may_decay(kind: type[AdamW | Lion]) -> None:
+    optimizer, parameters = kind(0.1, weight_decay=0.5), np.ones(2)
     optimizer.build(parameters, [])
     optimizer.step(parameters, np.zeros(2))
     assert parameters.tolist() == [1, 1]
 
 
-def test_adamw_decays_once_a_step_where_parts_cut_a_piece() -> None:
+@decaying
+def test_a_piece_that_parts_cut_decays_once_a_step(kind: type[AdamW | Lion]) -> None:
     parameters = np.ones(6)
     for part in (slice(0, 1), slice(1, 3), slice(3, 6)):
-        optimizer = AdamW(0.1, weight_decay=0.5)
+        optimizer = kind(0.1, weight_decay=0.5)
         optimizer.build(parameters, [slice(0, 2), slice(4, 5)])
         optimizer.step(parameters, np.zeros(6), part)
     np.testing.assert_allclose(parameters, [0.95, 0.95, 1, 1, 0.95, 1], rtol=1e-15)
 
 
-def test_the_decay_follows_the_schedule() -> None:
-    optimizer, parameters = AdamW(InverseTimeDecay(0.2, 1.0), weight_decay=0.5), np.ones(1)
+@decaying
+def test_the_decay_follows_the_schedule(kind: type[AdamW | Lion]) -> None:
+    optimizer, parameters = kind(InverseTimeDecay(0.2, 1.0), weight_decay=0.5), np.ones(1)
     optimizer.step(parameters, np.zeros(1))
     optimizer.step(parameters, np.zeros(1))
     assert parameters[0] == pytest.approx((1 - 0.1) * (1 - 0.05))
@@ -188,10 +235,17 @@ PYTORCH = {
     "SGD with Nesterov momentum": lambda torch, p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
     "Adam": lambda torch, p: torch.optim.Adam(p, lr=0.05, betas=(0.8, 0.99), eps=1e-3),
     "AdamW": lambda torch, p: torch.optim.AdamW(p, lr=0.05, betas=(0.8, 0.99), eps=1e-3, weight_decay=0.1),
+    "RMSprop": lambda torch, p: torch.optim.RMSprop(p, lr=0.05, alpha=0.8, eps=1e-3),
+    "RMSprop with momentum": lambda torch, p: torch.optim.RMSprop(p, lr=0.05, alpha=0.8, eps=1e-3, momentum=0.9),
+    "Adagrad": lambda torch, p: torch.optim.Adagrad(p, lr=0.05, eps=1e-3),
 }
 
 
-@every_optimizer
+def test_pytorch_has_all_optimizers_but_lion() -> None:
+    assert set(FACTORIES) - set(PYTORCH) == {"Lion"}
+
+
+@pytest.mark.parametrize("name", PYTORCH)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-10)])
 def test_parity_with_pytorch_over_200_steps(name: str, dtype: type, tolerance: float, rng: np.random.Generator) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: make parity installs it")

@@ -71,8 +71,7 @@ class GradientReport:
     def worst(self) -> GradientRow:
         """The row that has the largest error; of those that failed, one of a single layer, if there is any.
 
-        A mistake in a layer shows in the network that it is part of as well, and where the program of the engine differs
-        from the layers' pages too.
+        A mistake in a layer shows in the network too, and wherever the engine's program differs from the layers' pages.
         """
         return max(
             self.rows,
@@ -87,7 +86,8 @@ class GradientReport:
     @property
     def conclusion(self) -> str:
         """The verdict in a sentence."""
-        checked, skipped = (sum(getattr(row, name) for row in self.rows) for name in ("checked", "skipped"))
+        by_differences = [row for row in self.rows if row.layer != "program"]
+        checked, skipped = (sum(getattr(row, name) for row in by_differences) for name in ("checked", "skipped"))
         if self.ok:
             return (
                 f"All gradients are right: {checked:,} entries checked, {skipped:,} skipped at kinks; the largest "
@@ -96,8 +96,8 @@ class GradientReport:
         row = self.worst
         if row.layer == "program" and row.worst is not None:
             return (
-                f"The pages of the layers are right, and the engine's program differs from them: its gradient with respect "
-                f"to {row.what} is {row.worst.analytic:.9g} at {_place(row.worst)}, that of the pages "
+                "The pages of the layers are right, and the engine's program differs from them: its gradient with "
+                f"respect to the {row.what} is {row.worst.analytic:.9g} at {_place(row.worst)}, that of the pages "
                 f"{row.worst.numeric:.9g}. Train with engine=False until its ops are mended."
             )
         if row.worst is None:

@@ -41,9 +41,9 @@ from handconv.layers import Layer
 from handconv.losses import Loss
 from handconv.objective import Objective
 from handconv.parallel import blas_threads as blas
-from handconv.sequential import Sequential
 from handconv.samples import checked_inputs
-from handconv.utils.validation import check_int, check_number
+from handconv.sequential import Sequential
+from handconv.utils.validation import check_int, check_number, unmasked
 
 #: What may be spent on one array, in numbers read and written for each entry, and what an evaluation costs beside them.
 _BUDGET, _OVERHEAD = 3_000_000, 2_000
@@ -112,6 +112,8 @@ def gradcheck(
         check_number(name, value, lambda x: 0 < x < 1, "above 0 and below 1")
     if samples is not None:
         check_int("samples", samples)
+    if not isinstance(loss, Loss | None):
+        raise TypeError(f"loss must be a loss such as handconv.MeanSquaredError(), got {loss!r}.")
     if isinstance(model, Layer):
         if y is not None or loss is not None:
             raise ValueError("A layer is checked without labels and loss: leave y and loss out.")
@@ -147,7 +149,10 @@ def _of_model(model: Sequential, x: ArrayLike, y: ArrayLike | None, loss: Loss |
     judged: tuple[Objective, NDArray[Any]] | None = None
     if y is not None:
         chosen = model.default_loss() if loss is None else loss
-        judged = Objective(network, chosen), chosen.check_targets(np.asarray(y), (len(inputs), *network.output_shape))
+        judged = (
+            Objective(network, chosen),
+            chosen.check_targets(unmasked("y", y), (len(inputs), *network.output_shape)),
+        )
     generator = np.random.default_rng(seed)
     for _, layer in network.tree():
         layer.generator = generator
@@ -165,9 +170,10 @@ def _of_model(model: Sequential, x: ArrayLike, y: ArrayLike | None, loss: Loss |
 def _of_program(subject: NetworkSubject) -> Iterator[GradientRow]:
     """Compare the gradients of the engine's program with those of the pages, number by number."""
     pages, program = subject.gradients(subject.projection), program_gradients(subject)
+    sizes = {name: float(np.abs(page).max(initial=0, where=np.isfinite(page))) for name, page in pages.items()}
+    negligible = _NEGLIGIBLE * max(sizes.values())
     for name, page in pages.items():
-        largest = float(np.abs(page).max(initial=0, where=np.isfinite(page)))
-        errors = np.abs(program[name] - page) / (largest or 1)
+        errors = np.abs(program[name] - page) / (max(sizes[name], negligible) or 1)
         errors[~np.isfinite(errors)] = np.inf
         place = np.unravel_index(int(errors.argmax()), page.shape)
         index = tuple(map(int, place))
@@ -262,6 +268,7 @@ class _Check:
                 differences.append(float(np.sum(projection * difference)))
                 size = size or float(np.linalg.norm((projection * base)[difference != 0]))
             array[index] = middle
+            size = size or float(np.linalg.norm(projection * base))  # where nothing moves, all outputs may be rounded
             result = slope(differences, size, h)
             if result.trusted(self._tolerance, floor):
                 return result

@@ -1,8 +1,9 @@
 """Where the time of a training step goes: layer by layer, direction by direction, and how much of it is arithmetic.
 
 What is measured are the steps of ``fit``. For a few passes over the samples the methods that they call are wrapped by a
-stopwatch (the ops, the gathering of samples, the loss, the penalty, the optimizer), and ``numpy.matmul`` by a recorder. The recorded products are then repeated alone, the very arrays in their very layout, one after another
-as in the step: that time is the *floor* that no arrangement of the rest can go below, and
+stopwatch (the ops, the gathering of samples, the loss, the penalty, the optimizer), and ``numpy.matmul`` by a recorder.
+The recorded products are then repeated alone, the very arrays in their very layout, one after another as in the step:
+that time is the *floor* that no arrangement of the rest can go below, and
 
     share of the floor = time of the products alone / time of the step
 
@@ -30,7 +31,7 @@ from handconv.parallel.communicator import OneProcess
 from handconv.samples import GatherOp, Samples
 from handconv.sequential import Sequential
 from handconv.training.state import Task
-from handconv.training.step import SharedState, ShardStep, arithmetic
+from handconv.training.step import ShardStep, SharedState, arithmetic
 from handconv.utils.validation import check_int
 
 Label = tuple[str, str]  # what is at work, and in which direction
@@ -178,7 +179,7 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
         optimizer.build(model.parameters, model.decayed())
         before = model.parameters.copy(), model.gradients.copy(), model.buffers.copy()
         task = Task(model, loss, optimizer, Samples(samples, targets), 1 + passes, batch_size, shuffle=True)
-        step = ShardStep(task, SharedState.of_one_process(model), OneProcess())
+        step = ShardStep(task, SharedState.of_one_process(task), OneProcess())
         stopwatch = _Stopwatch(step.program.memory)
         for owner, name, label in _places(model, step, optimizer):
             wrapped.enter_context(_replaced(owner, name, stopwatch.timed(label, ends_step=owner is optimizer)))

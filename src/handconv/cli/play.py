@@ -1,7 +1,11 @@
-"""``handconv play``: the quiz alone, on a saved model."""
+"""``handconv play``: the quiz alone, on a saved model; or a page to draw on."""
 
 import argparse
+import os
+import sys
+import webbrowser
 from dataclasses import dataclass
+from pathlib import Path
 
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
@@ -10,7 +14,10 @@ from handconv.cli._models import HELP, open_model
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._quiz import quiz
-from handconv.cli._settings import add_settings, one_of, read_settings, setting
+from handconv.cli._settings import add_settings, one_of, read_settings, setting, switch
+from handconv.cli.export import write_page
+from handconv.datasets import cache
+from handconv.sequential import Sequential
 
 
 @dataclass(frozen=True)
@@ -18,6 +25,7 @@ class PlaySettings(DataSettings):
     """Which data, and how images are shown."""
 
     picture: str = setting("auto", one_of(*PICTURES), "how images are shown", metavar="|".join(PICTURES))
+    web: bool = setting(False, switch, "a page to draw on, in the browser, instead of the quiz")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,16 +38,42 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Play."""
     settings = read_settings(PlaySettings, arguments)
     model = open_model(arguments.model)
+    if settings.web:
+        _play_in_browser(model, settings, output)
+        return DONE
     dataset = load_for_model(settings, model, output)
     quiz(model, dataset, output, settings.picture)
     return DONE
 
 
+def _play_in_browser(model: Sequential, settings: PlaySettings, output: Output) -> None:
+    """Write the page and open it; where there is no browser, say where it is."""
+    page = cache.folder() / "page.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_page(model, page, settings, output)
+    opened = _open(page)
+    output.show(f"{page} is open in the browser." if opened else f"No browser can be opened here. The page is {page}")
+    output.record({"event": "page", "file": str(page), "opened": opened})
+
+
+def _open(page: Path) -> bool:
+    """Open a page in a browser with windows; one that draws text in this terminal could not show it."""
+    if sys.platform not in ("win32", "darwin") and not any(
+        os.environ.get(variable) for variable in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    ):
+        return False
+    try:
+        return webbrowser.open(page.as_uri())
+    except webbrowser.Error:
+        return False
+
+
 COMMAND = Command(
     name="play",
-    summary="the quiz alone: type a row of the test set, see the image and what the model takes it for",
+    summary="the quiz alone: type a row of the test set, see it and what the model takes it for; or a page to draw on",
     examples="""  handconv play
   handconv play fashion.npz --picture text
+  handconv play --web
   echo 122 | handconv play --json""",
     add_arguments=add_arguments,
     run=run,

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             "parameters": table.parameters,
             "multiply_adds": table.multiply_adds,
             "output_bytes": table.output_bytes,
-            "ops": table.ops,
+            "plan": table.ops,
             "info": model.info,
         }
     )

@@ -1,9 +1,9 @@
-"""The memory of a program: arrays that are kept from run to run, scratch memory that everybody shares.
+"""The memory of a program: arrays that are kept from run to run, and scratch memory that all ops share.
 
-Fresh large arrays would page-fault at each use, which costs more than the arithmetic on them, so every array of a program
-is made once. Each op has a *scope* of its own for what must last from its forward pass to its backward pass; *scratch*
-arrays may be overwritten as soon as the present call returns, and all scopes share them. What is handed out is tracked, so
-that the calls on it can be captured (``engine.capture``).
+Fresh large arrays would page-fault at each use, which costs more than the arithmetic on them, so every array of a
+program is made once. Each op has a *scope* of its own for what must last from its forward pass to its backward pass;
+*scratch* arrays may be overwritten as soon as the present call returns, and all scopes share them. What is handed out
+is tracked, so that the calls on it can be captured (``engine.capture``).
 """
 
 import itertools
@@ -27,7 +27,7 @@ class Workspace(Protocol):
         """An array that stays as it is until the same owner asks for ``name`` again."""
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """An array that anybody may overwrite as soon as the present call returns."""
+        """An array that may be overwritten as soon as the present call returns."""
 
     def constant(self, array: NDArray[Any]) -> NDArray[Any]:
         """An array that is declared to be the same in every run."""
@@ -126,7 +126,7 @@ class _Memory:
         self._lines = itertools.cycle(range(0, _PAGE, 5 * _LINE))
 
     def take(self, size: int) -> NDArray[np.uint8]:
-        """So many bytes that nobody else has."""
+        """So many bytes that were not handed out before."""
         start = self._start()
         if start + size > len(self._free):
             memory = np.empty(max(_CHUNK, size + _PAGE) + _HUGE_PAGE, np.uint8)

@@ -13,10 +13,10 @@ memory, hence the same bits.
     replay(calls)                       # now y is f(other)
 
 Operations that cannot be captured raise an error: a value that leaves the arrays for Python (an ``if``, a ``float``), a
-copy that NumPy makes by itself (a ``reshape`` of what does not lie in one piece), a function that is not a ufunc, a result
-that goes to memory which is not tracked. So does every operand array that is not tracked: it might have been computed
-from tracked ones, by a conversion for one, and would stay in the replayed calls as it was. What never changes is
-declared: ``capture.constant(array)``. Only a method that changes an array in place (``fill``, ``sort``) is not seen.
+copy that NumPy makes by itself (a ``reshape`` of what does not lie in one piece), a function that is not a ufunc, a
+result that goes to memory which is not tracked. So does every operand array that is not tracked: it might have been
+computed from tracked ones, by a conversion for one, and would stay in the replayed calls as it was. What never changes
+is declared: ``capture.constant(array)``. Only a method that changes an array in place (``fill``, ``sort``) is not seen.
 """
 
 import contextlib
@@ -115,7 +115,8 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
         targets = {"out": tuple(map(untracked, out))} if out else {}
         plain_options = {name: untracked(value) for name, value in options.items()}
         result = function(*operands, **targets, **plain_options)
-        capture = next(array.capture for array in (*inputs, *out) if isinstance(array, CapturedArray))
+        everything = (*inputs, *out, *options.values())
+        capture = next(array.capture for array in everything if isinstance(array, CapturedArray))
         if capture is None or not capture.is_recording:
             return out[0] if out else result
         if not isinstance(result, np.ndarray):
@@ -139,7 +140,7 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
         plain = untracked(plain)
         untracked(self)[key] = plain
         if self.capture is not None and self.capture.is_recording:
-            if target.base is None:
+            if np.size(target) and not np.may_share_memory(target, untracked(self)):  # a copy of what was chosen
                 self._refuse("an assignment to chosen elements")
             self._check_tracked(value, "an assigned array")
             self.capture.note(partial(target.__setitem__, ..., plain))  # np.copyto begins with some Python
@@ -158,20 +159,38 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
         self._refuse("a number for Python")
         return super().__float__()
 
+    def __int__(self) -> int:
+        self._refuse("a number for Python")
+        return super().__int__()
+
+    def __index__(self) -> int:
+        self._refuse("a number for Python")
+        return super().__index__()
+
+    def item(self, *arguments: Any) -> Any:
+        """Take out one number, which a replay would not do again."""
+        self._refuse("a number for Python")
+        return super().item(*arguments)
+
+    def tolist(self) -> Any:
+        """Take out all numbers, which a replay would not do again."""
+        self._refuse("a list for Python")
+        return super().tolist()
+
     def astype(self, *arguments: Any, **options: Any) -> Any:
         """Convert the values, which a replay would not do again."""
         self._refuse("a conversion by astype")
         return super().astype(*arguments, **options)
 
     def _check_tracked(self, operand: object, what: str) -> None:
-        """Refuse an array that nobody declared constant."""
+        """Refuse an array that was not declared constant."""
         if isinstance(operand, np.ndarray) and not isinstance(operand, CapturedArray):
             self._refuse(f"{what} that is neither tracked nor declared constant (dtype {operand.dtype})")
 
     def _refuse(self, what: str) -> None:
         """Raise an error if a recording goes on, as it would miss this."""
         if self.capture is not None and self.capture.is_recording:
-            raise CaptureError(f"{what[0].upper()}{what[1:]} cannot be captured. Write with ufuncs to tracked arrays.")
+            raise CaptureError(f"A recording cannot capture {what}. Write with ufuncs to tracked arrays.")
 
 
 def untracked(value: Any) -> Any:

@@ -1,17 +1,17 @@
 """Inference: answers of a network, out of training, by programs that are kept from call to call.
 
-Laying out arrays and views costs more than one image does, so a program is kept for each number of layers that were asked
-for, until a setting or a method of one of them changes.
+Laying out arrays and views costs more than one image does, so a program is kept for each number of layers that were
+asked for, until a setting or a method of one of them changes.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray
-from handconv.engine.capture import untracked
+from handconv.engine.capture import Call, replay, untracked
 from handconv.engine.layout import memory_view
 from handconv.engine.lower import signature
 from handconv.engine.ops.inputs import InputOp
@@ -34,22 +34,41 @@ class Inference:
     def __init__(self, members: Sequence[Layer], dtype: DTypeLike, *, fuse: bool, engine: bool) -> None:
         self._members = members
         self._dtype, self._fuse, self._engine = np.dtype(dtype), fuse, engine
-        self._programs: dict[int, tuple[tuple[object, ...], Program]] = {}
-
-    def program(self, layers: Sequence[Layer]) -> Program:
-        """The program of some layers as they are now."""
-        now = signature(self._members)
-        before, program = self._programs.get(len(layers), (None, None))
-        if program is None or before != now or len(program) >= _MANY:
-            program = Program(layers, self._dtype, fuse=self._fuse, engine=self._engine)
-            self._programs[len(layers)] = now, program
-        return program
+        self._signature: tuple[object, ...] = ()
+        self._programs: dict[int, Program] = {}
+        self._captured: dict[tuple[object, ...], _Captured] = {}
 
     def outputs(self, layers: Sequence[Layer], x: NDArray[Any]) -> FloatArray:
         """The outputs for one batch (N, …); uint8 is divided by 255. The next call overwrites them."""
-        program = self.program(layers)
-        memory, dtype = program.memory, self._dtype
-        inputs = memory.cached((x.shape, x.dtype == np.uint8), lambda: InputOp(x.shape, x.dtype, dtype, memory))
-        inputs.source[...] = memory_view(x)
-        key = x.shape, x.dtype == np.uint8
-        return untracked(program.run(key, lambda: program.forward(inputs.forward(), training=False)))
+        now = signature(self._members)
+        if now != self._signature or len(self._captured) >= _MANY:
+            self._programs, self._captured, self._signature = {}, {}, now
+        key = len(layers), x.shape, x.dtype == np.uint8
+        found = self._captured.get(key)
+        if found is None:
+            found = self._captured[key] = self._capture(layers, x)
+        else:
+            found.source[...] = memory_view(x)
+            replay(found.calls)
+        return found.outputs
+
+    def _capture(self, layers: Sequence[Layer], x: NDArray[Any]) -> "_Captured":
+        """Compute the outputs of a batch of a size that is new."""
+        program = self._programs.get(len(layers))
+        if program is None:
+            program = Program(layers, self._dtype, fuse=self._fuse, engine=self._engine)
+            self._programs[len(layers)] = program
+        inputs = InputOp(x.shape, x.dtype, self._dtype, program.memory.scope())
+        source = untracked(inputs.source)
+        source[...] = memory_view(x)
+        with program.memory.capture.recording() as calls:
+            outputs = program.forward(inputs.forward(), training=False)
+        return _Captured(source, calls, untracked(outputs))
+
+
+class _Captured(NamedTuple):
+    """The inference of one size of batch: where the inputs go, the calls, and where the outputs then are."""
+
+    source: NDArray[Any]
+    calls: list[Call]
+    outputs: FloatArray

@@ -1,8 +1,8 @@
 """The order of the memory.
 
 Arrays have the public shape (N, C, H, W) or (N, D); in the memory of a program the batch is the *innermost* axis,
-(H, C, W, N) or (D, N). A NumPy array carries its strides, so this costs nothing to whoever reads the array, and it makes
-pooling, activations and the shifts of a convolution long contiguous runs.
+(H, C, W, N) or (D, N). A NumPy array carries its strides, so reading it under its public shape costs nothing, and
+pooling, activations and the shifts of a convolution become long contiguous runs.
 """
 
 from typing import Any

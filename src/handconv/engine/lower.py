@@ -1,7 +1,7 @@
 """Lowering: from the layers of a network to the ops of a program.
 
-Which op computes a layer is looked up by the layer's exact type, and only while its ``forward`` and ``backward`` are the
-ones that the op was written for: a subclass, and a layer whose methods were replaced, run their own Python code
+Which op computes a layer is looked up by the layer's exact type, and only while its ``forward`` and ``backward`` are
+the ones that the op was written for: a subclass, and a layer whose methods were replaced, run their own Python code
 (``ops.python_op``). Registering is the only way in.
 
 A convolution, a rectifier and a maximum pooling whose windows lie side by side become one op. Where one such op feeds
@@ -16,10 +16,15 @@ from handconv.engine.ops.base import Context, Op
 from handconv.engine.ops.conv_block import ConvBlockOp
 from handconv.engine.ops.dense import DenseOp
 from handconv.engine.ops.elementwise import DropoutOp, RectifierOp, ReshapeOp, SigmoidOp, SoftmaxOp, TanhOp
+from handconv.engine.ops.norm import BatchNormOp
 from handconv.engine.ops.pooling import AveragePoolOp, GlobalAveragePoolOp, MaxPoolOp
-from handconv.engine.ops.python_op import PythonOp
+from handconv.engine.ops.python_op import ElementwiseOp, PythonOp
+from handconv.engine.ops.residual import ResidualOp
 from handconv.layers import (
+    ELU,
+    GELU,
     AveragePool2D,
+    BatchNorm,
     Conv2D,
     Dense,
     Dropout,
@@ -30,8 +35,11 @@ from handconv.layers import (
     MaxPool2D,
     ReLU,
     Reshape,
+    Residual,
     Sigmoid,
+    SiLU,
     Softmax,
+    Softplus,
     Tanh,
 )
 
@@ -43,19 +51,23 @@ class _Entry(NamedTuple):
     make: Callable[[Any, Context], Op]
     forward: Callable[..., Any]
     backward: Callable[..., Any]
+    suits: Callable[[Any], bool]
 
 
 _REGISTRY: dict[type[Layer], _Entry] = {}
 
 
-def register(layer_type: type[Layer], make: Callable[[Any, Context], Op]) -> None:
+def register(
+    layer_type: type[Layer], make: Callable[[Any, Context], Op], suits: Callable[[Any], bool] = lambda _: True
+) -> None:
     """Let layers of exactly this type be computed by an op.
 
     Args:
         layer_type: the type; what derives from it is not meant.
         make: makes the op for a built layer.
+        suits: tells whether the op computes a layer with these settings.
     """
-    _REGISTRY[layer_type] = _Entry(layer_type, make, layer_type.forward, layer_type.backward)
+    _REGISTRY[layer_type] = _Entry(layer_type, make, layer_type.forward, layer_type.backward, suits)
 
 
 def register_like(subclass: type[Layer], layer_type: type[Layer]) -> None:
@@ -74,22 +86,29 @@ def register_like(subclass: type[Layer], layer_type: type[Layer]) -> None:
     _REGISTRY[subclass] = entry._replace(forward=subclass.forward, backward=subclass.backward)
 
 
-for _type, _make in {
+_FAST: dict[type[Layer], Callable[[Any, Context], Op]] = {
     AveragePool2D: AveragePoolOp,
-    Conv2D: lambda layer, context: ConvBlockOp(layer, None, None, context),
+    BatchNorm: BatchNormOp,
+    Conv2D: lambda layer, context: ConvBlockOp(layer, None, None, None, context),
     Dense: DenseOp,
     Dropout: DropoutOp,
+    ELU: ElementwiseOp,
     Flatten: ReshapeOp,
+    GELU: ElementwiseOp,
     GlobalAveragePool2D: GlobalAveragePoolOp,
     LeakyReLU: RectifierOp,
     MaxPool2D: MaxPoolOp,
     ReLU: RectifierOp,
     Reshape: ReshapeOp,
     Sigmoid: SigmoidOp,
+    SiLU: ElementwiseOp,
     Softmax: SoftmaxOp,
+    Softplus: ElementwiseOp,
     Tanh: TanhOp,
-}.items():
+}
+for _type, _make in _FAST.items():
     register(_type, _make)
+register(Conv2D, _FAST[Conv2D], lambda layer: layer.groups == 1 and layer.dilation == (1, 1))
 
 
 def fast_kind(layer: Layer) -> type[Layer] | None:
@@ -98,34 +117,35 @@ def fast_kind(layer: Layer) -> type[Layer] | None:
     if entry is None or "forward" in own or "backward" in own:
         return None
     untouched = type(layer).forward is entry.forward and type(layer).backward is entry.backward
-    return entry.kind if untouched else None
+    return entry.kind if untouched and entry.suits(layer) else None
 
 
 def signature(members: Sequence[Layer]) -> tuple[object, ...]:
     """What a program depends on beside the shapes: settings and methods of all layers, those within others too."""
-    return tuple((layer.version, type(layer).forward, type(layer).backward) for layer in members)
+    return tuple([part for layer in members for part in (layer.version, type(layer).forward, type(layer).backward)])
 
 
-def lower(layers: Sequence[Layer], context: Context, *, fuse: bool = True, engine: bool = True) -> list[Op]:
+def lower(layers: Sequence[Layer], context: Context) -> list[Op]:
     """List the ops for built layers.
 
     Args:
         layers: in order.
         context: what the ops share.
-        fuse: whether several layers may become one op.
-        engine: whether there are fast ops at all; if not, every layer runs its own Python code.
     """
+    fuse = context.fuse
     ops: list[Op] = []
     waiting = list(layers)
     while waiting:
         layer = waiting.pop(0)
-        kind = fast_kind(layer) if engine else None
+        kind = fast_kind(layer) if context.engine else None
         if kind is None:
             ops.append(PythonOp(layer, context))
         elif kind is Conv2D and fuse:
+            folded = not context.training and waiting and fast_kind(waiting[0]) is BatchNorm
+            norm = waiting.pop(0) if folded else None
             rectifier = waiting.pop(0) if waiting and fast_kind(waiting[0]) in (LeakyReLU, ReLU) else None
             pool = waiting.pop(0) if waiting and _is_side_by_side(waiting[0]) else None
-            ops.append(ConvBlockOp(layer, rectifier, pool, context))  # type: ignore[arg-type]
+            ops.append(ConvBlockOp(layer, norm, rectifier, pool, context))  # type: ignore[arg-type]
         else:
             ops.append(_REGISTRY[type(layer)].make(layer, context))
     if fuse:
@@ -133,6 +153,15 @@ def lower(layers: Sequence[Layer], context: Context, *, fuse: bool = True, engin
             if isinstance(op, ConvBlockOp) and isinstance(following, ConvBlockOp):
                 op.output_crop = following.required_input
     return ops
+
+
+def _residual(layer: Residual, context: Context) -> Op:
+    """A residual layer as an op that holds those of its layers."""
+    aside = [] if layer.projection is None else lower([layer.projection], context)
+    return ResidualOp(layer, lower(layer.layers, context), aside, context)
+
+
+register(Residual, _residual)
 
 
 def _is_side_by_side(layer: Layer) -> bool:

@@ -1,10 +1,12 @@
 """A program: a network lowered to ops over one memory, whose NumPy calls are captured once and replayed.
 
-program = Program(layers, dtype, gradients=…, generator=…)
-y = program.forward(x, training=True)            the ops one after the other
-dx = program.backward(dy)                        and back; the gradients of the parameters go to ``gradients``
-program.run(key, compute)                        do what ``compute`` does; from the second time on, for the same
-key, by the NumPy calls that it made
+    program = Program(layers, dtype, gradients=…, generator=…)
+    y = program.forward(x, training=True)       run the ops one after the other
+    dx = program.backward(dy)                   and backwards; the gradients of the parameters go to ``gradients``
+    y = program.run(key, compute)               do what ``compute`` does; from the second time on, for the same key,
+                                                by the NumPy calls that it made
+
+The key tells what the calls depend on: sizes and types of arrays, and whether the program is trained.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -44,8 +46,16 @@ class Program:
     ) -> None:
         self.memory = Arena()
         targets = gradients or {}
-        context = Context(self.memory, np.dtype(dtype), lambda layer: targets.get(layer, {}), generator)
-        self.ops = lower(layers, context, fuse=fuse, engine=engine)
+        context = Context(
+            self.memory,
+            np.dtype(dtype),
+            lambda layer: targets.get(layer, {}),
+            generator,
+            training=gradients is not None,
+            fuse=fuse,
+            engine=engine,
+        )
+        self.ops = lower(layers, context)
         trained = [op.has_parameters for op in self.ops]
         self._first_trained = trained.index(True) if True in trained else len(self.ops)
         self._captured: dict[Hashable, tuple[list[Call], FloatArray]] = {}

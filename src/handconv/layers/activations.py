@@ -3,6 +3,7 @@
 Each keeps the slope dy/dx of every number, so that the way back is one product: dx = dy · slope.
 """
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,7 +48,7 @@ class LeakyReLU(Layer):
         self.alpha = check_number("LeakyReLU: alpha", alpha, lambda slope: 0 <= slope <= 1, "from 0 to 1")
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Y = max(x, 0) + alpha · min(x, 0)."""
+        """y = max(x, 0) + alpha · min(x, 0)."""
         x = self.check_inputs(inputs)
         self._slope = np.where(x > 0, self.dtype.type(1), self.dtype.type(self.alpha))
         self.output = np.maximum(x, 0)
@@ -56,7 +57,7 @@ class LeakyReLU(Layer):
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Dx = dy where x > 0, alpha · dy elsewhere."""
+        """dx = dy where x > 0, alpha · dy elsewhere."""
         self.dinputs = self.check_gradient(dvalues) * self._slope
         return self.dinputs
 
@@ -83,14 +84,14 @@ class ReLU(Layer):
     elementwise: ClassVar[bool] = True
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Y = max(x, 0)."""
+        """y = max(x, 0)."""
         x = self.check_inputs(inputs)
         self._slope = x > 0
         self.output = np.maximum(x, 0)
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Dx = dy where x > 0, 0 elsewhere."""
+        """dx = dy where x > 0, 0 elsewhere."""
         self.dinputs = self.check_gradient(dvalues) * self._slope
         return self.dinputs
 
@@ -117,15 +118,14 @@ class Sigmoid(Layer):
     elementwise: ClassVar[bool] = True
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Y = 1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)), in which nothing overflows."""
-        x = self.check_inputs(inputs)
-        y = np.exp(np.minimum(x, 0)) / (np.exp(-np.abs(x)) + 1)
+        """y = 1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)), in which nothing overflows."""
+        y = _sigmoid(self.check_inputs(inputs))
         self._slope = (1 - y) * y
         self.output = y
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Dx = dy · y · (1 - y)."""
+        """dx = dy · y · (1 - y)."""
         self.dinputs = self.check_gradient(dvalues) * self._slope
         return self.dinputs
 
@@ -152,14 +152,164 @@ class Tanh(Layer):
     elementwise: ClassVar[bool] = True
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Y = tanh(x)."""
+        """y = tanh(x)."""
         y = np.tanh(self.check_inputs(inputs))
         self._slope = 1 - y * y
         self.output = y
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Dx = dy · (1 - y²)."""
+        """dx = dy · (1 - y²)."""
+        self.dinputs = self.check_gradient(dvalues) * self._slope
+        return self.dinputs
+
+
+class ELU(Layer):
+    """Let what is positive through and bend what is negative smoothly towards -alpha.
+
+    Means of activations stay nearer to zero than with ReLU, and a negative unit still has a gradient.
+
+    Maths:
+        y = x where x > 0, alpha · (exp(x) - 1) elsewhere
+        dx = dy where x > 0, dy · alpha · exp(x) elsewhere
+    Args:
+        alpha: how far down it goes, above 0.
+        name: the layer's name in ``summary`` and in files.
+    Shapes:
+        any
+    Raises:
+        ValueError: if alpha is not above 0.
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> hc.ELU().forward(np.array([[-1e4, 0.0, 2.0]])).tolist()
+        [[-1.0, 0.0, 2.0]]
+
+    References:
+        Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by ELUs, 2016, section 3.
+    """
+
+    elementwise: ClassVar[bool] = True
+
+    def __init__(self, alpha: float = 1.0, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.alpha = check_number("ELU: alpha", alpha, lambda value: value > 0, "above 0")
+
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """y = max(x, 0) + alpha · (exp(min(x, 0)) - 1)."""
+        x, alpha = self.check_inputs(inputs), self.dtype.type(self.alpha)
+        negative = np.minimum(x, 0)
+        self._slope = np.where(x > 0, self.dtype.type(1), alpha * np.exp(negative))
+        self.output = np.maximum(x, 0) + alpha * np.expm1(negative)
+        return self.output
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """dx = dy where x > 0, dy · alpha · exp(x) elsewhere."""
+        self.dinputs = self.check_gradient(dvalues) * self._slope
+        return self.dinputs
+
+
+class Softplus(Layer):
+    """A smooth ReLU: always positive, with a slope that grows from 0 to 1.
+
+    Maths:
+        y = log(1 + exp(x))
+        dx = dy / (1 + exp(-x))
+    Args:
+        name: the layer's name in ``summary`` and in files.
+    Shapes:
+        any
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> hc.Softplus().forward(np.array([[-1e4, 0.0, 1e4]])).round(4).tolist()
+        [[0.0, 0.6931, 10000.0]]
+
+    References:
+        Dugas, Bengio, Bélisle, Nadeau and Garcia, Incorporating second-order functional knowledge, 2001, section 3.
+    """
+
+    elementwise: ClassVar[bool] = True
+
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """y = max(x, 0) + log(1 + exp(-|x|)), in which nothing overflows."""
+        x = self.check_inputs(inputs)
+        self._slope = _sigmoid(x)
+        self.output = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+        return self.output
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """dx = dy · sigmoid(x)."""
+        self.dinputs = self.check_gradient(dvalues) * self._slope
+        return self.dinputs
+
+
+class SiLU(Layer):
+    """The inputs, gated by their own sigmoid: a smooth ReLU that dips a little below zero.
+
+    Maths:
+        y = x · s        s = 1 / (1 + exp(-x))
+        dx = dy · s · (1 + x · (1 - s))
+    Args:
+        name: the layer's name in ``summary`` and in files.
+    Shapes:
+        any
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> hc.SiLU().forward(np.array([[-1e4, 0.0, 1e4]])).tolist()
+        [[0.0, 0.0, 10000.0]]
+
+    References:
+        Elfwing, Uchibe and Doya, Sigmoid-weighted linear units, 2018, section 2.2.
+    """
+
+    elementwise: ClassVar[bool] = True
+
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """y = x · s."""
+        x = self.check_inputs(inputs)
+        s = _sigmoid(x)
+        self._slope = s * (1 + x * (1 - s))
+        self.output = x * s + 0.0  # no -0.0
+        return self.output
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """dx = dy · s · (1 + x · (1 - s))."""
+        self.dinputs = self.check_gradient(dvalues) * self._slope
+        return self.dinputs
+
+
+class GELU(Layer):
+    """The inputs, gated by the probability that a normal number is smaller: the activation of many transformers.
+
+    Maths:
+        y = x / 2 · (1 + t)        t = tanh(u)        u = sqrt(2 / π) · (x + 0.044715 · x³)
+        dx = dy · ((1 + t) / 2 + x / 2 · (1 - t²) · sqrt(2 / π) · (1 + 3 · 0.044715 · x²))
+    Args:
+        name: the layer's name in ``summary`` and in files.
+    Shapes:
+        any
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> hc.GELU().forward(np.array([[-1e4, 0.0, 1.0]])).round(4).tolist()
+        [[0.0, 0.0, 0.8412]]
+
+    References:
+        Hendrycks and Gimpel, Gaussian error linear units, 2016, section 2 (the form with tanh, PyTorch's
+        ``approximate="tanh"``).
+    """
+
+    elementwise: ClassVar[bool] = True
+
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """y = x / 2 · (1 + t)."""
+        x, root, cubic = self.check_inputs(inputs), math.sqrt(2 / math.pi), 0.044715
+        near = np.clip(x, -10, 10)  # beyond, t is ±1 exactly, and x³ might overflow
+        t = np.tanh(root * (near + cubic * near**3))
+        self._slope = (1 + t) / 2 + near / 2 * (1 - t * t) * root * (1 + 3 * cubic * near**2)
+        self.output = x / 2 * (1 + t) + 0.0  # no -0.0
+        return self.output
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """dx = dy · dy/dx as above."""
         self.dinputs = self.check_gradient(dvalues) * self._slope
         return self.dinputs
 
@@ -187,7 +337,7 @@ class Softmax(Layer):
     """
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Y = exp(x - max x) / their sum: taking the maximum off first changes nothing but that nothing overflows."""
+        """y = exp(x - max x) / their sum: taking the maximum off first changes nothing but that nothing overflows."""
         x = self.check_inputs(inputs)  # (N, …, K)
         exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
         self.output = exponentials / exponentials.sum(axis=-1, keepdims=True)
@@ -195,7 +345,14 @@ class Softmax(Layer):
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Dx = y · (dy - sum of dy · y)."""
-        y, dy = self._y, self.check_gradient(dvalues)
+        """dx = y · (dy - sum of dy · y)."""
+        dy = self.check_gradient(dvalues)
+        y = self._y
         self.dinputs = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
         return self.dinputs
+
+
+def _sigmoid(x: FloatArray) -> FloatArray:
+    """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)), in which nothing overflows."""
+    y: FloatArray = np.exp(np.minimum(x, 0)) / (np.exp(-np.abs(x)) + 1)
+    return y

@@ -2,37 +2,38 @@
 
     y = forward(x)          dx = backward(dy)        with dy the gradient of the loss with respect to y
 
-A layer is a page of mathematics in the public shape (N, C, H, W) or (N, D): ``forward`` computes ``output`` and keeps on
-itself what ``backward`` will need; ``backward`` turns the gradient with respect to the outputs into the gradient with
-respect to the inputs, ``dinputs``, and fills the gradients of its parameters. Nothing else happens here: who runs a layer
-how fast, on which samples, is decided elsewhere.
+A layer is a page of mathematics in the public shape (N, C, H, W) or (N, D). ``forward`` computes ``output`` and keeps
+what ``backward`` will need; ``backward`` turns the gradient with respect to the outputs into the gradient with respect
+to the inputs, ``dinputs``, and fills the gradients of the parameters. Nothing else happens here: on which samples a
+layer is run, and how fast, is decided elsewhere.
 
 A layer may hold layers: those that it keeps as attributes, or in lists, are found and belong to it.
 """
 
+import contextlib
 import copy
 import inspect
 import weakref
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
-from handconv.layers.parameters import ParameterSpec, ParameterStore
+from handconv.layers.parameters import ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.validation import unmasked
 
 _TRANSIENT = ("_owner", "_store", "arrays")
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Layer:
     """One step of a network, usable alone and in ``Sequential``.
 
-    A layer of your own overrides ``forward`` and ``backward`` and keeps what it likes on itself. If the shape changes it
-    also overrides ``infer_shape``, if it has parameters or running statistics ``declare``. Random numbers come from
-    ``self.generator``. ``handconv.gradcheck`` tells whether its backward is right.
+    A layer of your own overrides ``forward`` and ``backward`` and keeps what it likes on itself. It overrides
+    ``infer_shape`` too if the shape changes, and ``declare`` if it has parameters or running statistics. Random numbers
+    come from ``self.generator``. ``handconv.gradcheck`` tells whether its backward is right.
 
     Args:
         name: the layer's name in ``summary`` and in files.
@@ -57,6 +58,8 @@ class Layer:
 
     #: Whether it treats every number alike, whatever the shape; then it takes any shape at any time.
     elementwise: ClassVar[bool] = False
+    #: The fewest samples that it can be trained on together.
+    min_samples: ClassVar[int] = 1
     #: The arguments that may be given as one number for both directions, and are shown so.
     pairs: ClassVar[tuple[str, ...]] = ()
 
@@ -72,10 +75,18 @@ class Layer:
     #: Counts changes of settings, methods and sublayers.
     version: int = 0
 
+    #: The arguments of the constructor by name.
+    arguments: ClassVar[dict[str, inspect.Parameter]] = {}
+
+    def __init_subclass__(cls) -> None:
+        _, *parameters = inspect.signature(cls.__init__).parameters.values()
+        cls.arguments = {parameter.name: parameter for parameter in parameters if parameter.kind not in _VARIABLE}
+
     def __new__(cls, *_: Any, **arguments: Any) -> Self:
-        known = constructor_arguments(cls)
+        """Refuse arguments that the constructor does not have, and say what stands in their place."""
+        known = cls.arguments
         unknown = [name for name in arguments if name not in known]
-        if unknown and not _takes_anything(cls):
+        if unknown and not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values()):
             remedy = f" {_REMEDIES[unknown[0]]}" if unknown[0] in _REMEDIES else ""
             raise TypeError(f"{cls.__name__} has no argument {unknown[0]!r}; it has {', '.join(known)}.{remedy}")
         return super().__new__(cls)
@@ -124,7 +135,7 @@ class Layer:
         for name, layer in held.items():
             layer.fix_shapes(shapes[name], dtype)
         self.output_shape, self.dtype = tuple(output_shape), np.dtype(dtype)
-        self.specs, self.input_shape = tuple(self.declare(input_shape)), input_shape
+        self.specs, self.input_shape = checked_specs(self.label, self.declare(input_shape), Layer), input_shape
         return self.output_shape
 
     def build(
@@ -171,7 +182,7 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} must define forward(self, inputs, training=False).")
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Turn the gradient with respect to the last ``forward``'s outputs into the gradient with respect to its inputs.
+        """Turn the gradient with respect to the outputs of the last ``forward`` into that with respect to its inputs.
 
         Gradients of parameters are overwritten, not added to; ``dvalues`` is not changed.
 
@@ -182,7 +193,7 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} must define backward(self, dvalues).")
 
     def check_inputs(self, inputs: NDArray[Any]) -> FloatArray:
-        """Check a batch of inputs, build the layer at first use, and bring the inputs to its dtype.
+        """Check a batch of inputs, build the layer at first use, and bring the inputs to its dtype and to C order.
 
         Raises:
             ValueError: if the shape of a sample is not the one that the layer was built for.
@@ -198,10 +209,10 @@ class Layer:
                 f"{self.label} was built for inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
                 + _channels_last_hint(expected, x.shape)
             )
-        return np.asarray(x, self.dtype)
+        return np.asarray(x, self.dtype, order="C")  # sums depend on the order, in the last bit
 
     def check_gradient(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Check the gradient with respect to the outputs, and bring it to the layer's dtype.
+        """Check the gradient with respect to the outputs, and bring it to the layer's dtype and to C order.
 
         Raises:
             RuntimeError: if there was no ``forward`` before.
@@ -209,13 +220,32 @@ class Layer:
         """
         if self.output is None:
             raise RuntimeError(f"{self.label}.backward needs a forward before it: call forward(x) first.")
-        dy = np.asarray(dvalues, self.dtype)
+        dy = np.asarray(dvalues, self.dtype, order="C")
         if dy.shape != self.output.shape:
             raise ValueError(
                 f"{self.label}.backward expects the gradient with respect to its outputs, of their shape "
                 f"{self.output.shape}, got {dy.shape}."
             )
         return dy
+
+    def check_result(self, method: str, values: object, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Check what ``forward`` or ``backward`` of a layer of one's own returned.
+
+        Raises:
+            ValueError, TypeError: if it is not an array of real numbers of this shape.
+        """
+        try:
+            array = np.asarray(values)
+        except ValueError:  # arrays of several shapes
+            array = np.empty(0, object)
+        if array.dtype.kind not in "biuf" and values is not None:
+            kind = f"{array.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
+            raise TypeError(f"{self.label}.{method} must return real numbers, got {kind}.")
+        if array.shape != shape:
+            returned = "nothing" if values is None else f"an array of shape {array.shape}"
+            remedy = "Say the new shape in infer_shape." if method == "forward" else "Return dinputs."
+            raise ValueError(f"{self.label}.{method} must return an array of shape {shape}, got {returned}. {remedy}")
+        return array
 
     def set_parameters(self, **values: NDArray[Any]) -> Self:
         """Copy arrays into the parameters by name, checking their shapes."""
@@ -234,7 +264,7 @@ class Layer:
             AttributeError: if the layer does not keep an argument under its own name.
         """
         config = {}
-        for name in constructor_arguments(type(self)):
+        for name in self.arguments:
             try:
                 config[name] = getattr(self, name)
             except AttributeError:
@@ -246,7 +276,7 @@ class Layer:
 
     def __repr__(self) -> str:
         shown = []
-        for parameter in constructor_arguments(type(self)).values():
+        for parameter in self.arguments.values():
             value = getattr(self, parameter.name, parameter.default)
             if value is parameter.empty:
                 continue
@@ -313,7 +343,7 @@ class Layer:
             object.__setattr__(self, name, value)
         elif isinstance(value, Layer) or isinstance(self.__dict__.get(name), Layer):
             raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
-        elif name in constructor_arguments(type(self)):
+        elif name in self.arguments:
             self._change_setting(name, value)
         else:
             if name in ("forward", "backward"):
@@ -333,13 +363,14 @@ class Layer:
     def _change_setting(self, name: str, value: Any) -> None:
         """Change an argument of a built layer as the constructor would take it, if all shapes stay as they are."""
         before = self.__dict__.get(name)
-        try:
+        with contextlib.suppress(AttributeError):  # of a layer that does not keep all its arguments
             value = getattr(type(self)(**{**self.config(), name: value}), name)
-        except AttributeError:
-            pass  # a layer that does not keep all arguments: its own code reads what it likes
         object.__setattr__(self, name, value)
         try:
-            specs, shape = tuple(self.declare(self.input_shape or ())), self.infer_shape(self.input_shape or ())
+            specs, shape = (
+                checked_specs(self.label, self.declare(self.input_shape or ()), Layer),
+                self.infer_shape(self.input_shape or ()),
+            )
             fits = shape == self.output_shape and [(s.name, s.shape) for s in specs] == [
                 (s.name, s.shape) for s in self.specs
             ]
@@ -353,6 +384,10 @@ class Layer:
             )
         object.__setattr__(self, "specs", specs)
         object.__setattr__(self, "version", self.version + 1)
+
+    def __copy__(self) -> Self:
+        """A copy is a deep one: layers that it holds belong to it alone."""
+        return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: everything but the owner, with arrays of its own."""
@@ -370,23 +405,6 @@ class Layer:
         """Give a copy a store of its own, filled with the values of the original."""
         self.__dict__["arrays"] = values  # which the store keeps
         self.__dict__["_store"] = ParameterStore(list(self.tree()), self.dtype, 0, keep=True)
-
-
-@cache
-def constructor_arguments(layer_type: type[Layer]) -> dict[str, inspect.Parameter]:
-    """The arguments of a layer's constructor by name."""
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {
-        name: parameter
-        for name, parameter in inspect.signature(layer_type).parameters.items()
-        if parameter.kind not in kinds
-    }
-
-
-@cache
-def _takes_anything(layer_type: type[Layer]) -> bool:
-    parameters = inspect.signature(layer_type).parameters.values()
-    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 #: Arguments that other libraries have, and what stands in their place here.

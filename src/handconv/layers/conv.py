@@ -21,26 +21,33 @@ class Conv2D(Weighted):
     everywhere, a feature is found wherever it lies, and the layer has few parameters. (Like every library of this
     field it computes the cross-correlation: the filter is not flipped.)
 
+    With ``groups`` the channels are split into so many parts, each of which has its own share of the filters; as many
+    groups as channels make a depthwise convolution. With ``dilation`` the cells of a window lie so far apart.
+
     Maths:
-        z[n, f, i, j]  = b[f] + sum over c, u, v of w[f, c, u, v] · x[n, c, i·s + u - p, j·s + v - p]
-        dw[f, c, u, v] = sum over n, i, j of dz[n, f, i, j] · x[n, c, i·s + u - p, j·s + v - p]
+        z[n, f, i, j]  = b[f] + sum over c, u, v of w[f, c, u, v] · x[n, c, i·s + u·d - p, j·s + v·d - p]
+        dw[f, c, u, v] = sum over n, i, j of dz[n, f, i, j] · x[n, c, i·s + u·d - p, j·s + v·d - p]
         db[f]          = sum over n, i, j of dz[n, f, i, j]
-        dx[n, c, i·s + u - p, j·s + v - p] += dz[n, f, i, j] · w[f, c, u, v]
+        dx[n, c, i·s + u·d - p, j·s + v·d - p] += dz[n, f, i, j] · w[f, c, u, v]
+        with groups, c runs over the channels of the group that f belongs to
     Args:
         filters: number of output channels F, at least 1.
         kernel_size: KH = KW, or (KH, KW).
         stride: step between places, one number or (rows, columns).
         padding: zeros around the image: a number, (rows, columns), "same" (OH = ceil(H / stride)) or "valid" (none).
+        dilation: distance d between the cells of a window, one number or (rows, columns).
+        groups: parts of the channels that are convolved apart; it divides the channels and the filters.
         use_bias: whether to add b.
         l1, l2: penalties l1·sum|w| and l2·sum w² on the weights; the gradient of the second is 2·l2·w.
         bias_l1, bias_l2: the same on the biases.
         weight_init, bias_init: names of initialisers, or functions (see ``handconv.initializers``).
         name: the layer's name in ``summary`` and in files.
     Shapes:
-        input (N, C, H, W) -> output (N, F, OH, OW) with OH = (H + 2p - KH) // s + 1
-        weights (F, C, KH, KW), biases (F,)
+        input (N, C, H, W) -> output (N, F, OH, OW) with OH = (H + 2p - (KH - 1)·d - 1) // s + 1
+        weights (F, C / groups, KH, KW), biases (F,)
     Raises:
-        ValueError: if an argument is out of range, or the kernel is larger than the padded image.
+        ValueError: if an argument is out of range, the kernel is larger than the padded image, or the groups do not
+            divide the channels and the filters.
     Example:
         >>> import numpy as np, handconv as hc
         >>> conv = hc.Conv2D(8, 3)
@@ -54,7 +61,7 @@ class Conv2D(Weighted):
         LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, 1998, section II.
     """
 
-    pairs: ClassVar[tuple[str, ...]] = ("kernel_size", "stride", "padding")
+    pairs: ClassVar[tuple[str, ...]] = ("kernel_size", "stride", "padding", "dilation")
 
     def __init__(
         self,
@@ -63,6 +70,8 @@ class Conv2D(Weighted):
         *,
         stride: int | Sequence[int] = 1,
         padding: int | Sequence[int] | str = 0,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
         use_bias: bool = True,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -86,11 +95,17 @@ class Conv2D(Weighted):
         self.kernel_size = check_pair("Conv2D", "kernel_size", kernel_size)
         self.stride = check_pair("Conv2D", "stride", stride)
         self.padding = check_padding("Conv2D", padding)
+        self.dilation = check_pair("Conv2D", "dilation", dilation)
+        self.groups = check_int("Conv2D: groups", groups)
+        if self.filters % self.groups:
+            raise ValueError(f"Conv2D: groups must divide the filters, {self.filters}, got {groups!r}.")
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W) -> (F, OH, OW)."""
-        _, height, width = check_image_shape(self.label, input_shape)
-        outputs = geometry(height, width, self.kernel_size, self.stride, self.padding).outputs
+        channels, height, width = check_image_shape(self.label, input_shape)
+        if channels % self.groups:
+            raise ValueError(f"{self.label}: groups must divide the channels, {channels}, got {self.groups}.")
+        outputs = geometry(height, width, self.kernel_size, self.stride, self.padding, self.dilation).outputs
         if min(outputs) < 1:
             raise ValueError(
                 f"{self.label}: the kernel {self.kernel_size} does not fit into images of {height}x{width} "
@@ -100,10 +115,10 @@ class Conv2D(Weighted):
         return self.filters, *outputs
 
     def declare(self, input_shape: Shape) -> tuple[ParameterSpec, ...]:
-        """Weights (F, C, KH, KW) and biases (F,)."""
-        (height, width), channels = self.kernel_size, input_shape[0]
-        shape = (self.filters, channels, height, width)
-        return self.declare_weights(shape, channels * height * width, self.filters * height * width, self.filters)
+        """Weights (F, C / groups, KH, KW) and biases (F,)."""
+        (height, width), channels = self.kernel_size, input_shape[0] // self.groups
+        shape, reached = (self.filters, channels, height, width), self.filters // self.groups * height * width
+        return self.declare_weights(shape, channels * height * width, reached, self.filters)
 
     @property
     def multiply_adds(self) -> int:
@@ -114,33 +129,35 @@ class Conv2D(Weighted):
     def geometry(self) -> Geometry:
         """How the kernel slides over the image."""
         _, height, width = check_image_shape(self.label, self.input_shape or ())
-        return geometry(height, width, self.kernel_size, self.stride, self.padding)
+        return geometry(height, width, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Z = w ∗ x + b, as one product of the filters with the matrix of all windows."""
+        """z = w ∗ x + b, as one product of the filters with the matrix of all windows, for each group G."""
         x = self.check_inputs(inputs)  # (N, C, H, W)
         windows = windows_of(pad_images(x, self.geometry, 0.0), self.geometry)  # (N, C, KH, KW, OH, OW)
         batch, *_, height, width = windows.shape
-        w = self.weights.reshape(self.filters, -1)  # (F, C·KH·KW)
-        self._columns = windows.reshape(batch, w.shape[1], height * width)  # (N, C·KH·KW, OH·OW)
-        z = w @ self._columns  # (N, F, OH·OW)
+        w = self.weights.reshape(self.groups, self.filters // self.groups, -1)  # (G, F/G, C/G·KH·KW)
+        own = np.array(windows, order="C")  # the caller may change the inputs
+        self._columns = own.reshape(batch, self.groups, w.shape[2], height * width)  # (N, G, C/G·KH·KW, OH·OW)
+        z = (w @ self._columns).reshape(batch, self.filters, height, width)  # (N, F, OH, OW)
         if self.use_bias:
-            z += self.biases[:, None]
-        self.output = z.reshape(batch, self.filters, height, width)
+            z += self.biases[:, None, None]
+        self.output = z
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Dw = dz · windowsᵀ, db = the sum of dz, dx = the shares wᵀ dz of all windows, added where they overlap."""
+        """dw = dz · windowsᵀ, db = the sum of dz, dx = the shares wᵀ dz of all windows, added where they overlap."""
         dz = self.check_gradient(dvalues)  # (N, F, OH, OW)
         batch, filters, height, width = dz.shape
-        dz = dz.reshape(batch, filters, height * width)  # (N, F, OH·OW)
-        dw = np.matmul(dz, self._columns.transpose(0, 2, 1)).sum(axis=0)  # (F, C·KH·KW)
-        self.dweights = dw.reshape(self.weights.shape)
         if self.use_bias:
-            self.dbiases = dz.sum(axis=(0, 2))
+            self.dbiases = dz.sum(axis=(0, 2, 3))
+        dz = dz.reshape(batch, self.groups, filters // self.groups, height * width)  # (N, G, F/G, OH·OW)
+        dw = np.matmul(dz, self._columns.swapaxes(2, 3)).sum(axis=0)  # (G, F/G, C/G·KH·KW)
+        self.dweights = dw.reshape(self.weights.shape)
 
-        w = self.weights.reshape(filters, -1)  # (F, C·KH·KW)
-        shares = (w.T @ dz).reshape(batch, -1, *self.kernel_size, height, width)  # (N, C, KH, KW, OH, OW)
+        w, channels = self.weights.reshape(dw.shape), self.groups * self.weights.shape[1]
+        shares = w.swapaxes(1, 2) @ dz  # (N, G, C/G·KH·KW, OH·OW)
+        shares = shares.reshape(batch, channels, *self.kernel_size, height, width)  # (N, C, KH, KW, OH, OW)
         rows, columns = self.geometry
         dx = np.zeros((batch, shares.shape[1], rows.padded, columns.padded), self.dtype)
         for (u, v), window in window_slices(self.geometry):

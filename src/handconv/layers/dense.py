@@ -86,7 +86,7 @@ class Dense(Weighted):
         return self.weights.size
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Y = x w + b."""
+        """y = x w + b."""
         x = self._x = np.array(self.check_inputs(inputs))  # (N, D), its own: the caller may change the inputs
         self.output = x @ self.weights  # (N, units)
         if self.use_bias:
@@ -94,7 +94,7 @@ class Dense(Weighted):
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Dw = xᵀ dy, db = the sum of dy, dx = dy wᵀ."""
+        """dw = xᵀ dy, db = the sum of dy, dx = dy wᵀ."""
         dy = self.check_gradient(dvalues)  # (N, units)
         self.dweights = self._x.T @ dy  # (D, units)
         if self.use_bias:

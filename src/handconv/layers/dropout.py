@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.arrays import FloatArray
+from handconv.arrays import FloatArray, Shape
 from handconv.layers.base import Layer
 from handconv.rng import random_mask
-from handconv.utils.validation import check_number
+from handconv.utils.validation import check_image_shape, check_number
 
 
 class Dropout(Layer):
@@ -51,7 +51,7 @@ class Dropout(Layer):
         self.mask: NDArray[Any] | None = None
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """Y = x · m in training, y = x otherwise."""
+        """y = x · m in training, y = x otherwise."""
         x = self.check_inputs(inputs)
         self.mask = None
         if training and self.rate:
@@ -63,7 +63,62 @@ class Dropout(Layer):
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """Dx = dy · m, with the same m."""
+        """dx = dy · m, with the same m."""
+        dy = self.check_gradient(dvalues)
+        self.dinputs = np.array(dy) if self.mask is None else dy * self.mask
+        return self.dinputs
+
+
+class SpatialDropout2D(Layer):
+    """Dropout of whole channels of images.
+
+    Neighbouring pixels of a feature map say nearly the same, so that dropping single ones hides little; a channel that
+    is gone as a whole must be made up for by others.
+
+    Maths:
+        y[n, c] = x[n, c] · m[n, c]        dx = dy · m        m = 0 with probability rate, else 1 / (1 - rate)
+    Args:
+        rate: the share of the channels that is dropped, at least 0 and below 1 (held to 1/65536).
+        name: the layer's name in ``summary`` and in files.
+    Shapes:
+        (N, C, H, W), unchanged
+    Raises:
+        ValueError: if rate is out of range, or the inputs are not images.
+    Example:
+        >>> dropout = SpatialDropout2D(0.5)
+        >>> dropout.generator = np.random.default_rng(0)
+        >>> y = dropout.forward(np.ones((2, 50, 3, 3)), training=True)
+        >>> sorted(set(y[:, :, 0, 0].ravel().tolist())), bool((y == y[:, :, :1, :1]).all())
+        ([0.0, 2.0], True)
+
+    References:
+        Tompson, Goroshin, Jain, LeCun and Bregler, Efficient object localization, 2015, section 3.2.
+    """
+
+    def __init__(self, rate: float, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        rule = "of at least 0 and below 1"
+        self.rate = check_number("SpatialDropout2D: rate, the share that is dropped,", rate, lambda x: 0 <= x < 1, rule)
+        self.mask: NDArray[Any] | None = None
+
+    def infer_shape(self, input_shape: Shape) -> Shape:
+        """(C, H, W), unchanged."""
+        return check_image_shape(self.label, input_shape)
+
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """y = x · m in training, y = x otherwise."""
+        x = self.check_inputs(inputs)  # (N, C, H, W)
+        self.mask = None
+        if training and self.rate:
+            if self.generator is None:
+                self.generator = np.random.default_rng()
+            kept = random_mask(self.generator, x.shape[:2], self.rate)  # (N, C)
+            self.mask = (kept * self.dtype.type(1 / (1 - self.rate)))[:, :, None, None]
+        self.output = np.array(x) if self.mask is None else x * self.mask
+        return self.output
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """dx = dy · m, with the same m."""
         dy = self.check_gradient(dvalues)
         self.dinputs = np.array(dy) if self.mask is None else dy * self.mask
         return self.dinputs

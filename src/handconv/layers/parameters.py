@@ -4,22 +4,20 @@
     buffers      state that is no parameter, without a gradient       running statistics, counters …
 
 A layer declares its arrays as ``ParameterSpec``; a ``ParameterStore`` gives each of them a place in three flat vectors
-(parameters, gradients, buffers) and lets ``layer.weights``, ``layer.dweights`` … be views of these places. An optimizer,
-a file, a copy between processes, a sum over shards is then one operation on one vector.
+(parameters, gradients, buffers) and lets ``layer.weights``, ``layer.dweights`` … be views of these places. What an
+optimizer, a file, a copy between processes or a sum over shards does is then one operation on one vector.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.initializers import initialize
-
-if TYPE_CHECKING:
-    from handconv.layers.base import Layer
+from handconv.utils.validation import is_int
 
 Initializer = str | Callable[..., NDArray[Any]]
 
@@ -71,25 +69,71 @@ class ParameterSpec(NamedTuple):
         return self.trainable and (len(self.shape) > 1 if self.decay is None else self.decay)
 
 
-class ParameterView(NamedTuple):
+def checked_specs(owner: str, declared: object, reserved: type) -> tuple[ParameterSpec, ...]:
+    """Check what a layer declares, and return it as a tuple.
+
+    Args:
+        owner: the layer, for messages.
+        declared: what ``declare`` returned.
+        reserved: the class whose attributes arrays must not be named like.
+
+    Raises:
+        TypeError: if it is not made of specs.
+        ValueError: if a name is taken twice, or a spec makes no sense.
+    """
+    specs = (declared,) if isinstance(declared, ParameterSpec) else declared
+    if not isinstance(specs, tuple | list) or not all(isinstance(spec, ParameterSpec) for spec in specs):
+        raise TypeError(f"{owner}.declare must return a tuple of ParameterSpec, got {declared!r}.")
+    taken: list[str] = []
+    for spec in specs:
+        names = [spec.name, *([f"d{spec.name}"] if spec.trainable else [])]
+        wrong = [
+            name for name in names if not str(name).isidentifier() or hasattr(reserved, str(name)) or name in taken
+        ]
+        if wrong:
+            raise ValueError(
+                f"{owner} declares an array {spec.name!r}, and {wrong[0]!r} is no free name of an attribute. Take another."
+            )
+        taken += names
+        sizes, penalties = spec.shape, (spec.l1, spec.l2)
+        if not isinstance(sizes, tuple) or not all(is_int(size) and size >= 1 for size in sizes):
+            raise ValueError(f"{owner}: the shape of {spec.name} must be whole numbers of at least 1, got {sizes!r}.")
+        if not all(0 <= penalty < math.inf for penalty in penalties):
+            raise ValueError(f"{owner}: l1 and l2 of {spec.name} must be numbers of at least 0, got {penalties}.")
+        if spec.reduce not in ("mean", "sum"):
+            raise ValueError(f'{owner}: reduce of {spec.name} must be "mean" or "sum", got {spec.reduce!r}.')
+    return tuple(specs)
+
+
+class Declaring(Protocol):
+    """What has declared arrays: a layer."""
+
+    specs: tuple[ParameterSpec, ...]
+    arrays: dict[str, FloatArray]
+
+
+D = TypeVar("D", bound=Declaring)
+
+
+class ParameterView(NamedTuple, Generic[D]):
     """Where one array of a layer lies in the vectors.
 
     Attributes:
         name: the path of the layer and the name of the array, "0.weights" or "3.conv1.weights".
         layer: whose array it is.
-        index: of its declaration in ``layer.specs``.
+        order: of its declaration in ``layer.specs``.
         place: in the vector of parameters, or of buffers.
     """
 
     name: str
-    layer: "Layer"
-    index: int
+    layer: D
+    order: int
     place: slice
 
     @property
     def spec(self) -> ParameterSpec:
         """The declaration as it is now: penalties may be changed at any time."""
-        return self.layer.specs[self.index]
+        return self.layer.specs[self.order]
 
     @property
     def shape(self) -> Shape:
@@ -101,7 +145,7 @@ class ParameterView(NamedTuple):
         return vector[self.place].reshape(self.spec.shape)
 
 
-class ParameterStore:
+class ParameterStore(Generic[D]):
     """The vectors of some layers, and which array lies where.
 
     Args:
@@ -116,22 +160,22 @@ class ParameterStore:
 
     def __init__(
         self,
-        layers: "Sequence[tuple[str, Layer]]",
+        layers: Sequence[tuple[str, D]],
         dtype: DTypeLike,
         generator: "np.random.Generator | int | None" = None,
         *,
         keep: bool = False,
     ) -> None:
         self.layers = [layer for _, layer in layers]
-        trainable: list[ParameterView] = []
-        buffers: list[ParameterView] = []
+        trainable: list[ParameterView[D]] = []
+        buffers: list[ParameterView[D]] = []
         ends = {True: 0, False: 0}
         for path, layer in layers:
-            for index, spec in enumerate(layer.specs):
+            for order, spec in enumerate(layer.specs):
                 start, kind = ends[spec.trainable], trainable if spec.trainable else buffers
                 ends[spec.trainable] = start + spec.size
                 name = f"{path}.{spec.name}" if path else spec.name
-                kind.append(ParameterView(name, layer, index, slice(start, start + spec.size)))
+                kind.append(ParameterView(name, layer, order, slice(start, start + spec.size)))
         self.trainable, self.buffered = tuple(trainable), tuple(buffers)
         self.parameters = np.zeros(ends[True], dtype)
         self.gradients, self.buffers = np.zeros_like(self.parameters), np.zeros(ends[False], dtype)
@@ -139,13 +183,13 @@ class ParameterStore:
         self.bind(self.parameters, self.gradients, self.buffers)
 
     @property
-    def views(self) -> tuple[ParameterView, ...]:
+    def views(self) -> tuple[ParameterView[D], ...]:
         """All arrays, parameters first."""
         return self.trainable + self.buffered
 
-    def first(self, layers: "Sequence[Layer]") -> "ParameterStore":
+    def first(self, layers: Sequence[D]) -> "ParameterStore[D]":
         """The store of the first layers alone, over the same memory."""
-        part = object.__new__(ParameterStore)
+        part: ParameterStore[D] = object.__new__(ParameterStore)
         part.layers = list(layers)
         part.trainable = tuple(view for view in self.trainable if view.layer in part.layers)
         part.buffered = tuple(view for view in self.buffered if view.layer in part.layers)

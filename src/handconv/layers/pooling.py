@@ -92,10 +92,10 @@ class MaxPool2D(_Pooling):
         """The greatest cell of each window: the cells are looked at one offset (u, v) after another, row by row."""
         x = pad_images(self.check_inputs(inputs), self.geometry, -np.inf)  # (N, C, H, W) with its padding
         y = np.full((*x.shape[:2], *self.geometry.outputs), -np.inf, self.dtype)  # (N, C, OH, OW)
-        self._winner = np.zeros(y.shape, np.intp)  # which offset gave the maximum
+        self._winner = np.zeros(y.shape, np.uint16)  # which offset gave the maximum
         for k, (_, window) in enumerate(window_slices(self.geometry)):
             cell = x[window]  # (N, C, OH, OW): the cell at this offset of every window
-            np.maximum(self._winner, k * (cell > y), out=self._winner)  # strictly greater: the first of equals stays
+            np.maximum(self._winner, np.uint16(k) * (cell > y), out=self._winner)  # the first of equals stays
             y = np.maximum(y, cell)
         self.output = y
         return self.output
@@ -182,8 +182,9 @@ class GlobalAveragePool2D(Layer):
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """The mean of each channel; NumPy adds the numbers of a row of memory in pairs, which keeps them exact."""
-        x = self.check_inputs(inputs)  # (N, C, H, W)
-        self.output = np.ascontiguousarray(x).reshape(*x.shape[:2], -1).mean(axis=2)  # (N, C)
+        x = self.check_inputs(inputs)
+        batch, channels, height, width = x.shape
+        self.output = x.reshape(batch, channels, height * width).mean(axis=2)  # (N, C)
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:

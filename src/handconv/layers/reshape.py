@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.base import Layer
-from handconv.utils.validation import is_int
+from handconv.utils.validation import check_image_shape, is_int
 
 
 class Reshape(Layer):
@@ -88,3 +88,57 @@ class Flatten(Reshape):
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__((-1,), name=name)
+
+
+class ZeroPad2D(Layer):
+    """Surround images with zeros.
+
+    Maths:
+        y[n, c, i + top, j + left] = x[n, c, i, j], 0 elsewhere; dx[n, c, i, j] = dy[n, c, i + top, j + left]
+    Args:
+        padding: cells on every side: a number, (rows, columns), or (top, bottom, left, right).
+        name: the layer's name in ``summary`` and in files.
+    Shapes:
+        (N, C, H, W) -> (N, C, top + H + bottom, left + W + right)
+    Raises:
+        ValueError: if padding is not such numbers of at least 0, or the inputs are not images.
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> hc.ZeroPad2D((0, 0, 1, 0)).forward(np.ones((1, 1, 1, 2))).tolist()
+        [[[[0.0, 1.0, 1.0]]]]
+
+    References:
+        numpy.pad.
+    """
+
+    def __init__(self, padding: int | Sequence[int] = 1, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        sides = (padding,) * 4 if is_int(padding) else tuple(padding) if isinstance(padding, tuple | list) else ()
+        if len(sides) == 2:
+            sides = (sides[0], sides[0], sides[1], sides[1])
+        if len(sides) != 4 or not all(is_int(side) and side >= 0 for side in sides):
+            raise ValueError(
+                "ZeroPad2D: padding must be a whole number of at least 0, (rows, columns) or (top, bottom, left, "
+                f"right), got {padding!r}."
+            )
+        self.padding = tuple(int(side) for side in sides)
+
+    def infer_shape(self, input_shape: Shape) -> Shape:
+        """(C, H, W) -> (C, top + H + bottom, left + W + right)."""
+        channels, height, width = check_image_shape(self.label, input_shape)
+        top, bottom, left, right = self.padding
+        return channels, top + height + bottom, left + width + right
+
+    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
+        """The images in the middle of zeros."""
+        x = self.check_inputs(inputs)
+        top, bottom, left, right = self.padding
+        self.output = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        return self.output
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """The middle of the gradient."""
+        dy = self.check_gradient(dvalues)
+        (_, height, width), (top, _, left, _) = self.input_shape or (0, 0, 0), self.padding
+        self.dinputs = np.array(dy[:, :, top : top + height, left : left + width])
+        return self.dinputs

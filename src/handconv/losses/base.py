@@ -1,10 +1,10 @@
 """What a loss is: how wrong each sample's predictions are, and the gradient of that with respect to the predictions.
 
-    loss       = sum over n of w[n] · loss[n] / B        w: sample weights, 1 unless given        B: the size of the batch
+    loss       = sum over n of w[n] · loss[n] / B        w: sample weights, 1 unless given        B: the batch's size
     dinputs[n] = w[n] / B · (gradient of loss[n] with respect to the predictions of sample n)
 
-A loss is a page of two functions, ``sample_losses`` and ``gradient``, side by side. The mean over the batch is taken here,
-and nowhere else.
+A loss is a page of two functions, ``sample_losses`` and ``gradient``, side by side. The mean over the batch is taken
+here, and nowhere else.
 """
 
 import inspect
@@ -95,7 +95,7 @@ class Loss:
             weights = self.check_sample_weights(sample_weights, len(p))
             losses, scale = losses * weights, np.multiply(weights, scale, dtype=p.dtype)
             scale = scale.reshape(len(p), *(1,) * (p.ndim - 1))
-        self._measured = np.array(p), t, scale  # its own copy: the caller may change the predictions
+        self._measured = np.array(p), np.array(t), scale  # its own copies: the caller may change what it gave
         return float(np.add.reduce(losses, dtype=np.float64) / size)
 
     def backward(self) -> FloatArray:
@@ -107,7 +107,14 @@ class Loss:
         if self._measured is None:
             raise RuntimeError(f"{self.label}.backward needs a forward before it: call forward(predictions, targets).")
         p, t, scale = self._measured
-        self.dinputs = np.asarray(self.gradient(p, t) * scale, p.dtype)
+        gradient = np.asarray(self.gradient(p, t))
+        if gradient.dtype.kind not in "biuf":
+            raise TypeError(f"{self.label}.gradient must return real numbers, got {gradient.dtype}.")
+        if gradient.shape != p.shape:
+            raise ValueError(
+                f"{self.label}.gradient must return an array of shape {p.shape}, as the predictions, got {gradient.shape}."
+            )
+        self.dinputs = np.asarray(gradient * scale, p.dtype)
         return self.dinputs
 
     def config(self) -> dict[str, object]:
@@ -120,8 +127,8 @@ class Loss:
             return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         except AttributeError as error:
             raise AttributeError(
-                f"{self.label} does not keep all its arguments ({error}). Set self.name = name for each in __init__, or "
-                "override config(), so that the loss can be described in a checkpoint."
+                f"{self.label} does not keep all its arguments ({error}). Set self.name = name for each in __init__, "
+                "or override config(), so that the loss can be described in a checkpoint."
             ) from None
 
     def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
@@ -163,4 +170,4 @@ class Loss:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has measured nothing."""
-        return {name: value for name, value in vars(self).items() if name not in ("_measured", "dinputs")}
+        return {name: value for name, value in vars(self).items() if name not in ("_measured", "dinputs", "output")}

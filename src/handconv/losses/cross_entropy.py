@@ -22,7 +22,7 @@ from handconv.losses.targets import Targets
 from handconv.utils.validation import check_number
 
 
-class _Categorical(Loss):
+class CategoricalLoss(Loss):
     """What both forms share: the targets and their smoothing."""
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
@@ -54,7 +54,7 @@ class _Categorical(Loss):
         return q
 
 
-class SoftmaxCategoricalCrossentropy(_Categorical):
+class SoftmaxCategoricalCrossentropy(CategoricalLoss):
     """Softmax and categorical cross-entropy as one, on logits: what classifiers are trained with.
 
     Together they are simpler than apart, and stable for any scores: by the log-sum-exp identity nothing overflows, no
@@ -118,7 +118,7 @@ class SoftmaxCategoricalCrossentropy(_Categorical):
         return x, self.check_targets(targets, x.shape)
 
 
-class CategoricalCrossentropy(_Categorical):
+class CategoricalCrossentropy(CategoricalLoss):
     """Cross-entropy of probabilities, such as ``Softmax`` gives.
 
     The loss of a sample is the surprise at its true class. ``SoftmaxCategoricalCrossentropy`` on logits is quicker to

@@ -121,9 +121,8 @@ def sample_weights(weights: ArrayLike, samples: int) -> NDArray[np.float64]:
 def as_many(owner: str, truth: Targets, shape: Shape) -> Targets:
     """Check that there is one target for each sample, and at least one."""
     if not truth.ndim or len(truth) != shape[0]:
-        raise ValueError(
-            f"{owner} expects one target for each of the {shape[0]} samples, got {len(truth) if truth.ndim else 'a single number'}."
-        )
+        received = len(truth) if truth.ndim else "a single number"
+        raise ValueError(f"{owner} expects one target for each of the {shape[0]} samples, got {received}.")
     if not shape[0]:
         raise ValueError(f"{owner} needs at least one sample, got none.")
     return truth

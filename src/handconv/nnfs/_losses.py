@@ -7,13 +7,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from handconv import losses
 from handconv.arrays import FloatArray
+from handconv.losses import targets
 from handconv.nnfs._layers import Trainable
 
 
 class Loss:
     """What the losses share: the mean over a batch, the mean over the batches of a pass, and the penalties.
 
-    Derive from it and define ``forward(y_pred, y_true)``, which returns the losses of the samples, for one of your own.
+    Derive from it and define ``forward(y_pred, y_true)``, which returns the losses of the samples, for one of your
+    own; to train with it, also ``backward(dvalues, y_true)``.
     """
 
     def __init__(self) -> None:
@@ -34,6 +36,10 @@ class Loss:
         """Return the loss of each sample."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(y_pred, y_true).")
 
+    def backward(self, dvalues: NDArray[Any], y_true: ArrayLike) -> FloatArray:
+        """Compute ``dinputs``, the gradient of the mean loss with respect to the predictions ``dvalues``."""
+        raise NotImplementedError(f"{type(self).__name__} must define backward(dvalues, y_true).")
+
     @overload
     def calculate(self, output: NDArray[Any], y: ArrayLike) -> float: ...
 
@@ -51,6 +57,12 @@ class Loss:
         self.accumulated_count += len(sample_losses)
         data_loss = float(np.mean(sample_losses))
         return (data_loss, self.regularization_loss()) if include_regularization else data_loss
+
+    @overload
+    def calculate_accumulated(self) -> float: ...
+
+    @overload
+    def calculate_accumulated(self, *, include_regularization: bool) -> float | tuple[float, float]: ...
 
     def calculate_accumulated(self, *, include_regularization: bool = False) -> float | tuple[float, float]:
         """Return the mean loss of all samples since ``new_pass``, each batch by its size."""
@@ -73,7 +85,7 @@ class _FrameworkLoss(Loss):
 
     def forward(self, y_pred: NDArray[Any], y_true: ArrayLike) -> FloatArray:
         """Return the loss of each sample."""
-        return self.kind().sample_losses(y_pred, y_true)
+        return self.kind().sample_losses(np.asarray(y_pred), np.asarray(y_true))
 
     def backward(self, dvalues: NDArray[Any], y_true: ArrayLike) -> FloatArray:
         """Compute ``dinputs``, the gradient of the mean loss by the predictions ``dvalues``."""
@@ -114,6 +126,38 @@ class Loss_MeanSquaredError(_FrameworkLoss):
     """
 
     kind = losses.MeanSquaredError
+
+
+class Loss_MeanAbsoluteError(Loss):
+    """The mean of the differences without their signs: far-off targets count less than in the squared error.
+
+    Maths:
+        loss[n] = 1/K · sum over k of |y[n, k] - t[n, k]|        dy = sign(y - t) / K / N
+    Example:
+        >>> loss = Loss_MeanAbsoluteError()
+        >>> loss.calculate(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
+        1.5
+        >>> loss.backward(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]])).tolist()
+        [[0.5, -0.5]]
+    """
+
+    def forward(self, y_pred: NDArray[Any], y_true: ArrayLike) -> FloatArray:
+        """Return the loss of each sample."""
+        difference = self._difference(y_pred, y_true)
+        sample_losses: FloatArray = np.abs(difference).mean(axis=tuple(range(1, difference.ndim)))
+        return sample_losses
+
+    def backward(self, dvalues: NDArray[Any], y_true: ArrayLike) -> FloatArray:
+        """Compute ``dinputs``, the gradient of the mean loss with respect to the predictions ``dvalues``."""
+        difference = self._difference(dvalues, y_true)
+        self.dinputs = np.sign(difference) / difference.size
+        return self.dinputs
+
+    def _difference(self, y_pred: NDArray[Any], y_true: ArrayLike) -> FloatArray:
+        predictions = targets.floats(type(self).__name__, np.asarray(y_pred))
+        truth = targets.values(type(self).__name__, y_true, predictions.shape)
+        difference: FloatArray = predictions - truth.astype(predictions.dtype)
+        return difference
 
 
 class Activation_Softmax_Loss_CategoricalCrossentropy:

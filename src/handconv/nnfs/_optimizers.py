@@ -9,7 +9,7 @@ from handconv.nnfs._layers import Trainable
 from handconv.optimizers.schedules import InverseTimeDecay
 
 
-class _Optimizer(ABC):
+class Optimizer(ABC):
     """What the optimizers share: the learning rate, the steps done, and one of the framework's optimizers a layer."""
 
     def __init__(self, learning_rate: float, decay: float) -> None:
@@ -44,12 +44,13 @@ class _Optimizer(ABC):
     def _start(self) -> optimizers.Optimizer:
         """Make the framework's optimizer for a layer."""
 
-    @abstractmethod
     def _step(self, optimizer: optimizers.Optimizer, network: Network) -> None:
         """Let it do a step at the present learning rate."""
+        optimizer.learning_rate = self.current_learning_rate
+        optimizer.step(network.parameters, network.gradients)
 
 
-class Optimizer_SGD(_Optimizer):
+class Optimizer_SGD(Optimizer):
     """Stochastic gradient descent, with momentum if wanted.
 
     Maths:
@@ -87,7 +88,7 @@ class Optimizer_SGD(_Optimizer):
         optimizer.step(network.parameters, self.current_learning_rate * network.gradients)
 
 
-class Optimizer_Adam(_Optimizer):
+class Optimizer_Adam(Optimizer):
     """Adam, with bias correction; the moments of each layer live from batch to batch.
 
     Maths:
@@ -127,6 +128,65 @@ class Optimizer_Adam(_Optimizer):
     def _start(self) -> optimizers.Adam:
         return optimizers.Adam(self.learning_rate, self.beta_1, self.beta_2, self.epsilon)
 
-    def _step(self, optimizer: optimizers.Optimizer, network: Network) -> None:
-        optimizer.learning_rate = self.current_learning_rate
-        optimizer.step(network.parameters, network.gradients)
+
+class Optimizer_Adagrad(Optimizer):
+    """Adagrad: each parameter's rate falls with the gradients that it has seen.
+
+    Maths:
+        cache = cache + g²
+        p -= rate · g / (sqrt(cache) + epsilon)        rate = learning_rate / (1 + decay · iterations)
+    Args:
+        learning_rate: of the first step.
+        decay: how fast the rate falls.
+        epsilon: keeps the divisor above 0.
+
+    Example:
+        >>> optimizer = Optimizer_Adagrad(decay=0.25)
+        >>> optimizer.post_update_params()
+        >>> optimizer.pre_update_params()
+        >>> optimizer.current_learning_rate
+        0.8
+
+    References:
+        Kinsley and Kukieła, Neural networks from scratch in Python, 2020, chapter 10.
+    """
+
+    def __init__(self, learning_rate: float = 1.0, decay: float = 0.0, epsilon: float = 1e-7) -> None:
+        super().__init__(learning_rate, decay)
+        self.epsilon = epsilon
+
+    def _start(self) -> optimizers.Adagrad:
+        return optimizers.Adagrad(self.learning_rate, self.epsilon)
+
+
+class Optimizer_RMSprop(Optimizer):
+    """RMSprop: the gradient divided by the root of a running mean of its squares.
+
+    Maths:
+        cache = rho · cache + (1 - rho) · g²
+        p -= rate · g / (sqrt(cache) + epsilon)        rate = learning_rate / (1 + decay · iterations)
+    Args:
+        learning_rate: of the first step.
+        decay: how fast the rate falls.
+        epsilon: keeps the divisor above 0.
+        rho: the share of the squares' mean that is kept.
+
+    Example:
+        >>> optimizer = Optimizer_RMSprop(learning_rate=0.02, decay=0.25)
+        >>> optimizer.post_update_params()
+        >>> optimizer.pre_update_params()
+        >>> optimizer.current_learning_rate
+        0.016
+
+    References:
+        Kinsley and Kukieła, Neural networks from scratch in Python, 2020, chapter 10.
+    """
+
+    def __init__(
+        self, learning_rate: float = 0.001, decay: float = 0.0, epsilon: float = 1e-7, rho: float = 0.9
+    ) -> None:
+        super().__init__(learning_rate, decay)
+        self.epsilon, self.rho = epsilon, rho
+
+    def _start(self) -> optimizers.RMSprop:
+        return optimizers.RMSprop(self.learning_rate, self.rho, epsilon=self.epsilon)

@@ -127,9 +127,5 @@ class AdamW(Adam):
         )
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
-        first, last, _ = part.indices(parameters.size)
-        for piece in self._decayed:
-            start, stop, _ = piece.indices(parameters.size)
-            shrinking = parameters[max(first, start) : max(first, min(last, stop))]
-            np.multiply(shrinking, 1 - rate * self.weight_decay, out=shrinking)
+        self._decay(parameters, part, rate * self.weight_decay)
         super()._update(parameters, gradients, part, rate)

@@ -48,7 +48,7 @@ class Optimizer(ABC):
             if limit is not None:
                 limits[name] = check_number(f"{self._label}: {name}", limit, lambda value: value > 0, "above 0")
         self.clip_norm, self.clip_value = limits["clip_norm"], limits["clip_value"]
-        self._used = False
+        self._used = self._running = False
         self.iterations = 0
         self.total_steps: int | None = None
         self.state: dict[str, FloatArray] = {}
@@ -88,7 +88,7 @@ class Optimizer(ABC):
 
         Args:
             parameters: one flat vector; only its shape and dtype are used.
-            decayed: the pieces that ``AdamW`` decays, which should leave out biases; the whole vector unless given.
+            decayed: the pieces that weight decay shrinks, which should leave out biases; the whole vector unless given.
 
         Raises:
             ValueError, TypeError: if it is no flat vector.
@@ -113,12 +113,15 @@ class Optimizer(ABC):
             parameters: one flat vector.
             decayed: the pieces that decoupled weight decay shrinks.
         """
+        if self._running:
+            raise RuntimeError(f"{self._label} is used by another training that goes on. Give each its own optimizer.")
         if not self.built or self._used:
             self.build(parameters, decayed)
+        self._running = True
 
     def finish(self) -> None:
         """End a training: the state stays to be looked at, and the next training begins anew."""
-        self._used = True
+        self._used, self._running = True, False
 
     def step(self, parameters: FloatArray, gradients: FloatArray, part: slice = _EVERYTHING) -> None:
         """Do one step in place on ``parameters[part]``; builds at first use.
@@ -160,6 +163,14 @@ class Optimizer(ABC):
             block = slice(first, min(first + BLOCK, stop))
             yield *[vector[block] for vector in vectors], self._temporary[: block.stop - first]
 
+    def _decay(self, parameters: FloatArray, part: slice, share: float) -> None:
+        """Shrink the decayed pieces of a part by a share of themselves (decoupled weight decay)."""
+        first, last, _ = part.indices(parameters.size)
+        for piece in self._decayed:
+            start, stop, _ = piece.indices(parameters.size)
+            shrinking = parameters[max(first, start) : max(first, min(last, stop))]
+            np.multiply(shrinking, 1 - share, out=shrinking)
+
     def config(self) -> dict[str, object]:
         """Return name and arguments as plain values; ``from_config`` makes the same optimizer of them, stateless."""
         values = {name: getattr(self, name) for name in self.settings}
@@ -196,7 +207,8 @@ class Optimizer(ABC):
                 raise TypeError(f"{self._label} works in place on NumPy arrays, got {what}. Use np.array(x, float).")
 
     def __repr__(self) -> str:
-        return f"{self._label}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.settings)})"
+        shown = {name: getattr(self, name) for name in self.settings}
+        return f"{self._label}({', '.join(f'{name}={value!r}' for name, value in shown.items() if value is not None)})"
 
     @property
     def _label(self) -> str:

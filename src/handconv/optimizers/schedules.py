@@ -3,24 +3,26 @@
 A schedule is called with the number of steps done and that of the whole training, and returns the learning rate of the
 next step. With t = step / total_steps, the share of the training that is done:
 
+    Constant           rate
     InverseTimeDecay   initial / (1 + decay · step)
     StepDecay          initial · factor^(milestones passed)
     CosineDecay        final + (initial - final) · (1 + cos(π·t)) / 2
     OneCycle           peak / start_divisor up to peak in a straight line while t <= warmup,
                        then down to peak / final_divisor along a half cosine
+    LinearWarmup       up to the first rate of any other schedule in a straight line, then that schedule
 """
 
-import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from handconv.utils import configured
 from handconv.utils.validation import check_number
 
 
-class Schedule(ABC):
+class Schedule(configured.Configured, ABC):
     """A learning rate that depends on the step; derive from it, as a dataclass, for one of your own."""
 
     @abstractmethod
@@ -32,23 +34,42 @@ class Schedule(ABC):
             total_steps: how many there will be; None if nobody knows.
         """
 
-    def config(self) -> dict[str, object]:
-        """Return name and arguments as plain values, from which ``from_config`` makes the same schedule."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return {"name": type(self).__name__} | values
-
-    def _check(self, name: str, fits: Callable[[float], bool], rule: str) -> None:
-        """Check the argument of this name, and make it a plain float."""
-        object.__setattr__(self, name, check_number(f"{type(self).__name__}: {name}", getattr(self, name), fits, rule))
-
     def _share(self, step: int, total_steps: int | None) -> float:
         """Return t, the share of the training that is done, 1 at most."""
+        return min(1.0, step / max(1, self._total(total_steps)))
+
+    def _total(self, total_steps: int | None) -> int:
+        """Return how many steps the training has, which somebody must have told."""
         if total_steps is None:
             raise ValueError(
                 f"{type(self).__name__} needs to know how many steps the training has: set optimizer.total_steps "
                 "(fit does so by itself)."
             )
-        return min(1.0, step / max(1, total_steps))
+        return total_steps
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same rate at every step; needs no total. An optimizer takes a plain number as well: this is to compose with.
+
+    Maths:
+        rate
+    Args:
+        rate: above 0.
+
+    Example:
+        >>> Constant(0.1)(100, None)
+        0.1
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        self._check("rate", lambda value: value > 0, "above 0")
+
+    def __call__(self, step: int, total_steps: int | None) -> float:
+        """Return the learning rate of the next step."""
+        return self.rate
 
 
 @dataclass(frozen=True)
@@ -190,8 +211,57 @@ class OneCycle(Schedule):
         return _half_cosine(self.peak, self.peak / self.final_divisor, (share - self.warmup) / (1 - self.warmup))
 
 
+@dataclass(frozen=True)
+class LinearWarmup(Schedule):
+    """A rate that rises in a straight line to the first rate of another schedule, which then has the other steps.
+
+    While the weights are still random, gradients are large and point in changing directions, and the running means of
+    Adam have seen few of them: short steps are safer there. The more samples a batch has, the more a warm-up helps.
+
+    Maths:
+        w = warmup · total_steps, rounded
+        step < w:   first · (step + 1) / (w + 1)                 first: what ``schedule`` starts with
+        step >= w:  schedule(step - w, total_steps - w)
+    Args:
+        schedule: what follows.
+        warmup: the share of the training in which the rate rises, from 0 up to but not including 1.
+
+    Raises:
+        TypeError: if ``schedule`` is no schedule.
+        ValueError: if ``warmup`` is out of range.
+
+    Example:
+        >>> schedule = LinearWarmup(CosineDecay(0.1), warmup=0.04)
+        >>> [round(schedule(step, 100), 6) for step in (0, 1, 2, 3, 4, 52, 100)]
+        [0.02, 0.04, 0.06, 0.08, 0.1, 0.05, 0.0]
+
+    References:
+        Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, 2017, section 2.2 (gradual warmup).
+    """
+
+    schedule: Schedule
+    warmup: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.schedule, Schedule):
+            raise TypeError(
+                f"LinearWarmup: schedule must be a schedule, got {self.schedule!r}. "
+                "For one rate after the warm-up use Constant(rate)."
+            )
+        self._check("warmup", lambda value: 0 <= value < 1, "of at least 0 and below 1")
+
+    def __call__(self, step: int, total_steps: int | None) -> float:
+        """Return the learning rate of the next step."""
+        total = self._total(total_steps)
+        rising = round(self.warmup * total)
+        if step < rising:
+            return self.schedule(0, total - rising) * (step + 1) / (rising + 1)
+        return self.schedule(step - rising, total - rising)
+
+
 SCHEDULES: dict[str, type[Schedule]] = {
-    schedule.__name__: schedule for schedule in (InverseTimeDecay, StepDecay, CosineDecay, OneCycle)
+    schedule.__name__: schedule
+    for schedule in (Constant, InverseTimeDecay, StepDecay, CosineDecay, OneCycle, LinearWarmup)
 }
 
 
@@ -204,12 +274,7 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     Raises:
         ValueError, TypeError: if it names no schedule of this module.
     """
-    if not isinstance(config, Mapping):
-        raise TypeError(f"A schedule is made of what its config() returned, got {config!r}.")
-    name = config.get("name")
-    if name not in SCHEDULES:
-        raise ValueError(f"A schedule must be one of {', '.join(SCHEDULES)}; got {name!r}.")
-    return SCHEDULES[name](**{key: value for key, value in config.items() if key != "name"})
+    return configured.from_config(config, SCHEDULES, "A schedule")
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:

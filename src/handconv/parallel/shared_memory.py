@@ -53,6 +53,8 @@ class MappedArray:
         base: Any = array
         while base is not None and not (isinstance(base, np.memmap) and base.filename is not None):
             base = getattr(base, "base", None)
+        while base is not None and isinstance(base.base, np.memmap):
+            base = base.base  # views of a map know the file too, but not where they begin in it
         if base is None or not array.size:
             return None
         while isinstance(base.base, np.memmap):

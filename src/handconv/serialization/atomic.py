@@ -19,9 +19,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None], *, previous
     Raises:
         FileNotFoundError: if there is no such folder.
     """
-    if not path.parent.is_dir():
-        what = "A file is saved into a folder that exists; this one does not. Make it first"
-        raise FileNotFoundError(errno.ENOENT, what, str(path.parent))
+    check_folder(path)
     _sweep(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -39,6 +37,17 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None], *, previous
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def check_folder(path: Path) -> None:
+    """Check that there is the folder that a file is to be saved in.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if not path.parent.is_dir():
+        what = "A file is saved into a folder that exists; this one does not. Make it first"
+        raise FileNotFoundError(errno.ENOENT, what, str(path.parent))
 
 
 def _sweep(path: Path) -> None:

@@ -5,17 +5,20 @@ description   {"format", "version", "layers": [{"class", "config"}, …], "input
 arrays        the parameters and buffers by name, "0.weights" …; names of arrays of anything else begin with "run/"
 """
 
+import copy
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from handconv import layers as known_layers
 from handconv.errors import ModelFileError
 from handconv.layers import Layer
 from handconv.network import Network
+from handconv.utils.validation import is_int
 
 _FORMAT = "handconv model"
 _VERSION = 1
@@ -41,7 +44,13 @@ def describe(network: Network) -> dict[str, Any]:
 
 def describe_layer(layer: Layer) -> dict[str, Any]:
     """Describe a layer by its class and its arguments, which may be layers or lists of them."""
-    return {"class": type(layer).__name__, "config": {name: _value(value) for name, value in layer.config().items()}}
+    name = type(layer).__name__
+    described = {"class": name, "config": {key: _value(value) for key, value in layer.config().items()}}
+    return described if _is_ours(layer) else described | {"own": True}
+
+
+def _is_ours(layer: Layer) -> bool:
+    return type(layer) is getattr(known_layers, type(layer).__name__, None)
 
 
 def _value(value: Any) -> Any:
@@ -54,9 +63,18 @@ def _make(entry: Any, known: Mapping[str, type[Layer]]) -> Any:
     """Make a layer, or a list of layers, of its description; other values are as they are."""
     if isinstance(entry, list):
         return [_make(each, known) for each in entry]
-    if not isinstance(entry, Mapping) or entry.keys() != {"class", "config"}:
+    if not _is_layer(entry):
         return entry
-    return known[entry["class"]](**{name: _make(value, known) for name, value in entry["config"].items()})
+    return known[_key(entry)](**{name: _make(value, known) for name, value in entry["config"].items()})
+
+
+def _is_layer(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and entry.keys() - {"own"} == {"class", "config"}
+
+
+def _key(entry: Mapping[str, Any]) -> str:
+    """Where the class of a layer is looked up: a class of the user's own is not taken for one of ours."""
+    return f"own {entry['class']}" if entry.get("own") else str(entry["class"])
 
 
 def _classes(entry: Any) -> Iterator[str]:
@@ -64,8 +82,8 @@ def _classes(entry: Any) -> Iterator[str]:
     if isinstance(entry, list):
         for each in entry:
             yield from _classes(each)
-    elif isinstance(entry, Mapping) and entry.keys() == {"class", "config"}:
-        yield entry["class"]
+    elif _is_layer(entry):
+        yield _key(entry)
         for value in entry["config"].values():
             yield from _classes(value)
 
@@ -97,13 +115,13 @@ def rebuild(
             "Update handconv."
         )
     known = {name: getattr(known_layers, name) for name in known_layers.__all__ if name not in _NOT_LAYERS}
-    known |= dict(layers or {})
+    known |= {f"own {name}": kind for name, kind in (layers or {}).items()}
     try:
         unknown = [name for name in _classes(description["layers"]) if name not in known]
         if unknown:
+            name = unknown[0].removeprefix("own ")
             raise ModelFileError(
-                f"{path} has a layer {unknown[0]!r} that is not known here. "
-                f"Give its class: load(path, layers={{{unknown[0]!r}: …}})."
+                f"{path} has a layer {name!r} that is not known here. Give its class: load(path, layers={{{name!r}: …}})."
             )
         network = kind(
             [_make(entry, known) for entry in description["layers"]],
@@ -115,13 +133,44 @@ def rebuild(
             raise ModelFileError(f"{path} is damaged: its layers keep {size} numbers, the file holds others.")
         network.build(description["input_shape"])
         network.info = dict(description["info"])
-        network.epochs_trained = int(description.get("epochs_trained", 0))
+        network.epochs_trained = description.get("epochs_trained", 0)
+        if not is_int(network.epochs_trained) or not 0 <= network.epochs_trained < 1 << 32:
+            raise ValueError(f"epochs_trained cannot be {network.epochs_trained!r}")
     except (KeyError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
         if isinstance(error, ModelFileError):
             raise
         raise ModelFileError(f"{path} is damaged: its description of the model makes no sense ({error}).") from error
     fill(network, arrays, path)
     return network
+
+
+def check_comes_back(network: Network) -> None:
+    """Check that layers of the user's own answer the same once they are described and made again.
+
+    Raises:
+        ValueError: if one keeps something that is neither an argument nor declared, and answers by it.
+    """
+    own = [
+        layer for layer in network.store.layers if not _is_ours(layer) or {"forward", "backward"} & vars(layer).keys()
+    ]
+    if not own:
+        return
+    original = copy.deepcopy(network)
+    arrays = original.named_parameters() | original.named_buffers()
+    classes = {type(layer).__name__: type(layer) for layer in own}
+    again = rebuild(Network, describe(network), arrays, "the file", classes)
+    x = np.random.default_rng(0).standard_normal((2, *(network.input_shape or ()))).astype(network.dtype)
+    try:
+        expected = original.forward(x)
+    except (ValueError, ArithmeticError):  # inputs that these layers do not take
+        return
+    if not np.array_equal(again.forward(x), expected, equal_nan=True):
+        labels = ", ".join(layer.label for layer in own)
+        raise ValueError(
+            f"{labels}: loaded from a file, the model would answer otherwise, as it keeps something that is neither an "
+            "argument of its class nor declared. Declare buffers, ParameterSpec(name, shape, trainable=False), or make it "
+            "an argument."
+        )
 
 
 def fill(network: Network, arrays: Mapping[str, NDArray[Any]], path: str | os.PathLike[str]) -> None:

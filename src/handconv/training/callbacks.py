@@ -1,9 +1,15 @@
 """What watches a training run: derive from ``Callback`` and define what you want to hear of."""
 
+import csv
+import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from handconv.arrays import FloatArray
 from handconv.training.state import TrainingState
+from handconv.utils.validation import check_int, check_number
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,164 @@ class PrintProgress(Callback):
     def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
         """Print the figures that matter."""
         self.write(epoch_line(figures, run.epochs))
+
+
+class _Monitor(Callback):
+    """What watches one figure: the least of it is the best if it is a loss, the greatest otherwise."""
+
+    def __init__(self, monitor: str, patience: int, min_delta: float) -> None:
+        owner = type(self).__name__
+        self.monitor, self.patience = monitor, check_int(f"{owner}: patience", patience)
+        self.min_delta = check_number(f"{owner}: min_delta", min_delta, lambda value: value >= 0, "of at least 0")
+        self._best, self._waited = math.inf, 0
+
+    def on_train_begin(self, run: TrainingState) -> None:
+        """Go through the epochs that a resumed run has already."""
+        self._best, self._waited = math.inf, 0
+        for figures in run.history.epochs:
+            self._improved(figures)
+
+    def _improved(self, figures: Mapping[str, float]) -> bool:
+        """Whether the figure is better than ever before."""
+        if self.monitor not in figures:
+            remedy = "Give validation data." if self.monitor.startswith("val_") else "Name another one."
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, and an epoch has {', '.join(figures)}. {remedy}"
+            )
+        value = figures[self.monitor] * (1 if self.monitor.endswith("loss") else -1)
+        better = value < self._best - self.min_delta
+        self._best, self._waited = (value, 0) if better else (self._best, self._waited + 1)
+        return better
+
+
+class EarlyStopping(_Monitor):
+    """End the training when a figure has not become better for some epochs, with the parameters of the best one.
+
+    Args:
+        monitor: the figure, "val_loss" or "val_accuracy" for two.
+        patience: epochs to wait for something better, at least 1.
+        min_delta: by how much it must become better to count.
+        restore_best: whether the parameters of the best epoch come back at the end.
+
+    Raises:
+        ValueError: if an argument is out of range, or an epoch does not have the figure.
+
+    Example:
+        >>> import numpy as np, handconv as hc
+        >>> model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(1,), seed=0)
+        >>> x, y = np.linspace(-1, 1, 40)[:, None], np.arange(40) // 20
+        >>> stopping = hc.EarlyStopping("loss", patience=2, min_delta=0.5)
+        >>> len(model.fit(x, y, epochs=50, callbacks=[stopping])["loss"])
+        3
+    """
+
+    def __init__(
+        self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0, *, restore_best: bool = True
+    ) -> None:
+        super().__init__(monitor, patience, min_delta)
+        self.restore_best = restore_best
+        self._kept: tuple[FloatArray, FloatArray] | None = None
+
+    def on_train_begin(self, run: TrainingState) -> None:
+        """Keep nothing of another training."""
+        super().on_train_begin(run)
+        self._kept = None
+
+    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> bool:
+        """Keep the best parameters, and say when to stop."""
+        if self._improved(figures) and self.restore_best:
+            self._kept = run.best_parameters.copy(), run.network.buffers.copy()
+        return self._waited >= self.patience
+
+    def on_train_end(self, run: TrainingState) -> None:
+        """Bring the best parameters back."""
+        if self._kept is not None:
+            run.best_parameters[...], run.network.buffers[...] = self._kept
+
+
+class ReduceOnPlateau(_Monitor):
+    """Lower the learning rate when a figure has not become better for some epochs.
+
+    Args:
+        monitor: the figure.
+        factor: what the rate is multiplied by, above 0 and below 1.
+        patience: epochs to wait for something better, at least 1.
+        min_delta: by how much it must become better to count.
+        least: the rate below which it is not lowered.
+
+    Raises:
+        ValueError: if an argument is out of range, or an epoch does not have the figure.
+        TypeError: if the learning rate is a schedule, which says itself how it changes.
+
+    Example:
+        >>> hc_rate = ReduceOnPlateau(factor=0.1, patience=3)
+        >>> hc_rate.factor
+        0.1
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.5,
+        patience: int = 3,
+        min_delta: float = 0.0,
+        *,
+        least: float = 1e-6,
+    ) -> None:
+        super().__init__(monitor, patience, min_delta)
+        owner = type(self).__name__
+        self.factor = check_number(f"{owner}: factor", factor, lambda value: 0 < value < 1, "above 0 and below 1")
+        self.least = check_number(f"{owner}: least", least, lambda value: value > 0, "above 0")
+
+    def on_train_begin(self, run: TrainingState) -> None:
+        """Check that the rate may be changed."""
+        if not isinstance(run.optimizer.learning_rate, float):
+            raise TypeError(
+                f"ReduceOnPlateau changes a learning rate that is a number, got {run.optimizer.learning_rate!r}. "
+                "Give the optimizer a number."
+            )
+        super().on_train_begin(run)
+
+    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
+        """Lower the rate when it is time."""
+        rate = run.optimizer.learning_rate
+        if not self._improved(figures) and self._waited >= self.patience and isinstance(rate, float):
+            run.optimizer.learning_rate, self._waited = max(self.least, rate * self.factor), 0
+
+
+class CSVLogger(Callback):
+    """Write one row of figures an epoch to a CSV file, which grows while the training goes on.
+
+    Args:
+        path: the file; a new training begins it anew, a resumed one goes on with it.
+
+    Example:
+        >>> import tempfile, pathlib, numpy as np, handconv as hc
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "log.csv"
+        >>> model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(1,), seed=0)
+        >>> history = model.fit(np.zeros((4, 1)), [0, 1, 0, 1], epochs=2, callbacks=[hc.CSVLogger(path)])
+        >>> [line.split(",")[0] for line in path.read_text().splitlines()]
+        ['epoch', '1', '2']
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def on_train_begin(self, run: TrainingState) -> None:
+        """Begin the file with the epochs that there are already."""
+        self._write(run)
+
+    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
+        """Write all rows anew: an epoch may have brought another figure."""
+        self._write(run)
+
+    def _write(self, run: TrainingState) -> None:
+        names = list(dict.fromkeys(name for figures in run.history.epochs for name in figures))
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.DictWriter(file, names)
+            if names:
+                rows.writeheader()
+            rows.writerows(run.history.epochs)
 
 
 def epoch_line(figures: Mapping[str, float], epochs: int) -> str:

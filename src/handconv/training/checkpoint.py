@@ -23,7 +23,8 @@ from handconv import optimizers
 from handconv.errors import ModelFileError
 from handconv.optimizers.schedules import Schedule
 from handconv.serialization import npz
-from handconv.serialization.description import RUN, check_suffix, describe, fill
+from handconv.serialization.atomic import check_folder
+from handconv.serialization.description import RUN, check_comes_back, check_suffix, describe, fill
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.state import TrainingState
 from handconv.utils.validation import check_number
@@ -68,12 +69,15 @@ class Checkpoint(Callback):
         self._saved_at = 0.0
 
     def check(self, run: TrainingState) -> None:
-        """Check before the first step that the run can be described in a file.
+        """Check before the first step that the run can be described in a file, and that there is a place for it.
 
         Raises:
+            FileNotFoundError: if the file's folder does not exist.
             ValueError: if a layer, the loss, the optimizer or ``model.info`` has what a file cannot hold.
         """
+        check_folder(self.path)
         try:
+            check_comes_back(run.network)
             npz.as_json(describe(run.network) | {"run": _state(run)})
         except (TypeError, AttributeError) as error:
             raise ValueError(f"The run cannot be saved as a checkpoint: {error}") from error
@@ -105,7 +109,11 @@ class Checkpoint(Callback):
 
 
 def _write(run: TrainingState, path: Path, *, previous: Path | None = None) -> None:
-    arrays = run.network.named_parameters() | run.network.named_buffers()
+    with run.answering():  # the model in the file is the one that answers; the run goes on from its own parameters
+        arrays = {name: values.copy() for name, values in run.network.named_parameters().items()}
+    arrays |= run.network.named_buffers()
+    if run.averaging is not None:
+        arrays |= {f"{RUN}parameters": run.network.parameters, f"{RUN}average": run.average}
     arrays |= {f"{RUN}{name}": vector for name, vector in run.optimizer.state.items()}
     npz.save(path, arrays, describe(run.network) | {"run": _state(run)}, previous=previous)
 
@@ -158,22 +166,22 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
         )
     fill(run.network, arrays, path)
     try:
+        if run.averaging is not None:
+            run.network.parameters, run.average[...] = arrays[f"{RUN}parameters"], arrays[f"{RUN}average"]
         run.optimizer.load_state_dict(
             {name: arrays[f"{RUN}{name}"] for name in run.optimizer.state}
             | {"iterations": np.array(int(saved["iterations"]))}
         )
         run.first_epoch, run.epoch, run.step = (int(saved[name]) for name in ("first_epoch", "epoch", "step"))
-        run.sums = np.array(saved["sums"], np.float64).reshape(4)
-        if not np.isfinite(run.sums).all():
-            raise ValueError(f"the sums of the epoch are {run.sums.tolist()}")
-        run.seconds = float(saved["seconds"])
+        run.sums, run.seconds = _sums(saved["sums"], len(run.samples)), float(saved["seconds"])
+        if not 0 <= run.seconds < math.inf:
+            raise ValueError(f"the seconds of the epoch are {run.seconds}")
         started_for, steps_done = int(saved["epochs"]), run.epoch * run.steps_per_epoch + run.step
         places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations, started_for)
         if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch or not started_for:
             raise ValueError(f"epoch, step, steps in all and epochs cannot be {places[1:]}")
-        for figures in saved["history"]:
-            run.history.append({name: math.nan if value is None else value for name, value in figures.items()})
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        _read_history(run, saved["history"])
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
     before = max(0, run.optimizer.iterations - steps_done)  # the steps of earlier trainings
     old, run.optimizer.total_steps = (before + epochs * run.steps_per_epoch for epochs in (started_for, run.epochs))
@@ -187,6 +195,29 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
             message = f"The run was started for {started_for} epochs and is now one of {run.epochs}: up to here it had"
             message += f" the learning rates of {started_for} epochs. For those of {run.epochs} in one go, start anew."
             warnings.warn(message, stacklevel=4)
+
+
+def _sums(values: Any, samples: int) -> NDArray[np.float64]:
+    """The sums of an epoch so far: data loss, penalty, right answers, samples."""
+    sums = np.array(values, np.float64)
+    if (
+        sums.shape != (4,)
+        or not np.isfinite(sums).all()
+        or not 0 <= sums[2] <= sums[3] <= samples
+        or (sums[2:] % 1).any()
+    ):
+        raise ValueError(f"the sums of the epoch are {values}")
+    return sums
+
+
+def _read_history(run: TrainingState, epochs: Any) -> None:
+    """Take over the figures of the epochs that are done."""
+    numbers = [number for figures in epochs for number in figures.values()]
+    wrong = [number for number in numbers if isinstance(number, bool) or not isinstance(number, int | float | None)]
+    if not isinstance(epochs, list) or len(epochs) != run.epoch or wrong:
+        raise ValueError(f"the history has {len(epochs)} epochs of {run.epoch}, or what is not a number in it")
+    for figures in epochs:
+        run.history.append({name: math.nan if value is None else value for name, value in figures.items()})
 
 
 def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
@@ -207,7 +238,10 @@ def _setup(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]
     places = enumerate(layers if isinstance(layers, list) else [layers])
     setup = {f"layer {place}": layer for place, layer in places}
     setup |= {name: model.get(name) for name in ("input_shape", "dtype", "seed")}
-    setup |= {name: state.get(name) for name in ("loss", "optimizer", "batch_size", "shuffle")}
+    setup |= {
+        name: state.get(name)
+        for name in ("loss", "optimizer", "averaging", "augment", "batch_size", "shard_size", "shuffle")
+    }
     setup["samples"] = (state.get("samples"), state.get("data"))
     return {name: _plain(value) for name, value in setup.items()}
 
@@ -243,13 +277,22 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "iterations": run.optimizer.iterations,
         "optimizer": run.optimizer.config(),
         "loss": {"name": type(run.loss).__name__} | run.loss.config(),
+        "augment": _described(run.augment),
+        "averaging": None if run.averaging is None else run.averaging.config(),
         "epochs": run.epochs,
         "batch_size": run.batch_size,
+        "shard_size": run.shard_size,
         "shuffle": run.shuffle,
         "samples": len(run.samples),
         "data": run.fingerprint,
         "history": [{name: _figure(value) for name, value in figures.items()} for figures in run.history.epochs],
     }
+
+
+def _described(augment: object) -> object:
+    """What tells one augmentation from another."""
+    config = getattr(augment, "config", None)
+    return None if augment is None else config() if callable(config) else type(augment).__name__
 
 
 def _figure(value: float) -> float | None:

@@ -2,8 +2,8 @@
 
 Who computes which shard is nobody's business, and a resumed training starts from what was saved. So whatever a layer
 learns by itself in training must be a parameter or a buffer. Other state would be lost in worker processes, and with a
-resume, in silence; it is found before the first step: the same shard is computed twice by a copy of the network with
-the same random numbers, and nothing that a layer of one's own keeps may differ afterwards.
+resume, in silence; it is found before the first step: copies of the network compute a shard alone, and after another one, with the
+same random numbers, and nothing that a layer of one's own keeps may differ afterwards.
 """
 
 import copy
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handconv.engine.lower import fast_kind
 from handconv.layers import Layer
@@ -24,39 +25,45 @@ _GIVEN = ("arrays", "generator", "_owner", "_store")
 
 
 def check_no_hidden_state(network: Network, samples: Samples) -> None:
-    """Compute a few samples twice, and compare what the user's own layers then have.
+    """Compute shards in two orders, and compare what the user's own layers then have.
 
     Raises:
         RuntimeError: if a layer carries state that it did not declare.
     """
     if all(fast_kind(layer) is not None for layer in network.store.layers):
         return
-    probe = copy.deepcopy(network)
-    chosen = np.arange(min(_SAMPLES, len(samples))) if samples.chosen is None else samples.chosen[:_SAMPLES]
-    x, start = samples.x[chosen], probe.buffers.copy()
-    own = [layer for layer in probe.store.layers if fast_kind(layer) is None]
+    count = min(_SAMPLES, len(samples) // 2)
+    chosen = np.arange(2 * count) if samples.chosen is None else samples.chosen[: 2 * count]
+    one, other = samples.x[chosen[:count]], samples.x[chosen[count:]]
+    for last, before in ((one, other), (other, one)) if count else ():
+        alone, after = _left_by(network, [last, last]), _left_by(network, [last, before, last])
+        for (label, found), (_, expected) in zip(after, alone, strict=True):
+            for name in found:
+                if not _equal(expected.get(name), found[name]):
+                    raise RuntimeError(_told(label, name, expected.get(name), found[name]))
 
-    def left() -> list[dict[str, Any]]:
+
+def _left_by(network: Network, shards: list[NDArray[Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """What the user's own layers of a copy have after these shards, each computed from the same start."""
+    probe = copy.deepcopy(network)
+    start = probe.buffers.copy()
+    for x in shards:
         probe.buffers[...] = start
         generator = network.streams.generator(Purpose.DROPOUT)
         for layer in probe.store.layers:
             layer.generator = generator
         outputs = probe.forward(x, training=True)
         probe.backward(np.ones_like(outputs))
-        return [copy.deepcopy(_attributes(layer)) for layer in own]
+    own = [layer for layer in probe.store.layers if fast_kind(layer) is None]
+    return [(layer.label, _attributes(layer)) for layer in own]
 
-    left()  # what is made at first use is there after the first time
-    first, second = left(), left()
-    for layer, before, after in zip(own, first, second, strict=True):
-        for name in after:
-            if not _equal(before.get(name), after[name]):
-                raise RuntimeError(
-                    f"{layer.label} carries {name!r} from shard to shard: the same samples left "
-                    f"{_shown(before.get(name))} the first time and {_shown(after[name])} the second. Worker processes "
-                    "and a resumed training would lose it. "
-                    f"Declare a buffer, ParameterSpec({name!r}, shape, trainable=False), in declare(); draw "
-                    "random numbers from self.generator."
-                )
+
+def _told(label: str, name: str, expected: object, found: object) -> str:
+    return (
+        f"{label} carries {name!r} from shard to shard: the same samples left {_shown(expected)} alone and {_shown(found)} "
+        "after others. Worker processes and a resumed training would lose it. Declare a buffer, "
+        f"ParameterSpec({name!r}, shape, trainable=False), in declare(); draw random numbers from self.generator."
+    )
 
 
 def _attributes(layer: Layer) -> dict[str, Any]:
@@ -76,7 +83,10 @@ def _equal(one: object, other: object) -> bool:
         return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
     if isinstance(one, _PLAIN) and isinstance(other, _PLAIN):
         return one == other or (one != one and other != other)  # NaN is the same as NaN
-    return True
+    if type(one) is not type(other):
+        return False
+    inside = hasattr(one, "__dict__") and not callable(one) and not isinstance(one, Layer)
+    return not inside or _equal(vars(one), vars(other))
 
 
 def _shown(value: object) -> str:

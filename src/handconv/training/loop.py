@@ -52,7 +52,7 @@ class InProcess:
     """Does the steps in this process alone."""
 
     def __init__(self, run: TrainingState) -> None:
-        self._state = SharedState.of_one_process(run.network)
+        self._state = SharedState.of_one_process(run)
         self._step = ShardStep(run, self._state, OneProcess())
         self._network = run.network
         self.steps_done = 0
@@ -91,22 +91,30 @@ def train(
     """
     saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
     run.optimizer.start(run.network.parameters, run.network.decayed())
+    try:
+        _prepare(run, saved, resume)
+        with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
+            _train(run, executor, callbacks, saved)
+        run.network.parameters[...] = run.best_parameters
+    finally:
+        run.optimizer.finish()
+    return run.history
+
+
+def _prepare(run: TrainingState, saved: checkpoint.Checkpoint | None, resume: str | os.PathLike[str] | None) -> None:
+    """Bring a run to where it begins, and refuse before the first step what cannot be done right."""
     run.optimizer.total_steps = run.optimizer.iterations + run.epochs * run.steps_per_epoch
+    if run.averaging is not None:
+        run.average = run.network.parameters.copy()
     if resume is not None:
         checkpoint.resume(run, resume)
-    shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size))
+    shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size, run.shard_size))
     run.workers = min(run.workers, shards, ACCUMULATORS)  # more would have nothing to do
     if run.workers > 1 or saved is not None or resume is not None:
         check_no_hidden_state(run.network, run.samples)
     if saved is not None:
         saved.check(run)
-    try:
-        with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
-            _train(run, executor, callbacks, saved)
-    finally:
-        run.network.epochs_trained = run.first_epoch + run.epoch + bool(run.step)
-        run.optimizer.finish()
-    return run.history
+    _check_shards(run)
 
 
 def _train(
@@ -116,10 +124,11 @@ def _train(
         callback.on_train_begin(run)
     enough = False
     while run.epoch < run.epochs and not enough:
+        run.network.epochs_trained = run.first_epoch + run.epoch + 1  # an epoch that has begun counts
         figures = _train_epoch(run, executor, callbacks, saved)
         if run.validation is not None:
-            objective = Objective(run.network, run.loss)
-            scores = evaluate(run.network, objective, run.validation, workers=run.workers)
+            with run.answering():
+                scores = evaluate(run.network, Objective(run.network, run.loss), run.validation, workers=run.workers)
             figures |= {f"val_{name}": value for name, value in scores.items()}
         run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
         run.sums[...] = 0
@@ -130,6 +139,20 @@ def _train(
         _heed_signal(run, saved)
     for callback in callbacks:
         callback.on_train_end(run)
+
+
+def _check_shards(run: TrainingState) -> None:
+    """Refuse batches that leave a layer with too few samples at the end of an epoch."""
+    shard = shard_size(run.network, run.batch_size, run.shard_size)
+    count = len(run.samples)
+    batches = {min(run.batch_size, count), count % run.batch_size or run.batch_size}
+    fewest = min(min(batch, batch % shard or shard) for batch in batches)
+    for layer in run.network.store.layers:
+        if fewest < layer.min_samples:
+            raise ValueError(
+                f"{layer.label} needs at least {layer.min_samples} samples together in training, and {count} samples in "
+                f"batches of {run.batch_size} and shards of {shard} leave {fewest} at the end. Use another batch_size."
+            )
 
 
 def _executor(run: TrainingState) -> Executor:

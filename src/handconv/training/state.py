@@ -1,19 +1,24 @@
 """What a training is and how far it has come: all that the loop, the callbacks and the checkpoints speak about."""
 
+import contextlib
 import hashlib
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.arrays import FloatArray
 from handconv.losses import Loss
 from handconv.metrics import name_classes
 from handconv.network import Network
 from handconv.optimizers import Optimizer
 from handconv.rng import Purpose
 from handconv.samples import Samples
+from handconv.training.averaging import WeightAverage
 from handconv.training.history import History
 
 
@@ -28,7 +33,11 @@ class Task:
     epochs: int
     batch_size: int
     shuffle: bool
+    shard_size: int | None = None  # samples that are computed together; as many as suit the cache unless given
     first_epoch: int = 0  # epochs of earlier trainings, whose orders and masks are not to come again
+    augment: Callable[[NDArray[Any], np.random.Generator], NDArray[Any]] | None = None
+    averaging: WeightAverage | None = None
+    average: FloatArray = field(default_factory=lambda: np.empty(0))  # of the parameters, where there is averaging
 
     @property
     def steps_per_epoch(self) -> int:
@@ -69,6 +78,24 @@ class TrainingState(Task):
     seconds: float = 0.0
     pausing: bool = False
     stopped_by: int | None = None
+
+    @property
+    def best_parameters(self) -> FloatArray:
+        """What the model answers with: the averaged parameters, or the parameters as they are."""
+        return self.network.parameters if self.averaging is None else self.average
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Let the network answer with its averaged parameters meanwhile."""
+        if self.averaging is None:
+            yield
+            return
+        parameters = self.network.parameters.copy()
+        self.network.parameters[...] = self.average
+        try:
+            yield
+        finally:
+            self.network.parameters[...] = parameters
 
     def pause(self) -> None:
         """Ask for a pause after the step at hand; callbacks hear of it by ``on_pause``."""

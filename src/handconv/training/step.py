@@ -17,6 +17,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -40,13 +41,13 @@ ACCUMULATORS = 8
 _BUFFER = 256  # numbers in the buffer of a ufunc
 
 
-def shard_size(network: Network, batch_size: int) -> int:
-    """Samples in a shard: at most 128, as many as keep the largest output in the cache, at least two shards to a batch.
+def shard_size(network: Network, batch_size: int, asked: int | None = None) -> int:
+    """Samples in a shard: as many as were asked for, else at most 128, as many as keep the largest output in the cache, at least two shards to a batch.
 
     On two cores a shard of 128 is 7 % quicker than two of 64 (Zen 3), as it asks for half as many calls. More cores
     find work in batches of as many times 128.
     """
-    return min(128, cache_batch(network), max(8, -(-batch_size // 2)))
+    return asked or min(128, cache_batch(network), max(8, -(-batch_size // 2)))
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class SharedState:
         accumulators: gradients of the shards (ACCUMULATORS, P).
         changes: of the buffers, likewise (ACCUMULATORS, B).
         totals: loss, right answers and the squared length of the gradient of the present batch (ACCUMULATORS, 3).
+        average: of the parameters over the steps, where there is averaging.
         squares: the squared length of the whole gradient, by blocks of the vector.
         sums: of the epoch so far: data loss, penalty, right answers, samples done.
         control: whether a pause is asked for, and whether it is granted for the present step.
@@ -71,13 +73,15 @@ class SharedState:
     accumulators: FloatArray
     changes: FloatArray
     totals: NDArray[np.float64]
+    average: FloatArray
     squares: NDArray[np.float64]
     sums: NDArray[np.float64]
     control: NDArray[np.int64]
 
     @staticmethod
-    def layout(network: Network) -> dict[str, tuple[tuple[int, ...], DTypeLike]]:
-        """Shape and type of each array for a network."""
+    def layout(task: Task) -> dict[str, tuple[tuple[int, ...], DTypeLike]]:
+        """Shape and type of each array for a task."""
+        network = task.network
         size, state, dtype = network.parameters.size, network.buffers.size, network.dtype
         return {
             "parameters": ((size,), dtype),
@@ -86,15 +90,18 @@ class SharedState:
             "accumulators": ((ACCUMULATORS, size), dtype),
             "changes": ((ACCUMULATORS, state), dtype),
             "totals": ((ACCUMULATORS, 3), np.float64),
+            "average": ((task.average.size,), dtype),
             "squares": ((-(-size // BLOCK),), np.float64),
             "sums": ((4,), np.float64),
             "control": ((2,), np.int64),
         }
 
     @classmethod
-    def of_one_process(cls, network: Network) -> "SharedState":
-        """The state of a single rank: the parameters and gradients are the network's own."""
-        arrays = {name: np.zeros(shape, dtype) for name, (shape, dtype) in cls.layout(network).items()}
+    def of_one_process(cls, task: Task) -> "SharedState":
+        """The state of a single rank: the parameters, gradients and average are the task's own."""
+        network = task.network
+        arrays = {name: np.zeros(shape, dtype) for name, (shape, dtype) in cls.layout(task).items()}
+        arrays["average"] = task.average
         arrays |= {"parameters": network.parameters, "gradients": network.gradients, "buffers": network.buffers.copy()}
         return cls(**arrays)
 
@@ -123,10 +130,11 @@ class ShardStep:
     def __init__(self, task: Task, state: SharedState, communicator: Communicator) -> None:
         self.task, self.state, self.communicator = task, state, communicator
         network = task.network
-        self.shard = shard_size(network, task.batch_size)
+        self.shard = shard_size(network, task.batch_size, task.shard_size)
         self._part = part_of(network.parameters.size, communicator)
         self._spare = np.empty_like(network.parameters)
         self._random = network.streams.generator(Purpose.DROPOUT)
+        self._augmenting = network.streams.generator(Purpose.AUGMENT)
         self._averaged = np.zeros(network.buffers.size, np.bool_)  # buffers whose changes are averaged, not summed
         for view in network.store.buffered:
             self._averaged[view.place] = view.spec.reduce == "mean"
@@ -231,14 +239,26 @@ class ShardStep:
         if size not in self._gathers:
             chosen = np.empty(size, np.intp)
             scope = self.program.memory.scope()
-            self._gathers[size] = chosen, GatherOp(self.task.samples, chosen, network.dtype, scope)
+            augment = None if self.task.augment is None else self._augment
+            self._gathers[size] = chosen, GatherOp(self.task.samples, chosen, network.dtype, scope, augment)
         chosen, gather = self._gathers[size]
         chosen[...] = indices
         if self.state.buffers.size:
             network.buffers[...] = self.state.buffers
         network.streams.enter(self._random, Purpose.DROPOUT, *place)
+        if self.task.augment is not None:
+            network.streams.enter(self._augmenting, Purpose.AUGMENT, *place)
         self.program.run((size, batch_size, *self.loss.key), lambda: self._compute(gather, batch_size))
         return self._figures
+
+    def _augment(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Change the images of a shard, by random numbers of their own."""
+        assert self.task.augment is not None
+        changed = np.asarray(self.task.augment(images, self._augmenting))
+        if changed.shape != images.shape:
+            name = type(self.task.augment).__name__
+            raise ValueError(f"{name} must return images of shape {images.shape}, got {changed.shape}.")
+        return changed
 
     def _compute(self, gather: GatherOp, batch_size: int) -> FloatArray:
         """Gather, forward, loss, backward: what is captured and replayed."""
@@ -269,6 +289,9 @@ class ShardStep:
             if norm > optimizer.clip_norm:
                 total *= optimizer.clip_norm / norm
         optimizer.step(state.parameters, state.gradients, part)
+        if self.task.averaging is not None:
+            steps = optimizer.total_steps or 0
+            self.task.averaging.update(state.average[part], state.parameters[part], optimizer.iterations, steps)
 
     def _squared_length(self, part: FloatArray) -> float:
         """The squared length of the whole gradient, the same bits for any number of ranks: summed block by block."""

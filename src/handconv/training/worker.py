@@ -82,10 +82,10 @@ class ProcessExecutor:
         self._arrays: dict[str, SharedArray] = {}
         self._vectors: dict[str, SharedArray] = {}
         self._x: SharedArray | MappedArray | None = None
-        self._settings = b""
+        self._settings, self._is_training = b"", False
 
     def __enter__(self) -> Self:
-        layout = SharedState.layout(self._task.network)
+        layout = SharedState.layout(self._task)
         self._arrays = {name: SharedArray(self._context, *kind) for name, kind in layout.items()}
         vectors = self._task.optimizer.state
         self._vectors = {name: SharedArray(self._context, value.shape, value.dtype) for name, value in vectors.items()}
@@ -102,7 +102,8 @@ class ProcessExecutor:
 
     def __exit__(self, *error: object) -> None:
         self._end()
-        self._fetch()
+        if self._is_training:  # broken off within an epoch: the steps that were done are kept
+            self._fetch()
 
     def epoch(self, epoch: int, first_step: int, *, anything_changed: bool = False) -> Iterator[NDArray[np.float64]]:
         """Let the workers train for one epoch or to a pause, yielding the sums from time to time, and at the end.
@@ -123,8 +124,10 @@ class ProcessExecutor:
         for pipe in self._pipes:
             with contextlib.suppress(ConnectionError):  # of one that died: it is named below
                 pipe.send((epoch, first_step, self._task.optimizer.iterations))
+        self._is_training = True
         for _ in self._answers():
             yield self.sums
+        self._is_training = False
         self._fetch()
 
     @property
@@ -141,6 +144,7 @@ class ProcessExecutor:
         network = self._task.network
         for name in ("parameters", "gradients", "buffers"):
             yield getattr(network, name), self._arrays[name].array
+        yield self._task.average, self._arrays["average"].array
         for name, vector in self._task.optimizer.state.items():
             yield vector, self._vectors[name].array
 

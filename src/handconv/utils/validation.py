@@ -79,11 +79,31 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
         ValueError: x has 1 masked (missing) value. Fill it first, as x.filled(0) does.
     """
     if isinstance(values, np.ma.MaskedArray):
-        missing = int(np.ma.count_masked(values))
+        missing = int(np.ma.getmaskarray(values).sum())
         if missing:
             what = "value. Fill it" if missing == 1 else "values. Fill them"
             raise ValueError(f"{name} has {missing} masked (missing) {what} first, as x.filled(0) does.")
     return np.asarray(values)
+
+
+def shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
+    """Guess from a wrong shape of a batch what was meant, and say what to do.
+
+    Example:
+        >>> shape_remedy((60000, 28, 28), (1, 28, 28))
+        ' No channel axis? Use x[:, None].'
+    """
+    if shape == input_shape:
+        return " A single sample? Use x[None]."
+    if len(input_shape) == 3 and shape == input_shape[1:] and input_shape[0] == 1:
+        return " A single grey image? Use x[None, None]."
+    if len(input_shape) == 3 and shape[1:] == (*input_shape[1:], input_shape[0]):
+        return " Channels last? Use x.transpose(0, 3, 1, 2)."
+    if input_shape[0] == 1 and shape[1:] == input_shape[1:]:
+        return " No channel axis? Use x[:, None]."
+    if math.prod(shape[1:]) == math.prod(input_shape):
+        return f" The same numbers in another form? Use x.reshape(-1, {', '.join(map(str, input_shape))})."
+    return ""
 
 
 def check_pair(owner: str, name: str, value: int | Sequence[int], *, least: int = 1) -> tuple[int, int]:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 import oracles
 import strategies
-from handconv.engine.arena import FRESH, memory_view, public_view
-from handconv.engine.kernels import conv_lowering as convolution
+from handconv.engine.kernels import conv_lowering
 from handconv.engine.kernels.conv_lowering import (
     TILE,
     InputGradient,
@@ -22,6 +21,7 @@ from handconv.engine.kernels.conv_lowering import (
     tiles,
     windows_of,
 )
+from handconv.engine.layout import memory_view, public_view
 from handconv.geometry import geometry as sliding
 from helpers import PoisonedMemory, assert_close, geometry_of
 from oracles import Array
@@ -49,7 +49,7 @@ phases = st.tuples(st.integers(1, 3), st.integers(1, 3))
 def windows(x: Array, case: Geometry, form: RowForm) -> Array:
     memory, (_, kernel_width) = PoisonedMemory(), case.window
     lines = form.phases[1], form.input_rows, kernel_width, case.shape[1]
-    expanded = memory.keep("expanded", (*lines, form.pooled[1], case.shape[0]), x.dtype)
+    expanded = memory.array("expanded", (*lines, form.pooled[1], case.shape[0]), x.dtype)
     expand(np.ascontiguousarray(memory_view(x)), form, expanded, memory)
     return windows_of(expanded, form)
 
@@ -58,14 +58,14 @@ def windows(x: Array, case: Geometry, form: RowForm) -> Array:
 def test_forward(case: Geometry, phases: tuple[int, int], seed: int) -> None:
     form = row_form(case, phases)
     x, weights = normal(seed, *case.shape), normal(seed + 1, *case.weights_shape)
-    z = as_matrix(weights, FRESH) @ windows(x, case, form)
+    z = as_matrix(weights, PoisonedMemory()) @ windows(x, case, form)
     y = oracles.conv2d_forward(x, weights, np.zeros(case.filters), case.stride, case.pads)
     assert_close(z, by_phase(y, form))
 
 
 @given(strategies.convolutions(), phases, strategies.tiles, strategies.seeds)
 def test_backward(case: Geometry, phases: tuple[int, int], tile: int, seed: int) -> None:
-    with mock.patch.object(convolution, "TILE", tile):
+    with mock.patch.object(conv_lowering, "TILE", tile):
         go_back(case, phases, seed)
 
 
@@ -76,7 +76,7 @@ class MemoryOfMany(PoisonedMemory):
         self.lent: list[Array] = []
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        self.lent.append(self.keep(name, shape, dtype))
+        self.lent.append(self.array(name, shape, dtype))
         return self.lent[-1]
 
     def overwrite(self) -> None:
@@ -115,17 +115,23 @@ def test_tiles_are_few_equal_pieces_of_at_most_so_many_bytes() -> None:
     assert list(tiles(0, 10)) == [slice(0, 0)]
 
 
-def test_without_pooling_there_is_one_phase_and_everything_is_wanted() -> None:
+def test_without_pooling_there_is_one_phase_and_all_inputs_are_required() -> None:
     form = RowForm(sliding(10, 8, (3, 3), (1, 1), (0, 0)))
-    assert (form.phases, form.pooled, form.rows, form.input_rows, form.looked_at) == ((1, 1), (8, 6), 8, 10, (10, 8))
+    assert (form.phases, form.pooled, form.rows, form.input_rows, form.required_input) == (
+        (1, 1),
+        (8, 6),
+        8,
+        10,
+        (10, 8),
+    )
 
 
-def test_padding_is_nothing_that_is_looked_at() -> None:
-    form = RowForm(sliding(10, 8, (3, 3), (1, 1), (1, 1)), wanted=(2, 4))
-    assert (form.input_rows, form.looked_at) == (4, (3, 5))
-    of_padding_alone = RowForm(sliding(10, 8, (1, 1), (1, 1), (3, 3)), wanted=(2, 2))
-    assert of_padding_alone.looked_at == (1, 1)
-    assert RowForm(sliding(10, 8, (3, 3), (1, 1), (1, 1))).looked_at == (10, 8)
+def test_padding_is_no_part_of_the_required_input() -> None:
+    form = RowForm(sliding(10, 8, (3, 3), (1, 1), (1, 1)), output_crop=(2, 4))
+    assert (form.input_rows, form.required_input) == (4, (3, 5))
+    of_padding_alone = RowForm(sliding(10, 8, (1, 1), (1, 1), (3, 3)), output_crop=(2, 2))
+    assert of_padding_alone.required_input == (1, 1)
+    assert RowForm(sliding(10, 8, (3, 3), (1, 1), (1, 1))).required_input == (10, 8)
 
 
 def test_a_row_form_stays_as_it_is() -> None:

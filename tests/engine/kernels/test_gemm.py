@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handconv.engine.arena import FRESH
-from handconv.engine.kernels import gemm as products
-from helpers import assert_close
+from handconv.engine.kernels import gemm
+from helpers import PoisonedMemory, assert_close
 from strategies import in_memory_order, memory_orders, normal
 
 sizes = st.integers(1, 12)
@@ -21,24 +20,24 @@ def small_products() -> Iterator[None]:
     """Let small matrices be large already."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"_SMALL": 60, "_ROWS": 2, "_COLUMNS": 3, "_LARGE": 20}.items():
-            patch.setattr(products, name, value)
-        products._bands.cache_clear()
+            patch.setattr(gemm, name, value)
+        gemm._bands.cache_clear()
         yield
-    products._bands.cache_clear()
+    gemm._bands.cache_clear()
 
 
 @given(stack=st.lists(st.integers(1, 3), max_size=2), m=sizes, k=sizes, n=sizes, order=memory_orders)
-def test_a_banded_product_is_the_product(stack: list[int], m: int, k: int, n: int, order: str) -> None:
+def test_a_blocked_product_is_the_product(stack: list[int], m: int, k: int, n: int, order: str) -> None:
     left, right = normal(0, *stack, m, k), normal(1, *stack, k, n)
     out = in_memory_order(np.full((*stack, m, n), np.nan), order)
-    assert products.banded_matmul(in_memory_order(left, order), in_memory_order(right, order), out) is out
+    assert gemm.blocked_matmul(in_memory_order(left, order), in_memory_order(right, order), out) is out
     assert_close(out, np.einsum("...mk,...kn->...mn", left, right))
 
 
 @given(stack=st.lists(st.integers(1, 3), min_size=1, max_size=2), m=sizes, k=sizes, n=sizes)
 def test_a_summed_outer_product_is_the_sum_over_the_stack(stack: list[int], m: int, k: int, n: int) -> None:
     left, right = normal(0, *stack, m, n), normal(1, *stack, k, n)
-    total = products.summed_outer_product(left, right, FRESH)
+    total = gemm.summed_outer_product(left, right, PoisonedMemory())
     assert_close(total, np.einsum("smn,skn->mk", left.reshape(-1, m, n), right.reshape(-1, k, n)))
 
 
@@ -61,7 +60,7 @@ def test_a_summed_outer_product_is_the_sum_over_the_stack(stack: list[int], m: i
 def test_bands_are_the_fewest_that_make_small_products(
     rows: int, depth: int, columns: int, bands: tuple[int, int]
 ) -> None:
-    found = products._bands(rows, depth, columns)
+    found = gemm._bands(rows, depth, columns)
     assert found == bands or (found[0] * found[1] == bands[0] * bands[1] and bands != (1, 1))
     if bands != (1, 1):
         assert rows // found[0] * depth * (columns // found[1]) <= 60
@@ -84,17 +83,17 @@ def test_bands_are_the_fewest_that_make_small_products(
 def test_bands_are_for_processors_whose_blas_has_kernels_for_small_products(
     simd: dict[str, list[str]], small: float
 ) -> None:
-    assert products._small(simd) == small
+    assert gemm._small(simd) == small
 
 
 def test_a_factor_is_turned_round_in_memory_where_the_result_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[int] = []
 
-    def banded(left: object, right: object, out: np.ndarray) -> None:
+    def blocked(left: object, right: object, out: np.ndarray) -> None:
         out.fill(0)
         called.append(out.size)
 
-    monkeypatch.setattr(products, "banded_matmul", banded)
-    products.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 5, 2)), FRESH)
-    products.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 4, 2)), FRESH)
+    monkeypatch.setattr(gemm, "blocked_matmul", blocked)
+    gemm.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 5, 2)), PoisonedMemory())
+    gemm.summed_outer_product(np.ones((1, 4, 2)), np.ones((1, 4, 2)), PoisonedMemory())
     assert called == [20]

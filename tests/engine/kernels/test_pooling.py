@@ -6,15 +6,15 @@ from hypothesis import given
 
 import oracles
 import strategies
-from handconv.engine.arena import memory_view, public_view
 from handconv.engine.kernels.pooling import (
     average_pool,
     average_pool_gradient,
     max_pool,
     max_pool_gradient,
-    route,
-    tournament,
+    max_unpool,
+    running_maximum,
 )
+from handconv.engine.layout import memory_view, public_view
 from handconv.geometry import geometry
 from helpers import PoisonedMemory, assert_close, geometry_of
 from oracles import Array
@@ -34,15 +34,15 @@ def test_max_pool(values: object, case: Geometry, seed: int) -> None:
     x = values(seed, *case.shape)
     how = (case.window, case.stride, case.pads)
     expected = oracles.max_pool_forward(x, *how)
-    y, beaten = max_pool(in_memory(x), geometry_of(case), MEMORY, remember=True)
+    y, argmax_masks = max_pool(in_memory(x), geometry_of(case), MEMORY, save_for_backward=True)
     np.testing.assert_array_equal(public_view(y), expected)
-    forgetful, nothing = max_pool(in_memory(x), geometry_of(case), MEMORY, remember=False)
-    np.testing.assert_array_equal(public_view(forgetful), expected)
+    y_alone, nothing = max_pool(in_memory(x), geometry_of(case), MEMORY, save_for_backward=False)
+    np.testing.assert_array_equal(public_view(y_alone), expected)
     assert nothing is None
 
     dy = normal(seed + 1, *expected.shape)
-    assert beaten is not None
-    dx = max_pool_gradient(in_memory(dy), beaten, geometry_of(case), MEMORY)
+    assert argmax_masks is not None
+    dx = max_pool_gradient(in_memory(dy), argmax_masks, geometry_of(case), MEMORY)
     assert_close(public_view(dx), oracles.max_pool_backward(x, dy, *how))
 
 
@@ -57,16 +57,16 @@ def test_average_pool(case: Geometry, seed: int) -> None:
     assert_close(public_view(dx), oracles.average_pool_backward(x.shape, dy, *how))
 
 
-def test_a_mask_for_each_candidate_but_the_first_is_needed() -> None:
+def test_a_mask_for_each_offset_but_the_first_is_needed() -> None:
     first, *others = np.arange(6.0).reshape(3, 2)
     too_few = np.zeros((1, 2), bool)
     with pytest.raises(ValueError, match="shorter"):
-        tournament([first, *others], np.empty(2), too_few)
+        running_maximum([first, *others], np.empty(2), too_few)
     with pytest.raises(ValueError, match="longer"):
-        route(first, too_few, [first, *others])
+        max_unpool(first, too_few, [first, *others])
     overlapping = geometry(5, 5, (3, 3), (2, 2), "valid")
     x = normal(0, 5, 1, 5, 1)
-    y, beaten = max_pool(x, overlapping, MEMORY, remember=True)
-    assert beaten is not None
+    y, argmax_masks = max_pool(x, overlapping, MEMORY, save_for_backward=True)
+    assert argmax_masks is not None
     with pytest.raises(ValueError, match="longer"):
-        max_pool_gradient(y, (beaten[0], beaten[1][:1]), overlapping, MEMORY)
+        max_pool_gradient(y, (argmax_masks[0], argmax_masks[1][:1]), overlapping, MEMORY)

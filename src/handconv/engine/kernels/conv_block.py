@@ -1,12 +1,12 @@
 """A convolution, the maximum pooling of its outputs, and a rectifier, tile by tile.
 
-The plain algorithm is that of ``kernels.convolution``, ``kernels.pooling`` and ``kernels.elementwise`` one after
+The plain algorithm is that of ``kernels.conv_lowering``, ``kernels.pooling`` and ``kernels.elementwise`` one after
 another, for pooling windows that lie side by side (1 x 1 is no pooling):
 
     y = f(max over the window of (w ∗ x) + b)        f(z) = max(z, alpha·z), or none
 
-Four thoughts make it quick. The convolution emits its outputs sorted by their column in the pooling window, so that the
-pooling is a running_maximum of long runs, and what it drops is never computed. Adding b and applying f, which never
+Four ideas make it quick. The convolution writes its outputs sorted by their column in the pooling window, so that the
+pooling is a running maximum of long runs, and what it drops is never computed. Adding b and applying f, which never
 decreases, commute with the maximum exactly, so both are done on what pooling leaves, a quarter of the numbers. All of
 it is done for a few output rows at a time (a *tile*), which are pooled, or whose gradient is multiplied, while they are
 still in the cache. And every array, and every view of it, is made once for each size of batch.
@@ -41,22 +41,22 @@ class _Tile(NamedTuple):
     rows: slice
     y: FloatArray  # (rows, F, cells)
     windows: FloatArray  # (pw, ph·rows, KH·KW·C, cells)
-    z: "_Candidates"
+    z: "_Cells"
     by_column: list[BoolArray]  # for each column but the first: (ph·rows, F, cells)
     by_row: list[BoolArray]  # for each row but the first: as y
     positive: BoolArray  # as y
     spare: FloatArray  # as y, in the memory of z where that is pooled away by then
 
 
-class _Candidates(NamedTuple):
-    """Some outputs of the convolution, z or dz, as the two tournaments of the pooling see them."""
+class _Cells(NamedTuple):
+    """Some outputs of the convolution, z or dz, by their offset in the pooling window."""
 
     all: FloatArray  # (pw, ph·rows, F, cells)
     of_columns: list[FloatArray]  # pw views (ph·rows, F, cells)
-    of_rows: list[FloatArray]  # ph views (rows, F, cells) of the first of these, in which the best of columns stand
+    of_rows: list[FloatArray]  # ph views (rows, F, cells) of the first of these, where the maxima along columns are
 
     @classmethod
-    def among(cls, z: FloatArray, ph: int) -> Self:
+    def of(cls, z: FloatArray, ph: int) -> Self:
         """Lay out the views."""
         return cls(z, list(z), [z[0, k::ph] for k in range(ph)])
 
@@ -95,7 +95,7 @@ class FusedConvolution:
     def forward(
         self, x: FloatArray, weights: FloatArray, biases: FloatArray | None, *, save_for_backward: bool
     ) -> FloatArray:
-        """Convolve (H, C, W, N), keep the best of each window, add the biases, rectify: -> (OH/ph, F, OW/pw, N)."""
+        """Convolve (H, C, W, N), take the maximum of each window, add the biases, rectify: -> (OH/ph, F, OW/pw, N)."""
         expand(x, self._form, self._expanded, self._workspace)
         matrix = as_matrix(weights, self._workspace)
         for tile in self._tiles:
@@ -115,7 +115,7 @@ class FusedConvolution:
     def backward(
         self, dy: FloatArray, dweights: FloatArray, dbiases: FloatArray | None, *, needs_input_grad: bool
     ) -> None:
-        """Route dy (OH/ph, F, OW/pw, N) to the outputs that won, and write the gradients of weights and biases.
+        """Route dy (OH/ph, F, OW/pw, N) to the maxima of the windows, and write the gradients of weights and biases.
 
         ``input_gradient`` may follow if ``needs_input_grad``.
         """
@@ -123,12 +123,12 @@ class FusedConvolution:
         of_weights = []
         of_biases = self._workspace.scratch("dbiases by row", self._y.shape[:2], self._y.dtype)  # (OH/ph, F)
         for tile, dz in zip(self._tiles, self._kept if needs_input_grad else self._passing, strict=True):
-            best = dy[tile.rows]
+            dscores = dy[tile.rows]
             if self._alpha is not None:
-                best = leaky_relu_gradient(best, tile.positive, self._alpha, dz.of_rows[0])
+                dscores = leaky_relu_gradient(dscores, tile.positive, self._alpha, dz.of_rows[0])
             if dbiases is not None:
-                np.matmul(best, self._ones, out=of_biases[tile.rows])  # (rows, F)
-            max_unpool(best, tile.by_row, dz.of_rows)
+                np.matmul(dscores, self._ones, out=of_biases[tile.rows])  # (rows, F)
+            max_unpool(dscores, tile.by_row, dz.of_rows)
             max_unpool(dz.of_columns[0], tile.by_column, dz.of_columns)
             of_weights.append(summed_outer_product(dz.all, tile.windows, self._workspace))
         as_weights(sum(of_weights[1:], of_weights[0]), dweights)
@@ -136,7 +136,7 @@ class FusedConvolution:
             np.add.reduce(of_biases, axis=0, out=dbiases)
 
     def input_gradient(self, weights: FloatArray) -> FloatArray:
-        """Compute the gradient by the inputs, of the last ``backward``: (H, C, W, N)."""
+        """Compute the gradient with respect to the inputs, of the last ``backward``: (H, C, W, N)."""
         rows, columns = self._form.geometry.rows, self._form.geometry.columns
         shape = rows.size, self._weights_shape[1], columns.size, self._batch
         dx = self._workspace.array("dinputs", shape, self._y.dtype)
@@ -145,7 +145,7 @@ class FusedConvolution:
 
     @cached_property
     def _dz(self) -> FloatArray:
-        """All of dz (pw, OH, F, cells), for the gradient by the inputs."""
+        """All of dz (pw, OH, F, cells), for the gradient with respect to the inputs."""
         (_, pw), (_, filters, cells) = self._form.phases, self._y.shape
         return self._workspace.array("dz", (pw, self._form.rows, filters, cells), self._y.dtype)
 
@@ -160,18 +160,18 @@ class FusedConvolution:
         return list(tiles(height, ph * pw * filters * cells * self._y.itemsize))
 
     @cached_property
-    def _kept(self) -> list[_Candidates]:
+    def _kept(self) -> list[_Cells]:
         """Each tile's part of dz."""
         ph = self._form.phases[0]
-        return [_Candidates.among(self._dz[:, ph * rows.start : ph * rows.stop], ph) for rows in self._cut]
+        return [_Cells.of(self._dz[:, ph * rows.start : ph * rows.stop], ph) for rows in self._cut]
 
     @cached_property
-    def _passing(self) -> list[_Candidates]:
-        """Memory for each tile's z or dz that is used up at once: all tiles, and all layers, share it."""
+    def _passing(self) -> list[_Cells]:
+        """Memory for each tile's z or dz that is used up at once: all tiles, and all ops, share it."""
         (ph, pw), (_, filters, cells) = self._form.phases, self._y.shape
         shapes = [(pw, ph * (rows.stop - rows.start), filters, cells) for rows in self._cut]
         memory = self._workspace.scratch("tile", (max(map(math.prod, shapes)),), self._y.dtype)
-        return [_Candidates.among(memory[: math.prod(shape)].reshape(shape), ph) for shape in shapes]
+        return [_Cells.of(memory[: math.prod(shape)].reshape(shape), ph) for shape in shapes]
 
     @cached_property
     def _tiles(self) -> list[_Tile]:
@@ -190,7 +190,7 @@ class FusedConvolution:
                     rows=rows,
                     y=y,
                     windows=windows[:, rows_of_z],
-                    z=passing if self._is_pooled else _Candidates.among(y[None], ph),
+                    z=passing if self._is_pooled else _Cells.of(y[None], ph),
                     by_column=list(by_column[:, rows_of_z]),
                     by_row=list(by_row[:, rows]),
                     positive=positive[rows],

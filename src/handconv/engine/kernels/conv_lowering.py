@@ -18,8 +18,8 @@ matrix (KW·C, OW·N). The KH rows under a window then lie one behind the other:
 Only KW copies of the input are made where im2col makes KH·KW.
 
 Phases: where a pooling of pw columns follows, outputs are computed split by their place in the pooling window,
-z = (pw, OH, F, OW/pw·N), so that each candidate of the maximum along the columns is one contiguous array, and outputs
-that the pooling drops are never computed. Without pooling there is one phase.
+z = (pw, OH, F, OW/pw·N), so that the cells at one offset of all windows are one contiguous array, and outputs that the
+pooling drops are never computed. Without pooling there is one phase.
 """
 
 import itertools
@@ -51,8 +51,8 @@ def tiles(rows: int, bytes_a_row: int) -> Iterator[slice]:
 class RowForm(NamedTuple):
     """The sizes of a convolution in row form.
 
-    ``phases`` = (ph, pw) is the window of the pooling that follows; ``output_crop`` are the rows and columns of what that
-    leaves that anybody looks at, if not all of them.
+    ``phases`` = (ph, pw) is the window of the pooling that follows; ``output_crop`` are the rows and columns of what
+    that leaves that the next op reads, if not all of them.
     """
 
     geometry: Geometry
@@ -61,23 +61,23 @@ class RowForm(NamedTuple):
 
     @property
     def pooled(self) -> Pair:
-        """Rows and columns that are left: (OH // ph, OW // pw), or what is output_crop of them."""
+        """Rows and columns that are left: (OH // ph, OW // pw), or ``output_crop``."""
         (height, width), (ph, pw) = self.geometry.outputs, self.phases
         return self.output_crop or (height // ph, width // pw)
 
     @property
     def rows(self) -> int:
-        """The output rows OH that pooling looks at."""
+        """The output rows OH that the pooling reads."""
         return self.pooled[0] * self.phases[0]
 
     @property
     def input_rows(self) -> int:
-        """The padded input rows that these outputs look at."""
+        """The padded input rows that these outputs read."""
         return self.geometry.rows.inputs_of(self.rows)
 
     @property
     def required_input(self) -> Pair:
-        """The input rows and columns that these outputs look at, all before them included; at least one of each."""
+        """The input rows and columns that these outputs read, all before them included; at least one of each."""
         rows, columns = self.geometry.rows, self.geometry.columns
         height, width = (
             self.input_rows - rows.before,
@@ -119,19 +119,20 @@ def as_weights(matrix: FloatArray, out: FloatArray) -> None:
 
 
 class InputGradient:
-    """The way from dz back to dx, for one size of batch.
+    """The gradient with respect to the inputs, dx, from that with respect to the outputs, dz, for one size of batch.
 
-    Rows: output row o and kernel row u meet at the input row o·s + u, counted with the padding. So an input row hears
-    from the kernel rows that leave the same remainder by s as it does, and the rows of dz that these bring lie one
-    behind the other: again a window of rows *is* a matrix. Input rows that hear from equally many go into one product;
-    nothing is multiplied by zeros.
+    Rows: output row o and kernel row u contribute to the input row o·s + u, counted with the padding. So an input row
+    depends on the kernel rows that leave the same remainder by s as it does, and the rows of dz that belong to these
+    lie one behind the other: again a window of rows *is* a matrix. Input rows that depend on equally many rows of dz go
+    into one product; nothing is multiplied by zeros.
 
-    Columns: phase b and kernel column v send column j of dz to the input column L·j + s·b + v, with L = s·pw. So all
-    that such a pair sends belongs to the input columns of one remainder by L, some places further to the right. Each
-    line of it is followed by as many zeros as it may be moved by, so that the lines of an input row are moved and added
-    as one long run: NumPy needs longer for an addition of short ones. All kernel columns are one product.
+    Columns: phase b and kernel column v carry column j of dz to the input column L·j + s·b + v, with L = s·pw. So all
+    contributions of such a pair belong to the input columns of one remainder by L, shifted some places to the right.
+    Each line of them is followed by as many zeros as it may be shifted by, so that the lines of an input row are
+    shifted and added as one long run: NumPy needs longer for the addition of short ones. All kernel columns are one
+    product.
 
-    A tile is a few rows of dx. What is sent to them lies in the memory of the tiles of z, which may still be cached.
+    A tile is a few rows of dx. The contributions to it lie in the memory of the tiles of z, which may still be cached.
 
     Args:
         form: the sizes.
@@ -150,13 +151,13 @@ class InputGradient:
         self._workspace = workspace
         self._period = pw * self._columns.stride
         pairs = [(b, v, *divmod(self._columns.stride * b + v, self._period)) for b, v in np.ndindex(pw, kernel_width)]
-        #: For each remainder by L the pairs (phase, kernel column) that send to it, and how far: the nearest first.
-        self._senders = [
-            sorted((far, b, v) for b, v, far, remainder in pairs if remainder == received)
-            for received in range(self._period)
+        #: For each remainder by L the pairs (phase, kernel column) that contribute, by their shifts.
+        self._contributors = [
+            sorted((shift, b, v) for b, v, shift, remainder in pairs if remainder == wanted)
+            for wanted in range(self._period)
         ]
         reached = (self._columns.before + self._columns.size - 1) // self._period + 1
-        width = max(reached, self._width + max(far for _, _, far, _ in pairs))  # of a line, its zeros included
+        width = max(reached, self._width + max(shift for _, _, shift, _ in pairs))  # of a line, its zeros included
         line = self._channels, width, batch
         cut = list(tiles(self._rows.size, pw * kernel_width * math.prod(line) * dz.itemsize))
         most = max(here.stop - here.start for here in cut)
@@ -166,22 +167,22 @@ class InputGradient:
         self._tiles = [self._tile(here, parts[:, : here.stop - here.start], total) for here in cut]
 
     def compute(self, weights: FloatArray, dx: FloatArray) -> None:
-        """Send dz back through the weights: -> dx (H, C, W, N)."""
+        """Multiply dz by the transposed weights and add up the contributions: -> dx (H, C, W, N)."""
         stride = self._rows.stride
         matrices = [
             _reversed_matrix(weights[:, :, remainder::stride], self._workspace, f"weights of remainder {remainder}")
             for remainder in range(stride)
         ]
         for tile in self._tiles:
-            for nothing_sent in tile.blank:
-                nothing_sent[...] = 0
+            for cells in tile.blank:
+                cells[...] = 0
             for remainder, lines, windows, out in tile.products:
                 blocked_matmul(matrices[remainder][..., lines], windows, out)  # (C, rows·F) @ (rows·F, cells)
             here = dx[tile.rows]
-            for columns, sent, additions in tile.columns:
+            for columns, summed, additions in tile.columns:
                 for left, right, out in additions:
                     np.add(left, right, out=out)
-                here[:, :, columns] = sent
+                here[:, :, columns] = summed
 
     def _tile(self, here: slice, parts: FloatArray, total: FloatArray) -> "_InputTile":
         """Lay out all views for some rows of dx; parts (pw, rows, KW, C, width, N), total (rows, C, width, N)."""
@@ -189,21 +190,22 @@ class InputGradient:
         matrices = parts.reshape(phases, count, kernel_width * channels, width * batch)
         runs = parts.reshape(phases, count, kernel_width, channels * width * batch)
         sums = total[:count].reshape(count, channels * width * batch)
-        products, heard = [], set[int]()
+        products, written = [], set[int]()
         for remainder, rows, lines, windows in self._products(here):
-            heard.update(rows)
+            written.update(rows)
             place = slice(rows[0] - here.start, rows[-1] + 1 - here.start, self._rows.stride)
             products.append((remainder, lines, windows, matrices[:, place, :, : windows.shape[-1]]))
         columns = []
-        for remainder, senders in enumerate(self._senders):
+        for remainder, contributors in enumerate(self._contributors):
             first = (remainder - self._columns.before) % self._period
             skipped = (first + self._columns.before) // self._period
             reached = len(range(first, self._columns.size, self._period))
-            sent, additions = _sum([(far * batch, runs[b, :, v]) for far, b, v in senders], sums, self._workspace)
-            cells = sent.reshape(total[:count].shape)[:, :, skipped : skipped + reached]
+            shifted = [(shift * batch, runs[b, :, v]) for shift, b, v in contributors]
+            summed, additions = _sum(shifted, sums, self._workspace)
+            cells = summed.reshape(total[:count].shape)[:, :, skipped : skipped + reached]
             columns.append((slice(first, self._columns.size, self._period), cells, additions))
-        silent = [row - here.start for row in range(here.start, here.stop) if row not in heard]
-        blank = [parts[..., self._width :, :], *(parts[:, row] for row in silent)]
+        unwritten = [row - here.start for row in range(here.start, here.stop) if row not in written]
+        blank = [parts[..., self._width :, :], *(parts[:, row] for row in unwritten)]
         return _InputTile(here, blank, products, columns)
 
     def _products(self, here: slice) -> Iterator[tuple[int, list[int], slice, FloatArray]]:
@@ -214,12 +216,12 @@ class InputGradient:
         for remainder in range(axis.stride):
             window = len(range(remainder, self._kernel_height, axis.stride))
 
-            def heard(h: int, window: int = window) -> tuple[int, int]:
+            def contributing(h: int, window: int = window) -> tuple[int, int]:
                 first = (h + axis.before) // axis.stride - window + 1  # row of dz
                 return max(0, -first), min(window, height - first)
 
             start = here.start + (remainder - axis.before - here.start) % axis.stride
-            for (begin, end), group in itertools.groupby(range(start, here.stop, axis.stride), heard):
+            for (begin, end), group in itertools.groupby(range(start, here.stop, axis.stride), contributing):
                 rows = list(group)
                 if begin < end:
                     first = (rows[0] + axis.before) // axis.stride - window + 1 + begin
@@ -235,9 +237,9 @@ class _InputTile(NamedTuple):
     """Some rows of dx, and how they are made."""
 
     rows: slice
-    blank: list[FloatArray]  # what no product writes: the end of each line, and rows that hear from no row of dz
+    blank: list[FloatArray]  # what no product writes: the end of each line, and rows that depend on no row of dz
     products: list[tuple[int, slice, FloatArray, FloatArray]]  # remainder, lines of its matrix, windows of dz, out
-    columns: list[tuple[slice, FloatArray, list[_Addition]]]  # where in dx, from where, made by which additions
+    columns: list[tuple[slice, FloatArray, list[_Addition]]]  # where in dx, the sum, the additions that make it
 
 
 def _reversed_matrix(weights: FloatArray, workspace: Workspace, name: str) -> FloatArray:
@@ -249,16 +251,16 @@ def _reversed_matrix(weights: FloatArray, workspace: Workspace, name: str) -> Fl
 
 
 def _sum(
-    sent: list[tuple[int, FloatArray]], total: FloatArray, workspace: Workspace
+    shifted: list[tuple[int, FloatArray]], total: FloatArray, workspace: Workspace
 ) -> tuple[FloatArray, list[_Addition]]:
-    """Lay out the sum of rows, each moved so far to the right, the first not at all: where it is, how it is made."""
-    if not sent:
+    """Lay out the sum of rows, all but the first shifted to the right: where it is, the additions that make it."""
+    if not shifted:
         return workspace.constant(np.zeros(total.shape, total.dtype)), []
-    (_, so_far), *others = sent
+    (_, so_far), *others = shifted
     additions: list[_Addition] = []
-    for far, other in others:
-        if far and so_far is not total:
-            additions.append((so_far[:, :far], so_far.dtype.type(0), total[:, :far]))
-        additions.append((so_far[:, far:], other[:, : other.shape[1] - far], total[:, far:]))
+    for shift, other in others:
+        if shift and so_far is not total:
+            additions.append((so_far[:, :shift], so_far.dtype.type(0), total[:, :shift]))
+        additions.append((so_far[:, shift:], other[:, : other.shape[1] - shift], total[:, shift:]))
         so_far = total
     return so_far, additions

@@ -1,4 +1,4 @@
-"""Pooling: the best, or the mean, of the cells of each window.
+"""Pooling: the maximum, or the mean, of the cells of each window.
 
 The plain algorithm, with s the stride and x padded by -inf (maximum) or 0 (mean):
 
@@ -8,12 +8,12 @@ The plain algorithm, with s the stride and x padded by -inf (maximum) or 0 (mean
               dx[n, c, i·s + u, j·s + v]   += dy[n, c, i, j] / (KH·KW)
 
 The maximum is separable: first along the columns of every row, then along the rows of what that leaves. Each of the two
-is a running_maximum of whole arrays, in which *candidate* k holds, for all windows at once, the cell at offset k. The
-candidates play one after another; ``argmax_masks[k]`` remembers where candidate k was strictly greater than all before it, so
-that ties stay with the first, and columns before rows make that the first in row-major order. The last k that did so
-holds the maximum, and the gradient is handed out from the last candidate to the first by one product and one difference
-each. Comparing x with its maximum instead would send the gradient to every tie, and images with a blank border tie
-everywhere.
+is a running maximum of whole arrays, of which array k holds, for all windows at once, the cell at offset k. The offsets
+are compared one after another; mask k tells where cell k is strictly greater than all cells before it, so that of equal
+cells the first counts, and columns before rows make that the first in row-major order. The last k whose mask is set is
+where the maximum is. The gradient is therefore split from the last offset to the first: at each, the masked part goes
+to the cell, and the rest to the offsets before it, by one product and one difference. Comparing x with its maximum
+instead would give the gradient to every one of equal cells, and on images with a blank border all cells are equal.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from handconv.engine.kernels.padding import padded, unpadded
 from handconv.geometry import Axis, Geometry
 
 BoolArray = NDArray[np.bool_]
-Masks = Sequence[BoolArray] | BoolArray  # one for each candidate but the first
+Masks = Sequence[BoolArray] | BoolArray  # one for each offset but the first
 ArgmaxMasks = tuple[BoolArray, BoolArray]  # along the columns, along the rows
 
 
@@ -44,26 +44,26 @@ def along_columns(x: FloatArray, geometry: Geometry) -> list[FloatArray]:
     return [x[:, :, v : v + (axis.outputs - 1) * axis.stride + 1 : axis.stride] for v in range(axis.window)]
 
 
-def running_maximum(candidates: Sequence[FloatArray], out: FloatArray, argmax_masks: Masks | None) -> None:
-    """Write the greatest candidate to ``out`` (it may be the first) and where each other one beat all before it."""
-    best = candidates[0]
-    if len(candidates) == 1 and out is not best:
-        out[...] = best
+def running_maximum(cells: Sequence[FloatArray], out: FloatArray, argmax_masks: Masks | None) -> None:
+    """Write the maximum to ``out``, which may be the first cell, and where each other cell exceeds all before it."""
+    maximum = cells[0]
+    if len(cells) == 1 and out is not maximum:
+        out[...] = maximum
     if argmax_masks is None:
-        for challenger in candidates[1:]:
-            best = np.maximum(challenger, best, out=out)
+        for cell in cells[1:]:
+            maximum = np.maximum(cell, maximum, out=out)
         return
-    for challenger, won in zip(candidates[1:], argmax_masks, strict=True):
-        np.greater(challenger, best, out=won)
-        best = np.maximum(challenger, best, out=out)
+    for cell, is_greater in zip(cells[1:], argmax_masks, strict=True):
+        np.greater(cell, maximum, out=is_greater)
+        maximum = np.maximum(cell, maximum, out=out)
 
 
 def max_unpool(dy: FloatArray, argmax_masks: Masks, targets: Sequence[FloatArray]) -> None:
-    """Hand each window's gradient to the candidate that won it, by writing to the ``targets``; dy may be the first."""
+    """Write the gradient of each window to the target of its maximum, 0 to the others; dy may be the first target."""
     if len(targets) == 1 and targets[0] is not dy:
         targets[0][...] = dy
-    for won, target in zip(argmax_masks[::-1], targets[:0:-1], strict=True):
-        target[...] = won  # as floats: a product of floats and bools is slower than both steps
+    for is_greater, target in zip(argmax_masks[::-1], targets[:0:-1], strict=True):
+        target[...] = is_greater  # as floats: a product of floats and bools is slower than both steps
         np.multiply(dy, target, out=target)
         dy = np.subtract(dy, target, out=targets[0])
 
@@ -76,8 +76,8 @@ def _max_unpool(
         max_unpool(dy, argmax_masks, targets)
         return
     rest, share = (workspace.scratch(name, dy.shape, dy.dtype) for name in ("rest", "share"))
-    for won, target in zip(argmax_masks[::-1], targets[:0:-1], strict=True):
-        np.multiply(dy, won, out=share)
+    for is_greater, target in zip(argmax_masks[::-1], targets[:0:-1], strict=True):
+        np.multiply(dy, is_greater, out=share)
         dy = np.subtract(dy, share, out=rest)
         np.add(target, share, out=target)
     targets[0][...] += dy
@@ -90,27 +90,27 @@ def max_pool(
     x = padded(x, geometry, -np.inf, workspace)
     (height, width), (rows, channels, _, batch) = geometry.outputs, x.shape
     row_shape, shape = (rows, channels, width, batch), (height, channels, width, batch)
-    best, y = workspace.scratch("best of row", row_shape, x.dtype), workspace.array("output", shape, x.dtype)
+    of_rows, y = workspace.scratch("maxima of rows", row_shape, x.dtype), workspace.array("output", shape, x.dtype)
     argmax_masks = None
     if save_for_backward:
         by_column = workspace.array("argmax_masks by column", (geometry.columns.window - 1, *row_shape), np.bool_)
         by_row = workspace.array("argmax_masks by row", (geometry.rows.window - 1, *shape), np.bool_)
         argmax_masks = by_column, by_row
-    running_maximum(along_columns(x, geometry), best, argmax_masks and argmax_masks[0])
-    running_maximum(along_rows(best, geometry), y, argmax_masks and argmax_masks[1])
+    running_maximum(along_columns(x, geometry), of_rows, argmax_masks and argmax_masks[0])
+    running_maximum(along_rows(of_rows, geometry), y, argmax_masks and argmax_masks[1])
     return y, argmax_masks
 
 
 def max_pool_gradient(
     dy: FloatArray, argmax_masks: ArgmaxMasks, geometry: Geometry, workspace: Workspace
 ) -> FloatArray:
-    """Route (OH, C, OW, N) back to the cells that won: -> (H, C, W, N)."""
+    """Route (OH, C, OW, N) back to the cells of the maxima: -> (H, C, W, N)."""
     by_column, by_row = argmax_masks
-    dbest = workspace.scratch("best of row", by_column.shape[1:], dy.dtype)
-    dbest[...] = 0
-    _max_unpool(dy, by_row, along_rows(dbest, geometry), geometry.rows, workspace)
+    of_rows = workspace.scratch("maxima of rows", by_column.shape[1:], dy.dtype)
+    of_rows[...] = 0
+    _max_unpool(dy, by_row, along_rows(of_rows, geometry), geometry.rows, workspace)
     dx = _zeros(dy, geometry, workspace)
-    _max_unpool(dbest, by_column, along_columns(dx, geometry), geometry.columns, workspace)
+    _max_unpool(of_rows, by_column, along_columns(dx, geometry), geometry.columns, workspace)
     return unpadded(dx, geometry)
 
 
@@ -143,7 +143,7 @@ def global_average(x: FloatArray, out: FloatArray, workspace: Workspace) -> Floa
     rows = _halved(x, total, axis=0)
     half = workspace.scratch("halves of a row", (channels, max(1, width // 2), batch), x.dtype)
     cells = _halved(rows[0], half, axis=1)
-    return np.multiply(cells[:, 0], x.dtype.type(1 / (height * width)), out=out)
+    return np.divide(cells[:, 0], x.dtype.type(height * width), out=out)
 
 
 def _halved(x: FloatArray, total: FloatArray, axis: int) -> FloatArray:

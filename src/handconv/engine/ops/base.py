@@ -6,6 +6,7 @@ Arrays that ops hand to one another have the public shape (N, C, H, W) or (N, D)
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from handconv.engine.arena import Arena, Scope
 from handconv.layers import Layer
 
 
-@dataclass(eq=False)
+@dataclass
 class Context:
     """What the ops of one program share.
 
@@ -23,12 +24,18 @@ class Context:
         dtype: of all activations.
         gradients: gives the arrays, by the names of the parameters, that the gradients of a layer go to.
         generator: where the random numbers of training come from.
+        training: whether the program is for training; for inference more can be fused.
+        fuse: whether several layers may become one op.
+        engine: whether there are fast ops at all; if not, every layer runs its own Python code.
     """
 
     arena: Arena
-    dtype: "np.dtype[np.floating]"
+    dtype: "np.dtype[Any]"
     gradients: Callable[[Layer], dict[str, FloatArray]]
     generator: "np.random.Generator | None" = None
+    training: bool = True  # whether the program is for training; for inference more can be fused
+    fuse: bool = True
+    engine: bool = True
 
 
 class Op:

@@ -19,14 +19,14 @@ class _ActivationOp(Op):
         self._y: FloatArray | None = None
 
     def forward(self, x: FloatArray, *, training: bool) -> FloatArray:
-        """Y = f(x)."""
+        """y = f(x)."""
         memory = memory_view(x)
         y = self._function(memory, self.scope.array("outputs", memory.shape, self.dtype))
         self._y = y if training else None
         return public_view(y)
 
     def backward(self, dy: FloatArray, *, needs_input_grad: bool) -> FloatArray | None:
-        """Dx = dy · f'(x)."""
+        """dx = dy · f'(x)."""
         assert self._y is not None
         memory = memory_view(dy)
         return public_view(self._derivative(memory, self._y, self.scope.array("dinputs", memory.shape, self.dtype)))
@@ -86,7 +86,7 @@ class SoftmaxOp(Op):
         return y
 
     def backward(self, dy: FloatArray, *, needs_input_grad: bool) -> FloatArray | None:
-        """Dx = y · (dy - sum of dy · y)."""
+        """dx = y · (dy - sum of dy · y)."""
         y = self._y
         assert y is not None
         dx: FloatArray = y * (dy - np.add.reduce(dy * y, axis=-1, keepdims=True))
@@ -102,7 +102,7 @@ class DropoutOp(Op):
         self._mask: FloatArray | None = None
 
     def forward(self, x: FloatArray, *, training: bool) -> FloatArray:
-        """Y = x · m."""
+        """y = x · m."""
         if not training or not self._rate:
             self._mask = None
             return x
@@ -116,7 +116,7 @@ class DropoutOp(Op):
         return public_view(np.multiply(memory, mask, out=self.scope.array("outputs", memory.shape, self.dtype)))
 
     def backward(self, dy: FloatArray, *, needs_input_grad: bool) -> FloatArray | None:
-        """Dx = dy · m."""
+        """dx = dy · m."""
         if self._mask is None:
             return dy
         memory = memory_view(dy)

@@ -1,4 +1,4 @@
-"""The inputs of a program: samples, brought to floats with the batch innermost in memory; uint8 are pixels, 0 to 255."""
+"""The inputs of a program: samples, brought to floats, the batch innermost in memory; uint8 are pixels, 0 to 255."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """The loss as the last op of a program: its value, its gradient, and the answers that are counted as right or wrong.
 
-Softmax with cross-entropy on scores, the loss of classifiers, has a fast op. Any other loss runs its own Python code, now
-and at every replay, over arrays of its own.
+Softmax with cross-entropy on scores, the loss of classifiers, has a fast op. Any other loss runs its own Python code,
+now and at every replay, over arrays of its own.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from handconv.engine.arena import Scope
 from handconv.engine.capture import untracked
 from handconv.engine.kernels.softmax import softmax_parts
 from handconv.losses import Loss
-from handconv.losses.cross_entropy import _Categorical
+from handconv.losses.cross_entropy import CategoricalLoss
 
 Weights = NDArray[np.float64] | None
 
@@ -63,8 +63,10 @@ class LossOp:
 
         def compute() -> Any:
             dvalues = np.asarray(self.loss.backward())
+            name = type(self.loss).__name__
+            if dvalues.dtype.kind not in "biuf":
+                raise TypeError(f"{name}.backward must return real numbers, got {dvalues.dtype}.")
             if dvalues.shape != shape:
-                name = type(self.loss).__name__
                 raise ValueError(f"{name}.backward must return an array of shape {shape}, got {dvalues.shape}.")
             return dvalues
 
@@ -74,7 +76,7 @@ class LossOp:
 class SoftmaxCrossEntropyOp(LossOp):
     """Softmax and cross-entropy on scores; the loss gives the label smoothing."""
 
-    loss: _Categorical
+    loss: CategoricalLoss
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -99,12 +101,13 @@ class SoftmaxCrossEntropyOp(LossOp):
         else:
             truth = np.multiply(truth, 1 - smoothing, dtype=predictions.dtype)
             truth += smoothing / classes
-            of_truth = np.add.reduce(shifted * truth, axis=1)
-        self._truth, self._scale = truth, 1.0 / batch_size
+            of_truth = np.add.reduce(shifted * truth, axis=1, where=truth != 0)
+        scale: NDArray[Any] | float = 1.0 / batch_size
         losses = np.log(total[:, 0]) - of_truth
         if sample_weights is not None:
-            scale = np.multiply(sample_weights, self._scale, dtype=predictions.dtype)
-            losses, self._scale = losses * sample_weights, scale.reshape(-1, 1)
+            losses = losses * sample_weights
+            scale = np.multiply(sample_weights, scale, dtype=predictions.dtype).reshape(-1, 1)  # (N, 1)
+        self._truth, self._scale = truth, scale
         value = np.add.reduce(losses, dtype=np.float64, keepdims=True)
         value *= 1.0 / batch_size
         return value

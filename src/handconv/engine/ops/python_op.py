@@ -1,15 +1,17 @@
 """A layer that runs its own Python code: any layer that has no fast op, a user's own for one.
 
-The layer gets arrays of its own in the usual memory order, which it may keep and change without harm. What it returns is
-checked and copied to where the next op looks for it, whatever its type and order in memory.
+The layer gets arrays of its own in the usual memory order, which it may keep and change without harm. What it returns
+is checked and copied to where the next op looks for it, whatever its type and order in memory.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from handconv.arrays import FloatArray
 from handconv.engine.capture import untracked
+from handconv.engine.layout import memory_view, public_view
 from handconv.engine.ops.base import Context, Op
 from handconv.layers import Layer
 
@@ -34,7 +36,7 @@ class PythonOp(Op):
         def compute() -> Any:
             self._set_generator()
             y = self._layer.forward(np.array(source, order="C"), training)
-            return self._checked(y, shape, "forward")
+            return self._layer.check_result("forward", y, shape)
 
         return self.scope.computed("outputs", shape, self.dtype, compute)
 
@@ -46,7 +48,7 @@ class PythonOp(Op):
             dx = self._layer.backward(np.array(source, order="C"))
             for target, owner, name in self._gradients:
                 target[...] = owner.arrays[name]
-            return self._checked(dx, shape, "backward") if needs_input_grad else 0
+            return self._layer.check_result("backward", dx, shape) if needs_input_grad else 0
 
         dinputs = self.scope.computed("dinputs", shape, self.dtype, compute)
         return dinputs if needs_input_grad else None
@@ -56,15 +58,22 @@ class PythonOp(Op):
             for layer in self._tree:
                 layer.generator = self.context.generator
 
-    def _checked(self, values: object, shape: tuple[int, ...], method: str) -> np.ndarray[Any, Any]:
-        """Check what a method returned."""
-        array = np.asarray(values)
-        if array.shape != shape:
-            returned = "nothing" if values is None else f"an array of shape {array.shape}"
-            remedy = "Say the new shape in infer_shape." if method == "forward" else "Return dinputs."
-            raise ValueError(
-                f"{self._layer.label}.{method} must return an array of shape {shape}, got {returned}. {remedy}"
-            )
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"{self._layer.label}.{method} must return real numbers, got {array.dtype}.")
-        return array
+
+class ElementwiseOp(PythonOp):
+    """An elementwise layer of this package: its own page, over the numbers in the order in which they lie."""
+
+    def forward(self, x: FloatArray, *, training: bool) -> FloatArray:
+        """y = f(x)."""
+        source = untracked(memory_view(x))
+        return self._computed("outputs", source.shape, lambda: self._layer.forward(source, training))
+
+    def backward(self, dy: FloatArray, *, needs_input_grad: bool) -> FloatArray | None:
+        """dx = dy · f'(x)."""
+        source = untracked(memory_view(dy))
+        return self._computed("dinputs", source.shape, lambda: self._layer.backward(source))
+
+    def _computed(self, name: str, shape: tuple[int, ...], compute: Callable[[], FloatArray]) -> FloatArray:
+        target = self.scope.array(name, shape, self.dtype)
+        plain = untracked(target)
+        self.scope.host_call(lambda: plain.__setitem__(..., compute()))
+        return public_view(target)

@@ -1,0 +1,72 @@
+"""``handconv export``: a model in a form that others can use: one page to draw on, or a file of NumPy's."""
+
+import argparse
+from pathlib import Path
+
+from handconv.cli._command import Command
+from handconv.cli._data import DataSettings, load_for_model
+from handconv.cli._errors import DONE, UsageError
+from handconv.cli._models import HELP, open_model
+from handconv.cli._output import Output
+from handconv.cli._settings import add_settings, one_of, read_settings
+from handconv.export import export_html
+from handconv.sequential import Sequential
+
+#: What can be written, by the ending of its file.
+_FORMS = {"html": "one page to see the network at work, in any browser", "npz": "layers and weights, for handconv"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Model, file and form."""
+    parser.add_argument("files", nargs="+", metavar="[MODEL] OUT", help=f"{HELP}, then the file to write")
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="|".join(_FORMS),
+        help="; ".join(map(": ".join, _FORMS.items())),
+    )
+    add_settings(parser, DataSettings, title="test images that travel along with a page")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Export."""
+    settings = read_settings(DataSettings, arguments)
+    try:
+        form = one_of(*_FORMS)(arguments.to)
+    except ValueError as rule:
+        raise UsageError(f"--to must be {rule}, got {arguments.to!r}.") from None
+    *models, target = arguments.files
+    if len(models) > 1:
+        raise UsageError(f"export works with one model and writes one file, got {', '.join(arguments.files)}.")
+    if Path(target).suffix != f".{form}":
+        raise UsageError(f"--to {form} writes a file whose name ends in .{form}, got {target!r}.")
+    model = open_model(models[0] if models else None)
+    if form == "html":
+        write_page(model, target, settings, output)
+    else:
+        model.save(target)
+    size = Path(target).stat().st_size
+    output.show(f"{target}: {_FORMS[form]}, {size / 1000:,.0f} kB")
+    output.record({"event": "export", "to": form, "file": target, "bytes": size, "info": model.info})
+    return DONE
+
+
+def write_page(model: Sequential, path: str | Path, settings: DataSettings, output: Output) -> None:
+    """Write the page for a model, with images of the data set that was asked for or that it was trained on."""
+    looks_like_mnist = (model.input_shape, model.output_shape) == ((1, 28, 28), (10,))
+    if settings.dataset or model.info.get("dataset") or looks_like_mnist:
+        dataset = load_for_model(settings, model, output)
+        export_html(model, path, dataset.x_test, dataset.y_test)
+    else:
+        export_html(model, path)
+
+
+COMMAND = Command(
+    name="export",
+    summary="a model as one HTML page to draw on, or as a file of NumPy's",
+    examples="""  handconv export --to html digits.html
+  handconv export fashion.npz --to html fashion.html --data-dir ~/data
+  handconv export --to npz copy.npz""",
+    add_arguments=add_arguments,
+    run=run,
+)

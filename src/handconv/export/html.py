@@ -1,0 +1,259 @@
+"""One HTML file in which a trained network can be watched: draw, and see every layer compute.
+
+The file is ``page/page.html`` with the style sheet, the scripts and the model put in place: all weights as base64
+float32, the layers as plain values, a dozen test images. It sends no request.
+
+    network.js   the forward pass: one small function a layer
+    ink.js       from strokes to an image, as MNIST's were made
+    page.js      the page as a whole; elements.js, pad.js, answer.js, maps.js and unit.js are its parts
+
+To add a layer: its function in ``FORWARD`` of network.js, and its class in ``_FORMS`` here.
+"""
+
+import base64
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from handconv import layers as kinds
+from handconv.analysis import probabilities
+from handconv.datasets.catalog import KNOWN
+from handconv.errors import ModelFileError
+from handconv.geometry import geometry
+from handconv.sequential import Sequential
+from handconv.serialization.atomic import write_atomically
+
+_IMAGES = 12  # that travel along
+_MOST_PARAMETERS = 10_000_000  # a page of 53 MB
+_MOST_PIXELS = 512 * 512
+
+
+def export_html(
+    model: Sequential,
+    path: str | os.PathLike[str],
+    images: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+) -> None:
+    """Write a page on which one draws and watches the network think.
+
+    The page is one file that needs neither a server nor a network. It runs the model's own weights: the probabilities
+    and the feature maps of all layers follow the pen, each unit shows the numbers that made it, and a heat map shows
+    what speaks for the answer. Models of square grey images can be drawn for; others show the images that travel along.
+
+    Args:
+        model: a classifier of images (C, H, W), with one, three or more channels.
+        path: the file's name, ending in .html.
+        images: test images (N, C, H, W), of which a dozen travel along: all if there are no more, else the first of
+            each class that the model is right about, and those that it is worst at. uint8 is divided by 255.
+        labels: their class numbers (N,).
+
+    Raises:
+        ValueError, TypeError: if the page has no form for this model, or the images are not the model's.
+        OSError: if the file cannot be written.
+
+    Example:
+        >>> import tempfile, pathlib, handconv as hc
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "digits.html"
+        >>> digits = hc.datasets.load("digits")
+        >>> hc.export_html(hc.trained_reference_network(), path, digits.x_test, digits.y_test)
+        >>> path.stat().st_size < 700_000
+        True
+    """
+    if not isinstance(model, Sequential):
+        raise TypeError(f"export_html writes a handconv.Sequential, got {model!r}.")
+    if Path(path).suffix != ".html":
+        raise ValueError(f"Pages are written as .html files, got the name {os.fspath(path)!r}. Let it end in .html.")
+    _check(model)
+    shown = _chosen(model, images, labels)
+    if not shown and not _can_be_drawn_for(model):
+        raise ValueError(
+            f"One draws for models of square grey images; this one takes samples of shape {model.input_shape}. "
+            "Give test images that travel along: images=…, or --dataset on the command line."
+        )
+    page = _page(model, shown)
+
+    def write(file: IO[bytes]) -> None:
+        file.write(page.encode())
+
+    write_atomically(Path(path), write)
+
+
+def _check(model: Sequential) -> None:
+    """Refuse a model for which there is no page."""
+    if not model.built:
+        raise ValueError("A page needs parameters: give input_shape=… or call build(shape) first.")
+    shape, outputs = model.input_shape or (), model.output_shape
+    if len(shape) != 3 or shape[1] * shape[2] > _MOST_PIXELS:
+        raise ValueError(f"A page shows networks for images (C, H, W) of up to 512x512, this one takes {shape}.")
+    unknown = [layer for layer in model.layers if type(layer) not in _FORMS]
+    if unknown:
+        known = ", ".join(kind.__name__ for kind in _FORMS)
+        raise ValueError(f"A page cannot compute the layer {unknown[0]!r}; it knows {known}.")
+    if len(outputs) != 1 or (outputs == (1,) and not isinstance(model.layers[-1], kinds.Sigmoid)):
+        raise ValueError(
+            "A page shows classifiers, which give one number for each of at least two classes; "
+            f"this model gives outputs of shape {outputs}."
+        )
+    if model.parameters.size > _MOST_PARAMETERS:
+        raise ValueError(
+            f"A page carries its weights, at most {_MOST_PARAMETERS:,} of them, this model has "
+            f"{model.parameters.size:,}. Export a smaller one."
+        )
+    for name, values in model.named_parameters().items():
+        if not np.isfinite(values).all():
+            raise ModelFileError(
+                f"This network is dead: {name} hold NaN or infinity, so it has no answers. Train it anew."
+            )
+
+
+def _can_be_drawn_for(model: Sequential) -> bool:
+    channels, height, width = model.input_shape or (0, 0, 0)
+    return channels == 1 and height == width
+
+
+def _chosen(model: Sequential, images: ArrayLike | None, labels: ArrayLike | None) -> list[dict[str, Any]]:
+    """Choose and describe the images that travel along."""
+    if images is None:
+        return []
+    x = np.asarray(images)
+    if x.shape[1:] != model.input_shape or not len(x) or x.dtype.kind not in "uif" or not np.isfinite(x).all():
+        raise ValueError(
+            f"images must be finite numbers of shape (N, {', '.join(map(str, model.input_shape or ()))}), "
+            f"got {x.dtype} of shape {x.shape}."
+        )
+    y = None if labels is None else np.asarray(labels)
+    classes = max(2, model.output_shape[0])
+    if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "ui" or y.min() < 0 or y.max() >= classes):
+        raise ValueError(
+            f"labels must be {len(x)} class numbers from 0 to {classes - 1}, one for each image, "
+            f"got {y.dtype} of shape {y.shape}."
+        )
+    rows = range(len(x)) if len(x) <= _IMAGES else range(_IMAGES) if y is None else _worth_seeing(model, x, y)
+    return [
+        {
+            "pixels": _base64(x[row] if x.dtype == np.uint8 else x[row].astype("<f4")),
+            "bytes": x.dtype == np.uint8,
+            "truth": None if y is None else int(y[row]),
+        }
+        for row in rows
+    ]
+
+
+def _worth_seeing(model: Sequential, x: NDArray[Any], y: NDArray[Any]) -> list[int]:
+    """Rows of a dozen images: the first of each class that the model is right about, then those it is worst at."""
+    answers = probabilities(model, x)
+    _, first = np.unique(np.where(answers.argmax(axis=1) == y, y, -1), return_index=True)
+    by_truth = np.argsort(answers[np.arange(len(y)), y], kind="stable").tolist()
+    easy = [row for row in sorted(first.tolist(), key=lambda row: y[row]) if answers[row].argmax() == y[row]]
+    return [*easy, *(row for row in by_truth if row not in easy)][:_IMAGES]
+
+
+def _page(model: Sequential, images: list[dict[str, Any]]) -> str:
+    """Put everything into the template."""
+    pieces = {file.name: file.read_text("utf-8") for file in (resources.files("handconv.export") / "page").iterdir()}
+    description = json.dumps(_describe(model, images), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    pieces["model"] = description.replace("<", "\\u003c")  # no name in it can end the script element
+    pieces["title"] = _title(model)
+    return re.sub(r"\{\{([\w.]+)\}\}", lambda mark: pieces[mark[1]], pieces["page.html"])
+
+
+def _title(model: Sequential) -> str:
+    if not _can_be_drawn_for(model):
+        return "Watch a network think"
+    return "Draw a digit, watch the network think" if _knows_digits(model) else "Draw, and watch the network think"
+
+
+def _knows_digits(model: Sequential) -> bool:
+    """Whether the images are digits framed as MNIST's are; of a model that knows no data set, that is assumed."""
+    return model.info.get("dataset") in (None, "mnist", "digits")
+
+
+def _describe(model: Sequential, images: list[dict[str, Any]]) -> dict[str, Any]:
+    """Describe the model by plain values, and its weights in base64."""
+    parameters = model.named_parameters()
+    ends = np.cumsum([values.size for values in parameters.values()]).tolist()
+    places = {name: [end - parameters[name].size, end] for name, end in zip(parameters, ends, strict=True)}
+    dataset, accuracy = str(model.info.get("dataset") or ""), model.info.get("test_accuracy")
+    vector = np.concatenate([np.ravel(values) for values in parameters.values()]) if parameters else np.empty(0)
+    return {
+        "layers": [
+            {
+                "type": type(layer).__name__,
+                "title": repr(layer),
+                "shape": layer.output_shape,
+                "weights": places.get(f"{name}.weights"),
+                "biases": places.get(f"{name}.biases"),
+                **_FORMS[type(layer)](layer),
+            }
+            for name, layer in zip(model.names, model.layers, strict=True)
+        ],
+        "weights": _base64(vector.astype("<f4")),
+        "parameters": len(vector),
+        "inputShape": model.input_shape,
+        "ending": _ending(model),
+        "classes": _class_names(model),
+        "dataset": KNOWN[dataset].title if dataset in KNOWN else dataset,
+        "accuracy": float(accuracy) if isinstance(accuracy, int | float) and np.isfinite(accuracy) else None,
+        "isDrawn": _can_be_drawn_for(model),
+        "isDigit": _knows_digits(model),
+        "images": images,
+    }
+
+
+def _ending(model: Sequential) -> str:
+    """What the outputs are: probabilities after Softmax, the one of "yes" after a single Sigmoid, or scores."""
+    last = model.layers[-1]
+    if isinstance(last, kinds.Softmax):
+        return "softmax"
+    return "sigmoid" if isinstance(last, kinds.Sigmoid) and model.output_shape == (1,) else "scores"
+
+
+def _class_names(model: Sequential) -> list[str]:
+    """The names of the classes that the model knows, then numbers."""
+    count = max(2, model.output_shape[0])
+    names = [str(name) for name in model.info.get("class_names") or ()][:count]
+    return [*names, *map(str, range(len(names), count))]
+
+
+def _base64(array: NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def _window(size: str) -> Callable[[Any], dict[str, Any]]:
+    """How the window slides whose size is this attribute of its layer; the padding before each axis is worked out."""
+
+    def form(layer: Any) -> dict[str, Any]:
+        kernel = getattr(layer, size)
+        axes = geometry(*layer.input_shape[1:], kernel, layer.stride, layer.padding)
+        return {"kernel": kernel, "stride": layer.stride, "before": [axes.rows.before, axes.columns.before]}
+
+    return form
+
+
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
+
+
+#: What ``network.js`` must know of a layer, beside its shape and its weights.
+_FORMS: Mapping[type[kinds.Layer], Callable[[Any], dict[str, Any]]] = {
+    kinds.Conv2D: _window("kernel_size"),
+    kinds.MaxPool2D: _window("pool_size"),
+    kinds.AveragePool2D: _window("pool_size"),
+    kinds.GlobalAveragePool2D: _nothing,
+    kinds.Dense: _nothing,
+    kinds.Flatten: _nothing,
+    kinds.Reshape: _nothing,
+    kinds.Dropout: lambda layer: {"rate": layer.rate},
+    kinds.LeakyReLU: lambda layer: {"alpha": layer.alpha},
+    kinds.ReLU: _nothing,
+    kinds.Sigmoid: _nothing,
+    kinds.Tanh: _nothing,
+    kinds.Softmax: _nothing,
+}

@@ -1,0 +1,273 @@
+"""What the page shows: units with their numbers, themes, names, and that all people can use it."""
+
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import handconv as hc
+
+from .conftest import Open
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def look(page: Any, k: int, index: int) -> None:
+    """Click on a unit of activation k where it is drawn."""
+    at = page.evaluate(
+        """([k, index]) => {
+            const maps = views[k], [, H, W] = maps.shape, [x, y] = maps.corner(Math.floor(index / (H * W)));
+            maps.canvas.scrollIntoView({ block: "center" });
+            return {
+                x: x + ((index % W) + 0.5) * maps.cell,
+                y: y + ((Math.floor(index / W) % H) + 0.5) * maps.cell,
+            };
+        }""",
+        [k, index],
+    )
+    page.locator("#seen" if k == 0 else f"#layers li:nth-child({k}) canvas").click(position=at)
+
+
+def numbers(page: Any, selector: str) -> list[float]:
+    """The numbers that are shown there."""
+    return [float(text.replace("−", "-")) for text in page.locator(selector).all_inner_texts()]
+
+
+@pytest.fixture(scope="module")
+def seen() -> np.ndarray:
+    """The image that the page of the bundled model begins with."""
+    digits, model = hc.datasets.load("digits"), hc.trained_reference_network()
+    right = model.predict(digits.x_test).argmax(axis=1) == digits.y_test
+    return digits.x_test[np.flatnonzero(right & (digits.y_test == 3))[0]][None] / np.float32(255)
+
+
+def test_a_convolutions_unit_shows_patch_kernel_and_sum(page: Any, seen: np.ndarray) -> None:
+    conv = hc.trained_reference_network().layers[0]
+    f, i, j = 4, 9, 14
+    look(page, 1, (f * 26 + i) * 26 + j)
+    assert page.locator("#unit .place").inner_text() == "filter 5, row 10, column 15"
+    patch, kernel = seen[0, 0, i : i + 3, j : j + 3], conv.weights[f, 0]  # type: ignore[attr-defined]
+    shown = np.reshape(numbers(page, "#unit .grid span"), (3, 9))
+    np.testing.assert_allclose(shown, [patch.ravel(), kernel.ravel(), (patch * kernel).ravel()], atol=0.00501)
+    total, value = numbers(page, "#unit .sum b")
+    assert total == pytest.approx((patch * kernel).sum(), abs=6e-4)
+    assert value == pytest.approx(conv.forward(seen)[0, f, i, j], abs=6e-4)
+
+
+def test_the_sums_of_all_maps_and_the_bias_make_the_unit(page: Any, seen: np.ndarray) -> None:
+    layers = hc.trained_reference_network().layers
+    x = seen
+    for layer in layers[:3]:
+        x = layer.forward(x)
+    f, i, j = 7, 3, 5
+    look(page, 4, (f * 11 + i) * 11 + j)
+    products = x[0, :, i : i + 3, j : j + 3] * layers[3].weights[f]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(numbers(page, "#unit .terms .number"), products.sum(axis=(1, 2)), atol=6e-4)
+    assert numbers(page, "#unit .value") == [pytest.approx(layers[3].forward(x)[0, f, i, j], abs=6e-4)]
+
+
+def test_each_maps_patch_can_be_asked_for(page: Any) -> None:
+    look(page, 4, 60)
+    page.locator("#unit .terms button").nth(5).click()
+    assert page.locator("#unit .grid + *, #unit .product > div").first.inner_text().endswith("patch of map 6")
+    assert page.locator("#unit .terms button").nth(5).get_attribute("aria-pressed") == "true"
+
+
+def test_a_poolings_unit_shows_which_cell_won(page: Any, seen: np.ndarray) -> None:
+    layers = hc.trained_reference_network().layers
+    x = layers[1].forward(layers[0].forward(seen))
+    c, i, j = 1, 6, 7
+    look(page, 3, (c * 13 + i) * 13 + j)
+    window = x[0, c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].ravel()
+    won = page.locator("#unit .grid span").evaluate_all("all => all.findIndex((cell) => cell.className === 'won')")
+    assert won == window.argmax()
+    assert numbers(page, "#unit .value") == [pytest.approx(window.max(), abs=6e-4)]
+
+
+def test_a_dense_unit_lists_its_largest_products_and_adds_up_the_rest(page: Any) -> None:
+    look(page, 8, 17)
+    *_, total, value = numbers(page, "#unit .sum b")
+    assert sum(numbers(page, "#unit .terms .number")) == pytest.approx(total, abs=6e-3)
+    assert page.locator("#unit .terms li").count() == 9
+    assert numbers(page, "#unit .value") == [value]
+
+
+@pytest.mark.parametrize("k", range(13))
+def test_every_kind_of_unit_can_be_looked_at(k: int, page: Any) -> None:
+    look(page, k, 5)
+    assert page.evaluate("[unit.k, unit.index]") == [k, 5]
+    assert page.locator("#unit .sum").count() > 0
+    assert "NaN" not in page.locator("#unit").inner_text()
+    assert "undefined" not in page.locator("#unit").inner_text()
+
+
+def test_the_mouse_points_and_a_click_holds(page: Any) -> None:
+    canvas = page.locator("#layers li:nth-child(1) canvas")
+    canvas.hover(position={"x": 20, "y": 20})
+    pointed = page.evaluate("unit.index")
+    canvas.click(position={"x": 40, "y": 40})
+    held = page.evaluate("unit.index")
+    canvas.hover(position={"x": 60, "y": 20})
+    assert page.evaluate("unit.index") == held != pointed
+    page.keyboard.press("Escape")
+    canvas.hover(position={"x": 20, "y": 20})
+    assert page.evaluate("unit.index") == pointed
+
+
+def test_arrow_keys_go_from_unit_to_unit(page: Any) -> None:
+    page.locator("#release").evaluate("(button) => button.focus()")
+    page.locator("#seen").focus()
+    for key in ("Tab", "ArrowRight", "ArrowDown", "PageDown"):
+        page.keyboard.press(key)
+    assert page.evaluate("[unit.k, unit.isHeld]") == [1, True]
+    assert page.locator("#spoken").inner_text().startswith(page.locator("#unit .place").inner_text())
+    place = page.locator("#unit .place").inner_text()
+    page.keyboard.press("PageUp")
+    assert page.locator("#unit .place").inner_text() != place
+
+
+def test_the_unit_follows_the_pen(page: Any) -> None:
+    look(page, 11, 7)
+    before = page.locator("#unit .value").inner_text()
+    page.get_by_role("button", name="Test image 8: 7").click()
+    page.locator("#truth", has_text="7").wait_for()
+    assert page.locator("#unit .value").inner_text() != before
+
+
+def test_any_class_can_be_asked_about(page: Any) -> None:
+    page.locator("#chances button").nth(9).click()
+    assert page.locator("#why-class").inner_text() == "9"
+    page.locator("#why[aria-label*='speaks for 9']").wait_for()
+
+
+def test_the_heat_map_colours_the_ink(page: Any) -> None:
+    page.wait_for_function(
+        """() => {
+            const canvas = document.getElementById("why");
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            let orange = 0;
+            for (let k = 0; k < data.length; k += 4) orange += data[k] - data[k + 2] > 60;
+            return orange > 500;
+        }"""
+    )
+
+
+def test_the_answer_is_spoken_once_the_hand_rests(page: Any) -> None:
+    page.get_by_role("button", name="Test image 2: 1").click()
+    page.locator("#spoken", has_text="The network says 1,").wait_for(state="attached")
+
+
+def test_the_theme_is_that_of_the_system_until_one_chooses(open_page: Open) -> None:
+    def background(page: Any) -> str:
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    dark = open_page(color_scheme="dark")
+    light = open_page(color_scheme="light")
+    assert background(dark) != background(light)
+    dark.get_by_role("button", name="Light").click()
+    assert background(dark) == background(light)
+
+
+def test_nothing_moves_for_those_who_want_less_motion(open_page: Open) -> None:
+    script = "getComputedStyle(document.querySelector('#chances .bar')).transitionDuration"
+    assert open_page(reduced_motion="reduce").evaluate(script) == "0s"
+    assert open_page(reduced_motion="no-preference").evaluate(script) != "0s"
+
+
+@pytest.mark.parametrize("width", [320, 390, 720, 1024, 1100, 1280, 1920])
+def test_no_width_makes_the_page_scroll_sideways(width: int, open_page: Open) -> None:
+    page = open_page(viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_pad_and_answer_are_on_the_first_screen_of_a_phone(open_page: Open) -> None:
+    page = open_page(**PHONE)
+    for part in ("#pad", "#chances"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] + box["height"] <= 844
+
+
+def test_a_tap_on_a_phone_opens_the_unit(open_page: Open) -> None:
+    page = open_page(**PHONE)
+    assert not page.locator("#unit").is_visible()
+    page.locator("#layers li:nth-child(1) canvas").tap(position={"x": 30, "y": 30})
+    assert page.locator("#unit").is_visible()
+    page.get_by_role("button", name="Let go").tap()
+    assert not page.locator("#unit").is_visible()
+
+
+def test_names_are_text_whatever_they_are(open_model: Open) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    model.info = {"class_names": ["<b>a</b>", "</script>"], "dataset": "<i>x"}
+    page = open_model(model)
+    assert page.locator("#chances b").all_inner_texts() == ["<b>a</b>", "</script>"]
+    assert "trained on <i>x" in page.locator("#about").inner_text()
+
+
+def test_of_many_classes_the_ten_most_probable_are_listed(open_model: Open, rng: np.random.Generator) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(40), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    images = rng.random((1, 1, 6, 6)).astype(np.float32)
+    page = open_model(model, images)
+    best = np.argsort(-model.predict(images)[0], kind="stable")[:10]
+    assert page.locator("#chances b").all_inner_texts() == [str(k) for k in best]
+
+
+def test_colour_images_are_shown_and_not_drawn(open_model: Open, rng: np.random.Generator) -> None:
+    layers = [hc.Conv2D(4, 3), hc.ReLU(), hc.GlobalAveragePool2D(), hc.Dense(3), hc.Softmax()]
+    model = hc.Sequential(layers, input_shape=(3, 8, 10), seed=0)
+    page = open_model(model, rng.random((3, 3, 8, 10)), [0, 1, 2])
+    assert page.get_by_role("application", name="Drawing pad").count() == 0
+    assert not page.locator("#tools").is_visible()
+    page.get_by_role("button", name="Test image 2: 1").click()
+    page.locator("#truth", has_text="truth: 1").wait_for()
+
+
+def test_without_images_one_begins_on_blank_paper(open_model: Open) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    page = open_model(model)
+    assert page.locator("#best").inner_text() == "–"
+    assert not page.locator("#samples").is_visible()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from the npm registry; the test skips where that cannot be reached."""
+    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
+    if npm is None:
+        pytest.skip("npm, which brings axe-core, is not installed")
+    command = [npm, "pack", "axe-core@4", "--silent", "--fetch-retries=0", "--fetch-timeout=20000"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        pytest.skip("the npm registry does not answer")
+    if done.returncode:
+        pytest.skip(f"axe-core cannot be had from the npm registry: {done.stderr.strip()[-100:]}")
+    with tarfile.open(next(folder.glob("axe-core-*.tgz"))) as archive:
+        source = archive.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+@pytest.mark.parametrize("state", ["blank", "a unit held"])
+def test_axe_finds_nothing(scheme: str, device: str, state: str, axe: str, open_page: Open) -> None:
+    page = open_page(color_scheme=scheme, **(PHONE if device == "phone" else {}))
+    if state == "blank":
+        page.locator("#clear").click()
+    else:
+        look(page, 4, 700)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run()")["violations"]
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+
+
+def test_the_page_holds_no_address_of_another_place(digits_page: Path) -> None:
+    text = digits_page.read_text("utf-8")
+    assert "http:" not in text
+    assert "https:" not in text
