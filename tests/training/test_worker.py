@@ -247,7 +247,7 @@ class TestAWorkersLife:
     def work(run: Task, *orders_sent: Any, shared_samples: bool = False) -> list[Any]:
         """Let the only worker do these orders in this process; what it answers."""
         context = multiprocessing.get_context()
-        arrays = vars(SharedState.of_one_process(run.network))
+        arrays = vars(SharedState.of_one_process(run))
         vectors = run.optimizer.state
         x = SharedArray.like(context, run.samples.x) if shared_samples else None
         orders = workers.Orders(
@@ -405,7 +405,7 @@ class TestStartingAnew:
             x, network = X.astype(np.float32), model()
             run = task(network, samples=Samples(x, Y))
             if count == 1:
-                state = SharedState.of_one_process(network)
+                state = SharedState.of_one_process(run)
                 with arithmetic():
                     step = workers.ShardStep(run, state, OneProcess())
                     list(step.epoch(0))
