@@ -1,5 +1,6 @@
 """How ranks divide the work: every accumulator and every number of a vector belongs to one of them."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ def ranks(size: int) -> list[Rank]:
 def test_the_parts_of_a_vector_follow_one_another_and_begin_with_whole_blocks(count: int, size: int) -> None:
     parts = [part_of(count, rank) for rank in ranks(size)]
     assert (parts[0].start, parts[-1].stop) == (0, count)
-    for part, following in zip(parts, parts[1:], strict=False):
+    for part, following in itertools.pairwise(parts):
         assert part.stop == following.start
     assert all(part.start % BLOCK == 0 for part in parts)
 

@@ -17,6 +17,7 @@ import pytest
 
 import handconv as hc
 from handconv.serialization import npz
+from network_cases import Counting, Residual
 
 Parts = dict[str, bytes]
 
@@ -398,3 +399,41 @@ def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
     for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         yield (*before, key)
         yield from places(value[key], (*before, key))
+
+
+def test_buffers_and_layers_within_layers_come_back(tmp_path: Path) -> None:
+    before = hc.Sequential([Counting(name="c"), Residual(3), hc.Dense(2)], input_shape=(3,), seed=0)
+    before.fit(np.ones((20, 3)), np.arange(20) % 2)
+    before.save(tmp_path / "m.npz")
+    with np.load(tmp_path / "m.npz", allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["c.mean"], before.named_buffers()["c.mean"])
+        assert {"c.steps", "1.first.weights", "1.more.0.biases"} <= set(arrays)
+    after = hc.load(tmp_path / "m.npz", layers={"Counting": Counting, "Residual": Residual})
+    np.testing.assert_array_equal(after.parameters, before.parameters)
+    np.testing.assert_array_equal(after.buffers, before.buffers)
+    assert before.buffers.any()
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_array_equal(after.predict(x), before.predict(x))
+
+
+class Chain(hc.Layer):
+    """Takes its layers, a list among them, as arguments."""
+
+    def __init__(self, first: hc.Layer, more: list[hc.Layer], *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.first, self.more = first, more
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        for layer in (self.first, *self.more):
+            inputs = layer.forward(inputs, training)
+        return inputs
+
+
+def test_layers_that_are_arguments_are_described_and_made_again(tmp_path: Path) -> None:
+    before = hc.Sequential([Chain(hc.Dense(3), [hc.Tanh(), hc.Dense(2)])], input_shape=(4,), seed=0)
+    before.save(tmp_path / "m.npz")
+    with pytest.raises(hc.ModelFileError, match="'Chain' that is not known here"):
+        hc.load(tmp_path / "m.npz")
+    after = hc.load(tmp_path / "m.npz", layers={"Chain": Chain})
+    assert list(after.named_parameters()) == list(before.named_parameters())
+    np.testing.assert_array_equal(after.predict(np.ones((2, 4))), before.predict(np.ones((2, 4))))

@@ -105,7 +105,8 @@ def test_it_is_found_in_a_layer_that_another_one_holds() -> None:
     block = Residual(4)
     block.more.append(Mean())  # type: ignore[arg-type]
     with pytest.raises(
-        RuntimeError, match=r"Mean carries 'mean' .* left an array of mean .* alone and an array"
+        RuntimeError,
+        match=r"Mean carries 'mean' .* left an array of mean .* alone and an array of mean .* after others",
     ):
         model(block).fit(X, Y, batch_size=16, workers=2)
 

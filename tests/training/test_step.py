@@ -286,7 +286,7 @@ class TestShardStep:
 
     @pytest.mark.parametrize("size", [1, 2, 3, 8])
     def test_ranks_that_are_threads_get_the_bits_of_one_process(self, size: int) -> None:
-        """Any object that exchanges and publishes is a communicator; batches of eleven shards, in eight accumulators."""
+        """Any object that exchanges and publishes is a communicator; a batch has eleven shards, in eight sums."""
 
         def make() -> Task:
             return task(2600, batch_size=1300, optimizer=hc.Adam(0.01))

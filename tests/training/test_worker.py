@@ -357,7 +357,7 @@ def epoch(executor: workers.ProcessExecutor, number: int, **options: Any) -> Non
 
 
 class TestStartingAnew:
-    """A forked worker has what the user wrote as it was at the fork; so it is started anew when that may have changed."""
+    """A forked worker has what the user wrote as it was at the fork: it is started anew when that may have changed."""
 
     @pytest.mark.parametrize(("method", "same"), [("fork", False), ("spawn", True)])
     def test_after_code_of_the_users(self, method: str, same: bool) -> None:
@@ -405,7 +405,7 @@ class TestStartingAnew:
             x, network = X.astype(np.float32), model()
             run = task(network, samples=Samples(x, Y))
             if count == 1:
-                state = SharedState.of_one_process(network)
+                state = SharedState.of_one_process(run)
                 with arithmetic():
                     step = workers.ShardStep(run, state, OneProcess())
                     list(step.epoch(0))

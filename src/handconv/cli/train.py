@@ -115,6 +115,9 @@ class TrainSettings(DataSettings):
     workers: int | str = setting(
         "auto", workers, "processes that share the work; any number gives the same weights", metavar="auto|N"
     )
+    engine: bool = setting(
+        True, switch, "layers run as fast ops; with --no-engine their own pages of code do, as they stand (slower)"
+    )
     seed: int = setting(0, whole(0), "of everything random: the same seed gives the same weights", metavar="N")
     save: str | None = setting(
         None, text, "save the trained model to this file, and checkpoints beside it, FILE.run.npz", metavar="FILE.npz"
@@ -156,6 +159,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         l2=settings.l2,
         dropout=settings.dropout,
         seed=settings.seed,
+        engine=settings.engine,
     )
     _train(model, dataset, settings, arguments.resume, output)
     if arguments.profile:

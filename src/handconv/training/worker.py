@@ -1,7 +1,8 @@
 """Worker processes that share the steps of a training.
 
-Threads would not help: NumPy calls of a few microseconds hand Python's lock to and fro. So each worker is a process with
-its own copy of the network, over one shared set of arrays (``training.step.SharedState`` and the optimizer's vectors).
+Threads would not help: NumPy calls of a few microseconds hand Python's lock to and fro. So each worker is a process
+with its own copy of the network, over one shared set of arrays (``training.step.SharedState`` and the vectors of the
+optimizer).
 At each step a worker computes the shards of its accumulators, exchanges with the others, updates its part of the
 parameters, and publishes it. The parent computes nothing; it starts an epoch, watches, and reports, so that a death,
 Ctrl-C or a slow callback never holds up the arithmetic. Between epochs it copies the shared arrays to the network's own
@@ -12,8 +13,8 @@ vectors, and back.
     worker 1       shards  │ part 1 │  shards  │ part 1 │ …
                         exchange  publish
 
-A worker is forked, so that whatever the user wrote is what runs; where forking is not safe it is spawned, and gets all of
-it by pickle. After a callback of the user's, which may have changed anything, forked workers are started anew.
+A worker is forked, so that whatever the user wrote is what runs; where forking is not safe it is spawned, and gets all
+of it by pickle. After a callback of the user's, which may have changed anything, forked workers are started anew.
 """
 
 import contextlib
@@ -240,7 +241,7 @@ class ProcessExecutor:
 
 
 def _settings(task: Task) -> bytes:
-    """What workers have copies of and callbacks may change, arrays of parameters left out; empty if it cannot be told."""
+    """What workers have copies of and callbacks may change, parameters left out; empty if it cannot be told."""
     optimizer = task.optimizer
     layers = [_settings_of(layer) for layer in task.network.store.layers]
     try:
@@ -276,8 +277,8 @@ def _check_importable(task: Task) -> None:
     for part in parts:
         if type(part).__module__ == "__main__":
             raise WorkerError(
-                f"{type(part).__name__} is defined in __main__ (a notebook or standard input), and worker processes that "
-                "are spawned, as here beside other threads, cannot import it. Put the class into a module, or use "
+                f"{type(part).__name__} is defined in __main__ (a notebook or standard input), and worker processes "
+                "that are spawned, as here beside other threads, cannot import it. Put the class into a module, or use "
                 "workers=1."
             )
 
