@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handconv.datasets.cache import Stamps
 from handconv.datasets.catalog import Arrays, KnownFile, KnownSet
-from handconv.datasets.readers import read_csv
+from handconv.datasets.readers.csv import load_csv
 from handconv.errors import DataError, SourceError
 
 Located = Mapping[str, Path]
@@ -63,7 +63,7 @@ def _read_idx(file: KnownFile, path: Path) -> NDArray[np.uint8]:
 def _read_csv_pair(known: KnownSet, located: Located) -> Arrays:
     arrays: dict[str, NDArray[np.uint8]] = {}
     for half in ("train", "test"):
-        images, labels = read_csv(located[half])
+        images, labels = load_csv(located[half])
         arrays |= {f"x_{half}": images, f"y_{half}": labels.astype(np.uint8)}
     for part, file in known.files.items():
         file.check(arrays[part], str(located[part[2:]]))

@@ -12,7 +12,7 @@ from handconv.datasets.catalog import KNOWN, KnownSet
 from handconv.datasets.dataset import Dataset, Split, hold_out
 from handconv.datasets.digits import load_digits_arrays
 from handconv.datasets.download import Progress
-from handconv.datasets.readers import read_csv
+from handconv.datasets.readers.csv import load_csv
 from handconv.datasets.readers.images import load_image_folder
 from handconv.datasets.sources import Report, Search
 from handconv.errors import DataError, SourceError
@@ -64,7 +64,7 @@ def load(
     if path.is_dir():
         return _load_folder(path)
     if path.is_file():
-        return _divide(name, f"file {path}", *read_csv(path))
+        return _divide(name, f"file {path}", *load_csv(path))
     raise ValueError(
         f"A data set is {', '.join(NAMES)}, a folder with one subfolder of images a class, or a CSV file; "
         f"got {name!r}, which is none of these."
