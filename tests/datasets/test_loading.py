@@ -147,11 +147,19 @@ def test_the_folders_train_and_test_are_respected(tmp_path: Path) -> None:
     assert dataset.x_test[:, 0, 0, 0].tolist() == [20, 20]
 
 
-def test_train_and_test_must_have_the_same_classes(tmp_path: Path) -> None:
+def test_a_class_of_the_test_part_must_be_one_of_the_training_part(tmp_path: Path) -> None:
     write_image(tmp_path / "train" / "cat" / "1.png", 1)
     write_image(tmp_path / "test" / "dog" / "1.png", 1)
-    with pytest.raises(DataError, match="same classes, got cat and dog"):
+    with pytest.raises(DataError, match="must be one of the training part, cat; got dog too"):
         load(tmp_path)
+
+
+def test_the_test_part_may_lack_a_class(tmp_path: Path) -> None:
+    for name in ("train/ant", "train/bee", "train/cat", "test/cat"):
+        write_image(tmp_path / name / "1.png", 1)
+    dataset = load(tmp_path)
+    assert dataset.class_names == ("ant", "bee", "cat")
+    assert dataset.y_test.tolist() == [2]
 
 
 def test_every_class_keeps_something_to_learn_from() -> None:

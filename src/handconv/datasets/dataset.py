@@ -5,12 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.datasets.preparation import Preparation
 from handconv.errors import DataError
 
 Split = tuple[tuple[NDArray[np.float32], NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.int64]]]
 """((x_train, y_train), (x_test, y_test)), images float32 (N, C, H, W) from 0 to 1."""
 
 TEST_SHARE = 5  # one sample in five
+
+OF_MNIST = Preparation((28, 28), polarity="light on dark", fit="centre")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +23,13 @@ class Dataset:
     Args:
         name: "mnist", "fashion-mnist", "digits", or the path that was loaded.
         source: where the arrays came from: "kaggle", "mirror https://…", "folder …", "file …", "cache", "embedded".
-        x_train: uint8 (N, 1, H, W); read-only, and possibly a view of a file, if it comes from the cache.
+        x_train: uint8 (N, C, H, W); read-only, and possibly a view of a file, if it comes from the cache.
         y_train: int64 (N,).
         x_test: as x_train.
         y_test: as y_train.
         class_names: the names of the classes 0, 1, 2, …
-        notices: one line for each source that was tried, in order.
+        notices: one line for each source that was tried, in order, and for each thing that had to be said.
+        preparation: how the images were brought to their form.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Dataset:
     y_test: NDArray[np.int64]
     class_names: tuple[str, ...]
     notices: tuple[str, ...] = ()
+    preparation: Preparation = OF_MNIST
 
     def scaled(self) -> Split:
         """Give both parts with the pixels divided by 255: ((x_train, y_train), (x_test, y_test))."""

@@ -9,7 +9,7 @@ from handconv.datasets.readers.idx import encode_idx as encode_idx
 from handconv.datasets.readers.idx import load_idx as load_idx
 from handconv.datasets.readers.idx import read_idx as read_idx
 from handconv.datasets.readers.idx import write_idx as write_idx
-from handconv.datasets.readers.images import load_image_folder as load_image_folder
+from handconv.datasets.readers.image_folder import load_image_folder as load_image_folder
 from handconv.datasets.readers.images import read_digit_image as read_digit_image
 from handconv.datasets.readers.images import read_image as read_image
 

@@ -14,20 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import cast
 
+from handconv.datasets.paths import PathLike, is_system_name
 from handconv.errors import DataError
 
-PathLike = str | os.PathLike[str]
+__all__ = ["MAX_DECOMPRESSED", "PathLike", "open_data"]
 
 GZIP_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
 # Deflate spends at least one bit on 258/2 bytes: no stream of it grows more than this many times.
 DEFLATE_MAX_RATIO = 1032
 # Three times the largest data set of this kind (EMNIST by class, 640 MB).
 MAX_DECOMPRESSED = 2 * 1024**3
-# Folders and files that operating systems and programs put among the user's own.
-_SYSTEM_NAMES = {
-    *("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"),
-    *("thumbs.db", "desktop.ini", "icon\r"),
-}
 
 
 @contextmanager
@@ -52,33 +48,25 @@ def open_data(path: PathLike) -> Iterator[tuple[io.BufferedReader, int]]:
                 io.BufferedReader(cast(io.RawIOBase, stream)) as buffered,
             ):
                 yield cast(io.BufferedReader, buffered), min(size * DEFLATE_MAX_RATIO, MAX_DECOMPRESSED)
-        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError) as error:
+        except (EOFError, zlib.error, OSError, zipfile.BadZipFile) as error:
             raise DataError(f"{path} is a damaged or cut-off {kind} file ({error}). Fetch it again.") from error
-
-
-def is_system_name(name: str) -> bool:
-    """Whether a file or a folder is hidden, or put there by the operating system.
-
-    Example:
-        >>> [is_system_name(name) for name in (".DS_Store", "__MACOSX", "Thumbs.db", "7.png")]
-        [True, True, True, False]
-    """
-    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
 def _only_member(file: io.BufferedReader, path: PathLike) -> zipfile.ZipExtFile:
     """Open the one file that a zip file holds, besides those of the operating system."""
-    archive = zipfile.ZipFile(file)
-    members = [
-        member
-        for member in archive.infolist()
-        if not member.is_dir() and not any(map(is_system_name, PurePosixPath(member.filename).parts))
-    ]
+    try:
+        archive = zipfile.ZipFile(file)
+        members = [
+            member
+            for member in archive.infolist()
+            if not member.is_dir() and not any(map(is_system_name, PurePosixPath(member.filename).parts))
+        ]
+        stream = archive.open(members[0]) if len(members) == 1 else None
+    except Exception as error:  # on a password or a damaged header: whatever zipfile stumbles over
+        raise zipfile.BadZipFile(str(error)) from error
     if any(member.filename == "[Content_Types].xml" for member in members):
         raise DataError(f"{path} is a workbook of a spreadsheet program. Save its sheet as a CSV file.")
-    if len(members) != 1:
+    if stream is None:
         names = ", ".join(member.filename for member in members[:5])
         raise DataError(f"A zip file must hold one file, {path} holds {len(members)} ({names}). Unpack it.")
-    if members[0].flag_bits & 1:
-        raise DataError(f"{path} is locked with a password. Unpack it.")
-    return cast(zipfile.ZipExtFile, archive.open(members[0]))
+    return cast(zipfile.ZipExtFile, stream)

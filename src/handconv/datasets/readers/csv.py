@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.datasets.readers._files import MAX_DECOMPRESSED, PathLike, open_data
-from handconv.datasets.readers._table_form import Form, LabelColumn, cut_fields, excerpt, square_side, tell_form
+from handconv.datasets.paths import PathLike
+from handconv.datasets.readers._files import MAX_DECOMPRESSED, open_data
 from handconv.datasets.readers.samples import Samples, is_whole, listed, number_classes
+from handconv.datasets.readers.table_form import Form, LabelColumn, cut_fields, excerpt, square_side, tell_form
 from handconv.errors import DataError, MissingExtraError
 from handconv.utils.optional_imports import import_optional
 

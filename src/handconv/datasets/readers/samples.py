@@ -1,6 +1,5 @@
 """What a reader found in a file or a folder: images, their classes, and what it did to them."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,13 +66,3 @@ def listed(names: Sequence[str]) -> str:
     if len(names) <= _LISTED:
         return ", ".join(names)
     return f"{', '.join(names[: _LISTED - 2])}, … and {len(names) - _LISTED + 2} more"
-
-
-def counted(things: Sequence[str]) -> str:
-    """Count things by their kind, the most frequent first.
-
-    Example:
-        >>> counted([".heic", ".txt", ".heic"])
-        '2 .heic, 1 .txt'
-    """
-    return ", ".join(f"{count:,} {thing}" for thing, count in Counter(things).most_common())

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from handconv.datasets.readers._files import PathLike
+from handconv.datasets.paths import PathLike
 from handconv.datasets.readers.samples import is_whole, listed
 from handconv.errors import DataError
 
