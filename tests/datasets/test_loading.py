@@ -7,9 +7,10 @@ import pytest
 
 from data_helpers import Arrays, write_csv_files, write_idx_files
 from handconv import datasets
-from handconv.datasets import cache, catalog, fetch, load, load_digits, load_fashion_mnist, load_mnist
+from handconv.datasets import Preparation, cache, catalog, fetch, load, load_digits, load_fashion_mnist, load_mnist
 from handconv.datasets.catalog import KnownSet
 from handconv.datasets.dataset import hold_out
+from handconv.datasets.readers import write_idx
 from handconv.errors import DataError, SourceError
 
 
@@ -118,6 +119,109 @@ def test_a_csv_file_is_divided_by_class(tiny: KnownSet, arrays: Arrays, tmp_path
     assert len(dataset.y_train) + len(dataset.y_test) == 60
     assert dataset.x_train.shape[1:] == (1, 28, 28)
     assert dataset.class_names == tuple("0123456789")
+
+
+def write_csv(path: Path, images: list[list[int]], labels: list[object], header: str = "") -> Path:
+    path.write_text(
+        header + "".join(f"{label},{','.join(map(str, image))}\n" for image, label in zip(images, labels, strict=True))
+    )
+    return path
+
+
+def test_the_classes_of_a_csv_file_are_those_that_are_there(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [[200, 0, 0, i] for i in range(10)], [5, 7] * 5)
+    dataset = load(path)
+    assert dataset.class_names == ("5", "7")
+    assert dataset.y_train.tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
+    assert dataset.y_test.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("top", [1, 15, 16])
+def test_few_shades_are_stretched_and_that_is_said(tmp_path: Path, top: int) -> None:
+    dataset = load(write_csv(tmp_path / "a.csv", [[0, 0, 1, top]] * 4, [0, 1] * 2))
+    assert dataset.x_train[0].ravel().tolist() == [0, 0, round(255 / top), 255]
+    assert f"The pixels go from 0 to {top}; they are stretched to 0 to 255." in dataset.notices
+    assert dataset.preparation.scale == top
+
+
+def test_other_dark_images_stay_as_they_are_and_that_is_said(tmp_path: Path) -> None:
+    dataset = load(write_csv(tmp_path / "a.csv", [[0, 0, 1, 40]] * 4, [0, 1] * 2))
+    assert dataset.x_train[0].ravel().tolist() == [0, 0, 1, 40]
+    assert "The images are dark: their brightest pixel is 40 of 255." in dataset.notices
+
+
+def test_data_is_brought_to_the_form_of_other_data(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [[0, 8, 1, 16]] * 4, [0, 1] * 2)
+    as_it_was = load(path, preparation=Preparation((2, 2)))
+    assert as_it_was.x_train[0].ravel().tolist() == [0, 8, 1, 16]
+    turned = load(path, preparation=Preparation((2, 2), scale=16, transpose=True))
+    assert turned.x_train[0].ravel().tolist() == [0, 16, 128, 255]
+    with pytest.raises(DataError, match="expected a number from 0 to 15"):
+        load(path, preparation=Preparation((2, 2), scale=15))
+
+
+def test_idx_files_that_go_beyond_the_scale_of_other_data_are_refused(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images-idx3-ubyte", np.full((4, 2, 2), 17, np.uint8))
+    write_idx(tmp_path / "labels-idx1-ubyte", np.array([0, 1, 0, 1], np.uint8))
+    with pytest.raises(DataError, match="pixels must go from 0 to 16, as those before, got 17"):
+        load(tmp_path, preparation=Preparation((2, 2), scale=16))
+
+
+def test_a_csv_file_without_labels_cannot_be_learnt_from(tmp_path: Path) -> None:
+    path = tmp_path / "test.csv"
+    path.write_text("p0,p1,p2,p3\n" + "1,2,3,4\n" * 5)
+    with pytest.raises(DataError, match=r"has no labels, only pixels.*handconv predict FILE\.csv --output"):
+        load(path)
+
+
+def test_one_class_is_loaded_and_that_is_said(tmp_path: Path) -> None:
+    dataset = load(write_csv(tmp_path / "a.csv", [[0, 9, 1, 99]] * 4, [3] * 4))
+    assert (dataset.class_names, len(dataset.y_test)) == (("3",), 1)
+    assert "There is only one class, '3'." in dataset.notices
+
+
+def test_whatever_is_said_is_reported_as_it_stands_in_the_notices(tmp_path: Path) -> None:
+    reported: list[str] = []
+    dataset = load(write_csv(tmp_path / "a.csv", [[0, 9, 1, 99]] * 4, [3] * 4), report=reported.append)
+    assert tuple(reported) == dataset.notices
+    assert reported[-1] == "One image in 5 of each class is held out to test on: 1 of them."
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("label_column", "x"), ("size", (8, 8)), ("colour", True), ("transpose", True)]
+)
+@pytest.mark.parametrize("kind", ["digits", "csv", "idx", "folder"])
+def test_an_argument_for_another_kind_of_data_is_refused(
+    tmp_path: Path, kind: str, argument: str, value: object
+) -> None:
+    fits = {"csv": ("label_column", "transpose"), "idx": ("transpose",), "folder": ("size", "colour"), "digits": ()}
+    if argument in fits[kind]:
+        pytest.skip("this one fits")
+    (tmp_path / "classes" / "7").mkdir(parents=True)
+    write_idx(tmp_path / "images-idx3-ubyte", np.full((4, 2, 2), 17, np.uint8))
+    write_idx(tmp_path / "labels-idx1-ubyte", np.array([0, 1, 0, 1], np.uint8))
+    csv = write_csv(tmp_path / "a.csv", [[0, 9, 1, 99]] * 4, [3] * 4)
+    path = {"csv": csv, "idx": tmp_path, "folder": tmp_path / "classes", "digits": "digits"}[kind]
+    with pytest.raises(ValueError, match=rf"^{argument} \(--{argument.replace('_', '-')}\) is for .*Leave it out"):
+        load(path, **{argument: value})  # type: ignore[arg-type]
+
+
+def test_the_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write_csv(tmp_path / "a.csv", [[0, 9, 1, 99]] * 4, [3] * 4)
+    assert len(load("~/a.csv").y_train) == 3
+
+
+def test_the_tilde_is_the_home_folder_of_data_dir_too(
+    tiny: KnownSet, arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write_idx_files(tmp_path / "data", tiny, arrays)
+    assert load("tiny", data_dir="~/data").name == "tiny"
+    monkeypatch.setenv("HANDCONV_DATA_DIR", "~/data")
+    assert load("tiny", source="offline").source.startswith("folder")
 
 
 def write_image(path: Path, value: int) -> None:

@@ -15,6 +15,7 @@ from handconv.cli._models import HELP, open_model
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings
 from handconv.cli._tables import plain_table, show_table
+from handconv.datasets.readers.samples import listed
 
 _SHORT = 5  # letters of a class name that may head a column of the confusion matrix
 _PAGE = 10  # rows of a table that is cut short
@@ -89,19 +90,21 @@ def _show(result: Report, names: tuple[str, ...], images: int, output: Output, *
 
 def _show_classes(result: Report, output: Output, *, full: bool) -> None:
     """Print the figures of all classes, or of those of which the smallest share is found."""
-    classes = list(result.classes)
+    classes = [each for each in result.classes if each.samples]
     title = "Classes"
-    if not full:
-        classes = sorted((each for each in classes if each.samples), key=lambda each: each.recall)[:_PAGE]
+    if not full and len(classes) > _PAGE:
+        classes = sorted(classes, key=lambda each: each.recall)[:_PAGE]
         title = f"The {len(classes)} of {len(result.classes)} classes of which the smallest share is found"
-    output.show("precision: of its answers, how many are right; recall: of its images, how many")
-    output.show("are found\n")
+    output.show("precision: its answers that are right; recall: its images that are found\n")
     show_table(
         output,
         title,
         ("class", "precision", "recall", "images"),
         [(each.name, _percent(each.precision), _percent(each.recall), f"{each.samples:,}") for each in classes],
     )
+    absent = [each.name for each in result.classes if not each.samples]
+    if absent:
+        output.show(f"Classes without images here: {listed(absent)}\n")
 
 
 def _matrix(result: Report, names: Sequence[str], output: Output) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:

@@ -84,7 +84,7 @@ def load(
         "colour": colour,
         "transpose": transpose,
     }
-    if name in NAMES:
+    if name == "digits" or name in KNOWN:
         _refuse(given, name, ())
         return _digits(()) if name == "digits" else _load_known(KNOWN[name], source, data_dir, progress, report)
     form = preparation or Preparation(size or (28, 28), channels=3 if colour else 1, transpose=transpose)

@@ -253,8 +253,8 @@ def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -
             return DataError(f"{here}: expected {form.columns:,} columns as before, got {len(fields):,}.")
         for column in form.pixels:
             if not _in_range(fields[column].replace(form.decimal, "."), top):
-                received = excerpt(fields[column])
-                return DataError(f"{here}, column {column + 1:,}: expected a number from 0 to {top:g}, got {received}.")
+                rule = f"a number from 0 to {top:g}" + (" (the scale that was asked for)" if top != 255 else "")
+                return DataError(f"{here}, column {column + 1:,}: expected {rule}, got {excerpt(fields[column])}.")
         if form.label is not None and not _plain_label(fields[form.label], form.decimal):
             return DataError(
                 f"{here}, column {form.label + 1:,}: this image has no label. Give it one, or leave it out."

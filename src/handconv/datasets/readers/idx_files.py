@@ -23,7 +23,7 @@ TEST_NAMES = ("test", "testing", "t10k", "val", "valid", "validation")
 """The names that the parts of a data set have; "test" is preferred to "val"."""
 
 _NAME = re.compile(
-    rf"(?:(?P<set>.+)[-_.])??(?:(?P<part>{'|'.join(TRAIN_NAMES + TEST_NAMES)})[-_.])?"
+    rf"(?:(?P<set>.+?)[-_.])??(?:(?P<part>{'|'.join(TRAIN_NAMES + TEST_NAMES)})[-_.])?"
     r"(?P<what>images|labels)[-_.]idx\d(?:[-_.]\w+)?(?:\.gz|\.zip)?",
     re.IGNORECASE,
 )
