@@ -267,6 +267,18 @@ class TestHeader:
         assert len(samples.images) == 6
         assert [notice.endswith("is taken for a header.") for notice in samples.notices] == [True]
 
+    def test_names_that_pandas_told_apart_are_a_header(self, tmp_path: Path) -> None:
+        header = ",".join(["0", *(f"0.{copy}" for copy in range(1, 10)), "7", "7.1", *map(str, range(100, 105))]) + "\n"
+        samples = read_table(saved(tmp_path, (header + rows()).encode()))
+        assert len(samples.images) == 6
+        assert samples.notices == ("The first line, 0, 0.1, 0.2, 0.3, …, is taken for a header.",)
+
+    @needs_pandas
+    def test_fractions_are_no_such_names(self, tmp_path: Path) -> None:
+        first = ",".join(["0", *(f"0.{copy}" for copy in (1, 2, 2, 3)), *["0.5"] * 12]) + "\n"
+        samples = read_table(saved(tmp_path, (first + rows(number="{}.0")).encode()))
+        assert len(samples.images) == 7
+
     def test_few_numbers_in_a_row_are_an_image(self, tmp_path: Path) -> None:
         assert load_csv(saved(tmp_path, b"0,1,2,3,4\n1,2,3,4,5\n"))[1].tolist() == [0, 1]
 

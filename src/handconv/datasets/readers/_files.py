@@ -11,10 +11,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import cast
 
-from handconv.datasets.paths import PathLike, is_system_name
+from handconv.datasets.paths import PathLike, is_system_name, user_path
 from handconv.errors import DataError
 
 __all__ = ["MAX_DECOMPRESSED", "PathLike", "open_data"]
@@ -35,7 +35,7 @@ def open_data(path: PathLike) -> Iterator[tuple[io.BufferedReader, int]]:
             file holds several files.
         OSError: if the file cannot be opened or read (``FileNotFoundError``, ``IsADirectoryError``, …).
     """
-    with Path(path).open("rb") as file:
+    with user_path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         magic = file.peek(4)[:4]
         if not magic.startswith((GZIP_MAGIC, ZIP_MAGIC)):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.datasets.paths import PathLike, is_system_name
+from handconv.datasets.paths import PathLike, is_system_name, user_path
 from handconv.datasets.readers.idx_files import TEST_NAMES, TRAIN_NAMES
 from handconv.datasets.readers.prepared import is_readable_name, read_prepared
 from handconv.datasets.readers.samples import Samples, listed
@@ -61,8 +61,9 @@ def load_image_folder(
         OSError: if the folder cannot be read (``FileNotFoundError``, ``NotADirectoryError``, …).
         MissingExtraError: if Pillow is not installed.
     """
-    samples, log = _read(Path(path), size, colour, fit)
-    for notice in _left_out(log, Path(path)):
+    root = user_path(path)
+    samples, log = _read(root, size, colour, fit)
+    for notice in _left_out(log, root):
         warnings.warn(notice, stacklevel=2)
     assert samples.labels is not None
     return samples.images, samples.labels, samples.class_names
@@ -86,7 +87,9 @@ def _read(root: Path, size: tuple[int, int], colour: bool, fit: str) -> tuple[Sa
         raise ValueError(f"fit must be pad or stretch, got {fit!r}.")
     folders = _subfolders(root)
     if not folders:
-        raise DataError(f"An image data set is a folder with one subfolder a class; {root} has no subfolders.")
+        raise DataError(
+            f"A folder of images has one subfolder a class; {root} has no subfolders. For a table in it name the file."
+        )
     log = _Log()
     images: list[NDArray[np.uint8]] = []
     counts: dict[str, int] = {}

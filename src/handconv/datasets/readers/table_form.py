@@ -91,7 +91,18 @@ def _is_header(fields: Sequence[str], decimal: str, *, has_more: bool) -> bool:
     numbers = fields[1:] if not fields[0] else fields
     start = next((start for start in ("0", "1") if numbers[:1] == [start]), None)
     run = start is not None and numbers == [str(i) for i in range(int(start), int(start) + len(numbers))]
-    return run and len(numbers) >= _RUN and has_more
+    return (run or _is_mangled(fields)) and len(numbers) >= _RUN and has_more
+
+
+def _is_mangled(fields: Sequence[str]) -> bool:
+    """Whether these are names that pandas told apart: 0, 0.1, 0.2, …, as it read a row of pixels for a header once."""
+    seen: set[str] = set()
+    for field in fields:
+        name, _, copy = field.partition(".")
+        if field in seen or (copy and (not is_whole(copy) or int(copy) < 1 or name not in seen)):
+            return False
+        seen.add(field)
+    return any("." in field for field in fields)
 
 
 def _is_number(field: str, decimal: str) -> bool:
@@ -110,7 +121,7 @@ def _columns(
     count, notices = len(fields), []
     label = _label_by_name(header, path) if label_column is None else _named(label_column, header, count, path)
     rest = [column for column in range(count) if column != label]
-    numbered = header is not None and all(map(is_whole, header[1:])) and header[0] in ("", "0", "1")
+    numbered = header is not None and all(_is_number(name, ".") for name in header)
     indexed = header is not None and header[0].casefold() in _INDEX_NAMES and label != 0
     fits = [square_side(len(rest) - fewer) is not None for fewer in range(3)]
     if indexed and not fits[0] and (fits[1] or (label is None and fits[2])):
