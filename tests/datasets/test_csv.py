@@ -274,6 +274,18 @@ class TestHeader:
         assert samples.notices == ("The first line, 0, 0.1, 0.2, 0.3, …, is taken for a header.",)
 
     @needs_pandas
+    @pytest.mark.parametrize("place", [0, -1])
+    def test_a_first_image_of_the_letter_y_is_no_header(self, tmp_path: Path, place: int) -> None:
+        lines = [line.split(",") for line in rows(labels=list("YZYZYZ")).splitlines()]
+        text = "".join(",".join([*line[1:], line[0]] if place else line) + "\n" for line in lines)
+        samples = read_table(saved(tmp_path, text.encode()), label_column=place)
+        assert (samples.class_names, len(samples.images)) == (("Y", "Z"), 6)
+
+    def test_y_among_numbers_in_a_row_is_a_name(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, b"0,1,2,3,y\n9,8,7,6,5\n"))
+        assert (samples.class_names, samples.images.ravel().tolist()) == (("5",), [9, 8, 7, 6])
+
+    @needs_pandas
     def test_fractions_are_no_such_names(self, tmp_path: Path) -> None:
         first = ",".join(["0", *(f"0.{copy}" for copy in (1, 2, 2, 3)), *["0.5"] * 12]) + "\n"
         samples = read_table(saved(tmp_path, (first + rows(number="{}.0")).encode()))

@@ -93,6 +93,21 @@ def test_files_that_are_no_images_are_counted_by_their_endings(folder: Path) -> 
         load_image_folder(folder)
 
 
+def test_images_beside_the_classes_are_counted(folder: Path) -> None:
+    for name in ("0.png", "1.jpg", ".2.png"):
+        Image.new("L", (28, 28)).save(folder / name)
+    (folder / "readme.txt").touch()
+    samples = read_image_folder(folder)
+    assert len(samples.images) == 5
+    assert "Images that lie beside the subfolders have no class and are passed over: 2 of them." in samples.notices
+
+
+def test_a_link_to_a_folder_above_is_not_followed(folder: Path) -> None:
+    (folder / "ant" / "all").symlink_to(folder, target_is_directory=True)
+    (folder / "ant" / "itself").symlink_to(folder / "ant", target_is_directory=True)
+    assert len(read_image_folder(folder).images) == 5
+
+
 def test_a_class_without_images_is_no_class_and_that_is_said(folder: Path) -> None:
     (folder / "bee").mkdir()
     samples = read_image_folder(folder)
@@ -208,6 +223,11 @@ class TestParts:
             root / "test",
             ["Used neither to train on nor to test on: valid/."],
         )
+
+    def test_parts_to_test_on_alone_are_a_data_error(self, root: Path) -> None:
+        self.fill(root, "val", "test")
+        with pytest.raises(DataError, match=r"images to train on, in a folder train/ say; .* has test/, val/ alone"):
+            find_parts(root)
 
     def test_a_training_part_alone_is_the_whole_set(self, root: Path) -> None:
         self.fill(root, "train")

@@ -7,7 +7,17 @@ import pytest
 
 from data_helpers import Arrays, write_csv_files, write_idx_files
 from handconv import datasets
-from handconv.datasets import Preparation, cache, catalog, fetch, load, load_digits, load_fashion_mnist, load_mnist
+from handconv.datasets import (
+    Preparation,
+    cache,
+    catalog,
+    fetch,
+    load,
+    load_digits,
+    load_fashion_mnist,
+    load_mnist,
+    loading,
+)
 from handconv.datasets.catalog import KnownSet
 from handconv.datasets.dataset import hold_out
 from handconv.datasets.readers import write_idx
@@ -185,6 +195,18 @@ def test_whatever_is_said_is_reported_as_it_stands_in_the_notices(tmp_path: Path
     dataset = load(write_csv(tmp_path / "a.csv", [[0, 9, 1, 99]] * 4, [3] * 4), report=reported.append)
     assert tuple(reported) == dataset.notices
     assert reported[-1] == "One image in 5 of each class is held out to test on: 1 of them."
+
+
+def test_what_takes_long_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "_LARGE_FILE", 10)
+    monkeypatch.setattr(loading, "_MANY_FILES", 2)
+    path = write_csv(tmp_path / "a.csv", [[0, 9, 1, 99]] * 4, [3] * 4)
+    for name in ("images/ant/1.png", "images/ant/2.png"):
+        write_image(tmp_path / name, 200)
+    for data in (path, tmp_path / "images"):
+        reported: list[str] = []
+        load(data, report=reported.append)
+        assert reported[0] == f"Reading {data}, which is large …"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Collection, Mapping
+from itertools import islice
 from pathlib import Path
 
 from handconv.datasets import cache
@@ -22,6 +23,8 @@ from handconv.errors import SourceError
 
 NAMES = (*KNOWN, "digits")
 """The data sets that have a name."""
+
+_MANY_FILES, _LARGE_FILE = 3000, 20_000_000
 
 _FOR = {
     "label_column": "for CSV files",
@@ -90,6 +93,8 @@ def load(
     form = preparation or Preparation(size or (28, 28), channels=3 if colour else 1, transpose=transpose)
     scale, transpose = None if preparation is None else form.scale, transpose or form.transpose
     path, files = _locate_own(name, data_dir)
+    if report is not None and _takes_long(path):
+        report(f"Reading {path}, which is large …")
     if files is not None:
         _refuse(given, "a set of IDX files", ("transpose",))
         name, said = name if path.exists() else str(files.train[0]), _lie(files.train[0], transpose)
@@ -125,6 +130,13 @@ def _locate_own(name: str, data_dir: PathLike | None) -> tuple[Path, IdxFiles | 
             f"files; got {name!r}, which is none of these."
         )
     return path, files
+
+
+def _takes_long(path: Path) -> bool:
+    """Whether reading a file or a folder takes so long that one should know what is going on."""
+    if path.is_dir():
+        return len(tuple(islice(path.rglob("*"), _MANY_FILES))) == _MANY_FILES
+    return path.is_file() and path.stat().st_size > _LARGE_FILE
 
 
 def _lie(path: Path, transpose: bool) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ _NOT_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 class _Log:
     """What became of the files of a folder."""
 
+    beside: int
     passed_over: Counter[str] = field(default_factory=Counter)
     damaged: list[str] = field(default_factory=list)
     sizes: set[tuple[int, int]] = field(default_factory=set)
@@ -90,7 +91,7 @@ def _read(root: Path, size: tuple[int, int], colour: bool, fit: str) -> tuple[Sa
         raise DataError(
             f"A folder of images has one subfolder a class; {root} has no subfolders. For a table in it name the file."
         )
-    log = _Log()
+    log = _Log(beside=sum(is_readable_name(entry) for entry in root.iterdir() if not is_system_name(entry.name)))
     images: list[NDArray[np.uint8]] = []
     counts: dict[str, int] = {}
     for folder in folders:
@@ -113,18 +114,18 @@ def find_parts(path: Path) -> tuple[Path, Path | None, list[str]]:
     A folder that only holds another one is entered. A training part alone is the whole set.
 
     Raises:
-        DataError: if there is a test part and none to train on.
+        DataError: if there are parts to test on and none to train on.
     """
     notices: list[str] = []
-    folders = _subfolders(path)
-    while len(folders) == 1 and not _has_images(folders[0]) and any(map(_subfolders, [folders[0]])):
-        only = folders[0]
-        if only.name.casefold() in TRAIN_NAMES or not any(_has_images(each, deep=True) for each in _subfolders(only)):
-            break
-        path, folders = only, _subfolders(only)
+    while (only := _only_folder(path)) is not None:
+        path = only
         notices.append(f"The data set is taken from {path}, the only folder there.")
+    folders = _subfolders(path)
     parts = {folder.name.casefold(): folder for folder in folders if _subfolders(folder) and not _has_images(folder)}
     train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
+    if parts and len(parts) == len(folders) and all(name in TEST_NAMES for name in parts):
+        there = listed([f"{folder.name}/" for folder in folders])
+        raise DataError(f"There must be images to train on, in a folder train/ say; {path} has {there} alone.")
     if train is None:
         return path, None, notices
     test = next((parts[name] for name in TEST_NAMES if name in parts), None)
@@ -142,6 +143,8 @@ def _images(folder: Path, log: _Log, size: tuple[int, int], colour: bool, fit: s
         if is_system_name(entry.name):
             continue
         if entry.is_dir():
+            if entry.is_symlink() and folder.resolve().is_relative_to(entry.resolve()):
+                continue  # a link to a folder above
             yield from _images(entry, log, size, colour, fit)
         elif not is_readable_name(entry):
             log.passed_over[entry.suffix.lower() or "without an ending"] += 1
@@ -155,6 +158,14 @@ def _images(folder: Path, log: _Log, size: tuple[int, int], colour: bool, fit: s
                 log.sizes.add(image.size)
                 log.became_grey += image.coloured and not colour
                 yield image.pixels
+
+
+def _only_folder(path: Path) -> Path | None:
+    """The only subfolder, if it is no class and no part of a set, but a folder around its classes or parts."""
+    match _subfolders(path):
+        case [only] if only.name.casefold() not in TRAIN_NAMES and not _has_images(only):
+            return only if any(_has_images(folder, deep=True) for folder in _subfolders(only)) else None
+    return None
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -177,6 +188,10 @@ def _left_out(log: _Log, root: Path) -> list[str]:
         first = f" (the first: {log.damaged[0].rstrip('.')})" if log.damaged else ""
         files = "1 file in {} is" if total == 1 else f"{total:,} files in {{}} are"
         lines.append(f"{files.format(root)} passed over: {kinds}{first}.")
+    if log.beside:
+        lines.append(
+            f"Images that lie beside the subfolders have no class and are passed over: {log.beside:,} of them."
+        )
     if log.empty:
         lines.append(f"Folders without images are no classes: {listed(log.empty)}.")
     return lines

@@ -84,14 +84,15 @@ def cut_fields(line: str, delimiter: str) -> list[str]:
 
 def _is_header(fields: Sequence[str], decimal: str, *, has_more: bool) -> bool:
     """Whether a first line has names: one that tells the label, mostly no numbers, or numbers in a row."""
-    if any(field.casefold() in LABEL_NAMES for field in fields):
+    named = [field for field in fields if field.casefold() in LABEL_NAMES]
+    others = [field for field in fields if field and field not in named]
+    if any(len(name) > 1 for name in named):  # a letter may be the label of an image
         return True
     if sum(not _is_number(field, decimal) for field in fields) > len(fields) / 2:
         return True
-    numbers = fields[1:] if not fields[0] else fields
-    start = next((start for start in ("0", "1") if numbers[:1] == [start]), None)
-    run = start is not None and numbers == [str(i) for i in range(int(start), int(start) + len(numbers))]
-    return (run or _is_mangled(fields)) and len(numbers) >= _RUN and has_more
+    start = next((start for start in ("0", "1") if others[:1] == [start]), None)
+    run = start is not None and others == [str(i) for i in range(int(start), int(start) + len(others))]
+    return (run or _is_mangled(others)) and (bool(named) or len(others) >= _RUN) and has_more
 
 
 def _is_mangled(fields: Sequence[str]) -> bool:
