@@ -99,7 +99,7 @@ def test_images_beside_the_classes_are_counted(folder: Path) -> None:
     (folder / "readme.txt").touch()
     samples = read_image_folder(folder)
     assert len(samples.images) == 5
-    assert "Images that lie beside the subfolders have no class and are passed over: 2 of them." in samples.notices
+    assert "Images beside the folders of the classes are passed over: 2 of them." in samples.notices
 
 
 def test_a_link_to_a_folder_above_is_not_followed(folder: Path) -> None:

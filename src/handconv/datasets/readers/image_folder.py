@@ -189,9 +189,7 @@ def _left_out(log: _Log, root: Path) -> list[str]:
         files = "1 file in {} is" if total == 1 else f"{total:,} files in {{}} are"
         lines.append(f"{files.format(root)} passed over: {kinds}{first}.")
     if log.beside:
-        lines.append(
-            f"Images that lie beside the subfolders have no class and are passed over: {log.beside:,} of them."
-        )
+        lines.append(f"Images beside the folders of the classes are passed over: {log.beside:,} of them.")
     if log.empty:
         lines.append(f"Folders without images are no classes: {listed(log.empty)}.")
     return lines
