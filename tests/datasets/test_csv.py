@@ -73,7 +73,7 @@ def test_images_are_square_uint8_with_one_channel_and_labels_are_int64(tmp_path:
         b"\xef\xbb\xbflabel,1x1,1x2,2x1,2x2\n3,0,1,2,255\n",
         b"label,0,1,2,3\n3,0,1,2,255\n",
         b'"label","0","1","2","3"\n3,0,1,2,255\n',
-        b'"3","0","1","2","255"\n',
+        pytest.param(b'"3","0","1","2","255"\n', marks=needs_pandas),
         b" 3, 0, 1 ,2,255 \n",
         b"3,000,001,2,255\n",
     ],
@@ -170,6 +170,7 @@ def test_a_missing_file_is_a_file_not_found_error(tmp_path: Path) -> None:
         load_csv(tmp_path / "missing.csv")
 
 
+@needs_pandas
 @pytest.mark.filterwarnings("ignore::UserWarning")  # what is taken for granted is said
 @one_file
 @given(position=st.integers(0, 10_000), bit=st.integers(0, 7), packed=st.booleans())
@@ -181,6 +182,7 @@ def test_a_flipped_bit_is_a_data_error_or_other_pixels(tmp_path: Path, position:
         assert load_csv(saved(tmp_path, bytes(damaged)))[0].dtype == np.uint8
 
 
+@needs_pandas
 @pytest.mark.filterwarnings("ignore::UserWarning")  # what is taken for granted is said
 @one_file
 @given(content=st.text('0123456789,,,\n\n\r" .-+exlabel\0é', max_size=60))
@@ -192,6 +194,7 @@ def test_any_text_is_images_or_a_data_error(tmp_path: Path, content: str) -> Non
         pass
 
 
+@needs_pandas
 @pytest.mark.filterwarnings("ignore::UserWarning")  # what is taken for granted is said
 @one_file
 @given(content=st.binary(max_size=200))

@@ -11,6 +11,7 @@ named with its line and column.
 
 import csv
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from handconv.utils.optional_imports import import_optional
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 _BLOCK = 1 << 20
+_BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
 # Room for the longest line that makes sense: an image of 1000 x 1000.
 _MAX_LINE = 1 << 22
 
@@ -191,7 +193,8 @@ def _parse_plain(block: str, form: Form) -> NDArray[np.uint8] | None:
         return None
     try:
         with warnings.catch_warnings(action="error"):  # NumPy only warns of 1.5 where it wants a whole number
-            table = np.loadtxt(io.StringIO(block), dtype=np.uint8, delimiter=",", comments=None, ndmin=2)
+            lines = io.StringIO(_BLANK_LINE.sub("", block))
+            table = np.loadtxt(lines, dtype=np.uint8, delimiter=",", comments=None, ndmin=2)
     except (ValueError, Warning):
         return None
     return table if table.shape[1] == form.columns else None
@@ -206,7 +209,7 @@ def _parse_by_pandas(block: str, form: Form, path: PathLike, line_number: int, t
             f"{path}, line {line_number:,} or later, is not in MNIST's plain form (a label and H·H pixels, whole "
             f"numbers from 0 to 255, with commas); other tables are read by pandas. {error}"
         ) from error
-    lines = "\n".join(line for line in block.split("\n") if line.strip())
+    lines = _BLANK_LINE.sub("", block)
     try:
         with warnings.catch_warnings(action="ignore"):
             frame = pandas.read_csv(
