@@ -8,7 +8,8 @@ import pytest
 
 from handconv.datasets.digits import load_digits_arrays
 from handconv.datasets.readers import load_image_folder
-from handconv.datasets.readers.image_folder import find_parts, read_image_folder
+from handconv.datasets.readers.image_folder import find_parts, read_image_folders
+from handconv.datasets.readers.samples import Samples
 from handconv.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 else:
     Image = pytest.importorskip("PIL.Image", reason="image files are read by Pillow, which is not installed")
     ImageDraw = pytest.importorskip("PIL.ImageDraw", reason="image files are read by Pillow, which is not installed")
+
+
+def read_image_folder(path: Path, size: tuple[int, int] = (28, 28), *, colour: bool = False) -> Samples:
+    """Read a set of one part."""
+    (samples,) = read_image_folders((path,), size, colour=colour)
+    return samples
 
 
 @pytest.fixture

@@ -278,6 +278,22 @@ def test_a_class_of_the_test_part_must_be_one_of_the_training_part(tmp_path: Pat
         load(tmp_path)
 
 
+def test_what_was_changed_is_said_once_for_both_parts(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow reads and writes image files")
+    root = tmp_path / "set"
+    for part, side in (("train", 20), ("test", 40)):
+        for name in ("ant", "bee"):
+            (root / part / name).mkdir(parents=True)
+            image.new("RGB", (side, side), (250, 250, 0)).save(root / part / name / "1.png")
+            (root / part / name / "1.txt").touch()
+    assert load(root).notices == (
+        f"2 files in {root / 'train'} are passed over: 2 .txt.",
+        "Images of 20x20 to 40x40 pixels are scaled to 28x28 (another size: --size).",
+        "4 of 4 images are coloured and become grey (--colour keeps colours).",
+        f"2 files in {root / 'test'} are passed over: 2 .txt.",
+    )
+
+
 def test_the_test_part_may_lack_a_class(tmp_path: Path) -> None:
     for name in ("train/ant", "train/bee", "train/cat", "test/cat"):
         write_image(tmp_path / name / "1.png", 1)

@@ -16,7 +16,7 @@ from handconv.datasets.paths import PathLike, user_path
 from handconv.datasets.preparation import Preparation
 from handconv.datasets.readers.csv import no_labels, read_table
 from handconv.datasets.readers.idx_files import IdxFiles, find_idx_files, read_idx_files
-from handconv.datasets.readers.image_folder import find_parts, read_image_folder
+from handconv.datasets.readers.image_folder import find_parts, read_image_folders
 from handconv.datasets.readers.table_form import LabelColumn
 from handconv.datasets.sources import Report, Search
 from handconv.errors import SourceError
@@ -109,8 +109,8 @@ def load(
         return own_dataset(name, samples, transpose=transpose, scale=scale, notices=said, report=report)
     _refuse(given, "a folder of images", ("size", "colour"))
     train, test, notices = find_parts(path)
-    size, colour = size or form.size, colour or form.channels == 3
-    pictures = [read_image_folder(part, size, colour=colour) for part in (train, test) if part is not None]
+    folders = [folder for folder in (train, test) if folder is not None]
+    pictures = read_image_folders(folders, size or form.size, colour=colour or form.channels == 3)
     return own_dataset(name, *pictures, notices=notices, scale=255, report=report)
 
 

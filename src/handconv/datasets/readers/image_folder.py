@@ -7,7 +7,7 @@ their names. What operating systems put between the files is passed over in sile
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -70,14 +70,21 @@ def load_image_folder(
     return samples.images, samples.labels, samples.class_names
 
 
-def read_image_folder(path: Path, size: tuple[int, int] = (28, 28), *, colour: bool = False) -> Samples:
-    """Read a folder as `load_image_folder` does, and tell what was passed over and what was changed.
+def read_image_folders(
+    paths: Sequence[Path], size: tuple[int, int] = (28, 28), *, colour: bool = False
+) -> tuple[Samples, ...]:
+    """Read the folders of the parts of a set, each as `load_image_folder` does; tell what was passed over and changed.
+
+    What was changed is told once for all, with the first.
 
     Raises:
         DataError, ValueError, OSError, MissingExtraError: as `load_image_folder`.
     """
-    samples, log = _read(path, size, colour, "pad")
-    return replace(samples, notices=(*_left_out(log, path), *_changed(log, size, len(samples.images))))
+    parts, logs = zip(*(_read(path, size, colour, "pad") for path in paths), strict=True)
+    changed = _changed(logs, size, sum(len(part.images) for part in parts))
+    left_out = [_left_out(log, path) for log, path in zip(logs, paths, strict=True)]
+    left_out[0] += changed
+    return tuple(replace(part, notices=tuple(lines)) for part, lines in zip(parts, left_out, strict=True))
 
 
 def _read(root: Path, size: tuple[int, int], colour: bool, fit: str) -> tuple[Samples, _Log]:
@@ -195,15 +202,15 @@ def _left_out(log: _Log, root: Path) -> list[str]:
     return lines
 
 
-def _changed(log: _Log, size: tuple[int, int], read: int) -> list[str]:
+def _changed(logs: Sequence[_Log], size: tuple[int, int], read: int) -> list[str]:
     """Say how images were changed."""
-    lines = []
-    if log.sizes != {size}:
-        least, most = (f"{height}x{width}" for height, width in (min(log.sizes), max(log.sizes)))
-        sizes = least if least == most else f"{least} to {most}"
-        padded = any(size[0] * width != size[1] * height for height, width in log.sizes)
+    lines, sizes = [], set[tuple[int, int]]().union(*(log.sizes for log in logs))
+    if sizes != {size}:
+        least, most = (f"{height}x{width}" for height, width in (min(sizes), max(sizes)))
+        before = least if least == most else f"{least} to {most}"
+        padded = any(size[0] * width != size[1] * height for height, width in sizes)
         kept = "; where the proportions are others, the ground is continued" if padded else ""
-        lines.append(f"Images of {sizes} pixels are scaled to {size[0]}x{size[1]}{kept} (another size: --size).")
-    if log.became_grey:
-        lines.append(f"{log.became_grey:,} of {read:,} images are coloured and become grey (--colour keeps colours).")
+        lines.append(f"Images of {before} pixels are scaled to {size[0]}x{size[1]}{kept} (another size: --size).")
+    if became_grey := sum(log.became_grey for log in logs):
+        lines.append(f"{became_grey:,} of {read:,} images are coloured and become grey (--colour keeps colours).")
     return lines
