@@ -253,9 +253,11 @@ def zipped(content: bytes, *others: str) -> bytes:
     ],
 )
 def test_every_usual_way_of_writing_a_table_is_read(tmp_path: Path, content: bytes) -> None:
-    images, labels = load_csv(saved(tmp_path, content))
-    assert labels.tolist() == [0, 1, 2, 0, 1, 2]
-    np.testing.assert_array_equal(images.reshape(6, 16), TABLE[:, 1:])
+    samples = read_table(saved(tmp_path, content))
+    assert samples.labels is not None
+    assert (samples.class_names, samples.labels.tolist()) == (("0", "1", "2"), [0, 1, 2, 0, 1, 2])
+    np.testing.assert_array_equal(samples.images.reshape(6, 16), TABLE[:, 1:])
+    assert samples.notices == ()
 
 
 class TestHeader:
@@ -301,6 +303,13 @@ class TestHeader:
     def test_a_first_image_without_a_label_is_no_header(self, tmp_path: Path) -> None:
         path = saved(tmp_path, rows(labels=["nan", 1, 2, 0, 1, 2]).encode())
         with pytest.raises(DataError, match="line 1, column 1: this image has no label"):
+            load_csv(path)
+
+    @needs_pandas
+    @pytest.mark.parametrize("label", ["", "nan", "NaN", "null", "None"])
+    def test_an_image_without_a_label_is_named(self, tmp_path: Path, label: str) -> None:
+        path = saved(tmp_path, rows(labels=["a", "b", label, "a", "b", "a"]).encode())
+        with pytest.raises(DataError, match="line 3, column 1: this image has no label"):
             load_csv(path)
 
     @needs_pandas
@@ -363,6 +372,9 @@ class TestLabels:
             (["07", "7.0", "8"] * 2, ("7", "8")),
             ([-1, 1] * 3, ("-1", "1")),
             ([3] * 6, ("3",)),
+            (["NA", "GB"] * 3, ("GB", "NA")),
+            (["1_0", "inf"] * 3, ("1_0", "inf")),
+            (["0.5", "7"] * 3, ("7", "0.5")),
         ],
     )
     def test_the_classes_are_those_that_are_there(

@@ -29,6 +29,7 @@ from handconv.utils.optional_imports import import_optional
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 _BLOCK = 1 << 20
+_LARGEST_LABEL = 1e15
 _BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
 # Room for the longest line that makes sense: an image of 1000 x 1000.
 _MAX_LINE = 1 << 22
@@ -220,6 +221,7 @@ def _parse_by_pandas(block: str, form: Form, path: PathLike, line_number: int, t
                 sep=r"\s+" if form.delimiter == " " else form.delimiter,
                 decimal=form.decimal,
                 skipinitialspace=True,
+                keep_default_na=False,  # a class may be called NA
                 dtype={} if form.label is None else {form.label: str},
             )
             columns = frame[list(form.pixels)].apply(pandas.to_numeric, errors="coerce")
@@ -228,18 +230,22 @@ def _parse_by_pandas(block: str, form: Form, path: PathLike, line_number: int, t
         return None
     labels = [] if form.label is None else frame[form.label].fillna("").str.strip().tolist()
     labels = [_plain_label(label, form.decimal) for label in labels]
-    if not ((values >= 0) & (values <= top)).all() or "" in labels or frame[form.columns].notna().any():
+    too_much = frame[form.columns].dropna().astype(str).str.strip().any()
+    if not ((values >= 0) & (values <= top)).all() or "" in labels or too_much:
         return None
     whole = (values == values.round()).all() and top >= 255
     return _Block(values.astype(np.uint8 if whole else np.float32), labels)
 
 
 def _plain_label(label: str, decimal: str = ".") -> str:
-    """Write a whole number plainly, as which programs have written it: "07", "7.0", "7,0"; "" if it is missing."""
-    number, _, rest = label.partition(decimal)
-    if is_whole(number) and not rest.strip("0"):
-        return str(int(number))
-    return "" if label.casefold() in ("nan", "null", "none") else label
+    """Write a whole number plainly, whichever program wrote it: "07", "7.0", "7,0", "7e+00"; "" if it is missing."""
+    if label.casefold() in ("nan", "null", "none"):
+        return ""
+    try:
+        number = float(label.replace(decimal, "."))
+    except ValueError:
+        return label
+    return str(int(number)) if abs(number) < _LARGEST_LABEL and number.is_integer() and "_" not in label else label
 
 
 def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -> DataError:

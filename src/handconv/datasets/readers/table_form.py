@@ -34,7 +34,6 @@ class Form:
         delimiter: what stands between two values.
         decimal: the decimal point, or comma.
         columns: how many there are.
-        header: their names, if the first line has them.
         label: the column of the classes; None if there is none.
         pixels: the columns of the pixels.
         notices: what was taken for granted.
@@ -43,7 +42,6 @@ class Form:
     delimiter: str
     decimal: str
     columns: int
-    header: tuple[str, ...] | None
     label: int | None
     pixels: tuple[int, ...]
     notices: tuple[str, ...]
@@ -70,7 +68,7 @@ def tell_form(block: str, path: PathLike, label_column: LabelColumn) -> tuple[Fo
     is_header = _is_header(names, decimal, has_more=bool(after.strip()))
     header = tuple(names) if is_header else None
     label, pixels, notices = _columns(names, header, path, label_column, line)
-    form = Form(delimiter, decimal, len(names), header, label, pixels, tuple(notices))
+    form = Form(delimiter, decimal, len(names), label, pixels, tuple(notices))
     return form, after if is_header else rest
 
 
