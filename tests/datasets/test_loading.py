@@ -1,5 +1,6 @@
 """Loading by name, from a folder of images, from a CSV file; and what stands in when nothing can be had."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,20 @@ def test_the_digits_are_always_there() -> None:
     dataset = load("digits")
     assert (dataset.name, dataset.source, dataset.class_names) == ("digits", "embedded", tuple("0123456789"))
     np.testing.assert_array_equal(dataset.x_test / np.float32(255), x_test)
+
+
+def test_a_data_set_is_shown_at_a_glance() -> None:
+    digits = load("digits")
+    assert repr(digits) == (
+        "<data set: digits, from embedded; images: 1,437 to train on, 360 to test on; "
+        "form: 28x28 pixels, grey, light on dark; classes: 10: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9>"
+    )
+
+
+def test_in_a_notebook_it_is_a_table_in_which_names_do_no_harm() -> None:
+    html = replace(load("digits"), class_names=("<b>", "&"))._repr_html_()
+    assert html.startswith("<table><tr><th>data set</th><td>digits, from embedded</td></tr>")
+    assert "<td>2: &lt;b&gt;, &amp;</td>" in html
 
 
 @pytest.mark.parametrize("source", ["auto", "offline"])

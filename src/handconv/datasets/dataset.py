@@ -1,11 +1,13 @@
 """A data set in memory: training and test images with their labels, and where they came from."""
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handconv.datasets.preparation import Preparation
+from handconv.datasets.readers.samples import listed
 from handconv.errors import DataError
 
 Split = tuple[tuple[NDArray[np.float32], NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.int64]]]
@@ -16,7 +18,7 @@ TEST_SHARE = 5  # one sample in five
 OF_MNIST = Preparation((28, 28), polarity="light on dark", fit="centre")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Training and test images as pixels, the names of the classes, and how the data was found.
 
@@ -41,6 +43,24 @@ class Dataset:
     class_names: tuple[str, ...]
     notices: tuple[str, ...] = ()
     preparation: Preparation = OF_MNIST
+
+    def __repr__(self) -> str:
+        return f"<{'; '.join(f'{key}: {value}' for key, value in self._facts())}>"
+
+    def _repr_html_(self) -> str:
+        """Show it as a table, in a notebook."""
+        rows = (f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in self._facts())
+        return f"<table>{''.join(rows)}</table>"
+
+    def _facts(self) -> tuple[tuple[str, str], ...]:
+        """What one wants to know of it at a glance."""
+        channels, height, width = self.x_train.shape[1:]
+        return (
+            ("data set", f"{self.name}, from {self.source}"),
+            ("images", f"{len(self.x_train):,} to train on, {len(self.x_test):,} to test on"),
+            ("form", f"{height}x{width} pixels, {'grey' if channels == 1 else 'colour'}, {self.preparation.polarity}"),
+            ("classes", f"{len(self.class_names)}: {listed(self.class_names)}"),
+        )
 
     def scaled(self) -> Split:
         """Give both parts with the pixels divided by 255: ((x_train, y_train), (x_test, y_test))."""
