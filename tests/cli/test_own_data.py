@@ -125,6 +125,16 @@ class TestClasses:
         assert "ant" in output.out
 
 
+@pytest.mark.parametrize("command", [["evaluate"], ["predict", "--row", "0"]])
+def test_a_model_that_does_not_know_its_data_is_not_judged_on_any(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hc.reference_network().save(tmp_path / "bare.npz")
+    assert main([command[0], str(tmp_path / "bare.npz"), *command[1:]]) == 2
+    assert "not known what this model was trained on. Name the data" in capsys.readouterr().err
+    assert main([command[0], str(tmp_path / "bare.npz"), *command[1:], "--dataset", "digits"]) == 0
+
+
 class TestTables:
     """Tables are read as they are written, and again in the same way."""
 

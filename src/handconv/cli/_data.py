@@ -88,6 +88,8 @@ def load_for_model(settings: DataSettings, model: Sequential, output: Output) ->
     Raises:
         UsageError: if the model cannot be used on it.
     """
+    if settings.dataset is None and not model.info.get("dataset"):
+        raise UsageError("it is not known what this model was trained on. Name the data: --dataset NAME|PATH")
     trained_on = known_dataset(model)
     name = settings.dataset or trained_on
     before = model.info.get("settings")
