@@ -280,7 +280,7 @@ class TestResume:
         assert main(["train", "--resume", str(run), "--no-play"]) == 2
         error = capsys.readouterr().err
         assert error == f"handconv: {run}: schedule must be one of one-cycle, cosine, constant, got 'uphill'.\n"
-        npz.save(run, arrays, description | {"info": {"settings": {"colour": "red"}}})
+        npz.save(run, arrays, description | {"info": {"settings": {"flavour": "sweet"}}})
         assert main(["train", "--resume", str(run), "--no-play"]) == 2
         error = capsys.readouterr().err
-        assert error == f"handconv: {run}: there is no setting 'colour'. Resume with the handconv that wrote it.\n"
+        assert error == f"handconv: {run}: there is no setting 'flavour'. Resume with the handconv that wrote it.\n"

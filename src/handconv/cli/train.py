@@ -31,6 +31,8 @@ from handconv.cli._settings import (
     workers,
 )
 from handconv.datasets import NAMES, Dataset
+from handconv.datasets.paths import user_path
+from handconv.errors import DataError
 from handconv.losses import SoftmaxCategoricalCrossentropy
 from handconv.optimizers import Adam
 from handconv.optimizers.schedules import CosineDecay, OneCycle, Schedule
@@ -66,7 +68,7 @@ class TrainSettings(DataSettings):
     dataset: str = setting(
         "mnist",
         text,
-        f"{', '.join(NAMES)}, a folder with one subfolder of images a class, or a CSV file",
+        f"{', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV file, or IDX files",
         metavar="NAME|PATH",
     )
     epochs: int | None = setting(
@@ -151,6 +153,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"the run was started with --recipe {started} and goes on with it, got {settings.recipe!r}.")
     _check_save(settings.save)
     dataset = load_dataset(settings, settings.dataset, output)
+    if len(dataset.class_names) < 2:
+        raise DataError(
+            f"A classifier needs images of at least two classes, all of {dataset.name} are of "
+            f"{dataset.class_names[0]!r}. Add images of another class. If the labels of a CSV file stand in another "
+            "column: --label-column last"
+        )
     if settings.epochs is None:
         settings = replace(settings, epochs=_EPOCHS_OF_FEW if len(dataset.x_train) < _FEW else _EPOCHS)
     model = reference_network(
@@ -184,10 +192,11 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     known = dataset.name if dataset.name in NAMES else _anywhere(dataset.name)
     places = {"data_dir": _anywhere(settings.data_dir), "save": _anywhere(settings.save)}
     if settings.dataset not in NAMES:
-        places["dataset"] = _anywhere(settings.dataset)
+        places["dataset"] = known
     model.info = {
         "dataset": known,
         "class_names": list(dataset.class_names),
+        "preparation": dataset.preparation.as_dict(),
         "handconv": __version__,
         "settings": asdict(settings) | places,
     }
@@ -236,7 +245,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
 
 def _anywhere(path: str | None) -> str | None:
     """A path that means the same in any folder."""
-    return None if path is None else str(Path(path).resolve())
+    return None if path is None else str(user_path(path).resolve())
 
 
 def _check_save(path: str | None) -> None:
