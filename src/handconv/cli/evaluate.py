@@ -11,7 +11,7 @@ from handconv.analysis import Report, report
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE
-from handconv.cli._models import HELP, open_model
+from handconv.cli._models import HELP, open_model, trained_on
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings
 from handconv.cli._tables import plain_table, show_table
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Examine the model and print the report."""
     settings = read_settings(DataSettings, arguments)
-    model = open_model(arguments.model)
+    model = open_model(arguments.model, output, trained_on(settings.dataset))
     dataset = load_for_model(settings, model, output)
     names = dataset.class_names
     result = report(model, dataset.x_test, dataset.y_test, names)

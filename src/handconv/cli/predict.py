@@ -10,7 +10,7 @@ from handconv.analysis import answer
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError, sentence
-from handconv.cli._models import HELP, class_names, known_dataset, open_model
+from handconv.cli._models import HELP, class_names, known_dataset, open_model, tells_digits, trained_on
 from handconv.cli._output import Output
 from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     rows = [_row(text) for text in arguments.row or ()]
     table = table_of(images, arguments)
-    model = open_model(models[0] if models else None)
+    fits = tells_digits if images and table is None else trained_on(settings.dataset)
+    model = open_model(models[0] if models else None, output, fits)
     if table is not None:
         return predict_table(model, table, settings.label_column, arguments, output)
     if images:

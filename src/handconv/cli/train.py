@@ -13,7 +13,7 @@ from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_dataset
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._memory import MemoryWatch
-from handconv.cli._models import checkpoints, keep_model, saved_settings
+from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, saved_settings
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._progress import TrainingProgress
@@ -132,7 +132,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Every setting, and the file that can hold them."""
     add_settings(parser, TrainSettings, title="settings")
     parser.add_argument(
-        "--resume", metavar="RUN", help="go on from a checkpoint, with the settings that it was started with"
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with a run, or from a checkpoint, with the settings that it was started with (default: the last one)",
     )
     parser.add_argument("--profile", action="store_true", help="tell where the time of a step goes, layer by layer")
     parser.add_argument("--config", metavar="FILE.toml", help="read settings from a file: epochs = 3; options win")
@@ -142,6 +146,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Train, test, save, play."""
     resumed: Mapping[str, object] | None = None
     if arguments.resume is not None:
+        arguments.resume = checkpoint_to_resume(arguments.resume)
         found, remedy = saved_settings(arguments.resume), " Resume with the handconv that wrote it."
         resumed = check_settings(TrainSettings, found, arguments.resume, remedy)
 
@@ -201,6 +206,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
         "settings": asdict(settings) | places,
     }
     assert settings.epochs is not None
+    run_name, checkpoints = begin_run(dataset.name, resume, settings.save, output)
     start, memory = time.perf_counter(), MemoryWatch()
     with TrainingProgress(output) as progress:
         model.fit(
@@ -212,7 +218,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
             loss=SoftmaxCategoricalCrossentropy(label_smoothing=settings.label_smoothing),
             validation_split=settings.validation_split,
             workers=worker_count(settings.workers),
-            callbacks=[progress, memory, *checkpoints(resume, settings.save, output)],
+            callbacks=[progress, memory, *checkpoints],
             resume=resume,
         )
     seconds = time.perf_counter() - start
@@ -222,9 +228,9 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
         f"test loss {scores['loss']:.4f}  test accuracy {100 * scores['accuracy']:.2f} %  "
         f"({len(dataset.x_test):,} images; trained in {seconds:.1f} s)"
     )
-    saved = keep_model(model, settings.save, output)
+    saved = keep_model(model, run_name, settings.save, output)
     if saved:
-        output.notice(f"The model is in {saved}")
+        output.notice(f"The model is in {saved}" + (f" (run {run_name})" if run_name else ""))
     output.record(
         {
             "event": "result",
