@@ -11,7 +11,7 @@ A function goes forward, from x to y; the next one goes the same way backward, f
 respect to y, to dx, and to dw and db where there are weights. A gradient has the shape of what it belongs to.
 Letters: N images, C channels, F filters, H W rows and columns, OH OW those of the output, K the side of a kernel.
 """
-# ruff: noqa: D403 (a formula begins with the name of a number)
+
 # What goes forward and what goes backward stand together.
 # fmt: off
 

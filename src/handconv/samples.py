@@ -6,7 +6,6 @@ array whose samples lie interleaved (Fortran order) is copied first, once, unles
 """
 
 import dataclasses
-import math
 import mmap
 import warnings
 from collections.abc import Callable, Mapping

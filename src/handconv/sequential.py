@@ -90,12 +90,12 @@ class Sequential(Network):
             y: class numbers (N,), one-hot (N, K), or whatever the loss expects.
             epochs: passes over all samples, at least 1.
             batch_size: samples to each step of the optimizer; the last batch of an epoch may be smaller.
-            augment: changes the images at random each time that they are trained on, ``handconv.augment.Shift(2)`` for one;
-                any function (images, generator) -> images. The same for any number of workers.
-            averaging: an average of the parameters over the steps, ``ExponentialAverage()`` for one, which validation and
-                the trained model then use.
-            shard_size: samples that are computed together, over which ``BatchNorm`` takes its statistics; as many as suit
-                the processor's cache, and at most half a batch, unless given. Larger ones leave less to share out.
+            augment: changes the images at random each time that they are trained on, ``handconv.augment.Shift(2)``
+                for one; any function (images, generator) -> images. The same for any number of workers.
+            averaging: an average of the parameters over the steps, ``ExponentialAverage()`` for one, which validation
+                and the trained model then use.
+            shard_size: samples that are computed together, over which ``BatchNorm`` takes its statistics; as many as
+                suit the processor's cache, and at most half a batch, unless given. Larger ones leave less to share out.
             optimizer: ``Adam()`` if not given.
             loss: if not given, the cross-entropy that fits the last layer (see ``default_loss``).
             validation_split: the share of each class held back to measure val_loss and val_accuracy.

@@ -1,5 +1,6 @@
 """``handconv train`` and the main job: what they print, save and repeat."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def test_json_is_one_object_an_epoch_and_the_result_last(
         "seed": 0,
     }
     assert expected.items() <= result.items()
-    assert result["saved"] == str(cache_folder / "last-model.npz")
+    saved = Path(result["saved"])
+    assert saved.parent == cache_folder / "runs"
+    assert re.fullmatch(r"digits-\d{4}-\d\d-\d\d-\d{4}", saved.stem)
     assert result["seconds"] > 0
 
 
@@ -55,7 +58,7 @@ def test_results_go_to_stdout_and_notices_to_stderr(cache_folder: Path, capsys: 
     assert "accuracy" in second
     assert test.startswith("test loss ")
     assert "1,437 images to train on, 360 to test on" in output.err
-    assert "last-model.npz" in output.err
+    assert re.search(r"The model is in .*\.npz \(run digits-", output.err)
 
 
 def test_the_result_tells_the_workers_that_there_was_work_for(
@@ -214,7 +217,7 @@ def test_a_cache_that_cannot_be_written_costs_a_notice_only(
     assert main([*QUICK, "--json"]) == 0
     output = capsys.readouterr()
     assert objects(output.out)[-1]["saved"] is None
-    assert "could not be kept" in output.err
+    assert "The run cannot be kept" in output.err
 
 
 def test_one_epoch_of_the_real_mnist(data_dir: Path, cache_folder: Path) -> None:

@@ -63,12 +63,14 @@ def test_the_first_layers_have_a_program_of_their_own() -> None:
 def test_a_program_is_kept_until_a_setting_changes() -> None:
     net = network()
     answers = Inference(net.store.layers, net.dtype, fuse=True, engine=True)
-    first = answers.program(net.layers)
-    assert answers.program(net.layers) is first
-    assert answers.program(net.layers[:4]) is not first
-    assert answers.program(net.layers) is first
-    net.layers[1].alpha = 0.3  # type: ignore[attr-defined]
-    assert answers.program(net.layers) is not first
+    x = normal(0, 2, *IMAGE)
+    with mock.patch.object(inference, "Program", side_effect=Program) as making:
+        for layers in (net.layers, net.layers, net.layers[:4], net.layers):
+            answers.outputs(layers, x)
+        assert making.call_count == 2
+        net.layers[1].alpha = 0.3  # type: ignore[attr-defined]
+        answers.outputs(net.layers, x)
+        assert making.call_count == 3
 
 
 def test_settings_may_change_between_inferences() -> None:
@@ -89,10 +91,10 @@ def test_a_setting_of_a_layer_within_another_changes_the_answers_too() -> None:
             return self.inner[0].forward(inputs, training)
 
     net = Network([Holder()], input_shape=(2,), dtype="float64")
-    before = Inference(net.store.layers, net.dtype, fuse=True, engine=True)
-    program = before.program(net.layers)
-    net.layers[0].inner[0].alpha = 0.5
-    assert before.program(net.layers) is not program
+    x = np.array([[-1.0, 2.0]])
+    np.testing.assert_allclose(net.infer(x), [[-0.1, 2.0]])
+    net.layers[0].inner[0].alpha = 0.5  # type: ignore[attr-defined]
+    np.testing.assert_allclose(net.infer(x), [[-0.5, 2.0]])
 
 
 def test_answers_are_plain_arrays_that_the_next_call_overwrites_and_infer_copies() -> None:
@@ -142,7 +144,10 @@ def test_so_many_sizes_are_kept_and_then_a_program_is_made_anew(monkeypatch: pyt
 )
 def test_ops_are_fused_and_fast_as_the_network_says(options: Any, first: str) -> None:
     net = network()
-    op = Inference(net.store.layers, net.dtype, **options).program(net.layers).ops[0]
+    with mock.patch.object(inference, "Program", wraps=Program) as making:
+        Inference(net.store.layers, net.dtype, **options).outputs(net.layers, normal(0, 2, *IMAGE))
+    assert making.call_args.kwargs == options
+    op = Program(net.layers, net.dtype, **options).ops[0]
     assert repr(op) == first
     assert isinstance(op, PythonOp) == (not options["engine"])
 

@@ -58,7 +58,7 @@ def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def kinds(layers: list[Layer], **options: Any) -> list[str]:
     """What the ops for some layers say they are; stars mark those that run Python code."""
-    ops = lower(layers, Context(Arena(), np.dtype(np.float64), lambda _: {}), **options)
+    ops = lower(layers, Context(Arena(), np.dtype(np.float64), lambda _: {}, **options))
     return [f"*{op!r}*" if isinstance(op, PythonOp) else repr(op) for op in ops]
 
 
@@ -192,7 +192,6 @@ def test_the_signature_holds_settings_and_methods_of_every_layer() -> None:
     assert signature(layers) == before
     layers[1].rate = 0.6  # type: ignore[attr-defined]
     assert signature(layers) != before
-    assert len(signature(layers)) == 2
 
 
 def doubled_tanh(layer: Layer, context: Context) -> TanhOp:

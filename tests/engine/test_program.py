@@ -14,20 +14,30 @@ from handconv.engine.capture import CaptureError
 from handconv.engine.ops.base import Op
 from handconv.engine.ops.dense import DenseOp
 from handconv.layers import (
+    ELU,
+    GELU,
     AveragePool2D,
+    BatchNorm,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
     GlobalAveragePool2D,
+    GroupNorm,
     Layer,
+    LayerNorm,
     LeakyReLU,
     MaxPool2D,
     ReLU,
     Reshape,
+    Residual,
     Sigmoid,
+    SiLU,
     Softmax,
+    Softplus,
+    SpatialDropout2D,
     Tanh,
+    ZeroPad2D,
 )
 from handconv.network import Network
 from strategies import normal
@@ -72,6 +82,19 @@ NETWORKS: dict[str, Callable[[], list[Layer]]] = {
         Flatten(),
         Softmax(),
         Dropout(0.0),
+    ],
+    "norms, groups and residuals": lambda: [
+        ZeroPad2D((1, 2)),
+        Conv2D(4, 3, groups=2, dilation=2),
+        BatchNorm(),
+        ReLU(),
+        Residual([Conv2D(4, 3, padding=1), GroupNorm(2), GELU(), SpatialDropout2D(0.3)]),
+        Residual([Conv2D(6, 3, padding=1, stride=2), ELU()], projection=Conv2D(6, 1, stride=2)),
+        SiLU(),
+        Flatten(),
+        Dense(6),
+        LayerNorm(),
+        Softplus(),
     ],
     "wide enough to be cut into tiles and bands": lambda: [
         Conv2D(40, 3),
@@ -118,7 +141,7 @@ def counted() -> Iterator[list[str]]:
 
 
 def test_every_layer_is_in_these_networks() -> None:
-    used = {type(layer) for make in NETWORKS.values() for layer in make()}
+    used = {type(layer) for make in NETWORKS.values() for layer in network(make).store.layers}
     assert used == {getattr(layers, name) for name in layers.__all__} - {Layer, layers.ParameterSpec}
 
 
@@ -148,7 +171,7 @@ def test_a_program_computes_what_the_pages_do(name: str, options: Any) -> None:
     for step, count in enumerate([4, 1, 4]):
         x, dy = normal(step, count, *IMAGE), normal(step + 9, count, *net.output_shape)
         received = run(x, dy)
-        for layer in net.layers:
+        for layer in net.store.layers:
             layer.generator = same
         assert_close_passes(received, by_hand(net.layers, x, dy), 1e-11)
 

@@ -136,7 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="RUN",
-        help="go on with a run, or from a checkpoint, with the settings that it was started with (default: the last one)",
+        help="go on with a run, or from a checkpoint, with the settings it was started with (default: the last one)",
     )
     parser.add_argument("--profile", action="store_true", help="tell where the time of a step goes, layer by layer")
     parser.add_argument("--config", metavar="FILE.toml", help="read settings from a file: epochs = 3; options win")

@@ -75,11 +75,13 @@ class Layer:
     #: Counts changes of settings, methods and sublayers.
     version: int = 0
 
-    #: The arguments of the constructor by name.
+    #: The arguments of the constructor by name, and as Python shows them.
     arguments: ClassVar[dict[str, inspect.Parameter]] = {}
+    __signature__: ClassVar[inspect.Signature]
 
     def __init_subclass__(cls) -> None:
         _, *parameters = inspect.signature(cls.__init__).parameters.values()
+        cls.__signature__ = inspect.Signature(parameters)  # what help() and editors show, rather than __new__'s
         cls.arguments = {parameter.name: parameter for parameter in parameters if parameter.kind not in _VARIABLE}
 
     def __new__(cls, *_: Any, **arguments: Any) -> Self:
@@ -428,3 +430,6 @@ def _channels_last_hint(expected: Shape, received: Shape) -> str:
     if len(received) == len(expected):
         return " A single sample? Use x[None]."
     return ""
+
+
+Layer.__init_subclass__()  # its own arguments are known in the same way

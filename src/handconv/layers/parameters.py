@@ -92,7 +92,8 @@ def checked_specs(owner: str, declared: object, reserved: type) -> tuple[Paramet
         ]
         if wrong:
             raise ValueError(
-                f"{owner} declares an array {spec.name!r}, and {wrong[0]!r} is no free name of an attribute. Take another."
+                f"{owner} declares an array {spec.name!r}, and {wrong[0]!r} is no free name of an attribute. "
+                "Take another."
             )
         taken += names
         sizes, penalties = spec.shape, (spec.l1, spec.l2)

@@ -112,7 +112,8 @@ class Loss:
             raise TypeError(f"{self.label}.gradient must return real numbers, got {gradient.dtype}.")
         if gradient.shape != p.shape:
             raise ValueError(
-                f"{self.label}.gradient must return an array of shape {p.shape}, as the predictions, got {gradient.shape}."
+                f"{self.label}.gradient must return an array of shape {p.shape}, as the predictions, "
+                f"got {gradient.shape}."
             )
         self.dinputs = np.asarray(gradient * scale, p.dtype)
         return self.dinputs

@@ -121,7 +121,8 @@ def rebuild(
         if unknown:
             name = unknown[0].removeprefix("own ")
             raise ModelFileError(
-                f"{path} has a layer {name!r} that is not known here. Give its class: load(path, layers={{{name!r}: …}})."
+                f"{path} has a layer {name!r} that is not known here. Give its class: "
+                f"load(path, layers={{{name!r}: …}})."
             )
         network = kind(
             [_make(entry, known) for entry in description["layers"]],
@@ -168,8 +169,8 @@ def check_comes_back(network: Network) -> None:
         labels = ", ".join(layer.label for layer in own)
         raise ValueError(
             f"{labels}: loaded from a file, the model would answer otherwise, as it keeps something that is neither an "
-            "argument of its class nor declared. Declare buffers, ParameterSpec(name, shape, trainable=False), or make it "
-            "an argument."
+            "argument of its class nor declared. Declare buffers, ParameterSpec(name, shape, trainable=False), or make "
+            "it an argument."
         )
 
 

@@ -86,7 +86,10 @@ def _plain(value: Any, place: str) -> Any:
         raise TypeError(f"{place} is {value}, and a file holds finite numbers only. Leave it out.")
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"{place} is {value!r}, of {type(value).__name__}, and a file holds plain values only.")
+    raise TypeError(
+        f"{place} is {value!r}, of {type(value).__name__}, and a file holds plain values only. Give a name, a "
+        "number or a list of them, an initialiser by its name for one."
+    )
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -116,7 +116,7 @@ class ProcessExecutor:
         self._check_alive()
         self._share()
         if self._must_restart(anything_changed):
-            self._end()
+            self._end(expected=True)
             self._start()
         elif anything_changed:
             self._share_samples()
@@ -190,9 +190,14 @@ class ProcessExecutor:
         for _ in self._answers():
             pass
 
-    def _end(self) -> None:
+    def _end(self, *, expected: bool = False) -> None:
+        """End the workers; where each should still be alive, one that something else has ended is an error."""
         for process in self._processes:
             process.terminate()
+        if expected:
+            for process in self._processes:
+                process.join(1)
+            self._check_alive(but=-signal.SIGTERM)
         for process in self._processes:
             process.join(1)
             if process.is_alive():
@@ -225,10 +230,11 @@ class ProcessExecutor:
             raise WorkerError(f"A worker process failed:\n{detail}")
         self._task.optimizer.iterations, self.steps_done = detail
 
-    def _check_alive(self) -> None:
+    def _check_alive(self, *, but: int | None = None) -> None:
+        """Raise for a worker that has ended, but for those that ended with the status ``but``."""
         for rank, process in enumerate(self._processes):
             code = process.exitcode
-            if code is not None:
+            if code not in (None, but):
                 reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
                 raise WorkerError(
                     f"Worker process {rank} of {self._count} {reason}; training cannot go on without it. "
