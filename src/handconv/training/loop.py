@@ -150,8 +150,9 @@ def _check_shards(run: TrainingState) -> None:
     for layer in run.network.store.layers:
         if fewest < layer.min_samples:
             raise ValueError(
-                f"{layer.label} needs at least {layer.min_samples} samples together in training, and {count} "
-                f"samples in batches of {run.batch_size} and shards of {shard} leave {fewest} at the end. Use another batch_size."
+                f"{layer.label} needs at least {layer.min_samples} samples together in training, and {count} samples "
+                f"in batches of {run.batch_size} and shards of {shard} leave {fewest} at the end. "
+                "Use another batch_size."
             )
 
 
