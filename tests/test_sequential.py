@@ -137,9 +137,11 @@ class TestFit:
             ({"optimizer": hc.Adam}, "optimizer must be an optimizer such as"),
             ({"loss": "mse"}, r"loss must be a loss such as handconv\.MeanSquaredError\(\), got 'mse'"),
             ({"loss": hc.MeanSquaredError}, "loss must be a loss such as"),
+            ({"augment": 1}, r"augment must be a function \(images, generator\) -> images, got 1"),
+            ({"averaging": 0.9}, r"averaging must be an average such as handconv\.ExponentialAverage\(\), got 0\.9"),
         ],
     )
-    def test_optimizer_and_loss_are_objects(self, options: Any, message: str, x: Any, y: Any) -> None:
+    def test_optimizer_and_others_are_objects(self, options: Any, message: str, x: Any, y: Any) -> None:
         with pytest.raises(TypeError, match=message):
             model().fit(x, y, **options)
 

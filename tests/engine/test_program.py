@@ -96,6 +96,14 @@ NETWORKS: dict[str, Callable[[], list[Layer]]] = {
         LayerNorm(),
         Softplus(),
     ],
+    "normalisations after convolutions": lambda: [
+        Conv2D(4, 3, use_bias=False),
+        BatchNorm(),
+        ReLU(),
+        MaxPool2D(2),
+        Conv2D(3, 2),
+        BatchNorm(),
+    ],
     "wide enough to be cut into tiles and bands": lambda: [
         Conv2D(40, 3),
         Conv2D(40, 3, padding=1),

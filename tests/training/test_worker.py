@@ -182,15 +182,6 @@ class TestTrouble:
         assert messages[0] == messages[1]
 
     def test_an_error_in_a_worker_comes_with_its_traceback(self) -> None:
-        class Broken(hc.Layer):
-            def forward(self, inputs: Any, training: bool = False) -> Any:
-                if multiprocessing.parent_process() is not None:
-                    raise ZeroDivisionError("in a worker")
-                return inputs
-
-            def backward(self, dvalues: Any) -> Any:
-                return dvalues
-
         with pytest.raises(
             hc.WorkerError, match=r"(?s)A worker process failed:\nTraceback.*ZeroDivisionError: in a worker"
         ):
@@ -478,6 +469,22 @@ class Scaled(hc.Layer):
         return dvalues * self.factor
 
 
+class Broken(Scaled):
+    """One that fails in a worker alone."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        if multiprocessing.parent_process() is not None:
+            raise ZeroDivisionError("in a worker")
+        return inputs
+
+
+class Wrong(Scaled):
+    """One whose output has the wrong shape in a worker alone."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return inputs[:, :-1] if multiprocessing.parent_process() is not None else inputs
+
+
 class TestWhatTheUserWrote:
     """It is what runs in the workers, with its attributes; and its buffers come back."""
 
@@ -510,9 +517,5 @@ class TestWhatTheUserWrote:
         np.testing.assert_array_equal(networks[0].parameters, networks[1].parameters)
 
     def test_an_output_of_the_wrong_shape_is_refused_as_it_is_in_one_process(self) -> None:
-        class Wrong(Scaled):
-            def forward(self, inputs: Any, training: bool = False) -> Any:
-                return inputs[:, :-1] if multiprocessing.parent_process() is not None else inputs
-
         with pytest.raises(ValueError, match=r"Wrong\.forward must return an array of shape .*Say the new shape in"):
             model(Wrong()).fit(X, Y, workers=2)

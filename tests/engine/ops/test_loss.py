@@ -205,6 +205,17 @@ def test_a_gradient_of_another_shape_is_refused() -> None:
         Measured(LossOp, WrongShape(), p, t, None, 2)(p, t, None)
 
 
+class Complex(Careless):
+    def backward(self) -> Any:
+        return 1j * self.predictions
+
+
+def test_a_gradient_of_complex_numbers_is_refused() -> None:
+    p, t = np.ones((2, 3)), np.zeros((2, 3))
+    with pytest.raises(TypeError, match=r"^Complex\.backward must return real numbers, got complex128\.$"):
+        Measured(LossOp, Complex(), p, t, None, 2)(p, t, None)
+
+
 def test_the_gradient_keeps_the_batch_innermost() -> None:
     op = SoftmaxCrossEntropyOp(SoftmaxCategoricalCrossentropy(), Arena())
     memory = Arena()
