@@ -86,7 +86,7 @@ def _plain(value: Any, place: str) -> Any:
         raise TypeError(f"{place} is {value}, and a file holds finite numbers only. Leave it out.")
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    remedy = "an initialiser by its name" if place.endswith("_init") else "a text, a number, or a list or dict of them"
+    remedy = "an initialiser by its name" if "_init" in place else "a text, a number, or a list or dict of them"
     raise TypeError(
         f"{place} is {value!r}, of {type(value).__name__}, and a file holds plain values only. Give {remedy}."
     )
