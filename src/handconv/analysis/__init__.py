@@ -1,4 +1,4 @@
-"""Looking into a model: its answers, how good it is, how it learns, where time goes, and whether gradients are right."""
+"""Looking into a model: its answers, how good it is, how it learns, where time goes, and if gradients are right."""
 
 from handconv.analysis._explanation import Explanation as Explanation
 from handconv.analysis._explanation import Line as Line

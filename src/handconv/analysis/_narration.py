@@ -210,7 +210,7 @@ def _conv_backward(passage: Passage) -> Told:
         _Term(
             f"{_of_sample(passage, n, 'dz', (f, a, b))} · "
             f"{_of_sample(passage, n, 'x', (source[0], *passage.cell((a, b), weight[2:])))}",
-            dz[n, a, b], cells[n, a, b], dz[n, a, b] * cells[n, a, b],
+            float(dz[n, a, b]), float(cells[n, a, b]), float(dz[n, a, b] * cells[n, a, b]),
         )
         for n, a, b in every
     ]  # fmt: skip

@@ -50,12 +50,14 @@ class Passage:
     @property
     def input(self) -> FloatArray:
         """The inputs of the sample."""
-        return self.x[self.sample]
+        sample: FloatArray = self.x[self.sample]
+        return sample
 
     @property
     def output(self) -> FloatArray:
         """The outputs of the sample."""
-        return self.y[self.sample]
+        sample: FloatArray = self.y[self.sample]
+        return sample
 
     def came_from(self, unit: Index) -> Index:
         """The input that weighs most in an output."""

@@ -124,12 +124,15 @@ class _Step:
             raise ValueError(
                 "explain narrates how weights are trained, and this network has none. Add a Conv2D or a Dense layer."
             )
+        generator = np.random.default_rng(0)
+        for _, layer in network.tree():
+            layer.generator = generator  # what is dropped is the same whenever one asks
         if not len(batch) or not np.isfinite(batch).all():
             raise ValueError(f"x must hold at least one sample, of finite numbers, got shape {batch.shape}.")
         if isinstance(sample, bool) or not isinstance(sample, int | np.integer) or not 0 <= sample < len(batch):
             raise ValueError(f"sample must be a row of the batch, from 0 to {len(batch) - 1}, got {sample!r}.")
         values = batch.astype(network.dtype) / network.dtype.type(255 if batch.dtype == np.uint8 else 1)
-        self.sample, asked = int(sample), loss or network.default_loss()
+        self.sample, asked = int(sample), network.default_loss() if loss is None else loss
         self.objective = Objective(network, asked)
         self.loss = self.objective.page
         self.targets = np.asarray(y)
@@ -258,7 +261,13 @@ def _start(step: _Step) -> Section:
     ]  # fmt: skip
     parts.append(Table(("layer", "unit", "its output", "shape"), tuple(rows)))
     parts.append(line("Indices count from 0; numbers are rounded where they are shown, not where they are computed."))
-    return Section("start", "what goes in", (), f"a batch of {len(first.x)}: {first.x.shape}", tuple(parts))
+    return Section(
+        "start",
+        "the sample, and the path that is followed",
+        (),
+        f"a batch of {len(first.x)}: {first.x.shape}",
+        tuple(parts),
+    )
 
 
 def _forward(passage: Passage) -> Section:

@@ -73,7 +73,7 @@ def _toy(unit: Unit | None) -> Explanation:
 
 
 def _step(arguments: argparse.Namespace, settings: DataSettings, unit: Unit | None, output: Output) -> Explanation:
-    """The step on a row of the test set, with its neighbours if the network learns from several samples at once only."""
+    """The step on a row of the test set, with its neighbours if the network learns only from several at once."""
     try:
         row: int = whole(0)(arguments.row or "0")
     except ValueError as rule:
