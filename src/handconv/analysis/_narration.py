@@ -540,7 +540,8 @@ def _softmax_forward(passage: Passage) -> Told:
     x, y = passage.input, passage.output
     exponentials = np.exp(x - x.max())
     rows = tuple(
-        (f"k = {k}", *map(float, (x[k], exponentials[k], y[k]))) for k in shown_classes(len(x), passage.unit[0], y)
+        (f"k = {k}", float(x[k]), float(exponentials[k]), float(y[k]))
+        for k in shown_classes(len(x), passage.unit[0], y)
     )
     parts: Parts = [
         Table(("", "x", "exp(x - max)", "y"), rows),

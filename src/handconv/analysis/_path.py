@@ -149,7 +149,8 @@ class Passage:
     def first_channel(self, f: int) -> int:
         """The first channel of the group that a filter belongs to."""
         layer: Conv2D = self.layer
-        return f // (layer.filters // layer.groups) * layer.weights.shape[1]
+        channels: int = layer.weights.shape[1]
+        return f // (layer.filters // layer.groups) * channels
 
     def filters_of(self, channel: int) -> range:
         """The filters that look at a channel."""

@@ -22,6 +22,7 @@ from handconv.losses import CategoricalCrossentropy, Loss, SoftmaxCategoricalCro
 from handconv.objective import Objective
 from handconv.optimizers import Adam, AdamW, Optimizer
 from handconv.sequential import Sequential
+from handconv.utils.validation import is_int
 
 Unit = tuple[int | str, Sequence[int]]
 
@@ -129,7 +130,7 @@ class _Step:
             layer.generator = generator  # what is dropped is the same whenever one asks
         if not len(batch) or not np.isfinite(batch).all():
             raise ValueError(f"x must hold at least one sample, of finite numbers, got shape {batch.shape}.")
-        if isinstance(sample, bool) or not isinstance(sample, int | np.integer) or not 0 <= sample < len(batch):
+        if not is_int(sample) or not 0 <= sample < len(batch):
             raise ValueError(f"sample must be a row of the batch, from 0 to {len(batch) - 1}, got {sample!r}.")
         values = batch.astype(network.dtype) / network.dtype.type(255 if batch.dtype == np.uint8 else 1)
         self.sample, asked = int(sample), network.default_loss() if loss is None else loss
@@ -453,4 +454,4 @@ def _end(step: _Step) -> Section:
         parts.append(line("The penalty went from {before_penalty} to {after_penalty}.",
                           before_penalty=step.penalty, after_penalty=step.penalty_after))  # fmt: skip
     parts.append(line("Training is this step, again and again, on one batch after the other."))
-    return Section("end", "was it a step in the right direction?", (), "", tuple(parts))
+    return Section("end", "the same batch, with the new weights", (), "", tuple(parts))

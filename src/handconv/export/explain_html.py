@@ -17,11 +17,11 @@ from handconv.serialization.atomic import write_atomically
 
 _HEADS = {
     "start": "What goes in",
-    "forward": "Forward: from the image to the answer",
+    "forward": "Forward: from the input to the scores",
     "loss": "How wrong is it?",
-    "backward": "Backward: who is to blame",
+    "backward": "Backward: from the loss to every weight",
     "update": "The update: each weight takes its step",
-    "end": "Was it worth it?",
+    "end": "What the step was worth",
 }
 
 
