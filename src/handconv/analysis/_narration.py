@@ -318,7 +318,10 @@ def _global_forward(passage: Passage) -> Told:
 
 def _global_backward(passage: Passage) -> Told:
     dy, dx = passage.dy[passage.sample][passage.unit], passage.dx[passage.sample][passage.source]
-    text = f"Every cell of channel {passage.unit[0]} gets {{dy}} / {{count}} = {{dx}}"
+    text = (
+        f"Every cell of channel {passage.unit[0]} gets the same: "
+        f"{at('dx', passage.source)} = {at('dy', passage.unit)} / (H · W) = {{dy}} / {{count}} = {{dx}}"
+    )
     count = passage.input[passage.unit[0]].size
     return Told(("dx[c, i, j] = dy[c] / (H · W)",), [line(text, dy=dy, count=count, dx=dx)])
 
