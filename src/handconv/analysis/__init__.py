@@ -6,8 +6,6 @@ from handconv.analysis._explanation import Matrices as Matrices
 from handconv.analysis._explanation import Matrix as Matrix
 from handconv.analysis._explanation import Section as Section
 from handconv.analysis._explanation import Table as Table
-from handconv.analysis._explanation import cells as cells
-from handconv.analysis._explanation import in_cells as in_cells
 from handconv.analysis._gradient_report import GradientEntry as GradientEntry
 from handconv.analysis._gradient_report import GradientReport as GradientReport
 from handconv.analysis._gradient_report import GradientRow as GradientRow
@@ -42,10 +40,8 @@ __all__ = [
     "Section",
     "Table",
     "answer",
-    "cells",
     "explain",
     "gradcheck",
-    "in_cells",
     "probabilities",
     "profile_step",
     "report",

@@ -69,6 +69,11 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str | float, ...], ...]
 
+    @property
+    def cells(self) -> list[list[str]]:
+        """The cells as they are shown."""
+        return [[cell if isinstance(cell, str) else rounded(cell) for cell in row] for row in self.rows]
+
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
@@ -88,6 +93,17 @@ class Matrix:
     def written_out(self) -> bool:
         """Whether its numbers are shown, and not a picture of them."""
         return self.values.size <= _MOST_CELLS and self.values.shape[1] <= 9
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The numbers as they are shown, so rounded that the greatest has three digits."""
+        greatest = float(np.abs(self.values[np.isfinite(self.values)]).max(initial=0))
+        short = [[rounded(value, 3) for value in row] for row in self.values]
+        decimals = 2 - math.floor(math.log10(greatest)) if greatest else 0
+        if decimals > 5 or all(len(cell.lstrip("-")) <= 4 for row in short for cell in row):
+            return short
+        digits = max(0, decimals)
+        return [[f"{value:.{digits}f}" if value else "0" for value in row] for row in self.values]
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,30 +188,6 @@ class Explanation:
         return iter(self.sections)
 
 
-def cells(table: Table) -> list[list[str]]:
-    """The cells of a table as they are shown.
-
-    Args:
-        table: the table.
-    """
-    return [[cell if isinstance(cell, str) else rounded(cell) for cell in row] for row in table.rows]
-
-
-def in_cells(matrix: Matrix) -> list[list[str]]:
-    """The numbers of a matrix as they are shown, so rounded that the greatest has three digits.
-
-    Args:
-        matrix: the matrix.
-    """
-    greatest = float(np.abs(matrix.values[np.isfinite(matrix.values)]).max(initial=0))
-    short = [[rounded(value, 3) for value in row] for row in matrix.values]
-    decimals = 2 - math.floor(math.log10(greatest)) if greatest else 0
-    if decimals > 5 or all(len(cell.lstrip("-")) <= 4 for row in short for cell in row):
-        return short
-    digits = max(0, decimals)
-    return [[f"{value:.{digits}f}" if value else "0" for value in row] for row in matrix.values]
-
-
 def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(
         text, _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}    ", break_long_words=False,
@@ -204,7 +196,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 
 def _table(table: Table) -> list[str]:
-    rows = [list(table.head), *cells(table)]
+    rows = [list(table.head), *table.cells]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > _WIDTH - 4:  # long names of layers are cut
         longest = widths.index(max(widths))
@@ -247,7 +239,7 @@ def _matrices(part: Matrices) -> list[str]:
 
 def _written(matrix: Matrix, *, roomy: bool) -> list[str]:
     """A name, and the numbers below it; marked ones stand in brackets."""
-    shown = in_cells(matrix)
+    shown = matrix.cells
     width = max(len(cell) for row in shown for cell in row)
     between = {(False, False): " ", (False, True): "[", (True, False): "]", (True, True): "|"}
     if roomy:

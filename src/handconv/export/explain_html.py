@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from handconv.analysis import Explanation, Line, Matrices, Matrix, Section, Table, cells, in_cells
+from handconv.analysis import Explanation, Line, Matrices, Matrix, Section, Table
 from handconv.serialization.atomic import write_atomically
 
 _HEADS = {
@@ -109,7 +109,7 @@ def _part(part: Line | Table | Matrices) -> str:
         head = "".join(f"<th scope=col>{html.escape(cell)}</th>" for cell in part.head)
         rows = "".join(
             f"<tr><th scope=row>{html.escape(first)}</th>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
-            for first, *rest in cells(part)
+            for first, *rest in part.cells
         )
         table = f"<table class=terms><thead><tr>{head}</thead><tbody>{rows}</tbody></table>"
         return f"<div class=wide tabindex=0>{table}</div>"
@@ -132,7 +132,7 @@ def _share(matrix: Matrix) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 def _numbers(matrix: Matrix) -> str:
     """A table whose cells are coloured by their numbers."""
     shares, rows = _share(matrix), []
-    for i, row in enumerate(in_cells(matrix)):
+    for i, row in enumerate(matrix.cells):
         cells_of_row = []
         for j, cell in enumerate(row):
             colour = "for" if shares[i, j] > 0 else "against"
