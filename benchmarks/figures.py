@@ -127,9 +127,9 @@ def ablation(rows: Rows) -> Any:
 IDEAS = {
     "plain loops": "plain loops in Python",
     "im2col": "im2col, (N, C, H, W)",
-    "rows": "row form, batch innermost",
-    "fused": "+ pooling fused into convolution",
-    "shards": "+ shards that fit the cache, recorded",
+    "by hand": "handconv by hand: its layers' pages",
+    "not fused": "the engine: batch innermost, shards, replay",
+    "engine": "+ pooling fused into convolution",
     "handconv": "+ two worker processes",
 }
 ARROWS = {"forward": "→", "backward": "←", "": ""}

@@ -201,9 +201,10 @@ def rows(cores: int, data_dir: str) -> list[Row]:
                 Entry("plain loops", "steps", "plain loops", samples=1, cores=1),
                 *(
                     Entry(mode, "steps", mode, samples=20 * 128, cores=1, env=ONE_THREAD)
-                    for mode in ("im2col", "rows", "fused")
+                    for mode in ("im2col", "by hand")
                 ),
-                Entry("shards", "handconv_own", cores=1),
+                Entry("not fused", "handconv_own", "not fused", cores=1),
+                Entry("engine", "handconv_own", cores=1),
                 Entry(OURS, "handconv_own"),
             ),
             (),

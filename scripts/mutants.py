@@ -41,7 +41,13 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "kernels": (("engine/kernels", "engine/layout.py", "engine/arena.py"), ("tests/engine",)),
     "ops": (
         ("engine/ops", "engine/lower.py", "engine/program.py", "engine/capture.py", "engine/inference.py"),
-        ("tests/engine",),
+        (
+            "tests/engine/ops",
+            "tests/engine/test_capture.py",
+            "tests/engine/test_inference.py",
+            "tests/engine/test_lower.py",
+            "tests/engine/test_program.py",
+        ),
     ),
     "network": (
         ("network.py",),

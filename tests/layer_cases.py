@@ -6,23 +6,31 @@ from typing import Any
 import numpy as np
 
 from handconv.layers import (
+    ELU,
+    GELU,
     AveragePool2D,
+    BatchNorm,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
     GlobalAveragePool2D,
+    GroupNorm,
     Layer,
+    LayerNorm,
     LeakyReLU,
     MaxPool2D,
     ParameterSpec,
     ReLU,
     Reshape,
     Sigmoid,
+    SiLU,
     Softmax,
+    Softplus,
+    SpatialDropout2D,
     Tanh,
+    ZeroPad2D,
 )
-from handconv.layers.weighted import Weighted
 
 Make = Callable[[], Layer]
 IMAGE, VECTOR = (2, 5, 7), (6,)
@@ -32,6 +40,8 @@ LAYERS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "Conv2D without bias": (lambda: Conv2D(3, 3, use_bias=False), IMAGE),
     "Conv2D of one cell": (lambda: Conv2D(3, 1), IMAGE),
     "Conv2D of the whole image": (lambda: Conv2D(3, (5, 7)), IMAGE),
+    "Conv2D, dilated": (lambda: Conv2D(3, (3, 2), padding=(1, 2), dilation=(2, 3)), IMAGE),
+    "Conv2D, grouped": (lambda: Conv2D(4, (3, 2), groups=2), IMAGE),
     "MaxPool2D": (lambda: MaxPool2D(2), IMAGE),
     "MaxPool2D overlapping": (lambda: MaxPool2D(3, stride=1, padding=1), IMAGE),
     "MaxPool2D of one cell": (lambda: MaxPool2D(1), IMAGE),
@@ -48,15 +58,22 @@ LAYERS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "Sigmoid": (Sigmoid, IMAGE),
     "Tanh": (Tanh, VECTOR),
     "Softmax": (Softmax, VECTOR),
+    "ELU": (lambda: ELU(0.5), IMAGE),
+    "GELU": (GELU, VECTOR),
+    "SiLU": (SiLU, IMAGE),
+    "Softplus": (Softplus, VECTOR),
+    "ZeroPad2D": (lambda: ZeroPad2D((0, 1, 2, 3)), IMAGE),
+    "SpatialDropout2D": (lambda: SpatialDropout2D(0.5), IMAGE),
+    "BatchNorm of images": (BatchNorm, IMAGE),
+    "BatchNorm of vectors": (lambda: BatchNorm(0.5, 1e-3), VECTOR),
+    "LayerNorm": (LayerNorm, IMAGE),
+    "GroupNorm": (lambda: GroupNorm(2), IMAGE),
 }
 
 
 def parameters_of(layer: Layer) -> dict[str, tuple[Any, Any]]:
     """Each array of parameters and its gradient."""
-    if not isinstance(layer, Weighted):
-        return {}
-    biases = {"biases": (layer.biases, layer.dbiases)} if layer.use_bias else {}
-    return {"weights": (layer.weights, layer.dweights), **biases}
+    return {s.name: (layer.arrays[s.name], layer.arrays[f"d{s.name}"]) for s in layer.specs if s.trainable}
 
 
 def run(layer: Layer, x: Any, dy: Any = None) -> tuple[Any, ...]:

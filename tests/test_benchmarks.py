@@ -145,10 +145,10 @@ def test_a_record_in_a_folder_that_does_not_exist_is_refused_before_anything_run
     assert "expects a file in a folder that exists" in capsys.readouterr().err
 
 
-def test_the_kernels_of_the_ablation_learn_the_same_task() -> None:
+def test_the_steps_of_the_ablation_learn_the_same_task() -> None:
     job = Job(samples=64, batch_size=64)
-    for mode in ("im2col", "rows", "fused"):
-        with referee.Racer(Entry(mode, "steps", mode), job) as racer:
+    for contestant, mode in (("steps", "im2col"), ("steps", "by hand"), ("handconv_own", "not fused")):
+        with referee.Racer(Entry(mode, contestant, mode, cores=1), job) as racer:
             racer.prepare()
             for turn in range(40):
                 racer.run(turn)

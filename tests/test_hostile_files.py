@@ -73,6 +73,11 @@ def picture(kind: str) -> bytes:
     return file.getvalue()
 
 
+def table() -> bytes:
+    pytest.importorskip("pandas", reason="pandas reads the tables that are not in MNIST's plain form")
+    return CSV
+
+
 def read_toml(path: Path) -> object:
     return read_settings(TrainSettings, argparse.Namespace(), str(path))
 
@@ -84,8 +89,8 @@ IDX = encode_idx(np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4))
 KINDS: dict[str, tuple[str, Callable[[Path], bytes], Callable[[Path], object]]] = {
     "idx": ("a-idx3-ubyte", lambda _: IDX, read_idx),
     "idx, packed": ("a-idx3-ubyte.gz", lambda _: gzip.compress(IDX), read_idx),
-    "csv": ("a.csv", lambda _: CSV, load_csv),
-    "csv, packed": ("a.csv.gz", lambda _: gzip.compress(CSV), load_csv),
+    "csv": ("a.csv", lambda _: table(), load_csv),
+    "csv, packed": ("a.csv.gz", lambda _: gzip.compress(table()), load_csv),
     "png": ("a.png", lambda _: picture("PNG"), lambda path: read_image(path, (8, 8))),
     "jpeg": ("a.jpg", lambda _: picture("JPEG"), lambda path: read_image(path, (8, 8))),
     "gif": ("a.gif", lambda _: picture("GIF"), lambda path: read_image(path, (8, 8))),

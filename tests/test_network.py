@@ -176,10 +176,18 @@ class TestForwardAndBackward:
 
     @pytest.mark.parametrize("fuse", [True, False])
     @pytest.mark.parametrize("run", [Network.forward, Network.infer])
-    @pytest.mark.parametrize("shape", [(5, 6, 6, 2), (5, 6, 6), (2, 6, 6), (5, 2, 8, 6), (5, 1, 6, 6), (5, 72)])
-    def test_inputs_of_another_shape_are_an_error(self, run: Any, shape: tuple[int, ...], fuse: bool) -> None:
+    @pytest.mark.parametrize(
+        ("shape", "remedy"),
+        [
+            ((5, 6, 6, 2), r"x\.transpose\(0, 3, 1, 2\)"), ((5, 72), r"x\.reshape\(-1, 2, 6, 6\)"),
+            *((shape, r"x\[None\]") for shape in [(5, 6, 6), (2, 6, 6), (5, 2, 8, 6), (5, 1, 6, 6)]),
+        ],
+    )  # fmt: skip
+    def test_inputs_of_another_shape_are_an_error(
+        self, run: Any, shape: tuple[int, ...], remedy: str, fuse: bool
+    ) -> None:
         network = Network([Conv2D(3, 3), LeakyReLU(), MaxPool2D(2)], input_shape=IMAGE, fuse=fuse)
-        with pytest.raises(ValueError, match=r"expects inputs of shape \(N, 2, 6, 6\), got .*x\[None\]"):
+        with pytest.raises(ValueError, match=r"expects inputs of shape \(N, 2, 6, 6\), got .*" + remedy):
             run(network, np.zeros(shape))
 
     @pytest.mark.parametrize("fuse", [True, False])

@@ -42,6 +42,7 @@ def test_the_numbers_of_the_purposes_never_change() -> None:
         "SHUFFLE": 1,
         "SPLIT": 2,
         "DROPOUT": 3,
+        "AUGMENT": 4,
     }
 
 

@@ -59,3 +59,7 @@ def test_the_bundled_model_reads_digits(data_dir: Path) -> None:
         model.info["test_accuracy"], abs=1e-3
     )
     assert model.info["test_accuracy"] > 0.99
+
+
+def test_it_may_run_its_own_pages() -> None:
+    assert [hc.reference_network(engine=engine).engine for engine in (True, False)] == [True, False]

@@ -1,4 +1,6 @@
-"""handconv: ``fit`` with a worker on each core; for inference the modes "predict", "infer", "predict, shared out".
+"""handconv: ``fit`` with a worker on each core, and the modes "predict", "infer", "predict, shared out" for inference.
+
+In the mode "not fused", ``fit`` has an op for each layer.
 
 ``--against`` runs this file with older versions of handconv too: it uses only what is public in all of them.
 """
@@ -25,9 +27,9 @@ def layers(net: Network) -> list[hc.Layer]:
     return [*found, hc.Flatten(), *hidden, hc.Dense(net.classes), hc.Softmax()]
 
 
-def network(net: Network) -> hc.Sequential:
+def network(net: Network, *, fuse: bool = True) -> hc.Sequential:
     """The network of a job."""
-    return hc.Sequential(layers(net), input_shape=net.shape, seed=0)
+    return hc.Sequential(layers(net), input_shape=net.shape, seed=0, fuse=fuse)
 
 
 class Repeat(hc.Callback):
@@ -47,7 +49,7 @@ class Repeat(hc.Callback):
 
 def main(job: Job, channel: Channel) -> None:
     """Get ready, then repeat."""
-    model = network(job.net)
+    model = network(job.net, fuse=job.mode != "not fused")
     facts = {"version": hc.__version__, "parameters": int(model.parameters.size)}
     if job.kind == "train":
         x, y = job.pixels()

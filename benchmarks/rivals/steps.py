@@ -1,8 +1,8 @@
 """What each idea of the kernels brings: handconv's network, its step done in simpler ways. Not a rival, an ablation.
 
-Modes: "plain loops" (the tests' oracles, pure Python), "im2col" (the usual NumPy way, in (N, C, H, W)), "rows" and
-"fused" (handconv's kernels on whole batches, every array fresh, without and with fused steps), "floor" (the matrix
-products of handconv's step alone).
+Modes: "plain loops" (the tests' oracles, pure Python), "im2col" (the usual NumPy way, in (N, C, H, W)), "by hand"
+(handconv's own pages, layer by layer on whole batches), "floor" (the matrix products of handconv's step alone). The
+engine's own share is measured by ``handconv_own``: "not fused", and as it is.
 """
 
 import dataclasses
@@ -13,22 +13,22 @@ import numpy as np
 
 import handconv as hc
 from benchmarks.rivals import im2col
-from benchmarks.rivals.handconv_own import layers, network
+from benchmarks.rivals.handconv_own import network
 from benchmarks.rivals.protocol import Channel, Job, compete
 from handconv.analysis.profile import profile_step, step_products
 
 Step = Callable[[Any, Any], float]
 
 
-def kernels(job: Job) -> Step:
-    """handconv, layer by layer, without what ``fit`` does about memory."""
-    model = hc.Sequential(layers(job.net), input_shape=job.net.shape, seed=0, fuse=job.mode == "fused")
-    loss, optimizer = hc.SoftmaxCategoricalCrossentropy(), hc.Adam()
+def by_hand(job: Job) -> Step:
+    """Layer by layer, without the engine: what ``examples/by_hand.py`` does."""
+    model = network(job.net)
+    scores, loss, optimizer = model[:-1], hc.SoftmaxCategoricalCrossentropy(), hc.Adam()
     optimizer.build(model.parameters)
 
     def step(x: Any, y: Any) -> float:
-        value = loss.forward(model.forward(x, training=True, logits=True), y)
-        model.backward(loss.backward(), logits=True, skip_dinputs=True)
+        value = loss.forward(scores.forward(x, training=True), y)
+        scores.backward(loss.backward())
         model.add_penalty_gradients(model.gradients)
         optimizer.step(model.parameters, model.gradients)
         return value
@@ -75,7 +75,7 @@ def main(job: Job, channel: Channel) -> None:
 
         step: Step = multiply
     else:
-        step = {"plain loops": plain_loops, "im2col": im2col.step}.get(job.mode, kernels)(job)
+        step = {"plain loops": plain_loops, "im2col": im2col.step, "by hand": by_hand}[job.mode](job)
     random = np.random.default_rng(0)
 
     def train() -> float:

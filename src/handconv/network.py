@@ -344,8 +344,8 @@ class Network:
         """
         if self._whole is not None:
             raise RuntimeError(
-                "network[:k] shows the layers of another network and cannot be trained by itself. Train that one, or make "
-                "a network of copies: [layer.copy() for layer in network.layers[:k]]."
+                "network[:k] shows the layers of another network and cannot be trained by itself. Train that one, or "
+                "make a network of copies: [layer.copy() for layer in network.layers[:k]]."
             )
         with self._trainer.training():
             with self._lock:  # nobody is asking it any longer
@@ -403,8 +403,8 @@ class _Trainer:
             if self._thread:
                 where = "a callback of that fit" if self._thread == threading.get_ident() else "another thread"
                 raise RuntimeError(
-                    f"The network is being trained, and fit was called from {where}. One fit at a time; another network "
-                    "may be trained meanwhile, a copy for one (copy.deepcopy)."
+                    f"The network is being trained, and fit was called from {where}. One fit at a time; another "
+                    "network may be trained meanwhile, a copy for one (copy.deepcopy)."
                 )
             self._thread = threading.get_ident()
         try:
@@ -416,8 +416,8 @@ class _Trainer:
         """Refuse to serve another thread than the one that trains."""
         if self._thread not in (0, threading.get_ident()):
             raise RuntimeError(
-                f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. Wait "
-                "until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
+                f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. "
+                "Wait until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
             )
 
 

@@ -1,8 +1,8 @@
 """The samples that a run trains on: checked once, then gathered by index, shard by shard.
 
 uint8 images are pixels: they stay as they are (60,000 of them need 47 MB instead of 188) and are divided by 255 when a
-shard is gathered. Floats are used as they come. Arrays in any order of memory are gathered where they lie; only an array
-whose samples lie interleaved (Fortran order) is copied first, once, unless it is a file that is mapped into memory.
+shard is gathered. Floats are used as they come. Arrays in any order of memory are gathered where they lie; only an
+array whose samples lie interleaved (Fortran order) is copied first, once, unless it is a file mapped into memory.
 """
 
 import dataclasses
@@ -107,8 +107,8 @@ def gathered_in_order(x: NDArray[Any], name: str = "x") -> NDArray[Any]:
         return x
     if x.nbytes > 1 << 24:
         warnings.warn(
-            f"{name} lies in memory with its samples interleaved (Fortran order), and is copied once, {x.nbytes >> 20} MB. "
-            "np.ascontiguousarray(x) beforehand saves that.",
+            f"{name} lies in memory with its samples interleaved (Fortran order), and is copied once, "
+            f"{x.nbytes >> 20} MB. np.ascontiguousarray(x) beforehand saves that.",
             stacklevel=3,
         )
     return np.ascontiguousarray(x)
@@ -126,7 +126,7 @@ def is_memory_mapped(array: object) -> bool:
 def checked_inputs(
     x: object, input_shape: tuple[int, ...] | None = None, dtype: DTypeLike = np.float32, *, name: str = "x"
 ) -> NDArray[Any]:
-    """Check that ``x`` holds at least one sample of numbers, finite in ``dtype``, of the expected shape if it is known."""
+    """Check that ``x`` holds at least one sample of numbers, finite in ``dtype``, of the expected shape if known."""
     array = _as_numbers(x, name)
     if array.dtype.kind not in "biuf":
         raise TypeError(
@@ -177,7 +177,8 @@ def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
     if max(abs(float(least)), abs(float(largest))) > limit:
         extreme = float(largest if abs(float(largest)) > limit else least)
         raise ValueError(
-            f"{name} must stay within the range of {np.dtype(dtype)}, got {extreme:g}. Scale it, or use dtype='float64'."
+            f"{name} must stay within the range of {np.dtype(dtype)}, got {extreme:g}. "
+            "Scale it, or use dtype='float64'."
         )
     image = array.ndim == 4 or (array.ndim == 2 and array.shape[1] >= 49 and _whole_numbers(array[:4]))
     if image and least >= 0 and largest >= 128:

@@ -32,7 +32,7 @@ Workers = int | Literal["auto"]  # how many processes share the work
 class Sequential(Network):
     """A chain of layers that can be trained.
 
-    Inputs are batches (N, …): for ``fit``, ``evaluate`` and ``predict`` uint8 arrays are pixels and divided by 255. Labels are class numbers (N,) or one-hot
+    Inputs are batches (N, …); uint8 arrays are pixels and divided by 255. Labels are class numbers (N,) or one-hot
     (N, K). A final ``Softmax`` trained with cross-entropy runs through the combined, numerically stable loss;
     ``predict`` then gives probabilities.
 
@@ -42,6 +42,7 @@ class Sequential(Network):
         seed: of everything random: initial parameters, the order of samples, dropout. None draws one.
         dtype: "float32", or "float64" for proofs.
         fuse: whether neighbouring layers may run as one step (see ``handconv.engine.lower``); the results are the same.
+        engine: whether layers run as the engine's fast ops; if not, ``fit`` and ``predict`` run the layers' own pages.
 
     Attributes:
         parameters: all parameters as one vector; ``named_parameters()`` shows them by name.
@@ -120,8 +121,8 @@ class Sequential(Network):
                 saved.
             WorkerError: if a worker process dies.
             ModelFileError: if the checkpoint cannot be resumed.
-            RuntimeError: if the model is being trained already, or a layer of one's own carries state from shard to shard
-                that it did not declare, where worker processes or a resume would lose it.
+            RuntimeError: if the model is being trained already, or a layer of one's own carries state from shard to
+                shard that it did not declare, where worker processes or a resume would lose it.
         """
         from handconv.objective import Objective
         from handconv.parallel.cpu import worker_count
@@ -242,7 +243,7 @@ class Sequential(Network):
         raise AttributeError(f"{type(self).__name__} has no {name!r}.{' ' if remedy else ''}{remedy}")
 
     def default_loss(self) -> Loss:
-        """Binary cross-entropy after a Sigmoid, cross-entropy of probabilities after a Softmax of one's own, else of scores.
+        """Binary cross-entropy after a Sigmoid, cross-entropy after a Softmax of one's own, else that of scores.
 
         A Softmax or Sigmoid of this package is taken together with the loss, from the scores.
         """

@@ -17,6 +17,7 @@ def reference_network(
     l2: float = 1e-4,
     dropout: float = 0.3,
     seed: int | None = 0,
+    engine: bool = True,
 ) -> Sequential:
     """Build the reference network: two convolutions, each with a pooling, then two dense layers.
 
@@ -29,6 +30,7 @@ def reference_network(
         l2: the penalty on the weights of the hidden dense layer.
         dropout: the share of its units that is silenced in training.
         seed: of everything random in the model; None draws one.
+        engine: whether layers run as the engine's fast ops; if not, ``fit`` and ``predict`` run the layers' own pages.
 
     Shapes:
         input (N, 1, 28, 28) -> output (N, classes); with ten classes:
@@ -76,7 +78,7 @@ def reference_network(
         Dense(classes),
         Softmax(),
     ]
-    return Sequential(layers, input_shape=input_shape, seed=seed)
+    return Sequential(layers, input_shape=input_shape, seed=seed, engine=engine)
 
 
 def trained_reference_network() -> Sequential:

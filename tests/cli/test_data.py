@@ -34,6 +34,26 @@ def test_what_is_damaged_is_found(cache_folder: Path, capsys: pytest.CaptureFixt
     assert not (cache_folder / "mnist").exists()
 
 
+def test_what_was_never_fetched_cannot_be_verified(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "verify", "mnist"]) == 1
+    output = capsys.readouterr()
+    assert output.out == "mnist is not in the cache: it was never fetched, or it was removed.\n"
+    assert "handconv data download mnist" in output.err
+    assert main(["data", "verify", "mnist", "--json"]) == 1
+    (record,) = objects(capsys.readouterr().out)
+    assert (record["state"], record["sound"]) == ("not cached", False)
+
+
+def test_the_tilde_is_the_home_folder(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    assert main(["data", "download", "mnist", "--data-dir", "~/mine"]) == 1
+    assert f"{tmp_path / 'mine'} does not hold MNIST" in capsys.readouterr().err
+
+
 def test_a_wrong_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "download", "mnist", "--source", "moon"]) == 2
     assert "auto, kaggle, mirror, offline" in capsys.readouterr().err

@@ -32,13 +32,14 @@ def test_a_failure_has_status_1(
 ) -> None:
     path = str(tmp_path / "model.npz")
     hc.Sequential([hc.Dense(3, name="first")], input_shape=(4,), seed=0).save(path)
-    right = hc.Dense._parameter_gradients
+    right = hc.Dense.backward
 
-    def wrong(dense: hc.Dense, dvalues: NDArray[Any]) -> None:
-        right(dense, dvalues)
+    def wrong(dense: hc.Dense, dvalues: NDArray[Any]) -> NDArray[Any]:
+        dinputs = right(dense, dvalues)
         dense.dbiases[:1] += 1
+        return dinputs
 
-    monkeypatch.setattr(hc.Dense, "_parameter_gradients", wrong)
+    monkeypatch.setattr(hc.Dense, "backward", wrong)
     assert main(["gradcheck", path]) == 1
     shown = capsys.readouterr().out
     failed = [line.split()[:3] for line in shown.splitlines() if line.endswith("FAILED")]

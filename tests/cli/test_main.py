@@ -213,6 +213,7 @@ def test_json_and_text_tell_the_same(capsys: pytest.CaptureFixture[str]) -> None
     assert summary["parameters"] == sum(layer["parameters"] for layer in summary["layers"]) == 53_866
     assert "53,866" in text
     assert len(summary["layers"]) == 12
+    assert f"runs as: {' -> '.join(summary['plan'])}" in text
 
 
 def test_no_color_and_pipes_are_respected(model_file: Path) -> None:

@@ -1,6 +1,7 @@
 """``handconv train`` and the main job: what they print, save and repeat."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,26 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others(tmp_path: Path
     first, again, other = (hc.load(file).parameters for file in files)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_without_the_engine_the_pages_train_to_the_same_numbers(
+    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines: list[bool] = []
+    fit = hc.Sequential.fit
+
+    def watched(model: hc.Sequential, *arguments: Any, **options: Any) -> Any:
+        engines.append(model.engine)
+        return fit(model, *arguments, **options)
+
+    monkeypatch.setattr(hc.Sequential, "fit", watched)
+    files = [tmp_path / f"{name}.npz" for name in ("fast", "pages")]
+    for file, flags in zip(files, ([], ["--no-engine"]), strict=True):
+        assert main([*QUICK, "--epochs", "1", "--learning-rate", "1e-3", *flags, "--save", str(file), "--json"]) == 0
+    assert engines == [True, False]
+    fast, pages = (hc.load(file) for file in files)
+    np.testing.assert_allclose(pages.parameters, fast.parameters, atol=1e-4)
+    assert pages.info["settings"]["engine"] is False
 
 
 def test_the_embedded_digits_are_learnt_well_without_being_told_how_long(
@@ -259,7 +280,7 @@ class TestResume:
         assert main(["train", "--resume", str(run), "--no-play"]) == 2
         error = capsys.readouterr().err
         assert error == f"handconv: {run}: schedule must be one of one-cycle, cosine, constant, got 'uphill'.\n"
-        npz.save(run, arrays, description | {"info": {"settings": {"colour": "red"}}})
+        npz.save(run, arrays, description | {"info": {"settings": {"flavour": "sweet"}}})
         assert main(["train", "--resume", str(run), "--no-play"]) == 2
         error = capsys.readouterr().err
-        assert error == f"handconv: {run}: there is no setting 'colour'. Resume with the handconv that wrote it.\n"
+        assert error == f"handconv: {run}: there is no setting 'flavour'. Resume with the handconv that wrote it.\n"

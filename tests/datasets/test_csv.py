@@ -2,7 +2,11 @@
 
 import contextlib
 import gzip
+import importlib.util
+import io
+import sys
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +17,13 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from handconv.datasets.readers import csv, load_csv
-from handconv.errors import DataError
+from handconv.datasets.readers.csv import read_table
+from handconv.errors import DataError, MissingExtraError
 
+needs_pandas = pytest.mark.skipif(
+    importlib.util.find_spec("pandas") is None,
+    reason="pandas, which reads other forms, is not installed",
+)
 one_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 tables = st.tuples(st.integers(1, 5), st.integers(1, 4)).flatmap(
     lambda shape: hnp.arrays(np.uint8, (shape[0], 1 + shape[1] ** 2))
@@ -64,7 +73,7 @@ def test_images_are_square_uint8_with_one_channel_and_labels_are_int64(tmp_path:
         b"\xef\xbb\xbflabel,1x1,1x2,2x1,2x2\n3,0,1,2,255\n",
         b"label,0,1,2,3\n3,0,1,2,255\n",
         b'"label","0","1","2","3"\n3,0,1,2,255\n',
-        b'"3","0","1","2","255"\n',
+        pytest.param(b'"3","0","1","2","255"\n', marks=needs_pandas),
         b" 3, 0, 1 ,2,255 \n",
         b"3,000,001,2,255\n",
     ],
@@ -87,28 +96,31 @@ def test_a_label_column_that_is_not_there_is_a_value_error(tmp_path: Path) -> No
         load_csv(saved(tmp_path, b"1,2,3,4,5\n"), label_column=5)
 
 
-@pytest.mark.parametrize(
-    "value", [b"256", b"-1", b"1.5", b"1.0", b"1e2", b"x", b"", b"nan", b"0x10", b"9" * 5000, b"1 2"]
-)
-def test_a_value_that_is_no_whole_number_to_255_is_named_with_its_line_and_column(tmp_path: Path, value: bytes) -> None:
+@needs_pandas
+@pytest.mark.parametrize("value", [b"256", b"-1", b"x", b"", b"nan", b"inf", b"0x10", b"9" * 5000, b"1 2", b"1_0"])
+def test_a_value_that_is_no_number_from_0_to_255_is_named_with_its_line_and_column(
+    tmp_path: Path, value: bytes
+) -> None:
     path = saved(tmp_path, b"label,a,b,c,d\r\n1,2,3,4,5\r\n\r\n1,2," + value + b",4,5\r\n")
-    with pytest.raises(DataError, match="line 4, column 3: expected a whole number from 0 to 255") as caught:
+    with pytest.raises(DataError, match="line 4, column 3: expected a number from 0 to 255") as caught:
         load_csv(path)
     assert len(str(caught.value)) < 300
 
 
+@needs_pandas
 @pytest.mark.parametrize(
-    ("line", "received"), [(b"1,2,3,4", 4), (b"1,2,3,4,5,6", 6), (b"1,2,3,4,5,", 6), (b"1;2;3", 1)]
+    ("line", "received"), [(b"1,2,3,4", 4), (b"1,2,3,4,5,6", 6), (b"1,2,3,4,5,6,7", 7), (b"1;2;3", 1)]
 )
 def test_a_line_with_another_number_of_columns_is_named(tmp_path: Path, line: bytes, received: int) -> None:
     with pytest.raises(DataError, match=f"line 3: expected 5 columns as before, got {received}"):
         load_csv(saved(tmp_path, b"1,2,3,4,5\n1,2,3,4,5\n" + line + b"\n1,2,3,4,5\n"))
 
 
+@needs_pandas
 def test_the_line_is_right_in_a_later_block_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "_BLOCK", 64)
-    with pytest.raises(DataError, match="line 102, column 1"):
-        load_csv(saved(tmp_path, b"label,a\n" + b"1,2\n" * 100 + b"x,2\n"))
+    with pytest.raises(DataError, match="line 102, column 2"):
+        load_csv(saved(tmp_path, b"label,a\n" + b"1,2\n" * 100 + b"1,x\n"))
 
 
 def test_blocks_are_joined_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +138,6 @@ def test_blocks_are_joined_without_a_seam(tmp_path: Path, monkeypatch: pytest.Mo
         (b"label,1x1,1x2,2x1,2x2\n", "no images"),
         (b"5\n", "has 1 column,"),
         (b"1,2,3\n", "square number of pixels.*has 3 columns"),
-        (b"1\t2\t3\t4\t5\n", "has 1 column,"),
         (b"<!DOCTYPE html>\n<html>403</html>", "DOCTYPE"),
         (b"\0" * 5_000_000, "longer than"),
         (packed_bytes(b"1,2,3,4,5\n")[:-3], "damaged or cut-off gzip"),
@@ -151,7 +162,7 @@ def test_a_line_without_an_end_costs_little_memory(tmp_path: Path) -> None:
 def test_a_file_with_more_values_than_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "MAX_DECOMPRESSED", 100)
     with pytest.raises(DataError, match="more than 100 values"):
-        load_csv(saved(tmp_path, gzip.compress(b"1,2,3,4,5\n" * 21)))
+        load_csv(saved(tmp_path, gzip.compress(b"1,2,3,4,5\n" * 26)))
 
 
 def test_a_missing_file_is_a_file_not_found_error(tmp_path: Path) -> None:
@@ -159,6 +170,8 @@ def test_a_missing_file_is_a_file_not_found_error(tmp_path: Path) -> None:
         load_csv(tmp_path / "missing.csv")
 
 
+@needs_pandas
+@pytest.mark.filterwarnings("ignore::UserWarning")  # what is taken for granted is said
 @one_file
 @given(position=st.integers(0, 10_000), bit=st.integers(0, 7), packed=st.booleans())
 def test_a_flipped_bit_is_a_data_error_or_other_pixels(tmp_path: Path, position: int, bit: int, packed: bool) -> None:
@@ -169,6 +182,8 @@ def test_a_flipped_bit_is_a_data_error_or_other_pixels(tmp_path: Path, position:
         assert load_csv(saved(tmp_path, bytes(damaged)))[0].dtype == np.uint8
 
 
+@needs_pandas
+@pytest.mark.filterwarnings("ignore::UserWarning")  # what is taken for granted is said
 @one_file
 @given(content=st.text('0123456789,,,\n\n\r" .-+exlabel\0é', max_size=60))
 def test_any_text_is_images_or_a_data_error(tmp_path: Path, content: str) -> None:
@@ -179,8 +194,291 @@ def test_any_text_is_images_or_a_data_error(tmp_path: Path, content: str) -> Non
         pass
 
 
+@needs_pandas
+@pytest.mark.filterwarnings("ignore::UserWarning")  # what is taken for granted is said
 @one_file
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_images_or_a_data_error(tmp_path: Path, content: bytes) -> None:
     with contextlib.suppress(DataError):
         assert load_csv(saved(tmp_path, content))[0].dtype == np.uint8
+
+
+# Six images of 4x4 pixels of three classes, as programs write them.
+TABLE = np.column_stack([np.arange(6) % 3, np.random.default_rng(0).integers(0, 256, (6, 16))])
+
+
+def rows(
+    table: NDArray[np.integer] = TABLE, *, delimiter: str = ",", number: str = "{}", labels: list[object] | None = None
+) -> str:
+    lines = [
+        delimiter.join([str(label), *map(number.format, pixels)])
+        for label, pixels in zip(labels or table[:, 0].tolist(), table[:, 1:].tolist(), strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def zipped(content: bytes, *others: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.csv", content)
+        for name in others:
+            archive.writestr(name, b"x")
+    return file.getvalue()
+
+
+@needs_pandas
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(rows(number="{}.0").encode(), id="floats"),
+        pytest.param(rows(number="{:.18e}", labels=[f"{i % 3:.18e}" for i in range(6)]).encode(), id="savetxt"),
+        pytest.param(rows(delimiter=";").encode(), id="semicolons"),
+        pytest.param(rows(delimiter=";", number="{},0").encode(), id="decimal commas"),
+        pytest.param(rows(delimiter="\t").encode(), id="tabs"),
+        pytest.param(rows(delimiter=" ").encode(), id="blanks"),
+        pytest.param(rows().encode("utf-16"), id="UTF-16"),
+        pytest.param(rows(delimiter="\t").encode("utf-16-le"), id="UTF-16 without a mark"),
+        pytest.param(rows().encode("utf-8-sig"), id="byte order mark"),
+        pytest.param(rows().replace("\n", "\r").encode(), id="old Mac line ends"),
+        pytest.param(("# my digits\n\n" + rows()).encode(), id="a comment first"),
+        pytest.param(("sep=;\n" + rows(delimiter=";")).encode(), id="Excel's sep"),
+        pytest.param(rows().replace("\n", " \n").encode(), id="blank at the end"),
+        pytest.param(rows().replace("\n", ",\n").encode(), id="comma at the end"),
+        pytest.param(("label," + ",".join(map(str, range(16))) + ",\n" + rows()).encode(), id="comma after the header"),
+        pytest.param(rows().replace(",", '","').replace("\n", '"\n"').join('""')[:-2].encode(), id="quotes"),
+        pytest.param(zipped(rows().encode()), id="zip"),
+        pytest.param(zipped(rows().encode(), "__MACOSX/._train.csv", ".DS_Store"), id="zip of a Mac"),
+        pytest.param(zipped(rows(delimiter=";").encode("utf-16")), id="zip of UTF-16"),
+        pytest.param(packed_bytes(rows(number="{}.0").encode()), id="gzip of floats"),
+    ],
+)
+def test_every_usual_way_of_writing_a_table_is_read(tmp_path: Path, content: bytes) -> None:
+    samples = read_table(saved(tmp_path, content))
+    assert samples.labels is not None
+    assert (samples.class_names, samples.labels.tolist()) == (("0", "1", "2"), [0, 1, 2, 0, 1, 2])
+    np.testing.assert_array_equal(samples.images.reshape(6, 16), TABLE[:, 1:])
+    assert samples.notices == ()
+
+
+class TestHeader:
+    """A header is told from a row."""
+
+    @pytest.mark.parametrize("side", [4, 14, 28])
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_the_numbers_that_pandas_writes_are_a_header(self, tmp_path: Path, side: int, first: int) -> None:
+        table = np.column_stack([np.arange(6) % 3, np.full((6, side * side), 7)])
+        header = ",".join(map(str, range(first, side * side + 1 + first))) + "\n"
+        samples = read_table(saved(tmp_path, (header + rows(table)).encode()))
+        assert len(samples.images) == 6
+        assert [notice.endswith("is taken for a header.") for notice in samples.notices] == [True]
+
+    def test_names_that_pandas_told_apart_are_a_header(self, tmp_path: Path) -> None:
+        header = ",".join(["0", *(f"0.{copy}" for copy in range(1, 10)), "7", "7.1", *map(str, range(100, 105))]) + "\n"
+        samples = read_table(saved(tmp_path, (header + rows()).encode()))
+        assert len(samples.images) == 6
+        assert samples.notices == ("The first line, 0, 0.1, 0.2, 0.3, …, is taken for a header.",)
+
+    @needs_pandas
+    @pytest.mark.parametrize("place", [0, -1])
+    def test_a_first_image_of_the_letter_y_is_no_header(self, tmp_path: Path, place: int) -> None:
+        lines = [line.split(",") for line in rows(labels=list("YZYZYZ")).splitlines()]
+        text = "".join(",".join([*line[1:], line[0]] if place else line) + "\n" for line in lines)
+        samples = read_table(saved(tmp_path, text.encode()), label_column=place)
+        assert (samples.class_names, len(samples.images)) == (("Y", "Z"), 6)
+
+    def test_y_among_numbers_in_a_row_is_a_name(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, b"0,1,2,3,y\n9,8,7,6,5\n"))
+        assert (samples.class_names, samples.images.ravel().tolist()) == (("5",), [9, 8, 7, 6])
+
+    @needs_pandas
+    def test_fractions_are_no_such_names(self, tmp_path: Path) -> None:
+        first = ",".join(["0", *(f"0.{copy}" for copy in (1, 2, 2, 3)), *["0.5"] * 12]) + "\n"
+        samples = read_table(saved(tmp_path, (first + rows(number="{}.0")).encode()))
+        assert len(samples.images) == 7
+
+    def test_few_numbers_in_a_row_are_an_image(self, tmp_path: Path) -> None:
+        assert load_csv(saved(tmp_path, b"0,1,2,3,4\n1,2,3,4,5\n"))[1].tolist() == [0, 1]
+
+    @needs_pandas
+    def test_a_first_image_without_a_label_is_no_header(self, tmp_path: Path) -> None:
+        path = saved(tmp_path, rows(labels=["nan", 1, 2, 0, 1, 2]).encode())
+        with pytest.raises(DataError, match="line 1, column 1: this image has no label"):
+            load_csv(path)
+
+    @needs_pandas
+    @pytest.mark.parametrize("label", ["", "nan", "NaN", "null", "None"])
+    def test_an_image_without_a_label_is_named(self, tmp_path: Path, label: str) -> None:
+        path = saved(tmp_path, rows(labels=["a", "b", label, "a", "b", "a"]).encode())
+        with pytest.raises(DataError, match="line 3, column 1: this image has no label"):
+            load_csv(path)
+
+    @needs_pandas
+    def test_a_first_image_with_a_letter_for_a_label_is_no_header(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, rows(labels=["O", 1, 2, 0, 1, 2]).encode()))
+        assert samples.class_names == ("0", "1", "2", "O")
+        assert samples.labels is not None
+        assert samples.labels.tolist() == [3, 1, 2, 0, 1, 2]
+        assert samples.notices == ("The labels are numbers and texts, 4 classes: 0, 1, 2, O.",)
+
+
+class TestLabels:
+    """The column of the labels is found by its name; classes are those that are there."""
+
+    @pytest.mark.parametrize("name", ["label", "Class", "TARGET", "y", "digit"])
+    @pytest.mark.parametrize("place", [0, 2, 4])
+    def test_its_name_tells_the_column(self, tmp_path: Path, name: str, place: int) -> None:
+        header, values = ["a", "b", "c", "d"], ["1", "2", "3", "4"]
+        header.insert(place, name)
+        values.insert(place, "9")
+        samples = read_table(saved(tmp_path, f"{','.join(header)}\n{','.join(values)}\n".encode()))
+        assert (samples.class_names, samples.images.ravel().tolist()) == (("9",), [1, 2, 3, 4])
+        assert samples.notices == (() if place == 0 else (f"The labels are taken from the column {name!r}.",))
+
+    @pytest.mark.parametrize("column", ["kind", "KIND", "last", "-1", "4", 4, -1])
+    def test_the_user_names_the_column(self, tmp_path: Path, column: int | str) -> None:
+        samples = read_table(saved(tmp_path, b"a,b,c,d,kind\n1,2,3,4,9\n"), label_column=column)
+        assert (samples.class_names, samples.images.ravel().tolist()) == (("9",), [1, 2, 3, 4])
+
+    @pytest.mark.parametrize("column", ["colour", "5", -6])
+    def test_a_column_that_is_not_there_is_a_value_error(self, tmp_path: Path, column: int | str) -> None:
+        with pytest.raises(ValueError, match="named a, b, c, d, kind, or from 0 to 4, or -1 for the last; got"):
+            load_csv(saved(tmp_path, b"a,b,c,d,kind\n1,2,3,4,9\n"), label_column=column)
+
+    def test_two_columns_that_could_be_it_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"2 columns that could be the label, label, class\. Name one"):
+            load_csv(saved(tmp_path, b"label,class,a,b,c,d\n1,2,3,4,9,9\n"))
+
+    def test_without_a_name_the_first_is_taken_and_that_is_said(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, b"kind,a,b,c,d\n9,1,2,3,4\n"))
+        assert samples.class_names == ("9",)
+        assert "the labels are taken from the column 'kind'" in samples.notices[0]
+
+    @pytest.mark.parametrize("name", ["", "id", "ImageId", "Unnamed: 0"])
+    def test_a_column_that_numbers_the_rows_is_left_out(self, tmp_path: Path, name: str) -> None:
+        samples = read_table(saved(tmp_path, f"{name},label,a,b,c,d\n0,9,1,2,3,4\n1,8,1,2,3,4\n".encode()))
+        assert (samples.class_names, samples.images[0].ravel().tolist()) == (("8", "9"), [1, 2, 3, 4])
+        assert f"The first column, {name!r}, numbers the rows; it is left out." in samples.notices
+
+    @needs_pandas
+    @pytest.mark.parametrize(
+        ("labels", "names"),
+        [
+            (["A", "B", "C"] * 2, ("A", "B", "C")),
+            ([" ant ", "bee", "ant"] * 2, ("ant", "bee")),
+            (["Käse", "käse"] * 3, ("Käse", "käse")),
+            ([300, 1, 2] * 2, ("1", "2", "300")),
+            ([5, 7] * 3, ("5", "7")),
+            ([10, 9, 1] * 2, ("1", "9", "10")),
+            (["07", "7.0", "8"] * 2, ("7", "8")),
+            ([-1, 1] * 3, ("-1", "1")),
+            ([3] * 6, ("3",)),
+            (["NA", "GB"] * 3, ("GB", "NA")),
+            (["1_0", "inf"] * 3, ("1_0", "inf")),
+            (["0.5", "7"] * 3, ("7", "0.5")),
+        ],
+    )
+    def test_the_classes_are_those_that_are_there(
+        self, tmp_path: Path, labels: list[object], names: tuple[str, ...]
+    ) -> None:
+        samples = read_table(saved(tmp_path, rows(labels=labels).encode()))
+        assert samples.class_names == names
+        assert samples.labels is not None
+        assert set(samples.labels.tolist()) == set(range(len(names)))
+
+    def test_numbers_stay_as_they_are_written(self, tmp_path: Path) -> None:
+        assert load_csv(saved(tmp_path, rows(labels=[5, 7, 5, 7, 5, 7]).encode()))[1].tolist() == [5, 7] * 3
+
+    @pytest.mark.parametrize("header", ["a,b,c,d\n", ""])
+    def test_a_table_without_labels_has_none(self, tmp_path: Path, header: str) -> None:
+        path = saved(tmp_path, (header + "1,2,3,4\n5,6,7,8\n").encode())
+        samples = read_table(path)
+        assert (samples.labels, samples.class_names, samples.images.shape) == (None, (), (2, 1, 2, 2))
+        with pytest.raises(DataError, match=r"has no labels, only pixels.*handconv predict"):
+            load_csv(path)
+
+
+class TestPixels:
+    """Pixels in other ranges are stretched, and that is said."""
+
+    @needs_pandas
+    def test_fractions_from_0_to_1(self, tmp_path: Path) -> None:
+        with pytest.warns(UserWarning, match="from 0 to 1, are stretched to 0 to 255"):
+            images, _ = load_csv(saved(tmp_path, b"1,0,0.2,0.5,1\n"))
+        assert images.ravel().tolist() == [0, 51, 128, 255]
+
+    @needs_pandas
+    def test_fractions_up_to_255_are_rounded(self, tmp_path: Path) -> None:
+        with pytest.warns(UserWarning, match="fractions; they are rounded"):
+            images, _ = load_csv(saved(tmp_path, b"1,0,0.2,99.6,255\n"))
+        assert images.ravel().tolist() == [0, 0, 100, 255]
+
+    @needs_pandas
+    def test_fractions_may_begin_in_a_later_block(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(csv, "_BLOCK", 10)
+        samples = read_table(saved(tmp_path, b"1,0,1,1,1\n" * 5 + b"1,0,0.2,0.4,1\n"))
+        assert samples.images[[0, 5]].reshape(2, 4).tolist() == [[0, 255, 255, 255], [0, 51, 102, 255]]
+        assert samples.scale == 1
+
+    def test_a_scale_that_is_given_is_the_one_that_counts(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, b"1,0,4,8,12\n"), scale=16)
+        assert samples.images.ravel().tolist() == [0, 64, 128, 191]
+        assert samples.scale == 16
+
+    def test_more_than_the_scale_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"line 2, column 3: expected a number from 0 to 16 .*, got '17'"):
+            read_table(saved(tmp_path, b"1,0,4,8,12\n1,0,17,3,4\n"), scale=16)
+
+    def test_three_values_a_pixel_are_colours(self, tmp_path: Path) -> None:
+        pixels = np.arange(192) % 256
+        samples = read_table(saved(tmp_path, f"label,{','.join('p' * 192)}\n1,{','.join(map(str, pixels))}\n".encode()))
+        assert samples.images.shape == (1, 3, 8, 8)
+        assert samples.images[0, :, 0, 1].tolist() == [3, 4, 5]
+
+
+def test_text_that_is_not_utf_8_is_read_as_windows_writes_it(tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    samples = read_table(saved(tmp_path, rows(labels=["süß", "salzig"] * 3).encode("cp1252")))
+    assert samples.class_names == ("salzig", "süß")
+    assert "is not written in UTF-8" in samples.notices[0]
+
+
+@pytest.mark.parametrize("content", [rows(delimiter=";"), rows(number="{}.0"), rows(labels=list("ABCABC"))])
+def test_without_pandas_other_forms_name_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match=r"line 1 or later, is not in MNIST's plain form.*handconv\[cli\]"):
+        load_csv(saved(tmp_path, content.encode()))
+
+
+def test_the_plain_form_needs_no_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    images, labels = load_csv(saved(tmp_path, ("label," + ",".join(["pixel"] * 16) + "\n" + rows()).encode()))
+    assert labels.tolist() == [0, 1, 2, 0, 1, 2]
+    np.testing.assert_array_equal(images.reshape(6, 16), TABLE[:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (zipped(b"1,2\n", "test.csv"), r"must hold one file, .* holds 2 \(train.csv, test.csv\). Unpack it"),
+        (zipped(b"1,2\n", "[Content_Types].xml"), "workbook of a spreadsheet program. Save its sheet as a CSV file"),
+        (zipped(rows().encode())[:-30], "damaged or cut-off zip"),
+        (b"PK\x03\x04 nothing of the kind", "damaged or cut-off zip"),
+    ],
+)
+def test_an_archive_that_cannot_be_read_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = saved(tmp_path, content)
+    with pytest.raises(DataError, match=message) as caught:
+        load_csv(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@one_file
+@given(position=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_a_zip_file_with_a_flipped_bit_is_a_data_error_or_other_pixels(tmp_path: Path, position: int, bit: int) -> None:
+    damaged = bytearray(zipped(b"label,a,b,c,d\n1,20,255,0,7\n2,0,0,0,0\n"))
+    damaged[position % len(damaged)] ^= 1 << bit
+    with contextlib.suppress(DataError):
+        assert load_csv(saved(tmp_path, bytes(damaged)))[0].dtype == np.uint8

@@ -74,6 +74,7 @@ def test_load_gives_images_with_a_channel_and_int64_labels(tmp_path: Path) -> No
     ("images", "labels", "message"),
     [
         ((2,), (2,), "images has 3 axes"),
+        ((2, 2, 4, 4), (2,), "or a fourth of 3 colours"),
         ((2, 3, 4), (2, 1), "labels has 1 axis"),
         ((2, 3, 4), (3,), "one label"),
     ],
@@ -85,6 +86,42 @@ def test_load_refuses_files_that_do_not_belong_together(
     write_idx(tmp_path / "labels", np.zeros(labels, dtype=np.uint8))
     with pytest.raises(DataError, match=message):
         load_idx(tmp_path / "images", tmp_path / "labels")
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 5, 3), (2, 3, 4, 5)])
+def test_images_with_an_axis_of_colours_keep_them(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    pixels = np.arange(120, dtype=np.uint8).reshape(shape)
+    write_idx(tmp_path / "images", pixels)
+    write_idx(tmp_path / "labels", np.array([1, 0], dtype=np.uint8))
+    images, _ = load_idx(tmp_path / "images", tmp_path / "labels")
+    np.testing.assert_array_equal(images, pixels.transpose(0, 3, 1, 2) if shape[-1] == 3 else pixels)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [(0x08, ">u1"), (0x09, ">i1"), (0x0B, ">i2"), (0x0C, ">i4")])
+def test_labels_may_have_any_whole_type(tmp_path: Path, kind: int, dtype: str) -> None:
+    write_idx(tmp_path / "images", IMAGES)
+    content = struct.pack(">HBBI", 0, kind, 1, 2) + np.array([3, 100], dtype).tobytes()
+    assert load_idx(tmp_path / "images", saved(tmp_path, content))[1].tolist() == [3, 100]
+
+
+def test_of_the_labels_of_qmnist_the_first_column_is_the_class(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", IMAGES)
+    content = struct.pack(">HBBII", 0, 0x0C, 2, 2, 8) + np.arange(16, dtype=">i4").tobytes()
+    assert load_idx(tmp_path / "images", saved(tmp_path, content))[1].tolist() == [0, 8]
+
+
+def test_labels_that_are_fractions_are_refused(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", IMAGES)
+    content = struct.pack(">HBBI", 0, 0x0D, 1, 2) + np.zeros(2, ">f4").tobytes()
+    with pytest.raises(DataError, match=r"must hold whole numbers.*it holds type 0x0d"):
+        load_idx(tmp_path / "images", saved(tmp_path, content))
+
+
+def test_a_file_of_four_byte_numbers_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", IMAGES)
+    content = packed_bytes(struct.pack(">HBBI", 0, 0x0C, 1, 2) + np.zeros(2, ">i4").tobytes()[:-1])
+    with pytest.raises(DataError, match="cut off: 2 values promised, 1 there"):
+        load_idx(tmp_path / "images", saved(tmp_path, content))
 
 
 def test_only_uint8_is_encoded() -> None:

@@ -1,5 +1,6 @@
 """Which source is asked when, what is said of each, and that failures leave nothing behind."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,8 @@ from data_helpers import (
     wrong_bytes,
 )
 from handconv.datasets import Dataset, cache
-from handconv.datasets.catalog import MNIST, KnownSet
+from handconv.datasets.catalog import FASHION_MNIST, MNIST, PARTS, KnownSet
+from handconv.datasets.folder import locate
 from handconv.datasets.sources import Search
 from handconv.errors import DataError, SourceError
 
@@ -49,6 +51,38 @@ class TestLocalFolders:
         assert dataset.y_train.dtype == np.int64
         np.testing.assert_array_equal(dataset.x_train, arrays["x_train"])
         np.testing.assert_array_equal(dataset.y_test, arrays["y_test"])
+
+    @pytest.mark.parametrize(
+        "place", ["", "mnist", "raw", "MNIST/raw", "MNIST"], ids=lambda place: place.replace("/", " ") or "itself"
+    )
+    @pytest.mark.parametrize("spelling", ["-idx", ".idx"])
+    def test_the_names_and_folders_that_programs_make_are_looked_for(
+        self, data_dir: Path, tmp_path: Path, place: str, spelling: str
+    ) -> None:
+        folder = tmp_path / "data" / place
+        folder.mkdir(parents=True)
+        for file in (data_dir / "mnist").glob("*.gz"):
+            name = file.name.replace("-idx", spelling)
+            (folder / name).symlink_to(file)
+        located = locate(MNIST, tmp_path / "data")
+        assert {part: path.parent for part, path in located.items()} == dict.fromkeys(PARTS, folder)
+
+    def test_the_folder_of_torchvision_is_that_of_the_right_set(self, tmp_path: Path) -> None:
+        for title in ("MNIST", "FashionMNIST"):
+            (tmp_path / title / "raw").mkdir(parents=True)
+            for file in MNIST.files.values():
+                (tmp_path / title / "raw" / file.name).touch()
+        for known, title in ((MNIST, "MNIST"), (FASHION_MNIST, "FashionMNIST")):
+            assert locate(known, tmp_path)["x_train"].parent == tmp_path / title / "raw"
+
+    def test_files_that_are_not_the_official_ones_may_be_data_of_ones_own(
+        self, tiny: KnownSet, arrays: Arrays, tmp_path: Path
+    ) -> None:
+        folder = write_idx_files(tmp_path / "data", tiny, arrays | {"y_test": 1 - arrays["y_test"] // 9})
+        with pytest.raises(
+            DataError, match=rf"not the official data.* by its path: --dataset {re.escape(str(folder))}"
+        ):
+            search(tiny, data_dir=folder)
 
     def test_the_second_time_they_come_from_the_cache(self, tiny: KnownSet, arrays: Arrays, tmp_path: Path) -> None:
         folder = write_idx_files(tmp_path / "data", tiny, arrays)

@@ -250,7 +250,8 @@ def test_an_array_that_belongs_to_no_capture_acts_as_any_other() -> None:
     assert (x.sum(), (x + 1).tolist(), x[[0, 1]].tolist()) == (7, [5, 2, 3], [4, 1])
 
 
-def test_a_constant_is_a_read_only_copy() -> None:
+def test_a_constant_is_a_read_only_copy_in_the_same_memory_order() -> None:
+    assert Capture().constant(np.ones((2, 3)).T).flags.f_contiguous
     original = np.ones(3)
     constant = Capture().constant(original)
     original[...] = 2

@@ -12,6 +12,8 @@ import pytest
 
 from handconv.engine import inference
 from handconv.engine.inference import Inference
+from handconv.engine.ops.python_op import PythonOp
+from handconv.engine.program import Program
 from handconv.layers import Conv2D, Dense, Dropout, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Softmax
 from handconv.network import Network
 from strategies import MEMORY_ORDERS, in_memory_order, normal
@@ -121,13 +123,28 @@ def test_so_many_sizes_are_kept_and_then_a_program_is_made_anew(monkeypatch: pyt
     monkeypatch.setattr(inference, "_MANY", 3)
     net = network()
     answers = Inference(net.store.layers, net.dtype, fuse=True, engine=True)
-    programs = []
-    for size in (1, 2, 1, 3, 4):
-        x = normal(size, size, *IMAGE)
-        np.testing.assert_allclose(answers.outputs(net.layers, x), net.forward(x), rtol=1e-12)
-        programs.append(answers.program(net.layers[:]) if size != 3 else None)
-    assert programs[0] is programs[1] is programs[2]
-    assert programs[4] is not programs[0]
+    made = []
+    with mock.patch.object(inference, "Program", side_effect=Program) as making:
+        for size in (1, 2, 1, 3, 4):
+            x = normal(size, size, *IMAGE)
+            np.testing.assert_allclose(answers.outputs(net.layers, x), net.forward(x), rtol=1e-12)
+            made.append(making.call_count)
+    assert made == [1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        ({"fuse": True, "engine": True}, "[Conv2D + LeakyReLU + MaxPool2D]"),
+        ({"fuse": False, "engine": True}, "Conv2D"),
+        ({"fuse": True, "engine": False}, "Conv2D"),
+    ],
+)
+def test_ops_are_fused_and_fast_as_the_network_says(options: Any, first: str) -> None:
+    net = network()
+    op = Inference(net.store.layers, net.dtype, **options).program(net.layers).ops[0]
+    assert repr(op) == first
+    assert isinstance(op, PythonOp) == (not options["engine"])
 
 
 class Doubled(Layer):

@@ -222,10 +222,13 @@ def test_a_subclass_that_is_registered_like_its_base_is_fused_like_it() -> None:
         pass
 
     class OwnReLU(LeakyReLU):
-        """With a forward of its own that computes the same."""
+        """With passes of its own that compute the same."""
 
         def forward(self, inputs: Any, training: bool = False) -> Any:
             return super().forward(inputs, training)
+
+        def backward(self, dvalues: Any) -> Any:
+            return super().backward(dvalues)
 
     class OwnPool(MaxPool2D):
         pass

@@ -1,5 +1,6 @@
 """The activations are the oracles', number by number, at kinks and far out too."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis.extra import numpy as npst
 
 import oracles
 import strategies
-from handconv.layers import Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from handconv.layers import ELU, GELU, Layer, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from helpers import assert_close
 from strategies import in_memory_order, normal, tied
 
@@ -136,3 +137,48 @@ def test_the_shape_may_change_from_call_to_call(
         x, dy = normal(0, *shape), normal(1, *shape)
         assert_close(layer.forward(x), forward(x))
         assert_close(layer.backward(dy), backward(x, dy))
+
+
+SMOOTH: dict[str, tuple[Callable[[], Layer], Callable[[float], float]]] = {
+    "ELU": (ELU, lambda x: x if x > 0 else math.exp(x) - 1),
+    "ELU, alpha 0.3": (lambda: ELU(0.3), lambda x: x if x > 0 else 0.3 * (math.exp(x) - 1)),
+    "Softplus": (Softplus, lambda x: math.log(1 + math.exp(x))),
+    "SiLU": (SiLU, lambda x: x / (1 + math.exp(-x))),
+    "GELU": (GELU, lambda x: x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))),
+}
+every_smooth = pytest.mark.parametrize(("make", "function"), SMOOTH.values(), ids=SMOOTH)
+
+
+@every_smooth
+@given(shape=shapes, order=orders, dy_order=orders, seed=strategies.seeds)
+def test_smooth_activations_are_their_formulas_and_their_slopes_those_of_differences(
+    make: Any, function: Any, shape: tuple[int, ...], order: str, dy_order: str, seed: int
+) -> None:
+    layer, x, dy = make(), 3 * normal(seed, *shape), normal(seed + 1, *shape)
+    each = np.vectorize(function, otypes=[np.float64])
+    assert_close(layer.forward(in_memory_order(x, order)), each(x))
+    slope = (each(x + 1e-5) - each(x - 1e-5)) / 2e-5
+    np.testing.assert_allclose(layer.backward(in_memory_order(dy, dy_order)), slope * dy, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("make", "far"),
+    [(ELU, [-1, -1, 1e4, 1e30]), (Softplus, [0, 0, 1e4, 1e30]), (SiLU, [0, 0, 1e4, 1e30]), (GELU, [0, 0, 1e4, 1e30])],
+)
+def test_smooth_activations_far_out_are_exact_and_have_a_slope(make: Any, far: list[float], dtype: Any) -> None:
+    layer = make()
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        np.testing.assert_allclose(layer.forward(np.array([[-1e30, -1e4, 1e4, 1e30]], dtype)), [far], rtol=1e-6)
+        np.testing.assert_allclose(layer.backward(np.ones((1, 4))), [[0, 0, 1, 1]], atol=1e-7)
+
+
+@pytest.mark.parametrize("make", [ELU, Softplus, SiLU, GELU])
+def test_smooth_activations_do_not_swallow_nan(make: Any) -> None:
+    assert np.isnan(make().forward(np.array([[np.nan, 1.0]]))[0, 0])
+
+
+@pytest.mark.parametrize("alpha", [0, -1, float("nan"), "a"])
+def test_alpha_of_elu_must_be_above_zero(alpha: Any) -> None:
+    with pytest.raises(ValueError, match=rf"ELU: alpha must be a number above 0, got {alpha!r}"):
+        ELU(alpha)

@@ -141,3 +141,55 @@ def test_the_initial_weights_have_the_spread_of_he() -> None:
     layer.build((32, 8, 8), generator=0)
     assert layer.weights.std() == pytest.approx(np.sqrt(2 / (32 * 9)), rel=0.02)
     np.testing.assert_array_equal(layer.biases, 0)
+
+
+@given(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2), strategies.convolutions(largest=5), strategies.seeds)
+def test_groups_are_convolutions_side_by_side(
+    groups: int, channels: int, filters: int, case: Geometry, seed: int
+) -> None:
+    samples, _, height, width = case.shape
+    layer = Conv2D(groups * filters, case.window, stride=case.stride, padding=case.padding, groups=groups)
+    x = normal(seed, samples, groups * channels, height, width)
+    y = layer.forward(x)
+    assert layer.weights.shape == (groups * filters, channels, *case.window)
+    dy, how = normal(seed + 1, *y.shape), (case.stride, case.pads)
+    dx = layer.backward(dy)
+    for group in range(groups):
+        of_x, of_y = (slice(group * each, (group + 1) * each) for each in (channels, filters))
+        w, b = oracles.array(layer.weights[of_y]), np.zeros(filters)
+        assert_close(y[:, of_y], oracles.conv2d_forward(x[:, of_x], w, b, *how))
+        expected = oracles.conv2d_backward(x[:, of_x], w, dy[:, of_y], *how)
+        for mine, theirs in zip((dx[:, of_x], layer.dweights[of_y], layer.dbiases[of_y]), expected, strict=True):
+            assert_close(mine, theirs)
+
+
+@given(st.tuples(st.integers(1, 3), st.integers(1, 3)), strategies.convolutions(largest=5), strategies.seeds)
+def test_a_dilated_kernel_is_one_with_zeros_between_its_cells(
+    dilation: tuple[int, int], case: Geometry, seed: int
+) -> None:
+    window = tuple((size - 1) * step + 1 for size, step in zip(case.window, dilation, strict=True))
+    size = case.shape[2] + window[0], case.shape[3] + window[1]
+    layer = Conv2D(case.filters, case.window, stride=case.stride, padding=1, dilation=dilation)
+    x = normal(seed, *case.shape[:2], *size)
+    y = layer.forward(x)
+    spread = np.zeros((*layer.weights.shape[:2], *window))
+    spread[:, :, :: dilation[0], :: dilation[1]] = layer.weights
+    pads = ((1, 1), (1, 1))
+    assert_close(y, oracles.conv2d_forward(x, spread, np.zeros(case.filters), case.stride, pads))
+    dy = normal(seed + 1, *y.shape)
+    dx = layer.backward(dy)
+    expected_dx, expected_dweights, _ = oracles.conv2d_backward(x, spread, dy, case.stride, pads)
+    assert_close(dx, expected_dx)
+    assert_close(layer.dweights, expected_dweights[:, :, :: dilation[0], :: dilation[1]])
+
+
+def test_groups_divide_filters_and_channels() -> None:
+    with pytest.raises(ValueError, match=r"Conv2D: groups must divide the filters, 8, got 3\."):
+        Conv2D(8, 3, groups=3)
+    with pytest.raises(ValueError, match=r"Conv2D: groups must divide the channels, 3, got 2\."):
+        Conv2D(8, 3, groups=2).build((3, 5, 5))
+
+
+def test_images_whose_channels_obviously_stand_last_get_the_remedy() -> None:
+    with pytest.raises(ValueError, match=r"Channels last\? Images are \(C, H, W\), here \(1, 28, 28\): x\.transpose"):
+        Conv2D(8, 3).build((28, 28, 1))

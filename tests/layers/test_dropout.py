@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import oracles
 import strategies
-from handconv.layers import Dropout
+from handconv.layers import Dropout, SpatialDropout2D
+from handconv.rng import random_mask
 from helpers import assert_close
 from strategies import in_memory_order, normal
 
@@ -102,3 +103,33 @@ def test_the_shape_may_change_from_call_to_call() -> None:
         x = normal(0, *shape)
         y = layer.forward(x, training=True)
         assert set(np.unique(y / x)) <= {0.0, 2.0}
+
+
+# Whole channels
+
+
+def test_spatial_dropout_drops_whole_channels_and_scales_the_others() -> None:
+    layer, x = SpatialDropout2D(0.25), normal(0, 40, 50, 2, 3)
+    layer.generator = np.random.default_rng(0)
+    y = layer.forward(x, training=True)
+    kept = random_mask(np.random.default_rng(0), (40, 50), 0.25)
+    assert_close(y, oracles.dropout(x, np.broadcast_to(kept[:, :, None, None], x.shape), 0.25))
+    assert 1 - kept.mean() == pytest.approx(0.25, abs=0.03)
+    np.testing.assert_array_equal(layer.backward(x), y)
+
+
+def test_spatial_dropout_out_of_training_changes_nothing() -> None:
+    layer, x = SpatialDropout2D(0.5), normal(0, 2, 3, 2, 2)
+    layer.forward(x, training=True)
+    np.testing.assert_array_equal(layer.forward(x), x)
+    np.testing.assert_array_equal(layer.backward(x), x)
+
+
+def test_spatial_dropout_draws_a_generator_of_its_own_and_takes_images_alone() -> None:
+    layer = SpatialDropout2D(0.5)
+    layer.forward(np.ones((4, 6, 1, 1)), training=True)
+    assert isinstance(layer.generator, np.random.Generator)
+    with pytest.raises(ValueError, match=r"SpatialDropout2D expects images \(N, C, H, W\)"):
+        SpatialDropout2D(0.5).build((6,))
+    with pytest.raises(ValueError, match=r"SpatialDropout2D: rate, the share that is dropped, must be"):
+        SpatialDropout2D(1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import handconv as hc
 import strategies
-from handconv.layers import Flatten, Reshape
+from handconv.layers import Flatten, Reshape, ZeroPad2D
 from strategies import in_memory_order, normal
 
 SHAPES = [(12,), (3, 4), (2, 3, 2), (1, 3, 4), (1, 1, 3, 4)]
@@ -68,3 +68,30 @@ def test_networks_may_reshape_images_to_images() -> None:
     for _ in range(2):
         np.testing.assert_allclose(network.infer(x), expected, rtol=1e-5)
     network.fit(x, [0, 1, 0], epochs=2)
+
+
+@given(st.tuples(*[st.integers(0, 3)] * 4), st.integers(1, 4), st.integers(1, 4), orders, orders)
+def test_zero_padding_is_numpys_and_its_gradient_the_middle(
+    sides: tuple[int, int, int, int], height: int, width: int, order: str, dy_order: str
+) -> None:
+    top, bottom, left, right = sides
+    layer, x = ZeroPad2D(sides), normal(0, 2, 3, height, width)
+    y = layer.forward(in_memory_order(x, order))
+    np.testing.assert_array_equal(y, np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))))
+    dy = normal(1, *y.shape)
+    dx = layer.backward(in_memory_order(dy, dy_order))
+    np.testing.assert_array_equal(dx, dy[:, :, top : top + height, left : left + width])
+
+
+def test_zero_padding_is_read_as_a_number_a_pair_or_four() -> None:
+    assert ZeroPad2D().padding == ZeroPad2D(1).padding == (1, 1, 1, 1)
+    assert ZeroPad2D((2, 3)).padding == (2, 2, 3, 3)
+    assert ZeroPad2D([1, 2, 3, np.int64(4)]).padding == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("padding", [-1, (1, 2, 3), (1, -1), "same", 1.5, None, True])
+def test_zero_padding_is_checked(padding: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"ZeroPad2D: padding must be a whole number of at least 0, \(rows, columns\) or"
+    ):
+        ZeroPad2D(padding)

@@ -369,6 +369,30 @@ class TestOwnLosses:
         assert loss.backward().dtype == np.float32
         assert loss.backward().tolist() == [[0.5, 1], [1.5, 2]]
 
+    @pytest.mark.parametrize(
+        ("returned", "error", "message"),
+        [
+            (np.ones((2, 2), complex), TypeError, r"Wrong\.gradient must return real numbers, got complex128\."),
+            (
+                np.ones(2),
+                ValueError,
+                r"Wrong\.gradient must return an array of shape \(2, 2\), as the predictions, got",
+            ),
+        ],
+    )
+    def test_gradients_that_do_not_fit_are_refused(self, returned: Any, error: type[Exception], message: str) -> None:
+        class Wrong(Loss):
+            def sample_losses(self, predictions: Any, targets: Any) -> Any:
+                return np.zeros(2)
+
+            def gradient(self, predictions: Any, targets: Any) -> Any:
+                return returned
+
+        loss = Wrong()
+        loss.forward(np.ones((2, 2)), [0, 0])
+        with pytest.raises(error, match=message):
+            loss.backward()
+
     def test_a_loss_that_does_not_keep_its_arguments_cannot_be_described(self) -> None:
         class Forgetful(Loss):
             def __init__(self, scale: float) -> None:

@@ -216,3 +216,8 @@ def test_an_argument_out_of_range_is_refused(make, message: str) -> None:
 )
 def test_the_ends_of_the_ranges_are_allowed(make) -> None:
     assert make()(0, 100) > 0
+
+
+def test_what_is_no_config_of_a_schedule_is_told() -> None:
+    with pytest.raises(TypeError, match=r"A schedule is made of what its config\(\) returned, got 'CosineDecay'\."):
+        from_config("CosineDecay")  # type: ignore[arg-type]

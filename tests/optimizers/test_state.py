@@ -244,6 +244,17 @@ def test_a_training_goes_on_from_a_state_that_was_loaded_after_another_training(
     np.testing.assert_array_equal(trained(second, parameters, gradients[10:]), expected)
 
 
+def test_two_trainings_at_once_are_refused() -> None:
+    optimizer, parameters = Adam(), np.ones(3)
+    optimizer.start(parameters, [slice(None)])
+    with pytest.raises(
+        RuntimeError, match=r"Adam is used by another training that goes on\. Give each its own optimizer"
+    ):
+        optimizer.start(parameters, [slice(None)])
+    optimizer.finish()
+    optimizer.start(parameters, [slice(None)])
+
+
 def test_starting_tells_what_decays() -> None:
     optimizer, parameters = AdamW(0.1, weight_decay=0.5), np.ones(3)
     optimizer.start(parameters, [slice(0, 1)])

@@ -117,9 +117,9 @@ def test_predictions_in_a_pool_of_threads_have_the_bits_of_one() -> None:
 @pytest.mark.parametrize("verb", ["predict", "evaluate"])
 def test_predictions_need_one_thread_only(verb: str) -> None:
     class Watch(hc.Tanh):
-        def infer(self, inputs: Any) -> Any:
+        def forward(self, inputs: Any, training: bool = False) -> Any:
             seen.append(threads())
-            return super().infer(inputs)
+            return super().forward(inputs, training)
 
     seen: list[set[int]] = []
     model = hc.Sequential([hc.Dense(3), Watch(), hc.Softmax()], input_shape=(2,))

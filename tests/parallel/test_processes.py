@@ -1,15 +1,15 @@
-"""What worker processes share: how they are started, their parent, and the place where they meet."""
+"""How worker processes are started, and how one knows that its parent is gone."""
 
 import multiprocessing
 import os
-import sys
 import threading
+import warnings
 from types import SimpleNamespace
 
 import pytest
 
 from handconv.parallel import blas_threads as blas
-from handconv.parallel import processes as crew
+from handconv.parallel import processes
 
 
 @pytest.mark.parametrize(
@@ -27,58 +27,18 @@ def test_workers_are_forked_where_it_is_safe(
     monkeypatch.setattr("sys.platform", platform)
     monkeypatch.setattr(threading, "active_count", lambda: threads)
     monkeypatch.setattr(blas, "is_limited", lambda: limited)
-    assert crew.start_method() == method
+    assert processes.start_method() == method
 
 
 def test_a_workers_parent_is_gone_when_it_has_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not crew.orphaned()  # this process is nobody's worker
+    assert not processes.orphaned()  # this process is nobody's worker
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getppid()))
-    assert not crew.orphaned()
+    assert not processes.orphaned()
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=-1))
-    assert crew.orphaned()
+    assert processes.orphaned()
 
 
-def test_at_a_meeting_a_member_waits_for_the_others_and_ends_with_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Door:
-        def __init__(self, answers: list[bool]) -> None:
-            self.answers, self.released = answers, 0
-
-        def acquire(self, block: bool, timeout: float | None = None) -> bool:
-            return self.answers.pop(0)
-
-        def release(self) -> None:
-            self.released += 1
-
-    class Gone(Exception):
-        pass
-
-    def leave(status: int) -> None:
-        raise Gone
-
-    monkeypatch.setattr(crew, "_SPINS", 1)
-    monkeypatch.setattr(os, "_exit", leave)
-    meeting = crew.Meeting(multiprocessing.get_context(), 2)
-    own, other = Door([True, False, False, True, False, False]), Door([])
-    meeting.doors = [[own, other], [own, other]]  # type: ignore[list-item]
-    member = crew.Member(0, meeting)
-    member.meet()  # at once
-    member.meet()  # after a while
-    assert other.released == 2
-    answers = iter([True, False, True])
-    monkeypatch.setattr(crew, "orphaned", lambda: next(answers))
-    for _ in "before it waits", "while it waits":
-        with pytest.raises(Gone):
-            member.meet()
-    assert other.released == 3
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell how far a semaphore is open")
-def test_two_sets_of_doors_take_turns() -> None:
-    meeting = crew.Meeting(multiprocessing.get_context(), 3)
-    for doors in meeting.doors:
-        for _ in range(4):
-            doors[0].release()  # as if the two others had come to two meetings by each set
-    first = crew.Member(0, meeting)
-    first.meet()
-    first.meet()
-    assert [[door.get_value() for door in doors] for doors in meeting.doors] == [[2, 1, 1]] * 2
+def test_while_processes_are_started_blas_is_limited_and_nothing_is_said_about_threads() -> None:
+    with processes.starting():
+        assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+        warnings.warn("This process is multi-threaded", DeprecationWarning, stacklevel=1)

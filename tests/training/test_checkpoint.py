@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 import handconv as hc
+from handconv.samples import Samples
 from handconv.training import Callback
-from handconv.training import checkpoint as checkpoints
 from handconv.training.checkpoint import Checkpoint
+from handconv.training.state import fingerprint
+from network_cases import Counting, Residual
 
 X = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
 Y = np.arange(50) % 3
@@ -336,7 +338,7 @@ class TestAnotherRun:
     def test_another_version_says_what_to_do(self, path: Path) -> None:
         fit(1, Checkpoint(path))
         edit(path, lambda description: description["run"].update(version=9))
-        with pytest.raises(hc.ModelFileError, match=r"checkpoint of version 9, this handconv reads 2\. Resume with"):
+        with pytest.raises(hc.ModelFileError, match=r"checkpoint of version 9, this handconv reads 3\. Resume with"):
             fit(2, resume=path)
 
     @pytest.mark.parametrize("name", ["iterations", "epoch", "step", "sums", "seconds", "history"])
@@ -347,7 +349,7 @@ class TestAnotherRun:
         with pytest.raises(hc.ModelFileError, match="the state of the run makes no sense"):
             fit(2, resume=path)
 
-    @pytest.mark.parametrize("wrong", [None, "Adam", {}, {"name": "Lion"}, {"name": "Adam", "speed": 1}])
+    @pytest.mark.parametrize("wrong", [None, "Adam", {}, {"name": "Nobody"}, {"name": "Adam", "speed": 1}])
     def test_an_optimizer_that_makes_no_sense_is_an_error(self, wrong: Any, path: Path) -> None:
         fit(1, Checkpoint(path))
         edit(path, lambda description: description["run"].update(optimizer=wrong))
@@ -356,12 +358,49 @@ class TestAnotherRun:
 
 
 def test_the_fingerprint_tells_samples_apart() -> None:
-    from handconv.training.samples import Samples
-
     x, y = np.zeros((3, 2)), np.zeros(3, int)
     kinds = [
         Samples(x, y), Samples(x + 1, y), Samples(x, y + 1), Samples(x, y, np.ones(3)), Samples(x, y, np.zeros(3)),
         Samples(x, y, chosen=np.array([0, 1])), Samples(x.astype(np.float32), y), Samples(x.reshape(3, 2, 1), y),
     ]  # fmt: skip
-    assert len({checkpoints.fingerprint(samples) for samples in kinds}) == len(kinds)
-    assert checkpoints.fingerprint(Samples(np.asfortranarray(x), y)) == checkpoints.fingerprint(kinds[0])
+    assert len({fingerprint(samples) for samples in kinds}) == len(kinds)
+    assert fingerprint(Samples(np.asfortranarray(x), y)) == fingerprint(kinds[0])
+
+
+class TestWhatCannotBeDescribed:
+    """It is refused before the first step, not after the first epoch."""
+
+    @pytest.mark.parametrize("part", ["layer", "loss", "info"])
+    def test_is_refused_before_training(self, part: str, path: Path) -> None:
+        class Forgetful(hc.losses.SoftmaxCategoricalCrossentropy):
+            def __init__(self, secret: int) -> None:
+                super().__init__()
+
+        network = model()
+        loss: Any = Forgetful(3) if part == "loss" else None
+        if part == "layer":
+            layers = [hc.Dense(3, weight_init=lambda shape, *_: np.ones(shape)), hc.Softmax()]
+            network = hc.Sequential(layers, input_shape=(4,), seed=0)
+        if part == "info":
+            network.info["made by"] = object()
+        before = network.parameters.copy()
+        with pytest.raises(ValueError, match="The run cannot be saved as a checkpoint: "):
+            network.fit(X, Y, loss=loss, callbacks=[Checkpoint(path)])
+        np.testing.assert_array_equal(network.parameters, before)
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("engine", [True, False])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_buffers_and_layers_within_go_on_to_the_same_bits(engine: bool, workers: int, path: Path) -> None:
+    def make() -> hc.Sequential:
+        layers = [hc.Dense(6), Counting(), Residual(6), hc.Dropout(0.3), hc.Dense(3), hc.Softmax()]
+        return hc.Sequential(layers, input_shape=(4,), seed=0, engine=engine)
+
+    with pytest.raises(hc.TrainingInterrupted):
+        fit(3, Checkpoint(path), At(2, lambda _: signal.raise_signal(signal.SIGTERM)), network=make())
+    resumed, whole = fit(3, network=make(), resume=path, workers=workers), fit(3, network=make())
+    assert_same(resumed, whole)
+    np.testing.assert_array_equal(resumed.buffers, whole.buffers)
+    assert whole.named_buffers()["1.steps"] == 3 * 5  # shards: 2 + 2 + 1 an epoch
+    assert resumed.epochs_trained == whole.epochs_trained == 3

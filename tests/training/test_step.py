@@ -204,7 +204,7 @@ class TestShardSize:
 def step_of(run: Task) -> ShardStep:
     """The whole of a task in one process."""
     run.optimizer.build(run.network.parameters, run.network.decayed())
-    return ShardStep(run, SharedState.of_one_process(run.network), OneProcess())
+    return ShardStep(run, SharedState.of_one_process(run), OneProcess())
 
 
 class Rank:
@@ -223,7 +223,7 @@ class Rank:
 def by_ranks(make: Callable[[], Task], size: int) -> tuple[Task, SharedState]:
     """Let threads do an epoch of a task, each with a task of its own over the same vectors."""
     shared, barrier, errors = make(), threading.Barrier(size), []
-    state = SharedState.of_one_process(shared.network)
+    state = SharedState.of_one_process(shared)
     shared.optimizer.build(shared.network.parameters, shared.network.decayed())
 
     def work(rank: int) -> None:
@@ -286,7 +286,7 @@ class TestShardStep:
 
     @pytest.mark.parametrize("size", [1, 2, 3, 8])
     def test_ranks_that_are_threads_get_the_bits_of_one_process(self, size: int) -> None:
-        """Any object that exchanges and publishes is a communicator; batches of eleven shards, in eight accumulators."""
+        """Any object that exchanges and publishes is a communicator; a batch has eleven shards, in eight sums."""
 
         def make() -> Task:
             return task(2600, batch_size=1300, optimizer=hc.Adam(0.01))

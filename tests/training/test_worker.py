@@ -247,7 +247,7 @@ class TestAWorkersLife:
     def work(run: Task, *orders_sent: Any, shared_samples: bool = False) -> list[Any]:
         """Let the only worker do these orders in this process; what it answers."""
         context = multiprocessing.get_context()
-        arrays = vars(SharedState.of_one_process(run.network))
+        arrays = vars(SharedState.of_one_process(run))
         vectors = run.optimizer.state
         x = SharedArray.like(context, run.samples.x) if shared_samples else None
         orders = workers.Orders(
@@ -277,7 +277,7 @@ class TestAWorkersLife:
 
     @pytest.mark.parametrize("shared_samples", [True, False])
     def test_it_does_epochs_until_nobody_is_there_to_tell_it(self, shared_samples: bool) -> None:
-        answers = self.work(task(), (0, 0), (1, 1), shared_samples=shared_samples)
+        answers = self.work(task(), (0, 0, 0), (1, 1, 3), shared_samples=shared_samples)
         assert answers == [("ready", (0, 0)), ("done", (3, 3)), ("done", (5, 3))]
 
     def test_it_ends_with_its_parent(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +290,7 @@ class TestAWorkersLife:
         network = model()
         network.parameters[...] = np.inf
         with np.errstate(all="ignore"):
-            answers = self.work(task(network), (0, 0))
+            answers = self.work(task(network), (0, 0, 0))
         assert answers[1][0] == "diverged"
         assert "epoch 1, step 1" in answers[1][1]
 
@@ -302,7 +302,7 @@ class TestAWorkersLife:
             raise type("Own", (kind,), {})("the rule")
 
         monkeypatch.setattr(workers.ShardStep, "epoch", refuse)
-        answers = self.work(task(), (0, 0))
+        answers = self.work(task(), (0, 0, 0))
         assert answers[1][0] == "refused"
         assert type(answers[1][1]) is kind
         assert str(answers[1][1]) == "the rule"
@@ -310,7 +310,7 @@ class TestAWorkersLife:
 
     def test_it_tells_of_any_other_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(workers.ShardStep, "epoch", lambda *_: 1 / 0)
-        answers = self.work(task(), (0, 0))
+        answers = self.work(task(), (0, 0, 0))
         assert answers[1][0] == "failed"
         assert "Traceback" in answers[1][1]
 
@@ -357,17 +357,27 @@ def epoch(executor: workers.ProcessExecutor, number: int, **options: Any) -> Non
 
 
 class TestStartingAnew:
-    """A forked worker has what the user wrote as it was at the fork; so it is started anew when that may have changed."""
+    """A forked worker has what the user wrote as it was at the fork: it is started anew when that may have changed."""
 
     @pytest.mark.parametrize(("method", "same"), [("fork", False), ("spawn", True)])
     def test_after_code_of_the_users(self, method: str, same: bool) -> None:
-        with workers.ProcessExecutor(task(), 2, method=method) as executor:
+        run = task(model(Residual(18)))
+        with workers.ProcessExecutor(run, 2, method=method) as executor:
             epoch(executor, 0)
             before = pids()
             epoch(executor, 1)
             assert pids() == before
-            epoch(executor, 2, anything_changed=True)
+            epoch(executor, 1, anything_changed=True)
             assert (pids() == before) is same
+
+    def test_not_for_steps_that_are_done_or_a_count_that_is_set(self) -> None:
+        run = task()
+        with workers.ProcessExecutor(run, 2, method="fork") as executor:
+            epoch(executor, 0)
+            before, run.optimizer.iterations = pids(), 100
+            epoch(executor, 1)
+            assert pids() == before
+            assert run.optimizer.iterations == 103
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     def test_when_a_setting_has_changed(self, method: str) -> None:
@@ -395,7 +405,7 @@ class TestStartingAnew:
             x, network = X.astype(np.float32), model()
             run = task(network, samples=Samples(x, Y))
             if count == 1:
-                state = SharedState.of_one_process(network)
+                state = SharedState.of_one_process(run)
                 with arithmetic():
                     step = workers.ShardStep(run, state, OneProcess())
                     list(step.epoch(0))

@@ -1,21 +1,33 @@
 """Getting a data set for a command: its options, its progress, its notices."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import numpy as np
 
 from handconv import datasets
 from handconv.cli._errors import UsageError
 from handconv.cli._models import class_names, known_dataset
 from handconv.cli._output import Output
 from handconv.cli._progress import DownloadProgress
-from handconv.cli._settings import one_of, setting, text
-from handconv.datasets import Dataset
+from handconv.cli._settings import one_of, setting, switch, text
+from handconv.datasets import Dataset, Preparation
 from handconv.datasets.catalog import KNOWN
-from handconv.errors import DataError, SourceError
+from handconv.datasets.paths import user_path
+from handconv.datasets.readers.samples import listed
+from handconv.errors import DataError, ModelFileError, SourceError
 from handconv.sequential import Sequential
 
 _OTHER = " Name another --dataset, or train a model on this one."
+
+
+def read_size(value: object) -> str:
+    """Read a size in pixels, 32 or 24x32 (height and width)."""
+    sides = str(value).lower().split("x") if isinstance(value, str | int) and not isinstance(value, bool) else []
+    if len(sides) not in (1, 2) or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
+        raise ValueError("a number of pixels, or HEIGHTxWIDTH")
+    return "x".join(str(int(side)) for side in sides * (3 - len(sides)))
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,7 @@ class DataSettings:
     dataset: str | None = setting(
         None,
         text,
-        f"{', '.join(datasets.NAMES)}, a folder with one subfolder of images a class, or a CSV file "
+        f"{', '.join(datasets.NAMES)}, a folder with one subfolder of images a class, a CSV file, or IDX files "
         "(default: what the model was trained on)",
         metavar="NAME|PATH",
     )
@@ -36,29 +48,105 @@ class DataSettings:
         metavar="|".join(datasets.SOURCES),
     )
     data_dir: str | None = setting(None, text, "take the named data set from this folder", metavar="DIR")
+    label_column: str | None = setting(
+        None,
+        text,
+        "the labels of a CSV file: a name in its header, first, last, or a place counted from 0 (default: the column "
+        "named label, class, target, y or digit, else the first)",
+        metavar="COLUMN",
+    )
+    size: str | None = setting(
+        None, read_size, "scale the images of a folder to this size (default: 28x28, or the model's)", metavar="HxW"
+    )
+    colour: bool = setting(False, switch, "keep the colours of the images in a folder")
+    transpose: bool = setting(False, switch, "set images of CSV and IDX files upright that lie on their side (EMNIST)")
 
 
-def load_dataset(settings: DataSettings, name: str, output: Output) -> Dataset:
+def load_dataset(settings: DataSettings, name: str, output: Output, preparation: Preparation | None = None) -> Dataset:
     """Load a data set, telling what is tried and how far a download has come."""
-    if settings.data_dir is not None and name not in KNOWN:
+    if settings.data_dir is not None and name not in KNOWN and (name == "digits" or user_path(name).exists()):
         output.notice(f"--data-dir is for {' and '.join(KNOWN)}; {name} is not taken from it.")
-    return _tell(partial(datasets.load, name, source=settings.source, data_dir=settings.data_dir), output)
+    get = partial(
+        datasets.load,
+        name,
+        source=settings.source,
+        data_dir=settings.data_dir,
+        label_column=settings.label_column,
+        size=None if settings.size is None else _sides(settings.size),
+        colour=settings.colour,
+        transpose=settings.transpose,
+        preparation=preparation,
+    )
+    return _tell(get, output)
 
 
 def load_for_model(settings: DataSettings, model: Sequential, output: Output) -> Dataset:
-    """Load the data set that was asked for, else the one that the model was trained on.
+    """Load the data set that was asked for, else the one that the model was trained on, in the form that it had then.
+
+    Its classes are numbered as those of the model.
 
     Raises:
         UsageError: if the model cannot be used on it.
     """
-    dataset = load_dataset(settings, settings.dataset or known_dataset(model), output)
+    if settings.dataset is None and not model.info.get("dataset"):
+        raise UsageError("it is not known what this model was trained on. Name the data: --dataset NAME|PATH")
+    trained_on = known_dataset(model)
+    name = settings.dataset or trained_on
+    before = model.info.get("settings")
+    if (
+        trained_on in (name, str(user_path(name).resolve()))
+        and settings.label_column is None
+        and isinstance(before, dict)
+    ):
+        settings = replace(settings, label_column=before.get("label_column"))
+    dataset = load_dataset(settings, name, output, preparation_of(model))
     images, wanted = dataset.x_test.shape[1:], model.input_shape
     if images != wanted:
         raise UsageError(f"the model takes images of shape {wanted}, those of {dataset.name} have {images}.{_OTHER}")
-    known, present = len(class_names(model)), int(dataset.y_test.max()) + 1
-    if present > known:
-        raise UsageError(f"the model tells {known} classes apart, {dataset.name} has {present}.{_OTHER}")
-    return dataset
+    return _numbered_as(model, dataset, output)
+
+
+def preparation_of(model: Sequential) -> Preparation | None:
+    """How the images were prepared that a model was trained on; its input shape, where it does not know more."""
+    kept = model.info.get("preparation")
+    if isinstance(kept, dict):
+        try:
+            return Preparation.from_dict(kept)
+        except ValueError as error:
+            raise ModelFileError(f"What the model keeps of its images is damaged: {error} Train it anew.") from error
+    shape = model.input_shape or ()
+    return Preparation(shape[1:], channels=shape[0]) if len(shape) == 3 and shape[0] in (1, 3) else None
+
+
+def _sides(text: str) -> tuple[int, int]:
+    height, width = map(int, text.split("x"))
+    return height, width
+
+
+def _numbered_as(model: Sequential, dataset: Dataset, output: Output) -> Dataset:
+    """Number the classes of a data set as the model does that has the same names for them."""
+    names, given = class_names(model), dataset.class_names
+    if given == names[: len(given)]:
+        return replace(dataset, class_names=names)
+    places = {name: place for place, name in enumerate(names)}
+    unknown = [name for name in given if name not in places]
+    own = dataset.name not in datasets.NAMES
+    if not unknown:
+        place = [places[name] for name in given]
+    elif own and all(name.isdigit() and int(name) < len(names) for name in given):
+        place = [int(name) for name in given]
+        output.notice(f"The labels are numbers; they are taken for the places of the classes {listed(names)}.")
+    elif len(given) <= len(names) and not model.info.get("class_names"):
+        place = list(range(len(given)))
+        output.notice(f"The model has no names for its classes; they are taken for {listed(given)}.")
+        names = (*given, *names[len(given) :])
+    else:
+        raise UsageError(
+            f"the model tells {len(names)} classes apart, {listed(names)}; {dataset.name} has {listed(unknown)} "
+            f"too.{_OTHER}"
+        )
+    number = np.array(place, dtype=np.int64)
+    return replace(dataset, y_train=number[dataset.y_train], y_test=number[dataset.y_test], class_names=names)
 
 
 def fetch_dataset(name: str, source: str, data_dir: str | None, output: Output) -> Dataset:

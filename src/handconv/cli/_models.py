@@ -1,70 +1,135 @@
-"""Which model a command works with: the file that was named, the one that was trained last, or the bundled one."""
+"""Which model a command works with: the file or run that was named, the last fitting run, or the bundled one."""
 
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from handconv.cli._errors import UsageError
 from handconv.cli._output import Output
-from handconv.datasets import cache
+from handconv.cli._runs import described, find_run, folder, kept_runs, new_name
 from handconv.errors import HandconvError, ModelFileError
 from handconv.sequential import Sequential, load
 from handconv.training import Checkpoint
 from handconv.training.checkpoint import read, sibling
 from handconv.zoo import trained_reference_network
 
-HELP = "a saved model, FILE.npz (default: the one that was trained last, else the bundled one, trained on MNIST)"
+HELP = "a saved model, FILE.npz, or the name of a run (default: the last fitting run, else the bundled model)"
+
+Fits = Callable[[Mapping[str, Any]], bool]
+_DIGITS = tuple(map(str, range(10)))
 
 
-def last_model() -> Path:
-    """Where the model is kept that was trained last."""
-    return cache.folder() / "last-model.npz"
+def open_model(path: str | None, output: Output, fits: Fits = lambda _: True) -> Sequential:
+    """Load a model, and say in one line which it is.
 
-
-def open_model(path: str | None) -> Sequential:
-    """Load a model.
+    Args:
+        path: the file or the run that was named, if any.
+        output: where the line goes.
+        fits: tells of a run by its info whether it is one of those to choose from; where none is, the bundled model is.
 
     Raises:
         OSError, ModelFileError, ValueError: as ``handconv.load``.
     """
-    last = last_model()
-    source = path if path is not None else last if last.exists() else None
-    model = trained_reference_network() if source is None else load(source)
-    for name, values in model.named_parameters().items():
+    if path is None:
+        run = next((run for run in kept_runs() if fits(run.info)), None)
+        if run is None:
+            model, name = trained_reference_network(), "the bundled model"
+        else:
+            model, name = load(run.path), f"run {run.name}"
+    else:
+        named = None if Path(path).exists() or path.endswith(".npz") else find_run(path)
+        model, name = load(path if named is None else named.path), path if named is None else f"run {named.name}"
+    for parameter, values in model.named_parameters().items():
         if not np.isfinite(values).all():
             raise ModelFileError(
-                f"{source}: this network is dead: {name} hold NaN or infinity, so it has no answers. "
+                f"{name}: this network is dead: {parameter} hold NaN or infinity, so it has no answers. "
                 "Train it anew, with a smaller learning rate."
             )
+    output.notice(f"{name}: {described(model.info)}")
     return model
 
 
-def keep_model(model: Sequential, save: str | None, output: Output) -> str | None:
-    """Save a freshly trained model, in any case as the last one; give the path that the user should know."""
-    last = last_model()
+def is_model_name(text: str) -> bool:
+    """Whether a word names a model: a .npz file, or a run."""
+    return text.endswith(".npz") or (re.fullmatch(r"[\w-]+", text) is not None and find_run(text) is not None)
+
+
+def trained_on(dataset: str | None) -> Fits:
+    """A test for runs: whether they were trained on this data set; any will do where none is named."""
+    wanted = None if dataset is None else {dataset, str(Path(dataset).expanduser().resolve())}
+    return lambda info: wanted is None or str(info.get("dataset")) in wanted
+
+
+def tells_digits(info: Mapping[str, Any]) -> bool:
+    """A test for runs: whether their classes are the ten digits."""
+    names = info.get("class_names")
+    return tuple(map(str, names)) == _DIGITS if isinstance(names, list | tuple) else info.get("dataset") == "mnist"
+
+
+def keep_model(model: Sequential, run: str | None, save: str | None, output: Output) -> str | None:
+    """Save a freshly trained model as a run, and where it was asked for; give the path that the user should know."""
+    model.info |= {"trained_at": datetime.now(UTC).isoformat(timespec="seconds"), "parameters": model.parameters.size}
     kept: str | None = None
-    try:
-        last.parent.mkdir(parents=True, exist_ok=True)
-        model.save(last)
-        kept = str(last)
-    except (OSError, HandconvError) as error:
-        output.notice(f"The model could not be kept as {last}: {_why(error)}")
+    if run is not None:
+        try:
+            path = folder() / f"{run}.npz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            model.save(path)
+            kept = str(path)
+        except (OSError, HandconvError) as error:
+            output.notice(f"The model could not be kept as a run: {_why(error)}")
     if save is None:
         return kept
     model.save(save)
     return save
 
 
-def checkpoints(resume: str | None, save: str | None, output: Output) -> list[Checkpoint]:
-    """Save the run while it goes on: in the checkpoint it came from, beside the model's file, or as the last run."""
-    path = Path(resume) if resume else sibling(Path(save), "run") if save else cache.folder() / "last-run.npz"
-    if resume is None and save is None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            output.notice(f"The run cannot be saved as {path}: {_why(error)}")
-            return []
-    return [Checkpoint(path)]
+def begin_run(
+    dataset: str, resume: str | None, save: str | None, output: Output
+) -> tuple[str | None, list[Checkpoint]]:
+    """Name a run, and say where its checkpoints go: to the one it came from, beside the model's file, or to the run."""
+    name: str | None = None
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        name = new_name(dataset)
+    except OSError as error:
+        output.notice(f"The run cannot be kept: {_why(error)}")
+    if resume is not None:
+        path = Path(resume)
+        if path.parent == _folder_or_none() and path.stem.endswith(".run"):
+            name = path.stem.removesuffix(".run")  # the same run goes on
+        return name, [Checkpoint(path)]
+    if save is not None:
+        return name, [Checkpoint(sibling(Path(save), "run"))]
+    return name, [] if name is None else [Checkpoint(folder() / f"{name}.run.npz")]
+
+
+def checkpoint_to_resume(named: str) -> str:
+    """The checkpoint file of what was named: a file, a run, or "" for the last run that can go on.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if named and (Path(named).exists() or named.endswith(".npz")):
+        return named
+    if named:
+        run = find_run(named)
+        path = None if run is None else run.checkpoint
+        begun = _folder_or_none()
+        if path is None and begun is not None:
+            path = begun / f"{named}.run.npz"
+        if path is None or not path.exists():
+            raise UsageError(f"there is no checkpoint {named!r}; handconv runs lists what there is.")
+        return str(path)
+    begun = _folder_or_none()
+    found = sorted(begun.glob("*.run.npz"), key=lambda file: file.stat().st_mtime) if begun is not None else []
+    if not found:
+        raise UsageError("there is no run to go on from; --resume RUN names a checkpoint.")
+    return str(found[-1])
 
 
 def saved_settings(path: str) -> dict[str, Any]:
@@ -93,6 +158,13 @@ def class_names(model: Sequential, fallback: tuple[str, ...] = ()) -> tuple[str,
     names = model.info.get("class_names") or fallback
     count = max(2, model.output_shape[0] if model.output_shape else 0)
     return (*map(str, names), *map(str, range(len(names), count)))
+
+
+def _folder_or_none() -> Path | None:
+    try:
+        return folder()
+    except OSError:
+        return None
 
 
 def _why(error: Exception) -> str:

@@ -82,7 +82,13 @@ def _download(name: str, arguments: argparse.Namespace, output: Output) -> int:
 
 def _verify(name: str | None, output: Output) -> int:
     """Compute checksums again; the status tells whether all is well."""
-    names = [name] if name else [entry.name for entry in cache.entries()]
+    cached = [entry.name for entry in cache.entries()]
+    if name is not None and name not in cached:
+        output.show(f"{name} is not in the cache: it was never fetched, or it was removed.")
+        output.notice(f"  Get it: handconv data download {name}")
+        output.record({"event": "verified", "name": name, "state": "not cached", "sound": False, "faults": []})
+        return FAILED
+    names = [name] if name else cached
     if not names:
         output.notice("The cache is empty: there is nothing to verify.")
     sound = True
@@ -90,7 +96,15 @@ def _verify(name: str | None, output: Output) -> int:
         faults = cache.verify(each)
         sound = sound and not faults
         output.show(f"{each}: {'all checksums are right' if not faults else 'damaged or incomplete'}")
-        output.record({"event": "verified", "name": each, "sound": not faults, "faults": faults})
+        output.record(
+            {
+                "event": "verified",
+                "name": each,
+                "state": "damaged" if faults else "cached",
+                "sound": not faults,
+                "faults": faults,
+            }
+        )
         for fault in faults:
             output.notice(f"  {fault}")
         if faults:

@@ -10,7 +10,7 @@ from handconv.analysis import explain as narrate
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, UsageError
-from handconv.cli._models import HELP, open_model
+from handconv.cli._models import HELP, open_model, trained_on
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.export import explanation_html
@@ -78,7 +78,7 @@ def _step(arguments: argparse.Namespace, settings: DataSettings, unit: Unit | No
         row: int = whole(0)(arguments.row or "0")
     except ValueError as rule:
         raise UsageError(f"--row must be {rule}, got {arguments.row!r}.") from None
-    model = open_model(arguments.model)
+    model = open_model(arguments.model, output, trained_on(settings.dataset))
     dataset = load_for_model(settings, model, output)
     count = len(dataset.x_test)
     if row >= count:

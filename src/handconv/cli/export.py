@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"export works with one model and writes one file, got {', '.join(arguments.files)}.")
     if Path(target).suffix != f".{form}":
         raise UsageError(f"--to {form} writes a file whose name ends in .{form}, got {target!r}.")
-    model = open_model(models[0] if models else None)
+    model = open_model(models[0] if models else None, output)
     if form == "html":
         write_page(model, target, settings, output)
     else:

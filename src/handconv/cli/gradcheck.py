@@ -12,11 +12,11 @@ from handconv import datasets
 from handconv.analysis import GradientReport, GradientRow, gradcheck
 from handconv.cli._command import Command
 from handconv.cli._errors import DONE, FAILED
+from handconv.cli._models import HELP, open_model
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, number, read_settings, setting, whole
 from handconv.layers import Sigmoid
-from handconv.sequential import Sequential, load
-from handconv.zoo import reference_network
+from handconv.sequential import Sequential
 
 _SAMPLES = 2  # inputs: enough for sums over the batch to show, few enough to be quick
 
@@ -42,16 +42,14 @@ class CheckSettings:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model and settings."""
-    parser.add_argument(
-        "model", nargs="?", metavar="MODEL", help="a saved model, FILE.npz (default: the reference network, untrained)"
-    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=HELP)
     add_settings(parser, CheckSettings, title="check")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Check and print the table."""
     settings = read_settings(CheckSettings, arguments)
-    model = load(arguments.model) if arguments.model else reference_network(seed=settings.seed)
+    model = open_model(arguments.model, output)
     x, y = _batch(model, settings.seed)
     output.notice(f"Checking {len(model.layers)} layers and the network; this takes some seconds.")
     report = gradcheck(model, x, y, tolerance=settings.tolerance, samples=settings.samples, seed=settings.seed)

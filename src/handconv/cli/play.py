@@ -10,7 +10,7 @@ from pathlib import Path
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE
-from handconv.cli._models import HELP, open_model
+from handconv.cli._models import HELP, open_model, trained_on
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._quiz import quiz
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Play."""
     settings = read_settings(PlaySettings, arguments)
-    model = open_model(arguments.model)
+    model = open_model(arguments.model, output, trained_on(settings.dataset))
     if settings.web:
         _play_in_browser(model, settings, output)
         return DONE

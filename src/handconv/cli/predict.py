@@ -10,10 +10,11 @@ from handconv.analysis import answer
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError, sentence
-from handconv.cli._models import HELP, class_names, known_dataset, open_model
+from handconv.cli._models import HELP, class_names, known_dataset, open_model, tells_digits, trained_on
 from handconv.cli._output import Output
 from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
+from handconv.cli._table_answers import add_table_arguments, predict_table, table_of
 from handconv.datasets.readers.images import read_digit_image, read_image
 from handconv.errors import DataError, ModelFileError
 from handconv.sequential import Sequential
@@ -22,6 +23,7 @@ from handconv.sequential import Sequential
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model and images in one list, as they are typed; or rows."""
     parser.add_argument("files", nargs="*", metavar="[MODEL] IMAGE", help=f"{HELP}, then image files of one digit each")
+    add_table_arguments(parser)
     parser.add_argument("--row", action="append", metavar="N", help="a row of the test set instead; may be repeated")
     add_settings(parser, DataSettings, title="data for --row")
 
@@ -36,7 +38,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if bool(images) == bool(arguments.row):
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     rows = [_row(text) for text in arguments.row or ()]
-    model = open_model(models[0] if models else None)
+    table = table_of(images, arguments)
+    fits = tells_digits if images and table is None else trained_on(settings.dataset)
+    model = open_model(models[0] if models else None, output, fits)
+    if table is not None:
+        return predict_table(model, table, settings.label_column, arguments, output)
     if images:
         return FAILED if [_predict(model, path, output) for path in images].count(False) else DONE
     dataset = load_for_model(settings, model, output)
@@ -96,7 +102,9 @@ COMMAND = Command(
     summary="classify image files of one digit each (PNG, JPEG, any size, dark on light or light on dark)",
     examples="""  handconv predict my-seven.png scan.jpg
   handconv predict model.npz my-seven.png --json
-  handconv predict --row 122 --row 123""",
+  handconv predict --row 122 --row 123
+  handconv predict model.npz test.csv --output answers.csv     the images of a table, one a line, without labels
+  handconv predict test.csv --output submission.csv --submission""",
     add_arguments=add_arguments,
     run=run,
 )

@@ -5,21 +5,18 @@ from dataclasses import asdict
 
 from handconv.cli._command import Command
 from handconv.cli._errors import DONE
+from handconv.cli._models import HELP, open_model
 from handconv.cli._output import Output
-from handconv.sequential import load
-from handconv.zoo import reference_network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model."""
-    parser.add_argument(
-        "model", nargs="?", metavar="MODEL", help="a saved model, FILE.npz (default: the reference network, untrained)"
-    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=HELP)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print the table."""
-    model = load(arguments.model) if arguments.model else reference_network()
+    model = open_model(arguments.model, output)
     table = model.summary()
     output.show(str(table))
     output.record(

@@ -13,7 +13,7 @@ from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_dataset
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._memory import MemoryWatch
-from handconv.cli._models import checkpoints, keep_model, saved_settings
+from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, saved_settings
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._progress import TrainingProgress
@@ -31,6 +31,8 @@ from handconv.cli._settings import (
     workers,
 )
 from handconv.datasets import NAMES, Dataset
+from handconv.datasets.paths import user_path
+from handconv.errors import DataError
 from handconv.losses import SoftmaxCategoricalCrossentropy
 from handconv.optimizers import Adam
 from handconv.optimizers.schedules import CosineDecay, OneCycle, Schedule
@@ -66,7 +68,7 @@ class TrainSettings(DataSettings):
     dataset: str = setting(
         "mnist",
         text,
-        f"{', '.join(NAMES)}, a folder with one subfolder of images a class, or a CSV file",
+        f"{', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV file, or IDX files",
         metavar="NAME|PATH",
     )
     epochs: int | None = setting(
@@ -115,6 +117,9 @@ class TrainSettings(DataSettings):
     workers: int | str = setting(
         "auto", workers, "processes that share the work; any number gives the same weights", metavar="auto|N"
     )
+    engine: bool = setting(
+        True, switch, "layers run as fast ops; with --no-engine their own pages of code do, as they stand (slower)"
+    )
     seed: int = setting(0, whole(0), "of everything random: the same seed gives the same weights", metavar="N")
     save: str | None = setting(
         None, text, "save the trained model to this file, and checkpoints beside it, FILE.run.npz", metavar="FILE.npz"
@@ -127,7 +132,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Every setting, and the file that can hold them."""
     add_settings(parser, TrainSettings, title="settings")
     parser.add_argument(
-        "--resume", metavar="RUN", help="go on from a checkpoint, with the settings that it was started with"
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with a run, or from a checkpoint, with the settings that it was started with (default: the last one)",
     )
     parser.add_argument("--profile", action="store_true", help="tell where the time of a step goes, layer by layer")
     parser.add_argument("--config", metavar="FILE.toml", help="read settings from a file: epochs = 3; options win")
@@ -137,6 +146,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Train, test, save, play."""
     resumed: Mapping[str, object] | None = None
     if arguments.resume is not None:
+        arguments.resume = checkpoint_to_resume(arguments.resume)
         found, remedy = saved_settings(arguments.resume), " Resume with the handconv that wrote it."
         resumed = check_settings(TrainSettings, found, arguments.resume, remedy)
 
@@ -148,6 +158,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"the run was started with --recipe {started} and goes on with it, got {settings.recipe!r}.")
     _check_save(settings.save)
     dataset = load_dataset(settings, settings.dataset, output)
+    if len(dataset.class_names) < 2:
+        raise DataError(
+            f"A classifier needs images of at least two classes, all of {dataset.name} are of "
+            f"{dataset.class_names[0]!r}. Add images of another class. If the labels of a CSV file stand in another "
+            "column: --label-column last"
+        )
     if settings.epochs is None:
         settings = replace(settings, epochs=_EPOCHS_OF_FEW if len(dataset.x_train) < _FEW else _EPOCHS)
     model = reference_network(
@@ -156,6 +172,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         l2=settings.l2,
         dropout=settings.dropout,
         seed=settings.seed,
+        engine=settings.engine,
     )
     _train(model, dataset, settings, arguments.resume, output)
     if arguments.profile:
@@ -180,14 +197,16 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     known = dataset.name if dataset.name in NAMES else _anywhere(dataset.name)
     places = {"data_dir": _anywhere(settings.data_dir), "save": _anywhere(settings.save)}
     if settings.dataset not in NAMES:
-        places["dataset"] = _anywhere(settings.dataset)
+        places["dataset"] = known
     model.info = {
         "dataset": known,
         "class_names": list(dataset.class_names),
+        "preparation": dataset.preparation.as_dict(),
         "handconv": __version__,
         "settings": asdict(settings) | places,
     }
     assert settings.epochs is not None
+    run_name, checkpoints = begin_run(dataset.name, resume, settings.save, output)
     start, memory = time.perf_counter(), MemoryWatch()
     with TrainingProgress(output) as progress:
         model.fit(
@@ -199,7 +218,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
             loss=SoftmaxCategoricalCrossentropy(label_smoothing=settings.label_smoothing),
             validation_split=settings.validation_split,
             workers=worker_count(settings.workers),
-            callbacks=[progress, memory, *checkpoints(resume, settings.save, output)],
+            callbacks=[progress, memory, *checkpoints],
             resume=resume,
         )
     seconds = time.perf_counter() - start
@@ -209,9 +228,9 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
         f"test loss {scores['loss']:.4f}  test accuracy {100 * scores['accuracy']:.2f} %  "
         f"({len(dataset.x_test):,} images; trained in {seconds:.1f} s)"
     )
-    saved = keep_model(model, settings.save, output)
+    saved = keep_model(model, run_name, settings.save, output)
     if saved:
-        output.notice(f"The model is in {saved}")
+        output.notice(f"The model is in {saved}" + (f" (run {run_name})" if run_name else ""))
     output.record(
         {
             "event": "result",
@@ -232,7 +251,7 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
 
 def _anywhere(path: str | None) -> str | None:
     """A path that means the same in any folder."""
-    return None if path is None else str(Path(path).resolve())
+    return None if path is None else str(user_path(path).resolve())
 
 
 def _check_save(path: str | None) -> None:

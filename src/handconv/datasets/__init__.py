@@ -11,15 +11,17 @@ from handconv.datasets.loading import load as load
 from handconv.datasets.loading import load_digits as load_digits
 from handconv.datasets.loading import load_fashion_mnist as load_fashion_mnist
 from handconv.datasets.loading import load_mnist as load_mnist
+from handconv.datasets.preparation import Preparation as Preparation
 from handconv.datasets.readers import load_csv as load_csv
 from handconv.datasets.readers import load_idx as load_idx
-from handconv.datasets.readers.images import load_image_folder as load_image_folder
+from handconv.datasets.readers import load_image_folder as load_image_folder
 from handconv.datasets.sources import SOURCES as SOURCES
 
 __all__ = [
     "NAMES",
     "SOURCES",
     "Dataset",
+    "Preparation",
     "fetch",
     "load",
     "load_csv",

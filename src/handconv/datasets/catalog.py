@@ -109,6 +109,7 @@ class KnownSet:
         class_names: the names of the classes 0, 1, 2, …
         kaggle_handle: the same data on Kaggle in CSV form; None if it is not there in the official order.
         stand_in: the embedded set that replaces this one where no source can be reached; None for none.
+        fit: how its images lie in their frame, as in `Preparation`.
     """
 
     name: str
@@ -118,6 +119,7 @@ class KnownSet:
     class_names: tuple[str, ...]
     kaggle_handle: str | None = None
     stand_in: str | None = None
+    fit: str = "centre"
 
     @property
     def csv_names(self) -> tuple[str, str]:
@@ -180,6 +182,7 @@ FASHION_MNIST = KnownSet(
         "Bag",
         "Ankle boot",
     ),
+    fit="pad",
 )
 
 KNOWN: Mapping[str, KnownSet] = {known.name: known for known in (MNIST, FASHION_MNIST)}

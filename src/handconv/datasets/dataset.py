@@ -1,10 +1,13 @@
 """A data set in memory: training and test images with their labels, and where they came from."""
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.datasets.preparation import Preparation
+from handconv.datasets.readers.samples import listed
 from handconv.errors import DataError
 
 Split = tuple[tuple[NDArray[np.float32], NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.int64]]]
@@ -12,20 +15,23 @@ Split = tuple[tuple[NDArray[np.float32], NDArray[np.int64]], tuple[NDArray[np.fl
 
 TEST_SHARE = 5  # one sample in five
 
+OF_MNIST = Preparation((28, 28), polarity="light on dark", fit="centre")
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Training and test images as pixels, the names of the classes, and how the data was found.
 
     Args:
         name: "mnist", "fashion-mnist", "digits", or the path that was loaded.
         source: where the arrays came from: "kaggle", "mirror https://…", "folder …", "file …", "cache", "embedded".
-        x_train: uint8 (N, 1, H, W); read-only, and possibly a view of a file, if it comes from the cache.
+        x_train: uint8 (N, C, H, W); read-only, and possibly a view of a file, if it comes from the cache.
         y_train: int64 (N,).
         x_test: as x_train.
         y_test: as y_train.
         class_names: the names of the classes 0, 1, 2, …
-        notices: one line for each source that was tried, in order.
+        notices: one line for each source that was tried, in order, and for each thing that had to be said.
+        preparation: how the images were brought to their form.
     """
 
     name: str
@@ -36,6 +42,25 @@ class Dataset:
     y_test: NDArray[np.int64]
     class_names: tuple[str, ...]
     notices: tuple[str, ...] = ()
+    preparation: Preparation = OF_MNIST
+
+    def __repr__(self) -> str:
+        return f"<{'; '.join(f'{key}: {value}' for key, value in self._facts())}>"
+
+    def _repr_html_(self) -> str:
+        """Show it as a table, in a notebook."""
+        rows = (f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in self._facts())
+        return f"<table>{''.join(rows)}</table>"
+
+    def _facts(self) -> tuple[tuple[str, str], ...]:
+        """What one wants to know of it at a glance."""
+        channels, height, width = self.x_train.shape[1:]
+        return (
+            ("data set", f"{self.name}, from {self.source}"),
+            ("images", f"{len(self.x_train):,} to train on, {len(self.x_test):,} to test on"),
+            ("form", f"{height}x{width} pixels, {'grey' if channels == 1 else 'colour'}, {self.preparation.polarity}"),
+            ("classes", f"{len(self.class_names)}: {listed(self.class_names)}"),
+        )
 
     def scaled(self) -> Split:
         """Give both parts with the pixels divided by 255: ((x_train, y_train), (x_test, y_test))."""

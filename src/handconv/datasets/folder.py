@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handconv.datasets.cache import Stamps
 from handconv.datasets.catalog import Arrays, KnownFile, KnownSet
-from handconv.datasets.readers import read_csv
+from handconv.datasets.readers.csv import load_csv
 from handconv.errors import DataError, SourceError
 
 Located = Mapping[str, Path]
@@ -16,7 +16,10 @@ Located = Mapping[str, Path]
 
 
 def locate(known: KnownSet, folder: Path) -> Located:
-    """Find the files of a set in a folder or in its subfolder named after the set; IDX is preferred to CSV.
+    """Find the files of a set in a folder, or in those of its subfolders that programs make; IDX is preferred to CSV.
+
+    The subfolders are the one named after the set, and ``MNIST/raw`` or ``FashionMNIST/raw`` of torchvision. An IDX
+    file may be called ``train-images-idx3-ubyte`` or, as Windows programs unpack it, ``train-images.idx3-ubyte``.
 
     Raises:
         SourceError: if they are not there; the message says what was looked for.
@@ -24,15 +27,17 @@ def locate(known: KnownSet, folder: Path) -> Located:
     if not folder.is_dir():
         raise SourceError(f"{folder} is no folder. Give the folder that holds the files of {known.title}.")
     train_csv, test_csv = known.csv_names
-    for place in (folder / known.name, folder):
+    torchvision = known.title.replace("-", "")
+    for place in (known.name, "", f"{torchvision}/raw", "raw", torchvision):
         for wanted in ({part: file.name for part, file in known.files.items()}, {"train": train_csv, "test": test_csv}):
-            found = {key: path for key, name in wanted.items() if (path := _plain_or_gzip(place / name))}
+            found = {key: path for key, name in wanted.items() if (path := _find(folder / place, name))}
             if len(found) == len(wanted):
                 return found
     names = ", ".join(f"{file.name}[.gz]" for file in known.files.values())
     raise SourceError(
         f"{folder} does not hold {known.title}: there must be {names}, or {train_csv} and {test_csv}, in it or in its "
-        f"subfolder {known.name}/. Put them there, or leave the folder out to have them downloaded."
+        f"subfolder {known.name}/ or {torchvision}/raw/. Put them there, or leave the folder out to have them "
+        f"downloaded. Data of your own: --dataset {folder}"
     )
 
 
@@ -63,13 +68,17 @@ def _read_idx(file: KnownFile, path: Path) -> NDArray[np.uint8]:
 def _read_csv_pair(known: KnownSet, located: Located) -> Arrays:
     arrays: dict[str, NDArray[np.uint8]] = {}
     for half in ("train", "test"):
-        images, labels = read_csv(located[half])
+        images, labels = load_csv(located[half])
         arrays |= {f"x_{half}": images, f"y_{half}": labels.astype(np.uint8)}
     for part, file in known.files.items():
         file.check(arrays[part], str(located[part[2:]]))
     return arrays
 
 
-def _plain_or_gzip(path: Path) -> Path | None:
-    gzipped = path.with_name(f"{path.name}.gz")
-    return path if path.is_file() else gzipped if gzipped.is_file() else None
+def _find(folder: Path, name: str) -> Path | None:
+    """Find a file under one of the names that programs give it."""
+    for spelling in (name, name.replace("-idx", ".idx")):
+        for ending in ("", ".gz"):
+            if (path := folder / f"{spelling}{ending}").is_file():
+                return path
+    return None

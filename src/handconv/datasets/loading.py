@@ -2,25 +2,36 @@
 
 import os
 import warnings
+from collections.abc import Collection, Mapping
+from itertools import islice
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from handconv.datasets import cache
 from handconv.datasets.catalog import KNOWN, KnownSet
-from handconv.datasets.dataset import Dataset, Split, hold_out
+from handconv.datasets.dataset import Dataset, Split
 from handconv.datasets.digits import load_digits_arrays
 from handconv.datasets.download import Progress
-from handconv.datasets.readers import read_csv
-from handconv.datasets.readers.images import load_image_folder
+from handconv.datasets.own import own_dataset
+from handconv.datasets.paths import PathLike, user_path
+from handconv.datasets.preparation import Preparation
+from handconv.datasets.readers.csv import no_labels, read_table
+from handconv.datasets.readers.idx_files import IdxFiles, find_idx_files, read_idx_files
+from handconv.datasets.readers.image_folder import find_parts, read_image_folders
+from handconv.datasets.readers.table_form import LabelColumn
 from handconv.datasets.sources import Report, Search
-from handconv.errors import DataError, SourceError
-
-PathLike = str | os.PathLike[str]
+from handconv.errors import SourceError
 
 NAMES = (*KNOWN, "digits")
 """The data sets that have a name."""
+
+_MANY_FILES, _LARGE_FILE = 3000, 20_000_000
+
+_FOR = {
+    "label_column": "for CSV files",
+    "size": "for folders of images",
+    "colour": "for folders of images",
+    "transpose": "for CSV and IDX files",
+}
 
 
 def load(
@@ -28,27 +39,41 @@ def load(
     *,
     source: str = "auto",
     data_dir: PathLike | None = None,
+    label_column: LabelColumn = None,
+    size: tuple[int, int] | None = None,
+    colour: bool = False,
+    transpose: bool = False,
+    preparation: Preparation | None = None,
     progress: Progress | None = None,
     report: Report | None = None,
 ) -> Dataset:
-    """Load a data set by its name, or the user's own images from a folder or a CSV file.
+    """Load a data set by its name, or the user's own: a folder of images, a table, IDX files.
 
     A named set is taken from the first source that has it (`handconv.datasets.sources` has the order), verified,
     cached, and mapped into memory from then on. Where MNIST cannot be had from anywhere, the embedded digits come in
     its place: look at ``name``, and at ``notices`` for why. The user's own images are divided into training and test
-    set by the subfolders ``train`` and ``test`` of the folder; without them one image in five is held out.
+    set by the subfolders or files that are named so; without them one image in five is held out. Their classes are
+    those that are there. What is passed over, changed or taken for granted has a line in ``notices``.
 
     Args:
-        name_or_path: "mnist", "fashion-mnist", "digits", a folder with one subfolder of images a class, or a CSV file.
+        name_or_path: "mnist", "fashion-mnist", "digits", a folder with one subfolder of images a class, a CSV file, an
+            IDX file of images or a folder with IDX files; ``~`` is the home folder.
         source: "auto", "kaggle", "mirror" or "offline" (never the network).
         data_dir: look for the named set in this folder and nowhere else.
+        label_column: of a CSV file, as for `load_csv`.
+        size: height and width to which the images of a folder are scaled; 28x28 if not given.
+        colour: keep the colours of a folder's images; else they become grey.
+        transpose: exchange rows and columns of the images in CSV and IDX files, as EMNIST's need it.
+        preparation: bring the user's own data to this form, that of a model say, where nothing else is said: its size
+            and channels for a folder, its scale and whether it is transposed for CSV and IDX files.
         progress: called with (description, bytes so far, bytes in all or None) during downloads.
-        report: called with one line for each source as it is tried.
+        report: called with one line for each source as it is tried, and for each thing that has to be said.
 
     Raises:
-        ValueError: if there is no such data set or source.
+        ValueError: if there is no such data set or source, or if an argument is for another kind of data.
         SourceError: if no source can deliver the set; the message has one line for each that was tried.
         DataError: if a file does not hold what it should.
+        MissingExtraError: if a library that reads this kind of data is not installed.
 
     Example:
         >>> digits = load("digits")
@@ -56,19 +81,77 @@ def load(
         ((1437, 1, 28, 28), (360,), 'embedded')
     """
     name = os.fspath(name_or_path)
-    if name == "digits":
-        return _digits(())
-    if name in KNOWN:
-        return _load_known(KNOWN[name], source, data_dir, progress, report)
-    path = Path(name)
-    if path.is_dir():
-        return _load_folder(path)
+    given = {
+        "label_column": label_column is not None,
+        "size": size is not None,
+        "colour": colour,
+        "transpose": transpose,
+    }
+    if name == "digits" or name in KNOWN:
+        _refuse(given, name, ())
+        return _digits(()) if name == "digits" else _load_known(KNOWN[name], source, data_dir, progress, report)
+    form = preparation or Preparation(size or (28, 28), channels=3 if colour else 1, transpose=transpose)
+    scale, transpose = None if preparation is None else form.scale, transpose or form.transpose
+    path, files = _locate_own(name, data_dir)
+    if report is not None and _takes_long(path):
+        report(f"Reading {path}, which is large …")
+    if files is not None:
+        _refuse(given, "a set of IDX files", ("transpose",))
+        name, said = name if path.exists() else str(files.train[0]), _lie(files.train[0], transpose)
+        parts = read_idx_files(files)
+        return own_dataset(name, *parts, transpose=transpose, scale=scale, notices=said, report=report)
     if path.is_file():
-        return _divide(name, f"file {path}", *read_csv(path))
-    raise ValueError(
-        f"A data set is {', '.join(NAMES)}, a folder with one subfolder of images a class, or a CSV file; "
-        f"got {name!r}, which is none of these."
-    )
+        _refuse(given, "a CSV file", ("label_column", "transpose"))
+        samples = read_table(path, label_column=label_column, scale=scale)
+        if samples.labels is None:
+            raise no_labels(path)
+        said = _lie(path, transpose)
+        return own_dataset(name, samples, transpose=transpose, scale=scale, notices=said, report=report)
+    _refuse(given, "a folder of images", ("size", "colour"))
+    train, test, notices = find_parts(path)
+    folders = [folder for folder in (train, test) if folder is not None]
+    pictures = read_image_folders(folders, size or form.size, colour=colour or form.channels == 3)
+    return own_dataset(name, *pictures, notices=notices, scale=255, report=report)
+
+
+def _locate_own(name: str, data_dir: PathLike | None) -> tuple[Path, IdxFiles | None]:
+    """Find the user's own data by its path, or a set of IDX files by its name in a folder.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    path = user_path(name)
+    files = find_idx_files(path)
+    if files is None and not path.exists() and data_dir is not None:
+        files = find_idx_files(user_path(data_dir), name)
+    if files is None and not path.exists():
+        raise ValueError(
+            f"A data set is {', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV file, or IDX "
+            f"files; got {name!r}, which is none of these."
+        )
+    return path, files
+
+
+def _takes_long(path: Path) -> bool:
+    """Whether reading a file or a folder takes so long that one should know what is going on."""
+    if path.is_dir():
+        return len(tuple(islice(path.rglob("*"), _MANY_FILES))) == _MANY_FILES
+    return path.is_file() and path.stat().st_size > _LARGE_FILE
+
+
+def _lie(path: Path, transpose: bool) -> tuple[str, ...]:
+    """Say that EMNIST's images lie on their side, if nobody sets them upright."""
+    if transpose or "emnist" not in path.name.casefold():
+        return ()
+    return ("EMNIST's images lie on their side; --transpose (transpose=True) sets them upright.",)
+
+
+def _refuse(given: Mapping[str, bool], kind: str, allowed: Collection[str]) -> None:
+    """Refuse an argument that is for another kind of data."""
+    wrong = [name for name, is_given in given.items() if is_given and name not in allowed]
+    if wrong:
+        option = wrong[0].replace("_", "-")
+        raise ValueError(f"{wrong[0]} (--{option}) is {_FOR[wrong[0]]}, got it for {kind}. Leave it out.")
 
 
 def fetch(
@@ -182,33 +265,3 @@ def _load_known(
 
 def _digits(notices: tuple[str, ...]) -> Dataset:
     return Dataset("digits", "embedded", *load_digits_arrays(), tuple("0123456789"), notices)
-
-
-def _load_folder(path: Path) -> Dataset:
-    """Load a folder of images, divided as its subfolders train and test say if it has them."""
-    name, source = str(path), f"folder {path}"
-    train, test = path / "train", path / "test"
-    if not (train.is_dir() and test.is_dir()):
-        images, labels, class_names = load_image_folder(path)
-        return _divide(name, source, images, labels, class_names)
-    x_train, y_train, class_names = load_image_folder(train)
-    x_test, y_test, test_names = load_image_folder(test)
-    if test_names != class_names:
-        raise DataError(
-            f"{train} and {test} must have the same classes, got {', '.join(class_names)} and {', '.join(test_names)}. "
-            f"Rename or add subfolders."
-        )
-    return Dataset(name, source, x_train, y_train, x_test, y_test, class_names)
-
-
-def _divide(
-    name: str,
-    source: str,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    class_names: tuple[str, ...] | None = None,
-) -> Dataset:
-    """Hold out a test set."""
-    train, test = hold_out(labels)
-    names = class_names or tuple(map(str, range(int(labels.max()) + 1)))
-    return Dataset(name, source, images[train], labels[train], images[test], labels[test], names)

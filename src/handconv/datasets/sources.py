@@ -12,6 +12,7 @@ arrays are verified against the checksums of the catalog, put into the cache, an
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 
 from handconv.datasets import cache, folder, kaggle, mirrors
 from handconv.datasets.catalog import Arrays, KnownSet
-from handconv.datasets.dataset import Dataset
+from handconv.datasets.dataset import OF_MNIST, Dataset
 from handconv.datasets.download import Patience, Progress, reason
-from handconv.errors import HandconvError, SourceError
+from handconv.datasets.paths import user_path
+from handconv.errors import DataError, HandconvError, SourceError
 
 Report = Callable[[str], object]
 """Told one line for each source as it is tried."""
@@ -78,7 +80,10 @@ class Search:
             if source not in ("auto", "offline"):
                 raise ValueError(f"A data_dir is a source of its own, got source={source!r} too. Leave one out.")
             try:
-                return self._dataset(*self._from_folder(Path(data_dir)))
+                return self._dataset(*self._from_folder(user_path(data_dir)))
+            except DataError as error:
+                text = str(error).rstrip(".")
+                raise DataError(f"{text}. Load data of your own by its path: --dataset {data_dir}") from error
             except HandconvError:
                 raise
             except OSError as error:
@@ -96,7 +101,7 @@ class Search:
         """Name the sources in their order, each with the function that asks it."""
         local = os.environ.get(DATA_DIR_VARIABLE)
         if local and source in ("auto", "offline"):
-            yield DATA_DIR_VARIABLE, partial(self._from_folder, Path(local))
+            yield DATA_DIR_VARIABLE, partial(self._from_folder, Path(local).expanduser())
         yield "cache", self._from_cache
         if source in ("auto", "kaggle"):
             yield "Kaggle", self._from_kaggle
@@ -154,6 +159,7 @@ class Search:
             y_test=arrays["y_test"].astype(np.int64),
             class_names=self.known.class_names,
             notices=tuple(self.notices),
+            preparation=replace(OF_MNIST, fit=self.known.fit),
         )
 
     def _note(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""Capture and replay: the NumPy calls of a computation, noted once and made again (the idea of CUDA Graphs).
+"""Capture and replay: the NumPy calls of a computation, recorded once and made again (the idea of CUDA Graphs).
 
 A program asks the same of NumPy each time: the same calls on the same memory, of which only the contents change. Yet
 between the calls Python works out shapes, views and names anew, with code that the arithmetic has driven out of the
@@ -39,19 +39,19 @@ class CaptureError(RuntimeError):
 
 
 class Capture:
-    """Notes calls while it is ``recording``; at any other time its arrays act as any others do."""
+    """Records calls while it is ``recording``; at any other time its arrays act as any others do."""
 
     def __init__(self) -> None:
         self._calls: list[Call] | None = None
 
     @property
     def is_recording(self) -> bool:
-        """Whether calls are being noted."""
+        """Whether calls are being recorded."""
         return self._calls is not None
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[list[Call]]:
-        """Note calls meanwhile, in the list that is yielded."""
+        """Record calls meanwhile, in the list that is yielded."""
         calls: list[Call] = []
         self._calls = calls
         try:
@@ -61,7 +61,7 @@ class Capture:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Note nothing meanwhile."""
+        """Record nothing meanwhile."""
         calls, self._calls = self._calls, None
         try:
             yield
@@ -84,10 +84,10 @@ class Capture:
         """Call a function now and at every replay: for what is not a NumPy call, such as drawing random numbers."""
         with self.paused():
             function()
-        self.note(function)
+        self.record(function)
 
-    def note(self, call: Call) -> None:
-        """Note a call that was made."""
+    def record(self, call: Call) -> None:
+        """Add a call that was made to the recording, if one goes on."""
         if self._calls is not None:
             self._calls.append(call)
 
@@ -98,7 +98,7 @@ def replay(calls: Sequence[Call]) -> None:
 
 
 class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
-    """An array that notes what is written to it, and what new arrays are computed from it."""
+    """An array such that what is written to it, and what new arrays are computed from it, is recorded."""
 
     capture: Capture | None = None
 
@@ -126,7 +126,7 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
         for operand in (*inputs, *options.values()):
             self._check_tracked(operand, f"an operand of numpy.{ufunc.__name__}")
         by_name = plain_options or function in _OUT_BY_NAME or function is not ufunc
-        capture.note(
+        capture.record(
             partial(function, *operands, **plain_options, out=result) if by_name else partial(ufunc, *operands, result)
         )
         return out[0] if out else capture.track(result)
@@ -143,7 +143,7 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
             if np.size(target) and not np.may_share_memory(target, untracked(self)):  # a copy of what was chosen
                 self._refuse("an assignment to chosen elements")
             self._check_tracked(value, "an assigned array")
-            self.capture.note(partial(target.__setitem__, ..., plain))  # np.copyto begins with some Python
+            self.capture.record(partial(target.__setitem__, ..., plain))  # np.copyto begins with some Python
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
@@ -188,7 +188,7 @@ class CapturedArray(np.ndarray[Any, np.dtype[Any]]):
             self._refuse(f"{what} that is neither tracked nor declared constant (dtype {operand.dtype})")
 
     def _refuse(self, what: str) -> None:
-        """Raise an error if a recording goes on, as it would miss this."""
+        """Raise an error if a recording goes on, as a replay would miss this."""
         if self.capture is not None and self.capture.is_recording:
             raise CaptureError(f"A recording cannot capture {what}. Write with ufuncs to tracked arrays.")
 

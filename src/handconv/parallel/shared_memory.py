@@ -15,8 +15,8 @@ _LINE = 64  # bytes of a cache line
 class SharedArray:
     """Memory that several processes see, and the array in it, which begins with a cache line.
 
-    Shared memory has no name that could be left behind: it is inherited (fork) or handed over as an open file (spawn), and
-    the system frees it with the last process. It starts as zeros, and takes room when it is first written to.
+    Shared memory has no name that could be left behind: it is inherited (fork) or handed over as an open file (spawn),
+    and the system frees it with the last process. It starts as zeros, and takes room when it is first written to.
     """
 
     def __init__(self, context: BaseContext, shape: tuple[int, ...], dtype: DTypeLike) -> None:
@@ -57,6 +57,8 @@ class MappedArray:
             base = base.base  # views of a map know the file too, but not where they begin in it
         if base is None or not array.size:
             return None
+        while isinstance(base.base, np.memmap):
+            base = base.base  # views of a map know the file, the map itself knows where it begins
         distance = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
         return cls(Path(base.filename), int(base.offset) + distance, array.shape, array.dtype, array.strides)
 

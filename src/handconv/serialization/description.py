@@ -1,7 +1,8 @@
 """Models as plain values and named arrays: what every file format of a model holds.
 
-description   {"format", "version", "layers": [{"class", "config"}, …], "input_shape", "dtype", "seed", "info", "epochs_trained"}
-arrays        the parameters and buffers by name, "0.weights" …; arrays of anything else have names that begin with "run/"
+description   {"format", "version", "layers": [{"class", "config"}, …], "input_shape", "dtype", "seed", "info",
+               "epochs_trained"}
+arrays        the parameters and buffers by name, "0.weights" …; names of arrays of anything else begin with "run/"
 """
 
 import copy

@@ -111,6 +111,24 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
     return arrays, metadata
 
 
+def metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the metadata alone of what ``save`` wrote.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ModelFileError: if the file is none of these, or damaged.
+    """
+    with _File(io.FileIO(path)) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                found = json.loads(_read_metadata(archive))
+        except _UNREADABLE as error:
+            raise ModelFileError(f"{path} is no handconv model, or is damaged ({error}).") from error
+    if not isinstance(found, dict):
+        raise ModelFileError(f"{path} is damaged: its {_METADATA} is not an object. Give a file that save() wrote.")
+    return found
+
+
 def _read(archive: zipfile.ZipFile) -> tuple[Any, dict[str, NDArray[Any]]]:
     if _METADATA not in archive.namelist():
         raise ModelFileError(

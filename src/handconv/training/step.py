@@ -2,7 +2,7 @@
 
 A batch is cut into shards of a fixed number of samples, so few that their activations stay in the processor's cache.
 Each shard's gradient is computed by itself, with its own random numbers. Shard k is added to accumulator k mod
-``ACCUMULATORS``, the accumulators are added up in order, and every number of the parameter vector is updated on its own.
+``ACCUMULATORS``, the accumulators are added up in order, and every number of the parameter vector is updated by itself.
 Nothing of this depends on who computes a shard or updates a number: any number of ranks gets the same bits.
 
     each rank, at each step:   the shards of its accumulators                                   exchange

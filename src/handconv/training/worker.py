@@ -1,7 +1,8 @@
 """Worker processes that share the steps of a training.
 
-Threads would not help: NumPy calls of a few microseconds hand Python's lock to and fro. So each worker is a process with
-its own copy of the network, over one shared set of arrays (``training.step.SharedState`` and the optimizer's vectors).
+Threads would not help: NumPy calls of a few microseconds hand Python's lock to and fro. So each worker is a process
+with its own copy of the network, over one shared set of arrays (``training.step.SharedState`` and the vectors of the
+optimizer).
 At each step a worker computes the shards of its accumulators, exchanges with the others, updates its part of the
 parameters, and publishes it. The parent computes nothing; it starts an epoch, watches, and reports, so that a death,
 Ctrl-C or a slow callback never holds up the arithmetic. Between epochs it copies the shared arrays to the network's own
@@ -12,8 +13,8 @@ vectors, and back.
     worker 1       shards  │ part 1 │  shards  │ part 1 │ …
                         exchange  publish
 
-A worker is forked, so that whatever the user wrote is what runs; where forking is not safe it is spawned, and gets all of
-it by pickle. After a callback of the user's, which may have changed anything, forked workers are started anew.
+A worker is forked, so that whatever the user wrote is what runs; where forking is not safe it is spawned, and gets all
+of it by pickle. After a callback of the user's, which may have changed anything, forked workers are started anew.
 """
 
 import contextlib
@@ -36,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError, WorkerError
+from handconv.layers import Layer
 from handconv.parallel.barrier import Barrier, SharedMemoryCommunicator
 from handconv.parallel.processes import PARENT_EVERY, orphaned, start_method, starting
 from handconv.parallel.shared_memory import MappedArray, SharedArray
@@ -89,7 +91,7 @@ class ProcessExecutor:
         self._vectors = {name: SharedArray(self._context, value.shape, value.dtype) for name, value in vectors.items()}
         if self._method == "spawn":
             x = self._task.samples.x
-            self._x = MappedArray.of(x) or SharedArray.like(self._context, x)
+            self._x = MappedArray.of(x) or SharedArray(self._context, x.shape, x.dtype)
         self._share()
         try:
             self._start()
@@ -116,10 +118,12 @@ class ProcessExecutor:
         if self._must_restart(anything_changed):
             self._end()
             self._start()
+        elif anything_changed:
+            self._share_samples()
         self._arrays["control"].array[...] = 0
         for pipe in self._pipes:
             with contextlib.suppress(ConnectionError):  # of one that died: it is named below
-                pipe.send((epoch, first_step))
+                pipe.send((epoch, first_step, self._task.optimizer.iterations))
         self._is_training = True
         for _ in self._answers():
             yield self.sums
@@ -149,6 +153,11 @@ class ProcessExecutor:
         for own, shared in self._own():
             shared[...] = own
 
+    def _share_samples(self) -> None:
+        """Copy the samples, which may have been changed in place, to where spawned workers see them."""
+        if isinstance(self._x, SharedArray):
+            self._x.array[...] = self._task.samples.x
+
     def _fetch(self) -> None:
         """Copy what the workers have made to the parent's own arrays."""
         for own, shared in self._own():
@@ -165,8 +174,7 @@ class ProcessExecutor:
         task = self._task
         self._settings = _settings(task)
         if self._x is not None:
-            if isinstance(self._x, SharedArray):
-                self._x.array[...] = task.samples.x
+            self._share_samples()
             task = _without_samples(task)
         orders = Orders(task, self._x, self._arrays, self._vectors, Barrier(self._context, self._count))
         with starting():
@@ -233,16 +241,22 @@ class ProcessExecutor:
 
 
 def _settings(task: Task) -> bytes:
-    """What workers have copies of and callbacks may change, arrays of parameters left out; empty if it cannot be told."""
+    """What workers have copies of and callbacks may change, parameters left out; empty if it cannot be told."""
     optimizer = task.optimizer
-    layers = [{k: v for k, v in layer.__getstate__().items() if k not in _PASSING} for layer in task.network.layers]
+    layers = [_settings_of(layer) for layer in task.network.store.layers]
     try:
-        return pickle.dumps((layers, task.loss, optimizer.config(), optimizer.iterations, optimizer.total_steps))
+        return pickle.dumps((layers, task.loss, optimizer.config(), optimizer.total_steps))
     except Exception:  # noqa: BLE001 - whatever cannot be pickled is taken for changed
         return b""
 
 
 _PASSING = ("output", "dinputs", "values", "generator")
+
+
+def _settings_of(layer: Layer) -> dict[str, Any]:
+    """What a layer keeps beside its arrays and what passes through it; layers within are listed by themselves."""
+    left_out = {*_PASSING, *(path.partition(".")[0] for path in layer.sublayers())}
+    return {name: value for name, value in layer.__getstate__().items() if name not in left_out}
 
 
 def _without_samples(task: Task) -> Task:
@@ -263,8 +277,8 @@ def _check_importable(task: Task) -> None:
     for part in parts:
         if type(part).__module__ == "__main__":
             raise WorkerError(
-                f"{type(part).__name__} is defined in __main__ (a notebook or standard input), and worker processes that "
-                "are spawned, as here beside other threads, cannot import it. Put the class into a module, or use "
+                f"{type(part).__name__} is defined in __main__ (a notebook or standard input), and worker processes "
+                "that are spawned, as here beside other threads, cannot import it. Put the class into a module, or use "
                 "workers=1."
             )
 
@@ -285,7 +299,7 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
         with arithmetic():
             while not orphaned():
                 if pipe.poll(PARENT_EVERY):
-                    epoch, done = pipe.recv()
+                    epoch, done, task.optimizer.iterations = pipe.recv()
                     for steps in step.epoch(epoch, done):
                         done = steps
                     pipe.send(("done", (task.optimizer.iterations, done)))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import strategies
 from engine_helpers import (
     ByProgram,
+    Make,
     assert_close_passes,
     assert_op_is_page,
     assert_same_outputs,
@@ -22,7 +23,7 @@ from engine_helpers import (
 from handconv.engine.kernels import conv_lowering
 from handconv.engine.layout import public_view
 from handconv.engine.ops.conv_block import ConvBlockOp
-from handconv.layers import Conv2D, Layer, LeakyReLU, MaxPool2D, ReLU
+from handconv.layers import Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU
 from strategies import Geometry, normal
 
 RECTIFIERS: dict[str, Callable[[], list[Layer]]] = {
@@ -48,6 +49,45 @@ def fits(make: Callable[[], list[Layer]], shape: tuple[int, ...]) -> bool:
     except ValueError:
         return False
     return True
+
+
+FUSED: dict[str, tuple[Make, tuple[int, ...]]] = {
+    "the usual": (lambda: [Conv2D(3, 3), LeakyReLU(), MaxPool2D(2)], (2, 8, 8)),
+    "nothing between": (lambda: [Conv2D(3, 3), MaxPool2D(2)], (2, 8, 8)),
+    "ReLU": (lambda: [Conv2D(3, 3), ReLU(), MaxPool2D(2)], (2, 8, 8)),
+    "activations on both sides": (lambda: [Conv2D(3, 3), LeakyReLU(0.3), MaxPool2D(2), ReLU()], (1, 7, 9)),
+    "odd sizes, 11 -> 5": (lambda: [Conv2D(2, 3), LeakyReLU(), MaxPool2D(2)], (1, 13, 13)),
+    "3x3 pools": (lambda: [Conv2D(2, 3), LeakyReLU(), MaxPool2D(3)], (2, 11, 12)),
+    "pools of 1x3": (lambda: [Conv2D(2, (3, 2)), MaxPool2D((1, 3))], (2, 6, 9)),
+    "pools of 1x1": (lambda: [Conv2D(2, 3), LeakyReLU(), MaxPool2D(1)], (2, 5, 5)),
+    "one window": (lambda: [Conv2D(2, 3), ReLU(), MaxPool2D(3)], (2, 5, 5)),
+    "stride": (lambda: [Conv2D(2, 3, stride=2), LeakyReLU(), MaxPool2D(2)], (2, 11, 12)),
+    "stride beyond the kernel": (lambda: [Conv2D(2, 2, stride=(3, 4)), MaxPool2D(2)], (1, 12, 15)),
+    "padding": (lambda: [Conv2D(2, 3, padding=1), LeakyReLU(), MaxPool2D(2)], (2, 6, 7)),
+    "padding same, stride": (lambda: [Conv2D(2, 3, stride=2, padding="same"), ReLU(), MaxPool2D(2)], (2, 9, 10)),
+    "wide padding": (lambda: [Conv2D(2, (2, 3), padding=(3, 2)), MaxPool2D((3, 2))], (1, 4, 5)),
+    "no bias": (lambda: [Conv2D(2, 3, use_bias=False), LeakyReLU(), MaxPool2D(2)], (2, 6, 6)),
+    "twice, then dense": (
+        lambda: [
+            Conv2D(3, 3), LeakyReLU(), MaxPool2D(2), Conv2D(4, 3), LeakyReLU(), MaxPool2D(2), Flatten(), Dense(3),
+        ],
+        (1, 14, 15),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tile", [conv_lowering.TILE, 3000, 1], ids=["one tile", "few tiles", "a tile a row"])
+@pytest.mark.parametrize(("make", "shape"), FUSED.values(), ids=FUSED)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_batches_of_several_sizes_in_turn_are_those_of_the_pages(
+    make: Make, shape: tuple[int, ...], tile: int, dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conv_lowering, "TILE", tile)
+    pages, run = built(make, shape, dtype, normal), ByProgram(built(make, shape, dtype, normal), dtype)
+    assert "Conv2D + " in repr(run.ops[0])
+    for seed, count in enumerate((4, 1, 6, 4, 1)):
+        x, dy = normal(seed, count, *shape, dtype=dtype), normal(seed + 9, count, *pages[-1].output_shape, dtype=dtype)
+        assert_close_passes(run(x, dy), by_hand(pages, x, dy), 1e-11 if dtype is np.float64 else 1e-4)
 
 
 @given(

@@ -46,9 +46,9 @@ class Measured:
             replay(self._calls)
         else:
             with self._capture.recording() as self._calls:
-                self._loss = self.op.forward(self._p, self._t, self._w, self._size)
+                self.loss = self.op.forward(self._p, self._t, self._w, self._size)
                 self._dp = self.op.backward()
-        return float(untracked(self._loss)[0]), np.array(untracked(self._dp))
+        return float(untracked(self.loss)[0]), np.array(untracked(self._dp))
 
 
 def truth(seed: int, samples: int, classes: int, kind: str) -> Array:
@@ -113,6 +113,15 @@ def test_infinities_and_nan_are_those_of_the_page(kind: str, smoothing: float) -
             # the page takes a row that is one-hot for a class number
             np.testing.assert_allclose(loss, page.forward(x, t), rtol=1e-12)
             np.testing.assert_allclose(dp, page.backward(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("op", [SoftmaxCrossEntropyOp, LossOp])
+def test_the_loss_is_one_number_in_double_precision(op: type[LossOp]) -> None:
+    p, t = np.zeros((1003, 2), np.float32), np.zeros(1003, np.int64)
+    run = Measured(op, SoftmaxCategoricalCrossentropy(), p, t, None, 1003)
+    value, _ = run(p, t, None)
+    assert (run.loss.shape, run.loss.dtype) == ((1,), np.float64)
+    assert value == pytest.approx(float(np.log(np.float32(2))), rel=1e-14)
 
 
 def test_a_score_of_minus_infinity_where_there_is_no_truth_costs_nothing() -> None:

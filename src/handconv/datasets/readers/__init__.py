@@ -5,12 +5,11 @@ What comes out is always pixels as uint8 (N, 1, H, W) and class numbers as int64
 """
 
 from handconv.datasets.readers.csv import load_csv as load_csv
-from handconv.datasets.readers.csv import read_csv as read_csv
 from handconv.datasets.readers.idx import encode_idx as encode_idx
 from handconv.datasets.readers.idx import load_idx as load_idx
 from handconv.datasets.readers.idx import read_idx as read_idx
 from handconv.datasets.readers.idx import write_idx as write_idx
-from handconv.datasets.readers.images import load_image_folder as load_image_folder
+from handconv.datasets.readers.image_folder import load_image_folder as load_image_folder
 from handconv.datasets.readers.images import read_digit_image as read_digit_image
 from handconv.datasets.readers.images import read_image as read_image
 
@@ -19,7 +18,6 @@ __all__ = [
     "load_csv",
     "load_idx",
     "load_image_folder",
-    "read_csv",
     "read_digit_image",
     "read_idx",
     "read_image",

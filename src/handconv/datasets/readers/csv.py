@@ -1,168 +1,315 @@
-"""CSV files of images in the form that Kaggle made usual: one image a line, its label first, then its pixels.
+"""Tables of images, as programs write them: one image a line, its class and its pixels.
 
     label,1x1,1x2,…,28x28
     5,0,0,…,0
 
-The header may be missing; the image is square; every value is a whole number from 0 to 255.
-
-A file is read in blocks of whole lines, so that memory is bounded and a header or a byte order mark is only looked for
-at the start. NumPy reads a block of plain numbers; where it balks, the block is gone through line by line, which either
-accepts it after all (quotes) or names the line and the column of the mistake.
+A file is read in blocks of whole lines, so that memory is bounded. Its first line tells the form: what stands between
+the values, whether it is a header, where the class is. Blocks of MNIST's own plain form, whole numbers from 0 to 255
+with commas, are read by NumPy; all others (fractions, semicolons, texts, quotes) by pandas. What cannot be read is
+named with its line and column.
 """
 
+import csv
 import io
-import math
+import re
 import warnings
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.datasets.readers._files import MAX_DECOMPRESSED, PathLike, open_data
-from handconv.errors import DataError
+from handconv.datasets.paths import PathLike
+from handconv.datasets.readers._files import MAX_DECOMPRESSED, open_data
+from handconv.datasets.readers.samples import Samples, is_whole, listed, number_classes
+from handconv.datasets.readers.table_form import Form, LabelColumn, cut_fields, excerpt, square_side, tell_form
+from handconv.errors import DataError, MissingExtraError
+from handconv.utils.optional_imports import import_optional
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 _BLOCK = 1 << 20
+_LARGEST_LABEL = 1e15
+_BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
 # Room for the longest line that makes sense: an image of 1000 x 1000.
 _MAX_LINE = 1 << 22
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_csv(path: PathLike, *, label_column: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    r"""Load the images and labels of a CSV file, plain or gzip.
+@dataclass(frozen=True)
+class _Block:
+    """Lines of a file: their pixels (n, P), and their classes as numbers or as texts, empty if there are none."""
 
-    Each line is one image: a label and H·H pixels, whole numbers from 0 to 255 with commas between them. A header line,
-    blank lines, spaces around numbers, Windows line ends and a byte order mark are accepted; anything else is an error
-    that names the line.
+    pixels: Pixels
+    labels: list[str] | NDArray[np.int64]
+
+
+def load_csv(path: PathLike, *, label_column: LabelColumn = None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    r"""Load the images and labels of a table: CSV, also with semicolons or tabs, plain, gzip or zip, in any encoding.
+
+    Each line is one image: its label and H·H pixels from 0 to 255 (or 3·H·H, red, green and blue of each pixel). A
+    header is told from a row; a column of it that is named label, class, target, y or digit holds the labels, else the
+    first one does. Fractions from 0 to 1 are stretched to 0 to 255, with a warning, as for whatever else is changed.
 
     Args:
-        path: the file; gzip is recognised by its first bytes, not by its name.
-        label_column: where the label stands, counted from 0; -1 is the last column.
+        path: the file; compression is recognised by its first bytes, not by its name.
+        label_column: where the label stands, counted from 0 (-1 is the last column), "first", "last", or a name.
     Shapes:
-        N lines of 1 + H·H numbers -> images (N, 1, H, H), labels (N,)
+        N lines of 1 + H·H numbers -> images (N, 1, H, H), labels (N,): whole numbers as they are written; where there
+        are texts, the places of the labels in their sorted order (`handconv.datasets.load` gives the names too)
     Raises:
-        DataError: if a line has the wrong number of columns or a value that is no whole number from 0 to 255, if the
-            pixels are no square, or if there are no images.
+        DataError: if a line has the wrong number of columns, a pixel that is no number from 0 to 255 or no label, if
+            the pixels are no square, or if there are no images or no labels.
+        MissingExtraError: if the file is not in MNIST's plain form and pandas is not installed.
+        ValueError: if there is no such label column.
         OSError: if the file cannot be opened (``FileNotFoundError``, ``IsADirectoryError``, …).
     Example:
         >>> import tempfile, pathlib
         >>> path = pathlib.Path(tempfile.mkdtemp(), "tiny.csv")
         >>> _ = path.write_text("label,1x1,1x2,2x1,2x2\n7,0,255,128,0\n")
-        >>> images, labels = read_csv(path)
+        >>> images, labels = load_csv(path)
         >>> images, labels
         (array([[[[  0, 255],
                  [128,   0]]]], dtype=uint8), array([7]))
     """
+    samples = read_table(path, label_column=label_column)
+    if samples.labels is None:
+        raise no_labels(path)
+    for notice in samples.notices:
+        warnings.warn(notice, stacklevel=2)
+    if all(map(is_whole, samples.class_names)):
+        return samples.images, np.array([int(name) for name in samples.class_names])[samples.labels]
+    return samples.images, samples.labels
+
+
+def no_labels(path: PathLike) -> DataError:
+    """The error for a table without labels where labels are needed."""
+    return DataError(
+        f"{path} has no labels, only pixels. Name their column with label_column (--label-column), or have the images "
+        "classified: handconv predict FILE.csv --output answers.csv"
+    )
+
+
+def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float | None = None) -> Samples:
+    """Read a table of images as `load_csv` does, also one without labels, and tell what was done to it.
+
+    Args:
+        path: as for `load_csv`.
+        label_column: as for `load_csv`.
+        scale: the value that becomes 255; found by itself if not given.
+
+    Shapes:
+        images (N, C, H, H), labels (N,) or None
+    Raises:
+        DataError, MissingExtraError, ValueError, OSError: as for `load_csv`.
+    """
+    try:
+        form, blocks = _read(path, label_column, scale, "utf-8")
+        notices = form.notices
+    except UnicodeDecodeError:
+        form, blocks = _read(path, label_column, scale, "cp1252")
+        notices = (*form.notices, f"{path} is not written in UTF-8; it is read as Windows-1252.")
+    images, scale, changes = _to_bytes([block.pixels for block in blocks], scale)
+    labels = [block.labels for block in blocks]
+    numbers, names = (None, ()) if form.label is None else number_classes(_joined(labels))
+    mixed = []
+    if 0 < sum(map(is_whole, names)) < len(names):
+        mixed.append(f"The labels are numbers and texts, {len(names)} classes: {listed(names)}.")
+    return Samples(
+        images=_as_images(images),
+        labels=numbers,
+        class_names=names,
+        notices=(*notices, *changes, *mixed),
+        scale=scale,
+    )
+
+
+def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encoding: str) -> tuple[Form, list[_Block]]:
+    """Read the form and all blocks of a file."""
+    form: Form | None = None
+    found: list[_Block] = []
+    values, line_number = 0, 1  # of the first line of the block
     with open_data(path) as (stream, _):
-        table = _read_table(stream, path, label_column)
-    side = math.isqrt(table.shape[1] - 1)
-    labels = table[:, label_column].astype(np.int64)
-    images = np.delete(table, label_column, axis=1).reshape(-1, 1, side, side)  # (N, 1, H, H)
-    return images, labels
-
-
-# The name for users, beside load_idx.
-load_csv = read_csv
-
-
-def _read_table(stream: BinaryIO, path: PathLike, label_column: int) -> NDArray[np.uint8]:
-    """Read all numbers of the file: (N, columns)."""
-    tables: list[NDArray[np.uint8]] = []
-    columns = values = 0
-    line_number = 1  # of the first line of the block
-    for block in _blocks(stream, path):
-        images = block
-        if not columns and block.strip():
-            columns = _count_columns(block, path, label_column)
-            images = _without_header(block, label_column)
-            line_number += block.count(b"\n") - images.count(b"\n")
-        table = _parse_block(images, columns)
-        if table is None:
-            table = _parse_lines(images, columns, path, line_number)
-        tables.append(table)
-        line_number += images.count(b"\n")
-        values += table.size
-        if values > MAX_DECOMPRESSED:
-            raise DataError(f"{path} has more than {MAX_DECOMPRESSED:,} values. Split it.")
-    if not values:
+        encoding = _wide_encoding(stream.peek(64)[:64]) or encoding
+        with io.TextIOWrapper(stream, encoding=encoding, errors="strict" if encoding == "utf-8" else "replace") as text:
+            for block in _blocks(text, path):
+                images = block
+                if form is None and block.strip():
+                    form, images = tell_form(block, path, label_column)
+                    line_number += block.count("\n") - images.count("\n")
+                if form is not None and images.strip():
+                    found.append(_parse(images, form, path, line_number, scale or 255))
+                    values += found[-1].pixels.size
+                line_number += images.count("\n")
+                if values > MAX_DECOMPRESSED:
+                    raise DataError(f"{path} has more than {MAX_DECOMPRESSED:,} values. Split it.")
+    if form is None or not values:
         raise DataError(f"{path} has no images: there is no line of numbers in it.")
-    return np.concatenate([table for table in tables if table.size])
+    return form, found
 
 
-def _blocks(stream: BinaryIO, path: PathLike) -> Iterator[bytes]:
-    """Cut the file into blocks of whole lines, each line ended by one newline."""
-    rest = stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
-    while piece := stream.read(_BLOCK):
-        lines, newline, tail = piece.rpartition(b"\n")
+def _wide_encoding(start: bytes) -> str | None:
+    """Recognise UTF-16 and UTF-8 by their byte order mark, and UTF-16 without one by its zero bytes."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if start.startswith(b"\xef\xbb\xbf"):
+        return "utf-8-sig"
+    even, odd = start[::2], start[1::2]
+    if len(start) >= 8 and not any(odd) and all(even):
+        return "utf-16-le"
+    return "utf-16-be" if len(start) >= 8 and not any(even) and all(odd) else None
+
+
+def _blocks(text: io.TextIOWrapper, path: PathLike) -> Iterator[str]:
+    """Cut the file into blocks of whole lines, each line ended by one newline (Windows' and old Macs' ends too)."""
+    rest = ""
+    while piece := text.read(_BLOCK):
+        lines, newline, tail = piece.rpartition("\n")
         if newline:
             yield rest + lines + newline
             rest = tail
         else:
             rest += tail
             if len(rest) > _MAX_LINE:
-                raise DataError(f"{path} is no CSV file of images: a line is longer than {_MAX_LINE:,} bytes.")
+                raise DataError(f"{path} is no CSV file of images: a line is longer than {_MAX_LINE:,} characters.")
     if rest:
-        yield rest + b"\n"
+        yield rest + "\n"
 
 
-def _count_columns(block: bytes, path: PathLike, label_column: int) -> int:
-    """Count the columns of the first line that is not blank, and check that they are a label and a square image."""
-    line = block.lstrip().partition(b"\n")[0]
-    columns = line.count(b",") + 1
-    if columns < 2 or math.isqrt(columns - 1) ** 2 != columns - 1:
-        raise DataError(
-            "A CSV file of images has a label and a square number of pixels in each line, 1 + 28·28 = 785 columns say; "
-            f"{path} has {columns:,} column{'s' * (columns > 1)}, its first line is {_excerpt(line)}."
-        )
-    if not -columns <= label_column < columns:
-        raise ValueError(f"label_column must be one of the {columns:,} columns of {path}, got {label_column}.")
-    return columns
+def _parse(block: str, form: Form, path: PathLike, line_number: int, top: float) -> _Block:
+    """Parse lines, those of the plain form fast, all others by pandas; or say what is wrong where."""
+    plain = _parse_plain(block, form)
+    if plain is None:
+        parsed = _parse_by_pandas(block, form, path, line_number, top)
+    else:
+        labels = plain[:, form.label] if form.label is not None else plain[:, 0]
+        parsed = _Block(np.ascontiguousarray(plain[:, form.pixels]), labels.astype(np.int64))
+    if parsed is None or not parsed.pixels.max(initial=0) <= top:
+        raise _complaint(block, form, path, line_number, top)
+    return parsed
 
 
-def _without_header(block: bytes, label_column: int) -> bytes:
-    """Drop the first line that is not blank, and what is before it, if a name stands in the place of the label."""
-    line, _, rest = block.lstrip().partition(b"\n")
-    name = _bare(line.split(b",")[label_column])
-    return rest if name[:1].isalpha() or name[:1] == b"_" else block
-
-
-def _parse_block(block: bytes, columns: int) -> NDArray[np.uint8] | None:
-    """Parse lines of plain numbers fast: (lines that are not blank, columns); None if that fails."""
+def _parse_plain(block: str, form: Form) -> NDArray[np.uint8] | None:
+    """Parse lines of whole numbers from 0 to 255 with commas: (lines that are not blank, columns); None if others."""
+    if form.delimiter != ",":
+        return None
     try:
         with warnings.catch_warnings(action="error"):  # NumPy only warns of 1.5 where it wants a whole number
-            table = np.loadtxt(
-                io.BytesIO(block), dtype=np.uint8, delimiter=",", comments=None, encoding="latin1", ndmin=2
-            )
+            lines = io.StringIO(_BLANK_LINE.sub("", block))
+            table = np.loadtxt(lines, dtype=np.uint8, delimiter=",", comments=None, ndmin=2)
     except (ValueError, Warning):
         return None
-    return table if table.shape[1] == columns else None
+    return table if table.shape[1] == form.columns else None
 
 
-def _parse_lines(block: bytes, columns: int, path: PathLike, line_number: int) -> NDArray[np.uint8]:
-    """Parse line by line, or say what is wrong where: (lines that are not blank, columns)."""
-    rows = bytearray()
-    for number, line in enumerate(block.split(b"\n"), line_number):
+def _parse_by_pandas(block: str, form: Form, path: PathLike, line_number: int, top: float) -> _Block | None:
+    """Parse lines of any table; None if a line has too many columns, or a value is missing or out of range."""
+    try:
+        pandas = import_optional("pandas", extra="cli")
+    except MissingExtraError as error:
+        raise MissingExtraError(
+            f"{path}, line {line_number:,} or later, is not in MNIST's plain form (a label and H·H pixels, whole "
+            f"numbers from 0 to 255, with commas); other tables are read by pandas. {error}"
+        ) from error
+    lines = _BLANK_LINE.sub("", block)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            frame = pandas.read_csv(
+                io.StringIO(lines),
+                header=None,
+                names=range(form.columns + 1),  # the last one catches what is too much
+                index_col=False,
+                sep=r"\s+" if form.delimiter == " " else form.delimiter,
+                decimal=form.decimal,
+                skipinitialspace=True,
+                keep_default_na=False,  # a class may be called NA
+                dtype={} if form.label is None else {form.label: str},
+            )
+            columns = frame[list(form.pixels)].apply(pandas.to_numeric, errors="coerce")
+            values = columns.to_numpy(dtype=np.float64)
+    except (ValueError, OverflowError):  # also pandas.errors.ParserError
+        return None
+    labels = [] if form.label is None else frame[form.label].fillna("").str.strip().tolist()
+    labels = [_plain_label(label, form.decimal) for label in labels]
+    too_much = frame[form.columns].dropna().astype(str).str.strip().any()
+    if not ((values >= 0) & (values <= top)).all() or "" in labels or too_much:
+        return None
+    whole = (values == values.round()).all() and top >= 255
+    return _Block(values.astype(np.uint8 if whole else np.float32), labels)
+
+
+def _plain_label(label: str, decimal: str = ".") -> str:
+    """Write a whole number plainly, whichever program wrote it: "07", "7.0", "7,0", "7e+00"; "" if it is missing."""
+    if label.casefold() in ("nan", "null", "none"):
+        return ""
+    try:
+        number = float(label.replace(decimal, "."))
+    except ValueError:
+        return label
+    return str(int(number)) if abs(number) < _LARGEST_LABEL and number.is_integer() and "_" not in label else label
+
+
+def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -> DataError:
+    """Find the first line that cannot be read, and say why."""
+    for number, line in enumerate(block.split("\n"), first):
         if not line.strip():
             continue
-        fields = [_bare(field) for field in line.split(b",")]
-        if len(fields) != columns:
-            raise DataError(f"{path}, line {number:,}: expected {columns:,} columns as before, got {len(fields):,}.")
-        for column, field in enumerate(fields, 1):
-            if not field.isdigit() or len(field.lstrip(b"0")) > 3 or int(field) > 255:
-                raise DataError(
-                    f"{path}, line {number:,}, column {column:,}: "
-                    f"expected a whole number from 0 to 255, got {_excerpt(field)}."
-                )
-            rows.append(int(field))
-    return np.frombuffer(rows, dtype=np.uint8).reshape(-1, max(columns, 1))
+        try:
+            fields = cut_fields(line, form.delimiter)
+        except csv.Error as error:
+            return DataError(f"{path}, line {number:,}: {error}.")
+        here = f"{path}, line {number:,}"
+        if len(fields) != form.columns:
+            return DataError(f"{here}: expected {form.columns:,} columns as before, got {len(fields):,}.")
+        for column in form.pixels:
+            if not _in_range(fields[column].replace(form.decimal, "."), top):
+                rule = f"a number from 0 to {top:g}" + (" (the scale that was asked for)" if top != 255 else "")
+                return DataError(f"{here}, column {column + 1:,}: expected {rule}, got {excerpt(fields[column])}.")
+        if form.label is not None and not _plain_label(fields[form.label], form.decimal):
+            return DataError(
+                f"{here}, column {form.label + 1:,}: this image has no label. Give it one, or leave it out."
+            )
+    return DataError(
+        f"{path} is no table of images: lines {first:,} and after it cannot be read (are there stray quotes?)."
+    )
 
 
-def _bare(field: bytes) -> bytes:
-    """Take the spaces and quotes off a field."""
-    return field.strip().strip(b'"').strip()
+def _in_range(field: str, top: float) -> bool:
+    try:
+        return "_" not in field and 0 <= float(field) <= top
+    except ValueError:
+        return False
 
 
-def _excerpt(text: bytes) -> str:
-    """Show text of a file in an error message, on one line and not too long."""
-    shown = text.decode("utf-8", errors="replace")
-    return repr(shown if len(shown) <= 40 else shown[:40] + "…")
+def _to_bytes(blocks: Sequence[Pixels], scale: float | None) -> tuple[NDArray[np.uint8], float, list[str]]:
+    """Join the pixels of all blocks and bring them to bytes; give what became 255, and what there is to say of it."""
+    values = np.concatenate(blocks)
+    if scale in (None, 255) and values.dtype == np.uint8:
+        return values.astype(np.uint8, copy=False), 255, []
+    if scale is None and values.max() <= 1:
+        return (
+            np.multiply(values, 255).round().astype(np.uint8),
+            1,
+            ["The pixels, from 0 to 1, are stretched to 0 to 255."],
+        )
+    scale = scale or 255
+    notices = [] if scale != 255 else ["The pixels have fractions; they are rounded."]
+    return np.multiply(values, 255 / scale).round().astype(np.uint8), scale, notices
+
+
+def _as_images(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give each line of pixels the shape of an image: (N, P) -> (N, C, H, H)."""
+    found = square_side(pixels.shape[1])
+    assert found is not None
+    channels, side = found
+    if channels == 1:
+        return pixels.reshape(-1, 1, side, side)
+    return np.ascontiguousarray(pixels.reshape(-1, side, side, channels).transpose(0, 3, 1, 2))  # (N, 3, H, H)
+
+
+def _joined(labels: Sequence[list[str] | NDArray[np.int64]]) -> list[str] | NDArray[np.int64]:
+    """Join the labels of all blocks: numbers if they are in the plain form everywhere, else texts."""
+    if all(isinstance(block, np.ndarray) for block in labels):
+        return np.concatenate(labels)
+    return [
+        label for block in labels for label in (map(str, block.tolist()) if isinstance(block, np.ndarray) else block)
+    ]

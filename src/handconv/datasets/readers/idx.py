@@ -4,6 +4,8 @@
     dd dd dd dd        the length of each axis, N times, most significant byte first
     …                  the values, the last axis fastest
 
+Images are unsigned bytes; labels may have any whole type (09: signed byte, 0B: 2 bytes, 0C: 4 bytes).
+
 References:
     Yann LeCun, Corinna Cortes, Christopher J.C. Burges, The MNIST database of handwritten digits,
     section "File formats for the MNIST database".
@@ -13,17 +15,23 @@ import gzip
 import math
 import os
 import struct
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.datasets.readers._files import PathLike, open_data
+from handconv.datasets.paths import PathLike
+from handconv.datasets.readers._files import open_data
 from handconv.errors import DataError
 
 _UNSIGNED_BYTE = 0x08
+_WHOLE: dict[int, np.dtype[Any]] = {
+    code: np.dtype(name) for code, name in ((_UNSIGNED_BYTE, ">u1"), (0x09, ">i1"), (0x0B, ">i2"), (0x0C, ">i4"))
+}
 _MAX_AXES = 4
+_QMNIST_COLUMNS = 8  # QMNIST keeps the writer and more beside each label
 
 
 def read_idx(path: PathLike) -> NDArray[np.uint8]:
@@ -46,20 +54,7 @@ def read_idx(path: PathLike) -> NDArray[np.uint8]:
         >>> read_idx(path)
         array([7, 2, 1], dtype=uint8)
     """
-    with open_data(path) as (stream, size):
-        shape = _read_shape(stream, path)
-        promised = math.prod(shape)
-        if promised > size:
-            raise DataError(
-                f"{path} promises {promised:,} values of shape {shape} but can hold at most {size:,}. Fetch it again."
-            )
-        array = np.empty(promised, dtype=np.uint8)
-        received = _fill(stream, array)
-        if received < promised:
-            raise DataError(f"{path} is cut off: {promised:,} values promised, {received:,} there. Fetch it again.")
-        if stream.read(1):
-            raise DataError(f"{path} goes on after the {promised:,} values of its header {shape}. Fetch it again.")
-    return array.reshape(shape)
+    return _read(path, {_UNSIGNED_BYTE: np.dtype(np.uint8)})
 
 
 def load_idx(images: PathLike, labels: PathLike) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -67,9 +62,10 @@ def load_idx(images: PathLike, labels: PathLike) -> tuple[NDArray[np.uint8], NDA
 
     Args:
         images: the file of the images, ``train-images-idx3-ubyte.gz`` say.
-        labels: the file of the labels, ``train-labels-idx1-ubyte.gz`` say.
+        labels: the file of the labels, ``train-labels-idx1-ubyte.gz`` say; of QMNIST's table the first column counts.
     Shapes:
-        files (N, H, W) and (N,) -> images (N, 1, H, W), labels (N,)
+        files (N, H, W) and (N,) -> images (N, 1, H, W), labels (N,), as they are written
+        files (N, H, W, 3) or (N, 3, H, W) and (N,) -> images (N, 3, H, W), labels (N,)
     Raises:
         DataError: if a file is damaged, is of the other kind, or the two do not have the same length.
         OSError: if a file cannot be opened.
@@ -82,14 +78,22 @@ def load_idx(images: PathLike, labels: PathLike) -> tuple[NDArray[np.uint8], NDA
         >>> x.shape, y
         ((2, 1, 28, 28), array([3, 4]))
     """
-    pixels, classes = read_idx(images), read_idx(labels)
-    if pixels.ndim != 3:
-        raise DataError(f"An IDX file of images has 3 axes (N, H, W), {images} has shape {pixels.shape}.")
+    pixels, classes = read_idx(images), _read(labels, _WHOLE)
+    if pixels.ndim == 4 and pixels.shape[3] == 3:
+        pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))  # (N, 3, H, W)
+    elif pixels.ndim == 3:
+        pixels = pixels[:, None]  # (N, 1, H, W)
+    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
+        raise DataError(
+            f"An IDX file of images has 3 axes (N, H, W), or a fourth of 3 colours, {images} has shape {pixels.shape}."
+        )
+    if classes.ndim == 2 and classes.shape[1] == _QMNIST_COLUMNS:
+        classes = classes[:, 0]
     if classes.ndim != 1:
         raise DataError(f"An IDX file of labels has 1 axis (N,), {labels} has shape {classes.shape}.")
     if len(pixels) != len(classes):
         raise DataError(f"Every image needs one label: {images} has {len(pixels):,}, {labels} has {len(classes):,}.")
-    return pixels[:, None], classes.astype(np.int64)
+    return pixels, classes.astype(np.int64)
 
 
 def encode_idx(array: NDArray[np.uint8]) -> bytes:
@@ -126,14 +130,33 @@ def write_idx(path: PathLike, array: NDArray[np.uint8]) -> None:
         file.write(gzip.compress(data, mtime=0) if os.fspath(path).endswith(".gz") else data)
 
 
-def _read_shape(stream: BinaryIO, path: PathLike) -> tuple[int, ...]:
-    """Read the header."""
+def _read(path: PathLike, kinds: Mapping[int, np.dtype[Any]]) -> NDArray[Any]:
+    """Read the array of a file, if it is of one of these types."""
+    with open_data(path) as (stream, size):
+        kind, shape = _read_header(stream, path, kinds)
+        promised = math.prod(shape)
+        if promised * kinds[kind].itemsize > size:
+            raise DataError(
+                f"{path} promises {promised:,} values of shape {shape} but can hold at most {size:,}. Fetch it again."
+            )
+        array = np.empty(promised, dtype=kinds[kind])
+        received = _fill(stream, array) // array.itemsize
+        if received < promised:
+            raise DataError(f"{path} is cut off: {promised:,} values promised, {received:,} there. Fetch it again.")
+        if stream.read(1):
+            raise DataError(f"{path} goes on after the {promised:,} values of its header {shape}. Fetch it again.")
+    return array.reshape(shape)
+
+
+def _read_header(stream: BinaryIO, path: PathLike, kinds: Collection[int]) -> tuple[int, tuple[int, ...]]:
+    """Read the header: type and shape."""
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\0\0":
         raise DataError(f"{path} is no IDX file: it starts with {head!r}, not with two zero bytes, a type and a rank.")
     kind, axes = head[2], head[3]
-    if kind != _UNSIGNED_BYTE:
-        raise DataError(f"{path} must hold unsigned bytes (IDX type 0x08), it holds type 0x{kind:02x}.")
+    if kind not in kinds:
+        wanted = "unsigned bytes (IDX type 0x08)" if len(kinds) == 1 else "whole numbers (IDX types 0x08 to 0x0c)"
+        raise DataError(f"{path} must hold {wanted}, it holds type 0x{kind:02x}.")
     if not 1 <= axes <= _MAX_AXES:
         raise DataError(f"{path} must have 1 to {_MAX_AXES} axes, its header says {axes}.")
     lengths = stream.read(4 * axes)
@@ -142,12 +165,12 @@ def _read_shape(stream: BinaryIO, path: PathLike) -> tuple[int, ...]:
     shape: tuple[int, ...] = struct.unpack(f">{axes}I", lengths)
     if 0 in shape:
         raise DataError(f"{path} is empty: its header says shape {shape}.")
-    return shape
+    return kind, shape
 
 
-def _fill(stream: BinaryIO, array: NDArray[np.uint8]) -> int:
+def _fill(stream: BinaryIO, array: NDArray[Any]) -> int:
     """Fill the array from the stream, in pieces; return how many bytes there were."""
-    view = array.data
+    view = array.view(np.uint8).data
     received = 0
     while received < len(view):
         piece = stream.read(min(1 << 20, len(view) - received))

@@ -1,0 +1,123 @@
+"""The runs that were kept: each trained model under a name of its own, with its checkpoint beside it.
+
+<cache folder>/runs/mnist-2026-11-28-0457.npz          the model
+mnist-2026-11-28-0457.run.npz      the checkpoint from which its training goes on
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from handconv.datasets import cache
+from handconv.errors import ModelFileError
+from handconv.serialization import npz
+from handconv.training.checkpoint import sibling
+
+
+class Kept(NamedTuple):
+    """One run: its name, the file of its model, and what the model knows of itself."""
+
+    name: str
+    path: Path
+    info: Mapping[str, Any]
+    parameters: int
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file from which its training goes on."""
+        return sibling(self.path, "run")
+
+    @property
+    def files(self) -> list[Path]:
+        """All files of the run."""
+        beside = [sibling(self.path, kind) for kind in ("run", "run.previous", "run.best")]
+        return [file for file in (self.path, *beside) if file.exists()]
+
+
+def folder() -> Path:
+    """Where runs are kept.
+
+    Raises:
+        OSError: if the user has no home folder.
+    """
+    return cache.folder() / "runs"
+
+
+def kept_runs() -> list[Kept]:
+    """All runs that can be read, the newest first; none where there is no folder for them."""
+    try:
+        files = [file for file in folder().glob("*.npz") if not re.search(r"\.(run|previous|best)$", file.stem)]
+    except OSError:
+        return []
+    runs = []
+    for file in files:
+        try:
+            description = npz.metadata(file)
+        except (OSError, ModelFileError):
+            continue
+        info = description.get("info")
+        runs.append(Kept(file.stem, file, info if isinstance(info, dict) else {}, _parameters(info)))
+    return sorted(runs, key=lambda run: (str(run.info.get("trained_at") or ""), run.name), reverse=True)
+
+
+def find_run(name: str) -> Kept | None:
+    """The run of this name, or the only one whose name begins so."""
+    runs = kept_runs()
+    exact = [run for run in runs if run.name == name]
+    beginning = [run for run in runs if run.name.startswith(name)]
+    return exact[0] if exact else beginning[0] if len(beginning) == 1 else None
+
+
+def new_name(dataset: str) -> str:
+    """A name for a new run that no other has: of its data set and the time."""
+    what = re.sub(r"[^\w-]+", "-", Path(dataset).stem.lower()).strip("-")[:40] or "run"
+    base = f"{what}-{datetime.now(UTC).astimezone():%Y-%m-%d-%H%M}"
+    taken, name, number = {run.name for run in kept_runs()}, base, 2
+    while name in taken or (folder() / f"{name}.run.npz").exists():
+        name, number = f"{base}-{number}", number + 1
+    return name
+
+
+def age(info: Mapping[str, Any]) -> str:
+    """How long ago a model was trained, in words; "" where it does not know.
+
+    Example:
+        >>> age({"trained_at": datetime.now(UTC).isoformat()})
+        'just now'
+    """
+    try:
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(str(info["trained_at"]))).total_seconds()
+    except (KeyError, ValueError, TypeError):
+        return ""
+    if seconds < 60:
+        return "just now"
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return ""
+
+
+def described(info: Mapping[str, Any], *, when: bool = True) -> str:
+    """What a model is, in a few words: its data set, how many of the test images it got right, and when.
+
+    Example:
+        >>> described({"dataset": "fashion-mnist", "test_accuracy": 0.889})
+        'Fashion-MNIST, 88.9 %'
+    """
+    dataset = str(info.get("dataset") or "")
+    titles = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "digits": "the embedded digits"}
+    parts = [titles.get(dataset, dataset) or "trained on data that it does not name"]
+    accuracy = info.get("test_accuracy")
+    if isinstance(accuracy, int | float):
+        parts.append(f"{100 * accuracy:.1f} %")
+    if when and (told := age(info)):
+        parts.append(told)
+    return ", ".join(parts)
+
+
+def _parameters(info: object) -> int:
+    count = info.get("parameters") if isinstance(info, dict) else None
+    return count if isinstance(count, int) else 0

@@ -1,0 +1,100 @@
+"""From what a reader found to a data set: parts with the same classes, pixels over the whole range, the preparation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.datasets.dataset import TEST_SHARE, Dataset, hold_out
+from handconv.datasets.paths import user_path
+from handconv.datasets.preparation import Preparation, measure
+from handconv.datasets.readers.samples import Samples, listed
+from handconv.datasets.sources import Report
+from handconv.errors import DataError
+
+_TOPS = (1, 15, 16)  # the largest value of images of 2, 16 and 17 shades
+_DARK = 64
+
+
+def own_dataset(
+    name: str,
+    train: Samples,
+    test: Samples | None = None,
+    *,
+    transpose: bool = False,
+    scale: float | None = None,
+    notices: Sequence[str] = (),
+    report: Report | None = None,
+) -> Dataset:
+    """Make a data set of the user's own images; without a test part one image in five of each class is held out.
+
+    Args:
+        name: the path, as it was given.
+        train: the images to train on, with labels.
+        test: the images to test on; their classes are among those of ``train``.
+        transpose: exchange rows and columns.
+        scale: the value that becomes 255; told from the images if not given.
+        notices: what was said before.
+        report: called with each notice.
+
+    Raises:
+        DataError: if the parts do not fit together, or no test set can be held out.
+    """
+    said = [*notices, *train.notices, *(test.notices if test is not None else ())]
+    top = max(int(part.images.max()) for part in (train, test) if part is not None)
+    scale = scale or (top if top in _TOPS else 255)
+    if train.scale == 255 and top > scale:
+        raise DataError(f"{name}: the pixels must go from 0 to {scale:g}, as those before, got {top}. Divide them.")
+    train = _brought(train, scale, transpose)
+    test = None if test is None else _brought(test, scale, transpose)
+    assert train.labels is not None
+    if train.scale != 255 and top in _TOPS:
+        said.append(f"The pixels go from 0 to {top}; they are stretched to 0 to 255.")
+    elif 0 < top < _DARK and train.scale == 255:
+        said.append(f"The images are dark: their brightest pixel is {top} of 255.")
+    if len(train.class_names) == 1:
+        said.append(f"There is only one class, {train.class_names[0]!r}.")
+    polarity, fit = measure(train.images)
+    preparation = Preparation(
+        size=train.images.shape[2:],
+        channels=train.images.shape[1],
+        polarity=polarity,
+        fit=fit,
+        scale=train.scale,
+        transpose=transpose,
+    )
+    if test is None:
+        chosen, held_out = hold_out(train.labels)
+        parts = train.images[chosen], train.labels[chosen], train.images[held_out], train.labels[held_out]
+        said.append(f"One image in {TEST_SHARE} of each class is held out to test on: {len(held_out):,} of them.")
+    else:
+        parts = train.images, train.labels, test.images, _numbered_as(train, test)
+    for line in said:
+        if report is not None:
+            report(line)
+    path = user_path(name)
+    source = f"{'folder' if path.is_dir() else 'file'} {path}"
+    return Dataset(name, source, *parts, train.class_names, tuple(said), preparation)
+
+
+def _brought(part: Samples, scale: float, transpose: bool) -> Samples:
+    """Exchange rows and columns; stretch images of few shades over the whole range."""
+    if transpose:
+        part = replace(part, images=np.ascontiguousarray(part.images.swapaxes(2, 3)))
+    if part.scale == 255 != scale:
+        shades = (np.arange(int(scale) + 1) * (255 / scale)).round().astype(np.uint8)
+        part = replace(part, images=shades[part.images], scale=scale)
+    return part
+
+
+def _numbered_as(train: Samples, test: Samples) -> NDArray[np.int64]:
+    """The labels of the test part by the class numbers of the training part."""
+    assert test.labels is not None
+    unknown = [name for name in test.class_names if name not in train.class_names]
+    if unknown:
+        raise DataError(
+            f"Every class of the test part must be one of the training part, {listed(train.class_names)}; got "
+            f"{listed(unknown)} too. Rename or move their images."
+        )
+    return np.array([train.class_names.index(name) for name in test.class_names], dtype=np.int64)[test.labels]

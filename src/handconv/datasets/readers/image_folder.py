@@ -1,0 +1,216 @@
+"""A folder of image files as a data set: one subfolder a class, each with images at any depth.
+
+The parts of a set (``train/`` and ``test/``, ``training/`` and ``testing/``, ``Train/`` and ``val/``, …) are found by
+their names. What operating systems put between the files is passed over in silence (``__MACOSX``, ``@eaDir``,
+``.DS_Store``); whatever else is passed over or changed is said, in a line each.
+"""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.datasets.paths import PathLike, is_system_name, user_path
+from handconv.datasets.readers.idx_files import TEST_NAMES, TRAIN_NAMES
+from handconv.datasets.readers.prepared import is_readable_name, read_prepared
+from handconv.datasets.readers.samples import Samples, listed
+from handconv.errors import DataError
+
+_ENOUGH = 4  # so many times the pixels of the result are enough of a JPEG file
+_MAX_PIXELS = 64_000_000
+_COLOURED = 24  # a picture whose channels nowhere differ by more than this is grey
+# Kinds that Pillow lists and hands to other programs, or only knows the header of.
+_NOT_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+
+
+@dataclass
+class _Log:
+    """What became of the files of a folder."""
+
+    beside: int
+    passed_over: Counter[str] = field(default_factory=Counter)
+    damaged: list[str] = field(default_factory=list)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
+    became_grey: int = 0
+    empty: list[str] = field(default_factory=list)
+
+
+def load_image_folder(
+    path: PathLike, size: tuple[int, int] = (28, 28), *, colour: bool = False, fit: str = "pad"
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
+    """Load a folder with one subfolder a class, each with image files at any depth.
+
+    The subfolders in the order of their names are the classes 0, 1, 2, …. Images are brought to one size with their
+    proportions kept; light and dark stay as they are. A warning tells what was passed over and what was changed.
+
+    Args:
+        path: the folder.
+        size: height and width of the result.
+        colour: keep red, green and blue; else images become grey.
+        fit: "pad" continues the ground of a picture where its proportions are others, "stretch" does not keep them.
+
+    Shapes:
+        images (N, 1, H, W), or (N, 3, H, W) with ``colour``, labels (N,), one name a class
+
+    Raises:
+        DataError: if there are no subfolders with images that can be read.
+        ValueError: if the height or the width is less than 1, or ``fit`` is another word.
+        OSError: if the folder cannot be read (``FileNotFoundError``, ``NotADirectoryError``, …).
+        MissingExtraError: if Pillow is not installed.
+    """
+    root = user_path(path)
+    samples, log = _read(root, size, colour, fit)
+    for notice in _left_out(log, root):
+        warnings.warn(notice, stacklevel=2)
+    assert samples.labels is not None
+    return samples.images, samples.labels, samples.class_names
+
+
+def read_image_folders(
+    paths: Sequence[Path], size: tuple[int, int] = (28, 28), *, colour: bool = False
+) -> tuple[Samples, ...]:
+    """Read the folders of the parts of a set, each as `load_image_folder` does; tell what was passed over and changed.
+
+    What was changed is told once for all, with the first.
+
+    Raises:
+        DataError, ValueError, OSError, MissingExtraError: as `load_image_folder`.
+    """
+    parts, logs = zip(*(_read(path, size, colour, "pad") for path in paths), strict=True)
+    changed = _changed(logs, size, sum(len(part.images) for part in parts))
+    left_out = [_left_out(log, path) for log, path in zip(logs, paths, strict=True)]
+    left_out[0] += changed
+    return tuple(replace(part, notices=tuple(lines)) for part, lines in zip(parts, left_out, strict=True))
+
+
+def _read(root: Path, size: tuple[int, int], colour: bool, fit: str) -> tuple[Samples, _Log]:
+    """Read the images of all classes, and write down what became of the files."""
+    if min(size) < 1:
+        raise ValueError(f"size must be a height and a width of at least 1, got {size}.")
+    if fit not in ("pad", "stretch"):
+        raise ValueError(f"fit must be pad or stretch, got {fit!r}.")
+    folders = _subfolders(root)
+    if not folders:
+        raise DataError(
+            f"A folder of images has one subfolder a class; {root} has no subfolders. For a table in it name the file."
+        )
+    log = _Log(beside=sum(is_readable_name(entry) for entry in root.iterdir() if not is_system_name(entry.name)))
+    images: list[NDArray[np.uint8]] = []
+    counts: dict[str, int] = {}
+    for folder in folders:
+        before = len(images)
+        images += _images(folder, log, size, colour, fit)
+        if len(images) > before:
+            counts[folder.name] = len(images) - before
+        else:
+            log.empty.append(folder.name)
+    if not images:
+        why = " ".join(_left_out(log, root))
+        raise DataError(f"A class is a subfolder with images; those of {root} have none that can be read. {why}")
+    labels = np.repeat(np.arange(len(counts)), list(counts.values())).astype(np.int64)
+    return Samples(np.stack(images), labels, tuple(counts)), log
+
+
+def find_parts(path: Path) -> tuple[Path, Path | None, list[str]]:
+    """Find the folders of training and test images; tell what was taken for granted.
+
+    A folder that only holds another one is entered. A training part alone is the whole set.
+
+    Raises:
+        DataError: if there are parts to test on and none to train on.
+    """
+    notices: list[str] = []
+    while (only := _only_folder(path)) is not None:
+        path = only
+        notices.append(f"The data set is taken from {path}, the only folder there.")
+    folders = _subfolders(path)
+    parts = {folder.name.casefold(): folder for folder in folders if _subfolders(folder) and not _has_images(folder)}
+    train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
+    if parts and len(parts) == len(folders) and all(name in TEST_NAMES for name in parts):
+        there = listed([f"{folder.name}/" for folder in folders])
+        raise DataError(f"There must be images to train on, in a folder train/ say; {path} has {there} alone.")
+    if train is None:
+        return path, None, notices
+    test = next((parts[name] for name in TEST_NAMES if name in parts), None)
+    if test is not None and test.name.casefold().startswith("val"):
+        notices.append(f"{test.name}/ is the set to test on: there is no test/.")
+    unused = [folder.name for folder in folders if folder not in (train, test)]
+    if unused:
+        notices.append(f"Used neither to train on nor to test on: {listed([f'{name}/' for name in unused])}.")
+    return train, test, notices
+
+
+def _images(folder: Path, log: _Log, size: tuple[int, int], colour: bool, fit: str) -> Iterator[NDArray[np.uint8]]:
+    """Read the images of a folder and its subfolders; write down what is passed over and changed."""
+    for entry in sorted(folder.iterdir()):
+        if is_system_name(entry.name):
+            continue
+        if entry.is_dir():
+            if entry.is_symlink() and folder.resolve().is_relative_to(entry.resolve()):
+                continue  # a link to a folder above
+            yield from _images(entry, log, size, colour, fit)
+        elif not is_readable_name(entry):
+            log.passed_over[entry.suffix.lower() or "without an ending"] += 1
+        else:
+            try:
+                image = read_prepared(entry, size, colour=colour, fit=fit)
+            except DataError as error:
+                log.passed_over["damaged or of no kind that is read"] += 1
+                log.damaged.append(str(error))
+            else:
+                log.sizes.add(image.size)
+                log.became_grey += image.coloured and not colour
+                yield image.pixels
+
+
+def _only_folder(path: Path) -> Path | None:
+    """The only subfolder, if it is no class and no part of a set, but a folder around its classes or parts."""
+    match _subfolders(path):
+        case [only] if only.name.casefold() not in TRAIN_NAMES and not _has_images(only):
+            return only if any(_has_images(folder, deep=True) for folder in _subfolders(only)) else None
+    return None
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not is_system_name(entry.name)]
+
+
+def _has_images(folder: Path, *, deep: bool = False) -> bool:
+    """Whether images lie in a folder itself, or in its subfolders too."""
+    entries = folder.rglob("*") if deep else folder.iterdir()
+    return any(not is_system_name(entry.name) and is_readable_name(entry) for entry in entries)
+
+
+def _left_out(log: _Log, root: Path) -> list[str]:
+    """Say which files and folders were passed over, and why."""
+    lines = []
+    if log.passed_over:
+        total = log.passed_over.total()
+        most_first = sorted(log.passed_over.items(), key=lambda item: (-item[1], item[0]))
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in most_first)
+        first = f" (the first: {log.damaged[0].rstrip('.')})" if log.damaged else ""
+        files = "1 file in {} is" if total == 1 else f"{total:,} files in {{}} are"
+        lines.append(f"{files.format(root)} passed over: {kinds}{first}.")
+    if log.beside:
+        lines.append(f"Images beside the folders of the classes are passed over: {log.beside:,} of them.")
+    if log.empty:
+        lines.append(f"Folders without images are no classes: {listed(log.empty)}.")
+    return lines
+
+
+def _changed(logs: Sequence[_Log], size: tuple[int, int], read: int) -> list[str]:
+    """Say how images were changed."""
+    lines, sizes = [], set[tuple[int, int]]().union(*(log.sizes for log in logs))
+    if sizes != {size}:
+        least, most = (f"{height}x{width}" for height, width in (min(sizes), max(sizes)))
+        before = least if least == most else f"{least} to {most}"
+        padded = any(size[0] * width != size[1] * height for height, width in sizes)
+        kept = "; where the proportions are others, the ground is continued" if padded else ""
+        lines.append(f"Images of {before} pixels are scaled to {size[0]}x{size[1]}{kept} (another size: --size).")
+    if became_grey := sum(log.became_grey for log in logs):
+        lines.append(f"{became_grey:,} of {read:,} images are coloured and become grey (--colour keeps colours).")
+    return lines
