@@ -381,6 +381,21 @@ def test_the_same_is_told_whenever_one_asks() -> None:
     assert str(step_of("reference")[0]) == str(step_of("reference")[0])
 
 
+def test_a_title_is_cut_where_it_would_be_wider_than_80_columns() -> None:
+    assert max(map(len, str(step_of("residual")[0]).splitlines())) <= 80
+
+
+def test_a_loss_on_numbers_is_told_with_its_formula_and_no_class() -> None:
+    model = hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0, dtype="float64")
+    x, targets = np.ones((2, 3)), np.array([[1.0, 0.0], [0.0, 2.0]])
+    told = hc.explain(model, x, targets, loss=hc.MeanSquaredError())
+    (section,) = [section for section in told if section.phase == "loss"]
+    loss, gradient = oracles.mean_squared_error(model.forward(x), targets)
+    same([section.numbers["mean"], section.numbers["dy"]], [loss, gradient[0, 0]])
+    assert any("²" in formula for formula in section.formula)
+    assert "The truth is class" not in str(told)
+
+
 def test_nothing_is_wider_than_80_columns() -> None:
     model = hc.reference_network()
     told = hc.explain(model, np.random.default_rng(0).random((1, 1, 28, 28), np.float32), [3])

@@ -102,7 +102,7 @@ class Matrix:
         decimals = 2 - math.floor(math.log10(greatest)) if greatest else 0
         if decimals > 5 or all(len(cell.lstrip("-")) <= 4 for row in short for cell in row):
             return short
-        digits = max(0, decimals)
+        digits = max(3, decimals) if greatest < 10 else max(0, decimals)  # a small step of a weight is to be seen
         return [[f"{value:.{digits}f}" if value else "0" for value in row] for row in self.values]
 
 
@@ -156,7 +156,7 @@ class Section:
         return found
 
     def __str__(self) -> str:
-        rule = f"-- {self.phase}: {self.title} "
+        rule = f"-- {_cut(f'{self.phase}: {self.title}', _WIDTH - 6)} "
         lines = [rule + "-" * max(2, _WIDTH - len(rule))]
         lines += [row for formula in self.formula for row in _wrapped(formula, "    ")]
         lines += [f"    shapes: {self.shapes}", ""] if self.shapes else []

@@ -374,11 +374,19 @@ def _dense_backward(passage: Passage) -> Told:
 # Number by number
 
 
+def maths(kind: type) -> tuple[str, ...]:
+    """The formulas of a layer or a loss, as its own docstring has them; none if it has none."""
+    found = re.search(r"^Maths:\n((?: .*\n|\n)+)", inspect.getdoc(kind) or "", re.MULTILINE)
+    pieces = [re.split(r" {3,}", text.strip()) for text in (found[1] if found else "").splitlines()]
+    kept = ["        ".join(piece for piece in row if "this file" not in piece) for row in pieces]
+    return tuple(text for text in kept if text)
+
+
 def _formulas(layer: Layer) -> tuple[str, str]:
-    """The formulas y = … and dx = … of an activation, as its own docstring has them."""
-    text = re.sub(r" {3,}", "\n", inspect.getdoc(type(layer)) or "")
-    found = {name: re.search(rf"^ *({name} = .+)$", text, re.MULTILINE) for name in ("y", "dx")}
-    return tuple(match[1] if match else "" for match in found.values())  # type: ignore[return-value]
+    """The formulas y = … and dx = … of an activation."""
+    text = "\n".join(re.split(r" {3,}", "\n".join(maths(type(layer)))))
+    forward, backward = (re.search(rf"^ *({name} = .+)$", text, re.MULTILINE) for name in ("y", "dx"))
+    return forward[1] if forward else "", backward[1] if backward else ""
 
 
 def _each_forward(passage: Passage) -> Told:
@@ -581,7 +589,10 @@ def _forward_other(passage: Passage) -> Told:
     text = f"{at('y', passage.unit)} = {{y}}"
     if passage.source:
         text += f"        {at('x', passage.source)} = {{x}}"
-    return Told((), [line(text, x=x[passage.source], y=y[passage.unit]), _in_and_out(("x", x), ("y", y))])
+    return Told(
+        maths(type(passage.layer)),
+        [line(text, x=x[passage.source], y=y[passage.unit]), _in_and_out(("x", x), ("y", y))],
+    )
 
 
 def _backward_other(passage: Passage) -> Told:

@@ -196,7 +196,7 @@ class _Step:
     def truth(self) -> int | None:
         """The true class of the sample, if the targets name one."""
         given = self.targets[self.sample] if self.targets.ndim else self.targets
-        if self.predictions.ndim != 2 or self.predictions.shape[1] < 2:
+        if not isinstance(self.loss, SoftmaxCategoricalCrossentropy | CategoricalCrossentropy):
             return None
         if given.ndim == 0 and given.dtype.kind in "iu":
             return int(given)
@@ -291,20 +291,21 @@ def _loss(step: _Step) -> Section:
     if step.probabilities is not None:
         title, formula, parts = _cross_entropy(step, float(losses[sample]))
     else:
-        title, formula = type(step.loss).__name__, ("dy = the gradient of the loss with respect to the predictions",)
+        title, formula = type(step.loss).__name__, narration.maths(type(step.loss))
         k = step.passages[-1].unit
         parts = [
             line(f"{at('prediction', k)} = {{p}}", p=step.predictions[sample][k]),
             line("loss = {loss}", loss=losses[sample]),
             line(f"{at('dy', k)} = {{dy}}", dy=step.gradient[sample][k]),
         ]
-        if isinstance(step.loss, CategoricalCrossentropy):
-            formula = ("loss = - sum over k of q[k] · log p[k]        dp[k] = - q[k] / p[k]",)
     if count > 1:
         parts.append(
-            line(f"The loss of the batch is the mean over its {count} samples, {{mean}}; so are gradients.",
-                 mean=step.measured)
-        )  # fmt: skip
+            line(
+                f"The loss of the batch is the mean over its {count} samples, {{mean}}, and so the gradient of each sample "
+                f"is divided by {count}.",
+                mean=step.measured,
+            )
+        )
     if step.penalty:
         parts.append(line("The penalty on the weights adds {penalty} to the loss.", penalty=step.penalty))
     return Section("loss", title, formula, shapes, tuple(parts))
