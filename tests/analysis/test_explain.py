@@ -368,6 +368,17 @@ def test_a_later_step_goes_on_from_the_optimizers_state_and_leaves_it_alone() ->
     assert optimizer.iterations == 1
 
 
+def test_the_loss_after_the_step_is_that_of_the_nested_loops_with_the_new_weights() -> None:
+    told, loops, model = step_of("batch norm", optimizer=hc.Adam(0.1))
+    parts = [loops.gradients[k][name] for k, names in ((0, "weights biases"), (1, "gamma beta"), (3, "weights biases"))
+             for name in names.split()]  # fmt: skip
+    moved = model.parameters.copy()
+    hc.Adam(0.1).step(moved, np.concatenate([part.ravel() for part in parts]))
+    model.parameters = moved
+    after = ByLoops(model, loops.x[0], [1, 0, 2], 0).loss
+    same([told.sections[-1].numbers["before"], told.sections[-1].numbers["after"]], [loops.loss, after])
+
+
 def test_the_model_is_left_as_it_is() -> None:
     model, x, y, optimizer = toy()
     before = model.parameters.copy(), model.gradients.copy()

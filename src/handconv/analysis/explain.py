@@ -301,8 +301,8 @@ def _loss(step: _Step) -> Section:
     if count > 1:
         parts.append(
             line(
-                f"The loss of the batch is the mean over its {count} samples, {{mean}}, and so the gradient of each sample "
-                f"is divided by {count}.",
+                f"The loss of the batch is the mean over its {count} samples, {{mean}}, and so the gradient of each "
+                f"sample is divided by {count}.",
                 mean=step.measured,
             )
         )
