@@ -467,7 +467,7 @@ def test_the_toy_is_what_one_gets_on_paper() -> None:
         update["w after[0, 0]"],
         [[moved(kernel[u][v], dkernel[u][v]) for v in range(3)] for u in range(3)],
     )
-    same(update["new"], moved(bias, dbest))
+    same(update["new_2"], moved(bias, dbest))
     same(
         sections["update", f"{dense_title}, by Adam"]["w after"],
         [[moved(w, g) for w, g in zip(dense, ddense, strict=True)]],

@@ -144,15 +144,25 @@ class Section:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """All numbers by name, for programs."""
+        """All numbers by name, for programs; what is told of a second number of the same name is ``name_2``."""
         found: dict[str, Any] = {}
+
+        def add(name: str, value: object) -> None:
+            key, count = name, 1
+            while key in found and found[key] != value:
+                count += 1
+                key = f"{name}_{count}"
+            found[key] = value
+
         for part in self.parts:
             if isinstance(part, Line):
-                found |= {name: float(value) for name, value in part.numbers.items()}
+                for name, number in part.numbers.items():
+                    add(name, float(number))
             elif isinstance(part, Table):
-                found[part.head[0] or "terms"] = [dict(zip(part.head, row, strict=True)) for row in part.rows]
+                add(part.head[0] or "terms", [dict(zip(part.head, row, strict=True)) for row in part.rows])
             else:
-                found |= {matrix.name: matrix.values.tolist() for matrix in part.items}
+                for matrix in part.items:
+                    add(matrix.name, matrix.values.tolist())
         return found
 
     def __str__(self) -> str:
