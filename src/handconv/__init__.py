@@ -69,6 +69,7 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
+    from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
     from handconv.export import export_html as export_html
     from handconv.training import Callback as Callback
@@ -90,6 +91,7 @@ _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
     "export_html": "handconv.export",
+    "explain": "handconv.analysis",
     "gradcheck": "handconv.analysis",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
     **dict.fromkeys(
@@ -168,6 +170,7 @@ __all__ = [
     "ZeroPad2D",
     "augment",
     "datasets",
+    "explain",
     "export_html",
     "gradcheck",
     "initializers",
