@@ -1,0 +1,209 @@
+"""What can be wrong with the data: scale, colours, orientation, labels, and a test set that was trained on.
+
+Whether images or labels are another kind than those that the model knows shows in its answers. For a share of right
+answers a, one way of guessing, the most frequent class, is right for a share g; another reading of the data explains
+what is wrong if with it
+
+    a_other >= g + (1 - g) / 2        and        a_other - a >= (1 - g) / 4
+
+that is, if the other reading lifts the model at least half way from guessing to perfection, and by at least a quarter of
+that way. A model that is right on most samples, or that knows nothing, never meets both: other readings leave the
+former worse and the latter guessing.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.analysis.doctor.case import Case, Part
+from handconv.analysis.doctor.finding import Finding
+from handconv.arrays import FloatArray
+from handconv.layers import BatchNorm, GroupNorm, LayerNorm
+
+#: The root mean square of inputs beyond which they are unscaled. Initial weights presume about 1; pixels from 0 to 1
+#: have 0.1 to 0.6, standardised features 1, pixels from 0 to 255 at least 30.
+_LARGE = 10.0
+#: Fewer samples than this say nothing about labels: chance alone would then move the shares by a tenth.
+_FEW = 100
+#: The share of answers, in the mean over the classes, that must be off by the same number of classes. Confusion between
+#: neighbours, of 4 with 5 say, never reaches it.
+_SHIFTED = 0.6
+#: Standard deviations above the agreement by chance up to which labels count as unrelated to the inputs. Shuffled labels
+#: stay below in 99 of 100 cases; labels that anything can be learnt of are far above in one of the two tests.
+_SIGMAS = 2.5
+#: The share of test samples among the training samples that is a leak. Fashion-MNIST has one in a thousand by chance.
+_LEAK = 0.01
+
+
+def unscaled(case: Case, part: Part) -> Iterator[Finding]:
+    """Inputs that are large for weights that presume about 1, unless the network scales them itself."""
+    if isinstance(case.model.layers[0], BatchNorm | LayerNorm | GroupNorm):
+        return
+    size = float(np.sqrt(np.mean(np.square(part.x, dtype=np.float64))))
+    if size > _LARGE:
+        low, high = float(part.x.min()), float(part.x.max())
+        pixels = low >= 0 and 128 <= high <= 255
+        yield Finding(
+            "unscaled inputs",
+            f"The inputs of {part.name} run from {low:g} to {high:g}, with a root mean square of {size:.3g}; "
+            "initial weights presume about 1.",
+            "Divide pixels by 255, or give them as uint8, which is divided by itself."
+            if pixels
+            else "Subtract the mean of each feature and divide by its standard deviation, both of the training set.",
+            "severe" if case.history is None or size > 10 * _LARGE or pixels else "mild",
+        )
+
+
+def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
+    """Images with black and white exchanged or on their side, and labels with their numbers shifted: the first that fits."""
+    if part.labels is None or len(part.x) < _FEW:
+        return
+    answers, guess, images = case.answers(part.x), float(part.shares.max()), part.images
+    accuracy = float(np.mean(answers == part.labels))
+
+    def explains(other: float) -> bool:
+        return other >= guess + (1 - guess) / 2 and other - accuracy >= (1 - guess) / 4
+
+    if images is not None:
+        inverted = case.accuracy(part, images.max() + images.min() - images)
+        if explains(inverted):
+            yield Finding(
+                "inverted inputs",
+                f"The model is right on {accuracy:.0%} of {part.name}, and on {inverted:.0%} with black and white "
+                f"exchanged; the images' corners are at {_corners(images):.0%} of the brightness.",
+                "Give x.max() - x: the model was trained on images of the other kind.",
+                "severe",
+            )
+            return
+        transposed = case.accuracy(part, images.swapaxes(2, 3))
+        if explains(transposed):
+            yield Finding(
+                "transposed inputs",
+                f"The model is right on {accuracy:.0%} of {part.name}, and on {transposed:.0%} with rows and columns "
+                "exchanged.",
+                "Give x.swapaxes(2, 3): the model was trained on images that stand upright, or lie, the other way.",
+                "severe",
+            )
+            return
+    shift, share = _shift(answers, part)
+    if share >= _SHIFTED and explains(float(np.mean((answers + shift) % part.classes == part.labels))):
+        what = (
+            "the other class"
+            if part.classes == 2
+            else f"the class that is {shift} below the label (modulo {part.classes})"
+        )
+        yield Finding(
+            "shifted labels",
+            f"For {share:.0%} of {part.name} the model answers {what}, and for {accuracy:.0%} the label.",
+            f"Count the classes as in the training: y - {shift}, modulo {part.classes}; or look at how the classes are listed.",
+            "severe",
+        )
+
+
+def shuffled(case: Case, part: Part) -> Iterator[Finding]:
+    """Labels that neither the nearest neighbour nor a linear map of the inputs tells better than chance does.
+
+    The nearest neighbour sees what lies close together, the linear map (by least squares, on the other half) what one
+    direction tells; labels that both miss, and that the model misses on the test set, are of other samples.
+    """
+    if part.labels is None or len(part.x) < _FEW or np.count_nonzero(part.shares) < 2:
+        return
+    labels, count = part.labels, len(part.labels)
+    x = part.x.reshape(count, -1).astype(np.float64)
+    by_chance = {"neighbour": float(np.sum(part.shares**2)), "linear map": float(part.shares.max())}
+    agreement = {"neighbour": _by_neighbour(x, labels), "linear map": _by_linear_map(x, labels, part.classes)}
+    measured = dict(agreement)
+    if case.test is not None and case.test.labels is not None and len(case.test.x) >= _FEW:
+        by_chance["model"], measured["model"] = float(case.test.shares.max()), case.accuracy(case.test)
+    if all(
+        measured[way] <= chance + _SIGMAS * np.sqrt(chance * (1 - chance) / count) for way, chance in by_chance.items()
+    ):
+        yield Finding(
+            "shuffled labels",
+            f"In {part.name} the nearest of {count} samples has the same label for {agreement['neighbour']:.0%}, as chance has "
+            f"for {by_chance['neighbour']:.0%}; a linear map is right on {agreement['linear map']:.0%}, and the most frequent "
+            f"class on {by_chance['linear map']:.0%}. The labels tell nothing about these inputs.",
+            "Look at some samples with their labels: x and y were sorted, shuffled or filtered apart from each other.",
+            "severe",
+        )
+
+
+def leaked(case: Case) -> Iterator[Finding]:
+    """Test samples that are training samples, bit for bit.
+
+    Where samples repeat within the training set as well, few different ones exist (the four rows of XOR, say), and
+    those of the test set are no leak.
+    """
+    if case.all_test is None:
+        return
+    training, test = _hashes(case, case.all_training[0]), _hashes(case, case.all_test[0])
+    known = set(training)
+    again = 1 - len(known) / len(training)
+    double = sum(each in known for each in test)
+    if double / len(test) >= max(_LEAK, 3 * again):
+        yield Finding(
+            "leaked test set",
+            f"{double:,} of {len(test):,} test samples ({double / len(test):.1%}) are also in the training set; within it "
+            f"{again:.1%} repeat.",
+            "Take them out of one of the two, and measure again: the accuracy on the test set is too good.",
+            "severe",
+        )
+
+
+def _corners(images: FloatArray) -> float:
+    """The mean of the four corner pixels, as a share of the range."""
+    low, high = float(images.min()), float(images.max())
+    return (float(images[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].mean()) - low) / ((high - low) or 1.0)
+
+
+def _shift(answers: NDArray[np.intp], part: Part) -> tuple[int, float]:
+    """By how many classes the labels are most often above the answers, and how often: the mean over the classes.
+
+    The mean over classes, not samples, so that a model which always gives one answer looks shifted for one class alone.
+    """
+    assert part.labels is not None
+    off = (part.labels - answers) % part.classes
+    present = np.flatnonzero(part.shares)
+    table = np.stack(
+        [np.bincount(off[part.labels == each], minlength=part.classes) for each in present]
+    )  # (present, K)
+    shares = (table / table.sum(axis=1, keepdims=True)).mean(axis=0)
+    shift = 1 + int(shares[1:].argmax())
+    return shift, float(shares[shift])
+
+
+def _by_neighbour(x: NDArray[np.float64], labels: NDArray[np.intp]) -> float:
+    """How often the nearest other sample has the same label."""
+    squares = np.square(x).sum(axis=1)
+    distances = squares[:, None] + squares - 2 * (x @ x.T)  # (n, n)
+    np.fill_diagonal(distances, np.inf)
+    return float(np.mean(labels[distances.argmin(axis=1)] == labels))
+
+
+def _by_linear_map(x: NDArray[np.float64], labels: NDArray[np.intp], classes: int) -> float:
+    """How often a linear map, fitted to one half by least squares, is right on the other; both ways.
+
+    It is solved among samples, (X·Xᵀ + r·I)·c = Y, so that a thousand samples of any size take one 500x500 system; the ridge r is
+    a tenth of the mean square of a sample, so that as many features as samples do no harm.
+    """
+    x = x - x.mean(axis=0)
+    products = x @ x.T + 1  # (n, n); 1 is the product of a constant feature
+    truth = np.eye(classes)[labels]
+    ridge = 0.1 * np.trace(products) / len(x)
+    order = np.random.default_rng(0).permutation(len(x))
+    halves, right = (order[::2], order[1::2]), 0
+    for fit, judge in (halves, halves[::-1]):
+        coefficients = np.linalg.solve(products[np.ix_(fit, fit)] + ridge * np.eye(len(fit)), truth[fit])
+        right += int(np.sum((products[np.ix_(judge, fit)] @ coefficients).argmax(axis=1) == labels[judge]))
+    return right / len(x)
+
+
+def _hashes(case: Case, x: NDArray[np.generic]) -> list[bytes]:
+    """A hash of each sample as the network sees it."""
+    return [
+        hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+        for start in range(0, len(x), 1000)
+        for row in case.floats(x[start : start + 1000])
+    ]
