@@ -29,9 +29,10 @@ _BRINGS_ABOUT: dict[str, set[str]] = {
     "inverted inputs": {"dead units", "saturated softmax"} | _RATES,
     "transposed inputs": {"dead units", "saturated softmax"} | _RATES,
     "shifted labels": {"saturated softmax"} | _RATES,
-    "shuffled labels": {"saturated softmax"} | _RATES,
+    "shuffled labels": {"dead units", "saturated softmax"} | _RATES,
     "exploding gradients": {"saturated softmax"} | _RATES,
     "vanishing gradients": _RATES,
+    "saturated softmax": _RATES,
 }
 
 
@@ -48,8 +49,9 @@ def doctor(
     """Say what is wrong with a model, its data or its training.
 
     It looks for dead units, a saturated softmax, unscaled, inverted and transposed inputs, shifted and shuffled labels,
-    vanishing and exploding gradients, a learning rate that is far too high or too low, and training samples in the test set.
-    It is made to be silent on what is healthy, and tells the cause rather than what that brings about. The model is not changed.
+    vanishing and exploding gradients, a learning rate that is far too high or too low, and training samples in the
+    test set. It is silent on a healthy run, and tells the cause rather than what that brings about. The model is not
+    changed.
 
     Args:
         model: the model, trained or in training.

@@ -12,18 +12,22 @@ from handconv.losses import SoftmaxCategoricalCrossentropy
 
 #: Fewer samples than this leave many units of a healthy network without their chance.
 _FEW = 100
-#: The share of units of a layer from which dead ones are an illness. Healthy layers of rectifiers have up to a quarter.
-_DEAD, _ALL_BUT_DEAD = 0.5, 0.9
+#: The share of units of a layer from which dead ones are an illness. A small layer that was trained for long, with good
+#: results, has up to a half; after steps far too large it is three quarters and more.
+_DEAD, _ALL_BUT_DEAD = 0.75, 0.9
 #: The distance of the best score to the second at which the best's probability is 1 in float32: ln 2^24.
 _CERTAIN = 24 * math.log(2)
 #: The share of wrong answers that must be so certain, and the share of answers that must be wrong for it to matter. A
 #: network that is right on all it has seen may be certain of it.
 _CERTAINLY_WRONG, _WRONG = 0.5, 0.05
-#: How much smaller, or larger, the gradient at the first layer with weights may be than at the last. Healthy networks, also
-#: with ten layers, stay within a factor of 50.
-_VANISHED, _EXPLODED = 1e-3, 1e3
-#: A loss that is this much above its least has grown, and one that fell by less than this barely moved.
+#: How much larger, or smaller, the gradient at the first layer with weights may be than at the last. Healthy networks
+#: of up to nine layers stay within a factor of 20.
+_RATIO = 300.0
+#: A loss that is this much above its least has grown, and one that fell by less than this share stands.
 _GROWN, _MOVED = 1.2, 0.05
+#: How many times the loss of guessing the first epoch's mean must be for its steps to have overshot. Default initial
+#: weights begin at most at twice that of guessing.
+_OVERSHOT = 10.0
 #: The length of a trial step, as a share of the weights' own.
 _TRIAL = 0.01
 
@@ -65,10 +69,9 @@ def saturated(case: Case) -> Iterator[Finding]:
     if share > _CERTAINLY_WRONG:
         yield Finding(
             "saturated softmax",
-            f"{int(wrong.sum()):,} of {len(wrong):,} answers are wrong, and {share:.0%} of these are given with a probability of "
-            f"1; the median lead of the best score is {float(np.median(best - second)):.0f}.",
-            "Make the scores smaller: smaller initial weights of the last layer, an L2 penalty or label smoothing; train longer "
-            "only after that.",
+            f"{int(wrong.sum()):,} of {len(wrong):,} answers are wrong, {share:.0%} of them with a probability of 1; "
+            f"the median lead of their scores is {float(np.median(best - second)):.0f}.",
+            "Make the scores smaller: smaller weights in the last layer, an L2 penalty (l2=1e-4) or label smoothing.",
             "severe",
         )
 
@@ -76,59 +79,70 @@ def saturated(case: Case) -> Iterator[Finding]:
 def gradients(case: Case) -> Iterator[Finding]:
     """Gradients that shrink, or grow, from layer to layer on their way back."""
     _, _, norms = case.step
+    if len(norms) < 2 or not norms[0][1] or not norms[-1][1]:  # no way back, or cut off by dead units
+        return
     (first, at_first), (last, at_last) = norms[0], norms[-1]
-    if len(norms) < 2 or not at_first or not at_last:  # no way back, or cut off by dead units
+    vanish = at_first < at_last
+    factor = at_last / at_first if vanish else at_first / at_last
+    if factor <= _RATIO:
         return
-    ratio = at_first / at_last
-    if _VANISHED <= ratio <= _EXPLODED:
-        return
-    each = ratio ** (1 / (len(norms) - 1))
-    evidence = (
-        f"The norm of the gradient is {at_last:.1e} at {last} and {at_first:.1e} at {first}: over {len(norms)} layers it "
-        f"{'shrinks' if ratio < 1 else 'grows'} by a factor of {ratio if ratio > 1 else 1 / ratio:.0e}, {each if ratio > 1 else 1 / each:.1f} "
-        "each layer."
+    yield Finding(
+        "vanishing gradients" if vanish else "exploding gradients",
+        f"The norm of the gradient is {at_last:.1e} at {last} and {at_first:.1e} at {first}: on its way back through "
+        f"{len(norms)} layers it {'shrinks' if vanish else 'grows'} by a factor of {factor:,.0f}.",
+        "Use LeakyReLU for Sigmoid and Tanh, BatchNorm after layers with weights, or Residual blocks; and a smaller "
+        "learning rate, if it came while training."
+        if vanish
+        else "Use the default initial weights, BatchNorm after layers with weights, or an optimizer with clip_norm=1.",
+        "severe",
     )
-    if ratio < 1:
-        remedy = (
-            "Use ReLU or LeakyReLU for Sigmoid and Tanh, BatchNorm after each layer with weights, or Residual blocks."
-        )
-        yield Finding("vanishing gradients", evidence, remedy, "severe")
-    else:
-        remedy = "Use the default initial weights (he for ReLU, glorot for Tanh), BatchNorm, or an optimizer with clip_norm=1."
-        yield Finding("exploding gradients", evidence, remedy, "severe")
 
 
 def learning_rate(case: Case) -> Iterator[Finding]:
-    """A loss that grew, stayed above that of guessing, or barely moved although a step along the gradient lowers it."""
+    """A loss that overshot, grew or stayed above that of guessing; or that stands where a step would lower it.
+
+    A loss that stands where no step lowers it is no sign: it may be the least there is.
+    """
     if case.history is None:
         return
     losses = list(case.history["data_loss" if "data_loss" in case.history else "loss"])
-    first, last, least = losses[0], losses[-1], min(losses)
-    guess = _guess(case)
+    if len(losses) < 2:
+        return
+    first, last, least, guess = losses[0], losses[-1], min(losses), _guess(case)
     poor = first if guess is None else guess
-    course = f"The loss was {first:.3g} in the first epoch and {last:.3g} in the last ({len(losses)})"
-    of_guessing = "" if guess is None else f"; guessing has {guess:.3g}"
-    grown = last > _GROWN * least and last > poor / 2
-    never_better = guess is not None and (last > 1.1 * guess or (first > 1.5 * guess and last > 0.9 * guess))
-    if grown or never_better:
+    overshot = guess is not None and first > _OVERSHOT * guess
+    too_high = overshot or (last > _GROWN * least and last > poor / 2)
+    too_low, fall = False, 0.0
+    if not too_high and last > max(0.7 * poor, (1 - _MOVED) * losses[-2]):
+        now, fall = _trial(case)
+        lowered = fall > _MOVED / 2 * now
+        too_low = lowered and first - last < min(fall, _MOVED * first)
+        too_high = not lowered and guess is not None and last > (0.9 if first > 1.5 * guess else 1.1) * guess
+    course = f"The loss was {first:.3g} in the first of {len(losses)} epochs and {last:.3g} in the last"
+    course += "" if guess is None else f"; guessing has {guess:.3g}"
+    if too_high:
         yield Finding(
             "learning rate too high",
-            f"{course}, its least {least:.3g}{of_guessing}. {_size_of_step(case)}",
+            f"{course}. {_size_of_step(case)}",
             "Train anew with a tenth of the learning rate, or let it rise slowly at first (schedules.OneCycle).",
             "severe",
         )
-    elif len(losses) > 1 and first - last < _MOVED * first and last > 0.7 * poor:
-        now, gradient, _ = case.step
-        norm, weights = float(np.linalg.norm(gradient)), float(np.linalg.norm(case.model.parameters))
-        fall = 0.0 if not norm else now - case.loss_after(gradient * (-_TRIAL * weights / norm))
-        if fall > max(first - last, _MOVED / 2 * now):
-            yield Finding(
-                "learning rate too low",
-                f"{course}{of_guessing}; one step along the gradient that changes the weights by {_TRIAL:.0%} of their length "
-                f"lowers it by {fall:.2g}. {_size_of_step(case)}",
-                "Multiply the learning rate by ten until the loss falls by itself; more epochs would do it too, slowly.",
-                "severe",
-            )
+    elif too_low:
+        yield Finding(
+            "learning rate too low",
+            f"{course}; a single step along the gradient by {_TRIAL:.0%} of the weights' length lowers it by "
+            f"{fall:.2g}. {_size_of_step(case)}",
+            "Multiply the learning rate by ten, and again, until the loss falls from epoch to epoch.",
+            "severe",
+        )
+
+
+def _trial(case: Case) -> tuple[float, float]:
+    """The loss now, and by how much a step of the length ``_TRIAL`` along the gradient lowers it."""
+    now, gradient, _ = case.step
+    norm = float(np.linalg.norm(gradient))
+    length = _TRIAL * float(np.linalg.norm(case.model.parameters))
+    return now, now - case.loss_after(gradient * (-length / norm)) if norm else 0.0
 
 
 def _guess(case: Case) -> float | None:
@@ -143,13 +157,13 @@ def _guess(case: Case) -> float | None:
 def _size_of_step(case: Case) -> str:
     """The ratio of one update to the weights, for the two kinds of optimizers there are."""
     assert case.history is not None
-    rates = case.history["learning_rate"] if "learning_rate" in case.history else []
+    rates = case.history.get("learning_rate", [])
     size = float(np.linalg.norm(case.model.parameters))
     if not len(rates) or not size:
         return ""
     plain = rates[-1] * float(np.linalg.norm(case.step[1])) / size
     adaptive = rates[-1] * math.sqrt(case.model.parameters.size) / size
     return (
-        f"At the rate {rates[-1]:.2g} a step changes the weights by about {plain:.0e} of their size with SGD, {adaptive:.0e} "
-        "with Adam; 1e-3 to 1e-2 is usual."
+        f"At the rate {rates[-1]:.2g} a step changes the weights by about {plain:.0e} of their size with SGD, "
+        f"{adaptive:.0e} with Adam; 1e-3 to 1e-2 is usual."
     )
