@@ -120,15 +120,14 @@ class Case:
         """The share of right answers on a part, or on other inputs of the same truth."""
         return float(np.mean(self.answers(part.x if x is None else x) == part.labels))
 
-    @cached_property
-    def largest_outputs(self) -> dict[str, FloatArray]:
-        """The largest output of each unit, or channel, of each layer over the training part, by the layer's path."""
+    def largest_outputs(self, kinds: tuple[type[Layer], ...]) -> dict[str, FloatArray]:
+        """The largest output of each unit, or channel, of these layers over the training part, by their paths."""
         largest: dict[str, FloatArray] = {}
         for start in range(0, len(self.training.x), _BATCH):
             self.model.forward(self.training.x[start : start + _BATCH])
             for path, layer in self.model.tree():
-                if layer.output is not None:
-                    outputs = layer.output
+                outputs = layer.output
+                if outputs is not None and isinstance(layer, kinds):
                     seen = outputs.max(axis=(0, *range(2, outputs.ndim)))
                     largest[path] = np.maximum(largest.get(path, -np.inf), seen)
         return largest

@@ -41,7 +41,8 @@ _LEAK = 0.01
 
 def unscaled(case: Case, part: Part) -> Iterator[Finding]:
     """Inputs that are large for weights that presume about 1, unless the network scales them itself."""
-    if isinstance(case.model.layers[0], BatchNorm | LayerNorm | GroupNorm):
+    first = next((layer for layer in case.model.layers if layer.specs), None)
+    if isinstance(first, BatchNorm | LayerNorm | GroupNorm):
         return
     size = float(np.sqrt(np.mean(np.square(part.x, dtype=np.float64))))
     if size > _LARGE:
@@ -164,9 +165,7 @@ def _shift(answers: NDArray[np.intp], part: Part) -> tuple[int, float]:
     assert part.labels is not None
     off = (part.labels - answers) % part.classes
     present = np.flatnonzero(part.shares)
-    table = np.stack(
-        [np.bincount(off[part.labels == each], minlength=part.classes) for each in present]
-    )  # (present, K)
+    table = np.stack([np.bincount(off[part.labels == each], minlength=part.classes) for each in present])
     shares = (table / table.sum(axis=1, keepdims=True)).mean(axis=0)
     shift = 1 + int(shares[1:].argmax())
     return shift, float(shares[shift])

@@ -103,6 +103,17 @@ def findings(
         ValueError, TypeError: as ``doctor``.
     """
     case = _case(model, x, y, x_test, y_test, history, loss)
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers that have exploded, which is a finding
+        return _examined(case)
+
+
+def _examined(case: Case) -> tuple[Finding, ...]:
+    """Run all checks, and leave out what is brought about by something else that was found."""
+    if not np.isfinite(case.outputs(case.training.x)).all():
+        raise ValueError(
+            "The model's outputs are NaN or infinity, so it has no answers to examine. "
+            "Train it anew, with a smaller learning rate."
+        )
     found = [each for check in (unscaled, read_otherwise, shuffled) for each in check(case, case.training)]
     found += [each for check in (dead, saturated, gradients, learning_rate) for each in check(case)]
     brought_about = set().union(*(_BRINGS_ABOUT.get(each.name, set()) for each in found))

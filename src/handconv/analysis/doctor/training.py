@@ -36,12 +36,10 @@ def dead(case: Case) -> Iterator[Finding]:
     """Units and channels that are never positive after a ReLU, and so never get a gradient."""
     if len(case.training.x) < _FEW:
         return
-    counts = []
-    for path, layer in case.model.tree():
-        if (
-            isinstance(layer, ReLU) or (isinstance(layer, LeakyReLU) and layer.alpha == 0)
-        ) and path in case.largest_outputs:
-            largest = case.largest_outputs[path]
+    layers, counts = dict(case.model.tree()), []
+    for path, largest in case.largest_outputs((ReLU, LeakyReLU)).items():
+        layer = layers[path]
+        if not getattr(layer, "alpha", 0):  # a slope below 0 lets gradients through
             what = "channels" if len(layer.output_shape or ()) > 1 else "units"
             counts.append((f"{path} {layer.label}", what, int(np.sum(largest <= 0)), len(largest)))
     sick = [each for each in counts if each[2] >= _DEAD * each[3]]
@@ -84,7 +82,7 @@ def gradients(case: Case) -> Iterator[Finding]:
     (first, at_first), (last, at_last) = norms[0], norms[-1]
     vanish = at_first < at_last
     factor = at_last / at_first if vanish else at_first / at_last
-    if factor <= _RATIO:
+    if not factor > _RATIO:
         return
     yield Finding(
         "vanishing gradients" if vanish else "exploding gradients",
@@ -146,9 +144,13 @@ def _trial(case: Case) -> tuple[float, float]:
 
 
 def _guess(case: Case) -> float | None:
-    """The cross-entropy of always answering with the shares of the classes; None where that is not the loss."""
+    """The cross-entropy of always answering with the shares of the classes; None where that is not the loss, or 0."""
     part = case.training
-    if part.labels is None or not isinstance(case.objective.page, SoftmaxCategoricalCrossentropy):
+    if (
+        part.labels is None
+        or part.shares.max() == 1
+        or not isinstance(case.objective.page, SoftmaxCategoricalCrossentropy)
+    ):
         return None
     shares = part.shares[part.shares > 0]
     return float(-np.sum(shares * np.log(shares)))
