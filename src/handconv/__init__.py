@@ -90,7 +90,7 @@ __version__ = "0.1.0"
 _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
-    "doctor": "handconv.analysis",
+    "doctor": "handconv.analysis.doctor",
     "export_html": "handconv.export",
     "gradcheck": "handconv.analysis",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),

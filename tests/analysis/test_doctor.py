@@ -316,6 +316,23 @@ def test_labels_shuffled_after_a_good_training_are_told(healthy: Run) -> None:
     assert replace(healthy, y=y).diagnose().names == ("shuffled labels",)
 
 
+def test_shuffled_labels_are_told_without_a_test_set_too() -> None:
+    run = shuffled_labels(0)
+    assert hc.doctor(run.model, run.x, run.y, history=run.history).names == ("shuffled labels",)
+
+
+def test_labels_that_the_model_alone_can_tell_are_not_shuffled() -> None:
+    model = dense(hc.ReLU, width=4, shape=(40,), classes=2)(0)  # |a - b| > |a + b| if the signs differ
+    first = np.zeros((40, 4))
+    first[:2] = [[1, -1, 1, -1], [1, -1, -1, 1]]
+    model.layers[0].set_parameters(weights=first, biases=np.zeros(4))
+    model.layers[2].set_parameters(weights=np.array([[1, 0], [1, 0], [0, 1], [0, 1]]), biases=np.zeros(2))
+    x, y = xor(500, 40, 0)
+    assert model.evaluate(x, y)["accuracy"] == 1
+    assert hc.doctor(model, x, y).names == ("shuffled labels",)
+    assert hc.doctor(model, x, y, *xor(200, 40, 1)).healthy
+
+
 def test_the_evidence_has_the_numbers(healthy: Run) -> None:
     accuracy = healthy.model.evaluate(healthy.x[:1000], healthy.y[:1000])["accuracy"]
     finding = only(replace(healthy, x=255 - healthy.x).diagnose())

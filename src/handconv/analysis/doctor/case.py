@@ -33,13 +33,15 @@ class Part:
 
     Args:
         name: "the training set" or "the test set".
-        x: inputs (n, …) in the model's dtype, pixels divided by 255.
+        everything: all inputs of the set, as they were given.
+        x: inputs of these samples (n, …) in the model's dtype, pixels divided by 255.
         targets: their truth, as the loss wants it.
         labels: their classes (n,), if the targets name any.
         classes: how many the model tells apart.
     """
 
     name: str
+    everything: NDArray[Any]
     x: FloatArray
     targets: Targets
     labels: NDArray[np.intp] | None
@@ -83,8 +85,7 @@ class Case:
         test: tuple[NDArray[Any], Targets] | None,
         history: Mapping[str, Sequence[float]] | None,
     ) -> None:
-        self.model, self.all_training, self.all_test = copy.deepcopy(model), training, test
-        self.history = history
+        self.model, self.history = copy.deepcopy(model), history
         self.objective = Objective(self.model, loss)
         self.training = self._part("the training set", *training)
         self.test = None if test is None else self._part("the test set", *test)
@@ -97,7 +98,7 @@ class Case:
         if len(outputs) == 1 and name_classes(truth):
             classes = truth if truth.ndim == 1 else truth[:, 0] > 0.5 if truth.shape[1] == 1 else truth.argmax(axis=1)
             labels = np.asarray(classes, np.intp)
-        return Part(name, some, truth, labels, max(2, outputs[0]) if outputs else 0)
+        return Part(name, x, some, truth, labels, max(2, outputs[0]) if outputs else 0)
 
     def floats(self, x: NDArray[Any]) -> FloatArray:
         """Inputs as the network computes with them."""
@@ -116,9 +117,9 @@ class Case:
         outputs = self.outputs(x.reshape(len(x), *(self.model.input_shape or ())))
         return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(np.intp)
 
-    def accuracy(self, part: Part, x: FloatArray | None = None) -> float:
-        """The share of right answers on a part, or on other inputs of the same truth."""
-        return float(np.mean(self.answers(part.x if x is None else x) == part.labels))
+    def accuracy(self, part: Part, x: FloatArray) -> float:
+        """The share of right answers on other inputs of the same truth as a part's."""
+        return float(np.mean(self.answers(x) == part.labels))
 
     def largest_outputs(self, kinds: tuple[type[Layer], ...]) -> dict[str, FloatArray]:
         """The largest output of each unit, or channel, of these layers over the training part, by their paths."""

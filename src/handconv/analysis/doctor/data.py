@@ -52,7 +52,7 @@ def unscaled(case: Case, part: Part) -> Iterator[Finding]:
             "unscaled inputs",
             f"The inputs of {part.name} run from {low:g} to {high:g}, with a root mean square of {size:.3g}; "
             "initial weights presume about 1.",
-            "Divide pixels by 255, or give them as uint8, which is divided by itself."
+            "Divide pixels by 255, or give them as uint8, which the network divides itself."
             if pixels
             else "Subtract the mean of each feature and divide by its standard deviation, both of the training set.",
             "severe",
@@ -86,7 +86,7 @@ def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
                 "transposed inputs",
                 f"The model is right on {accuracy:.0%} of {part.name}, and on {transposed:.0%} with rows and columns "
                 "exchanged.",
-                "Give x.swapaxes(2, 3): the model was trained on images that stand upright, or lie, the other way.",
+                "Exchange rows and columns, x.swapaxes(2, 3): the model was trained on images the other way round.",
                 "severe",
             )
             return
@@ -121,7 +121,7 @@ def shuffled(case: Case, part: Part) -> Iterator[Finding]:
     if not (neighbour.beyond or linear.beyond or _generalises(case, part)):
         yield Finding(
             "shuffled labels",
-            f"In {part.name} ({len(x)} samples looked at) the nearest other sample has the same label for "
+            f"In {part.name} ({len(x):,} samples looked at) the nearest other sample has the same label for "
             f"{neighbour.right:.0%}, and a linear map is right on {linear.right:.0%}, in the mean over the classes; "
             f"chance has {neighbour.chance:.0%}. The labels tell nothing about these inputs.",
             "Look at some samples with their labels: x and y were sorted, shuffled or filtered apart from each other.",
@@ -129,23 +129,21 @@ def shuffled(case: Case, part: Part) -> Iterator[Finding]:
         )
 
 
-def leaked(case: Case) -> Iterator[Finding]:
+def leaked(case: Case, part: Part) -> Iterator[Finding]:
     """Test samples that are training samples, bit for bit.
 
     Where samples repeat within the training set as well, few different ones exist (the four rows of XOR, say), and
     those of the test set are no leak.
     """
-    if case.all_test is None:
-        return
-    training, test = _hashes(case, case.all_training[0]), _hashes(case, case.all_test[0])
+    training, test = _hashes(case, case.training), _hashes(case, part)
     known = set(training)
     again = 1 - len(known) / len(training)
     double = sum(each in known for each in test)
     if double / len(test) >= max(_LEAK, 3 * again):
         yield Finding(
             "leaked test set",
-            f"{double:,} of {len(test):,} test samples ({double / len(test):.1%}) are also in the training set; "
-            f"{again:.1%} of that repeat others of it.",
+            f"{double:,} of {len(test):,} test samples ({double / len(test):.1%}) are also in the training set, "
+            f"within which {again:.1%} repeat.",
             "Take them out of one of the two, and measure again: the accuracy on the test set is too good.",
             "severe",
         )
@@ -228,8 +226,9 @@ def _by_linear_map(x: NDArray[np.float64], part: Part) -> NDArray[np.intp]:
     return answers
 
 
-def _hashes(case: Case, x: NDArray[np.generic]) -> list[bytes]:
-    """A hash of each sample as the network sees it."""
+def _hashes(case: Case, part: Part) -> list[bytes]:
+    """A hash of each sample of the whole set, as the network sees it."""
+    x = part.everything
     return [
         hashlib.blake2b(row.tobytes(), digest_size=16).digest()
         for start in range(0, len(x), 1000)

@@ -57,7 +57,7 @@ def doctor(
         model: the model, trained or in training.
         x: the inputs that it is trained on (N, …).
         y: their targets, as for ``fit``.
-        x_test: inputs that it is tested on.
+        x_test: inputs that it is tested on. They show that labels which the model alone can tell are not shuffled.
         y_test: their targets.
         history: what ``fit`` returned; without it nothing is said about the learning rate.
         loss: what it is trained with; the default loss unless given.
@@ -119,9 +119,8 @@ def _examined(case: Case) -> tuple[Finding, ...]:
     brought_about = set().union(*(_BRINGS_ABOUT.get(each.name, set()) for each in found))
     found = [each for each in found if each.name not in brought_about]
     if case.test is not None:
-        of_test = [each for check in (unscaled, read_otherwise, shuffled) for each in check(case, case.test)]
+        of_test = [each for check in (unscaled, read_otherwise, shuffled, leaked) for each in check(case, case.test)]
         found += [each for each in of_test if each.name not in {known.name for known in found}]
-        found += leaked(case)
     return tuple(sorted(found, key=lambda each: each.severity != "severe"))
 
 
