@@ -69,6 +69,7 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
+    from handconv.analysis.doctor import doctor as doctor
     from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
     from handconv.export import export_html as export_html
@@ -90,6 +91,7 @@ __version__ = "0.1.0"
 _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
+    "doctor": "handconv.analysis.doctor",
     "export_html": "handconv.export",
     "explain": "handconv.analysis",
     "gradcheck": "handconv.analysis",
@@ -170,6 +172,7 @@ __all__ = [
     "ZeroPad2D",
     "augment",
     "datasets",
+    "doctor",
     "explain",
     "export_html",
     "gradcheck",

@@ -1,4 +1,4 @@
-"""Looking into a model: its answers, how good it is, how it learns, where time goes, and if gradients are right."""
+"""Looking into a model: its answers, how good it is, what is wrong with it, how it learns, where its time goes."""
 
 from handconv.analysis._explanation import Explanation as Explanation
 from handconv.analysis._explanation import Line as Line
@@ -11,6 +11,10 @@ from handconv.analysis._gradient_report import GradientReport as GradientReport
 from handconv.analysis._gradient_report import GradientRow as GradientRow
 from handconv.analysis._profile_report import Profile as Profile
 from handconv.analysis._profile_report import ProfileRow as ProfileRow
+from handconv.analysis.doctor import Diagnosis as Diagnosis
+from handconv.analysis.doctor import Finding as Finding
+from handconv.analysis.doctor import doctor as doctor
+from handconv.analysis.doctor import findings as findings
 from handconv.analysis.explain import explain as explain
 from handconv.analysis.explain import toy as toy
 from handconv.analysis.gradcheck import gradcheck as gradcheck
@@ -26,7 +30,9 @@ from handconv.analysis.report import report as report
 __all__ = [
     "Answer",
     "ClassReport",
+    "Diagnosis",
     "Explanation",
+    "Finding",
     "GradientEntry",
     "GradientReport",
     "GradientRow",
@@ -40,7 +46,9 @@ __all__ = [
     "Section",
     "Table",
     "answer",
+    "doctor",
     "explain",
+    "findings",
     "gradcheck",
     "probabilities",
     "profile_step",
