@@ -69,6 +69,7 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
+    from handconv import plots as plots
     from handconv.analysis.gradcheck import gradcheck as gradcheck
     from handconv.export import export_html as export_html
     from handconv.training import Callback as Callback
@@ -89,6 +90,7 @@ __version__ = "0.1.0"
 _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
+    "plots": "handconv.plots",
     "export_html": "handconv.export",
     "gradcheck": "handconv.analysis",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
@@ -175,6 +177,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "plots",
     "reference_network",
     "schedules",
     "trained_reference_network",

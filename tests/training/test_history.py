@@ -48,7 +48,7 @@ def test_an_unknown_name_is_a_key_error_that_lists_the_known() -> None:
     assert "f1" not in two_epochs()
 
 
-def test_it_shows_its_epochs() -> None:
+def test_it_shows_in_short_what_it_ended_with() -> None:
     history = History()
-    history.append({"loss": 0.5})
-    assert repr(history) == "History([{'loss': 0.5}])"
+    history.append({"loss": 0.5, "accuracy": 0.9})
+    assert repr(history) == "History(1 epoch, loss 0.5, accuracy 90.00 %)"
