@@ -77,7 +77,8 @@ def integrated_gradients(
 ) -> FloatArray:
     """Share out the score among the inputs: what each brought to it on the way from the baseline.
 
-    The shares add up to what the score gained on that way (completeness), which a plain gradient does not. The way is the straight line.
+    The shares add up to what the score gained on that way (completeness), which a plain gradient does not. The way is
+    a straight line.
 
     Maths:
         (x - b) · mean over k of  d s[c] / d x  at  b + (k + 1/2) / steps · (x - b),     k = 0 … steps - 1
@@ -170,7 +171,7 @@ def hires_cam(model: Sequential, x: ArrayLike, labels: ArrayLike | None = None) 
 
 
 def exciting_input(
-    model: Sequential, layer: int = -1, unit: int = 0, *, steps: int = 120, rate: float = 0.05, seed: int = 0
+    model: Sequential, layer: int = -1, unit: int = 0, *, steps: int = 120, rate: float = 0.15, seed: int = 0
 ) -> FloatArray:
     """Climb from grey noise to an input that excites one unit, by gradient ascent.
 
@@ -285,8 +286,10 @@ def _checked_labels(
 ) -> NDArray[np.intp]:
     """One class number a sample."""
     if labels is None:
-        return _of_classes(np.concatenate([_forward(layers, part) for part in _parts(inputs)])).argmax(axis=1)
-    chosen: NDArray[np.intp] = np.asarray(labels)
+        scores = np.concatenate([_forward(layers, part) for part in _parts(inputs)])
+        answers: NDArray[np.intp] = _of_classes(scores).argmax(axis=1)
+        return answers
+    chosen = np.asarray(labels)
     classes = max(2, model.output_shape[0])
     if chosen.shape != (len(inputs),) or chosen.dtype.kind not in "iu":
         raise ValueError(

@@ -28,7 +28,7 @@ class Histograms(Callback):
     ``handconv.plots.histograms_over_time`` draws them. Biases, which are few, are left out.
 
     Args:
-        bins: intervals of equal width in each histogram.
+        bins: intervals of equal width in each histogram, fewer for small arrays.
 
     Raises:
         ValueError: if there is not at least one.
@@ -99,5 +99,6 @@ def loss_gradients(model: Sequential, x: ArrayLike, y: ArrayLike) -> dict[str, F
 
 
 def _counted(values: FloatArray, bins: int) -> Histogram:
-    counts, edges = np.histogram(np.asarray(values, np.float64), bins)
+    few = max(8, int(np.sqrt(values.size)))  # more intervals than that would show chance
+    counts, edges = np.histogram(np.asarray(values, np.float64), min(bins, few))
     return Histogram(counts, edges)

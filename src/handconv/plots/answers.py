@@ -64,7 +64,7 @@ def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequen
 
 
 def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> "Figure":
-    """Draw precision and recall of each class as bars from the least value shown, the worst recall named.
+    """Draw precision and recall of each class as two points; the class found least often is named.
 
     Args:
         model: the classifier.
@@ -81,19 +81,17 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
     figure = new_figure(7.5, max(3.2, 0.42 * len(result.classes) + 1.3))
     axes = figure.add_subplot()
     places = np.arange(len(result.classes))
-    for offset, label, colour, values in (
-        (-0.18, "precision: of its answers, the right ones", BLUE, [each.precision for each in result.classes]),
-        (0.18, "recall: of its samples, those found", ORANGE, [each.recall for each in result.classes]),
-    ):
-        axes.barh(places + offset, values, 0.34, color=colour, label=label)
-        for place, value in zip(places, values, strict=True):
-            axes.text(value, place + offset, f" {100 * value:.1f} %", va="center", fontsize=8)
-    axes.set_yticks(places, [each.name for each in result.classes])
+    precision = np.array([each.precision for each in result.classes])
+    recall = np.array([each.recall for each in result.classes])
+    axes.hlines(places, precision, recall, color=GREY, linewidth=1, zorder=1)
+    axes.plot(precision, places, "o", color=BLUE, markersize=8, label="precision: of its answers, the right ones")
+    axes.plot(recall, places, "s", color=ORANGE, markersize=8, label="recall: of its samples, those found")
+    axes.set_yticks(places, [f"{each.name}  ({each.samples:,})" for each in result.classes])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.1)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    axes.grid(axis="x", color=PALE)
+    axes.set_axisbelow(True)
     percent(axes.xaxis)
-    tidy(axes)
+    tidy(axes, y="class (its samples)")
     figure.legend(loc="outside lower left", frameon=False, ncols=2, fontsize=9)
     least = min(present, key=lambda each: each.recall)
     found = round(least.recall * least.samples)
@@ -165,11 +163,12 @@ def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10
     filled = count > 0
     mean = np.bincount(which, confidence, bins)[filled] / count[filled]
     share = np.bincount(which, right, bins)[filled] / count[filled]
-    deviation = 1.96 * np.sqrt(share * (1 - share) / count[filled])
+    low, high = _wilson(share, count[filled])
     figure = new_figure(5.6, 6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    legend = "answers (bars: 95 % interval)"
     upper.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="well calibrated")
-    upper.errorbar(mean, share, deviation, fmt="o-", color=BLUE, capsize=3, label="answers (bars: 95 % of chance)")
+    upper.errorbar(mean, share, (share - low, high - share), fmt="o-", color=BLUE, capsize=3, label=legend)
     upper.set_ylim(0, 1.03)
     percent(upper.yaxis)
     tidy(upper, y="of these, right")
@@ -181,8 +180,16 @@ def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10
     tidy(lower, x="confidence of the answer", y="answers")
     lean = float(confidence.mean() - right.mean())
     verdict = "too sure of itself" if lean > 0 else "not sure enough"
-    headline(figure, f"Confidence is off by {100 * error:.2f} % on average, {verdict}")
+    headline(figure, f"Confidence is off by {100 * error:.2f} %: {verdict}")
     return figure
+
+
+def _wilson(share: NDArray[Any], count: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Wilson's interval: between which shares the true one lies with 95 %, for few samples too."""
+    z = 1.96
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    width = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return np.minimum(middle - width, share), np.maximum(middle + width, share)
 
 
 def as_pictures(x: ArrayLike) -> NDArray[Any]:
@@ -212,7 +219,7 @@ def _worst_pair(names: Sequence[str], wrong: NDArray[np.int64], counts: NDArray[
     """Say which mistake is made most often."""
     if not wrong.any():
         return f"No mistake: all {counts.sum():,} answers are right"
-    truth, answer = np.unravel_index(wrong.argmax(), wrong.shape)
+    truth, answer = divmod(int(wrong.argmax()), len(wrong))
     return (
         f"{names[truth]} is taken for {names[answer]} most often: {wrong[truth, answer]:,} of {counts[truth].sum():,}"
     )

@@ -1,10 +1,10 @@
-"""What is inside a network: filters, feature maps, what an answer rests on, what units look for, the last hidden layer."""
+"""What is inside a network: filters, feature maps, what an answer rests on, what units look for, the hidden layer."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from handconv.analysis import answer
 from handconv.analysis.attribution import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _MOST = 32  # filters, or maps of a layer, that are drawn
 _MARKERS = "osD^v<>Xph"
-_MAPPED = 2000  # samples on a map: more hide one another, and t-SNE takes minutes
+_MAPPED = 1000  # samples on a map: more hide one another, and t-SNE takes minutes
 
 
 def filters(model: Sequential) -> "Figure":
@@ -180,7 +180,8 @@ def exciting_inputs(
     last = layer in (-1, len(model.layers) - 1)
     for place, (unit, picture) in enumerate(zip(chosen, pictures, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, place)
-        show_picture(axes, picture)
+        axes.imshow(_stretched(picture), cmap="gray", vmin=0, vmax=1)
+        axes.set_axis_off()
         axes.set_title(_name(class_names, unit) if last else f"unit {unit}", fontsize=10)
     what = "each class" if last else f"units of layer {layer}, {type(model.layers[layer]).__name__},"
     headline(figure, f"What {what} would like best to see (gradient ascent)")
@@ -194,7 +195,7 @@ def hidden_map(
 
     Args:
         model: the classifier.
-        x: samples (N, …); of more than 2,000 the first ones are drawn.
+        x: samples (N, …); of more than 1,000 the first ones are drawn.
         y: class numbers (N,).
         class_names: names of the classes; numbers stand in for those that are missing.
         method: "pca", the two directions of most variance, or "tsne", by scikit-learn, which keeps neighbours together.
@@ -228,11 +229,20 @@ def hidden_map(
         own = places[labels == each]
         marker = _MARKERS[order % len(_MARKERS)]
         colour = CLASSES[order % len(CLASSES)]
-        axes.scatter(*own.T, s=12, marker=marker, color=colour, alpha=0.6, linewidths=0, label=_name(class_names, each))
+        axes.scatter(
+            own[:, 0],
+            own[:, 1],
+            s=12,
+            marker=marker,
+            color=colour,
+            alpha=0.6,
+            linewidths=0,
+            label=_name(class_names, each),
+        )
     if method == "pca":
         tidy(axes, "", f"first direction ({100 * share[0]:.0f} %)", f"second direction ({100 * share[1]:.0f} %)")
     else:
-        tidy(axes)
+        axes.set_frame_on(False)
     axes.set_xticks([])
     axes.set_yticks([])
     figure.legend(loc="outside right center", frameon=False, markerscale=2)
@@ -243,6 +253,13 @@ def hidden_map(
 def _side_note(axes: Any, text: str) -> None:
     """Write to the left of a picture what it is."""
     axes.text(-0.12, 0.5, text, transform=axes.transAxes, ha="right", va="center", fontsize=8)
+
+
+def _stretched(picture: NDArray[Any]) -> NDArray[Any]:
+    """Bring the darkest value to 0 and the brightest to 1."""
+    least, most = picture.min(), picture.max()
+    stretched: NDArray[Any] = (picture - least) / ((most - least) or 1)
+    return stretched
 
 
 def _name(class_names: Sequence[str], label: int) -> str:

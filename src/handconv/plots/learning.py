@@ -62,7 +62,7 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> "Figure":
     for row, (name, slopes) in zip(panels, gradients.items(), strict=True):
         sizes[name] = float(np.sqrt(np.mean(slopes.astype(np.float64) ** 2)))
         for axes, values, colour in ((row[0], weights[name], BLUE), (row[1], slopes, ORANGE)):
-            axes.hist(values.ravel(), _BINS, color=colour)
+            axes.hist(values.ravel(), min(_BINS, max(8, int(np.sqrt(values.size)))), color=colour)
             axes.axvline(0, color=GREY, linewidth=0.8)
             tidy(axes)
             axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))

@@ -3,6 +3,7 @@
 The colours are those of Okabe and Ito, Color universal design, 2008.
 """
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from handconv.utils.optional_imports import import_optional
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 GREY, PALE = "#595959", "#EBEBEB"
 CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56B4E9", "#B8A800", "#000000", "#8C6D46", "#999999")
+_LETTERS = 8.5  # of a headline to an inch
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -29,7 +31,8 @@ def new_figure(width: float, height: float) -> "Figure":
 
 def headline(figure: "Figure", text: str) -> None:
     """Say over a figure what is seen in it."""
-    figure.suptitle(text, fontsize=13, fontweight="bold", x=0.01, ha="left")
+    lines = textwrap.wrap(text, int(_LETTERS * figure.get_figwidth()))
+    figure.suptitle("\n".join(lines), fontsize=13, fontweight="bold", x=0.01, ha="left")
 
 
 def tidy(axes: Any, title: str = "", x: str = "", y: str = "") -> None:
