@@ -128,7 +128,7 @@ def _sections(model: Sequential, dataset: Dataset, row: int, epochs: Sequence[Ma
         ),
         _Section(
             f"The feature maps {of_image}",
-            "A row a layer, from the image at the top: from edges to parts.",
+            "A row a layer, from the image at the top: from edges to parts. Orange is above zero, purple below.",
             partial(plots.feature_maps, model, x[row]),
         ),
         _Section(

@@ -97,8 +97,8 @@ def feature_maps(model: Sequential, image: ArrayLike) -> "Figure":
         count, height, width = own.shape
         _side_note(row[0], f"{place} {type(model.layers[place]).__name__}\n{count} maps {height}×{width}")
     most_maps = max(len(own) for own in maps)
-    some = f" (the first {columns} of each layer)" if most_maps > columns else ""
-    headline(figure, f"What {len(layers)} layers make of the image{some}: orange above zero, purple below")
+    some = f" (the first {columns} maps of each)" if most_maps > columns else ""
+    headline(figure, f"What {len(layers)} layers make of the image{some}")
     return figure
 
 
@@ -125,8 +125,8 @@ def attributions(
     grey = picture.mean(axis=2)
     signed = [saliency(model, batch, labels)[0].sum(axis=0), integrated_gradients(model, batch, labels)[0].sum(axis=0)]
     cams = [grad_cam(model, batch, labels)[0], hires_cam(model, batch, labels)[0]]
-    figure = new_figure(12.5, 3.3)
-    panels = figure.subplots(1, 5)
+    figure = new_figure(7.8, 6)
+    panels = figure.subplots(2, 3).ravel()
     show_picture(panels[0], picture)
     panels[0].set_title("the image", fontsize=10)
     for axes, values, title in zip(
@@ -140,7 +140,7 @@ def attributions(
         axes.contour(grey, [0.5 * float(grey.max())], colors="black", linewidths=0.6)
         axes.set_title(title, fontsize=10)
     for axes, values, title in zip(
-        panels[3:], cams, ("Grad-CAM:\nwhere maps speak for it", "HiResCAM:\nthe same, cell by cell"), strict=True
+        panels[3:5], cams, ("Grad-CAM:\nwhere maps speak for it", "HiResCAM:\nthe same, cell by cell"), strict=True
     ):
         axes.imshow(values, cmap="cividis", vmin=0, vmax=float(values.max()) or 1.0)
         axes.contour(grey, [0.5 * float(grey.max())], colors="white", linewidths=0.6)

@@ -67,7 +67,7 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> "Figure":
             tidy(axes)
             axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
         row[0].set_title(f"{_label(model, name)}: {slopes.size:,}", fontsize=10, loc="left")
-        row[1].set_title(f"gradient, size {sizes[name]:.1e}", fontsize=10, loc="left")
+        row[1].set_title(f"gradient, root mean square {sizes[name]:.1e}", fontsize=10, loc="left")
         row[0].set_ylabel("how many")
     panels[-1, 0].set_xlabel("weight")
     panels[-1, 1].set_xlabel("gradient of the mean loss")

@@ -57,7 +57,7 @@ class History(Mapping[str, list[float]]):
         if not self.epochs:
             raise ValueError("A history without epochs cannot be drawn. Train first: history = model.fit(…).")
         panels = [name for name in ("loss", "accuracy", "learning_rate") if name in self]
-        figure = new_figure(4 * max(len(panels), 1) + 1, 3.6)
+        figure = new_figure(max(2.9 * len(panels), 5), 3.1)
         for panel, name in enumerate(panels, start=1):
             axes = figure.add_subplot(1, len(panels), panel)
             for series, label, colour, line in (
