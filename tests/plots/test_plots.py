@@ -65,7 +65,7 @@ def test_confusion_writes_each_count_and_names_the_worst_pair(scores: tuple) -> 
 
 def test_confusion_of_a_model_that_makes_no_mistake(scores: tuple) -> None:
     model, x, y = scores
-    assert plots.confusion(model, x[:3], y[:3]).get_suptitle() == "No mistake: all 3 answers are right"
+    assert plots.confusion(model, x[:3], y[:3]).get_suptitle() == "No mistake in 3 answers"
 
 
 def test_classes_has_precision_and_recall_of_each(scores: tuple) -> None:
@@ -80,14 +80,14 @@ def test_mistakes_shows_the_worst_images_in_order(model: hc.Sequential, digits: 
     figure = plots.mistakes(model, *digits, count=3)
     worst = report(model, *digits).mistakes[:3]
     for axes, each in zip(figure.axes, worst, strict=True):
-        np.testing.assert_array_equal(axes.images[0].get_array()[..., 0], digits[0][each.row, 0])
+        np.testing.assert_array_equal(axes.images[0].get_array().squeeze(), digits[0][each.row, 0])
         assert axes.get_title().startswith(f"{each.truth} taken for {each.answer}")
 
 
 def test_no_mistake_is_said(model: hc.Sequential, digits: tuple) -> None:
     x = digits[0][:5]
     answers = probabilities(model, x).argmax(axis=1)
-    assert plots.mistakes(model, x, answers).get_suptitle() == "No mistake: all 5 answers are right"
+    assert plots.mistakes(model, x, answers).get_suptitle() == "No mistake in 5 answers"
 
 
 def test_calibration_counts_each_answer_once_and_tells_the_error(model: hc.Sequential, digits: tuple) -> None:
@@ -185,6 +185,13 @@ def test_what_cannot_be_drawn_is_told_in_one_sentence(draw: object, message: str
     assert "\n" not in str(told.value)
 
 
-def test_a_network_of_one_class_can_be_drawn() -> None:
+def test_a_network_of_one_class_is_told_in_one_sentence() -> None:
     model = hc.Sequential([hc.Dense(1), hc.Softmax()], input_shape=(3,), seed=0)
-    assert plots.confusion(model, np.zeros((2, 3)), [0, 0]).get_suptitle() == "No mistake: all 2 answers are right"
+    with pytest.raises(ValueError, match="at least 2 outputs"):
+        plots.confusion(model, np.zeros((2, 3)), [0, 0])
+
+
+def test_samples_of_one_class_can_be_drawn(scores: tuple) -> None:
+    model, x, _ = scores
+    assert plots.confusion(model, x[:1], [0]).get_suptitle() == "No mistake in 1 answer"
+    assert plots.classes(model, x[:1], [0]).get_suptitle() == "0 is found least often: 1 of 1 (100.0 %)"

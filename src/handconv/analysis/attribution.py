@@ -119,6 +119,9 @@ def integrated_gradients(
 def grad_cam(model: Sequential, x: ArrayLike, labels: ArrayLike | None = None) -> FloatArray:
     """Show where the last feature maps speak for a class: their sum, each weighted by its mean gradient.
 
+    Made for networks that end in GlobalAveragePool2D. Where a Dense layer reads the maps after Flatten, the mean loses
+    the place and the map may point beside what matters; ``hires_cam`` does better there.
+
     Maths:
         a[k] = mean over i, j of  d s[c] / d A[k, i, j]          A: the last convolution, with the activation after it
         map[i, j] = max(0, sum over k of a[k] · A[k, i, j]),  enlarged to the size of the image
@@ -146,7 +149,8 @@ def hires_cam(model: Sequential, x: ArrayLike, labels: ArrayLike | None = None) 
     """Show where the last feature maps speak for a class: each cell weighted by its own gradient.
 
     Grad-CAM takes the mean of the gradient over a map, which loses the place wherever a Dense layer reads each cell
-    with a weight of its own, as after Flatten. This map keeps it; after GlobalAveragePool2D both are the same.
+    with a weight of its own, as after Flatten. This map keeps it; after GlobalAveragePool2D both are the same. Cells
+    are coarser than pixels: for single pixels, ``integrated_gradients`` is the better guide.
 
     Maths:
         map[i, j] = max(0, sum over k of  d s[c] / d A[k, i, j] · A[k, i, j]),  enlarged to the size of the image

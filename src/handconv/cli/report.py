@@ -134,7 +134,8 @@ def _sections(model: Sequential, dataset: Dataset, row: int, epochs: Sequence[Ma
         _Section(
             f"What speaks for the answer {of_image}",
             "Saliency is the gradient of the score. Integrated gradients share the score out among the pixels. "
-            "Grad-CAM weights each of the last maps by its mean gradient, HiResCAM each cell by its own.",
+            "Grad-CAM weights each of the last maps by its mean gradient, HiResCAM each cell by its own: after a Flatten, "
+            "trust the second.",
             partial(plots.attributions, model, x[row], None, names),
         ),
         _Section(

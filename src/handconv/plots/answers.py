@@ -122,7 +122,7 @@ def mistakes(
     wrong = round((1 - result.accuracy) * len(images))
     if not result.mistakes:
         figure = new_figure(6, 1)
-        headline(figure, f"No mistake: all {len(images):,} answers are right")
+        headline(figure, _no_mistake(len(images)))
         return figure
     columns = min(4, len(result.mistakes))
     rows = -(-len(result.mistakes) // columns)
@@ -215,10 +215,14 @@ def _square(place: int) -> Any:
     return patches.Rectangle((place - 0.5, place - 0.5), 1, 1, color=PALE, linewidth=0)
 
 
+def _no_mistake(count: int) -> str:
+    return f"No mistake in {count:,} answer{'s' * (count != 1)}"
+
+
 def _worst_pair(names: Sequence[str], wrong: NDArray[np.int64], counts: NDArray[np.int64]) -> str:
     """Say which mistake is made most often."""
     if not wrong.any():
-        return f"No mistake: all {counts.sum():,} answers are right"
+        return _no_mistake(int(counts.sum()))
     truth, answer = divmod(int(wrong.argmax()), len(wrong))
     return (
         f"{names[truth]} is taken for {names[answer]} most often: {wrong[truth, answer]:,} of {counts[truth].sum():,}"

@@ -52,10 +52,10 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> "Figure":
         ValueError, TypeError: if samples and model do not fit together, or the model has no weights.
         MissingExtraError: if matplotlib is not installed.
     """
-    gradients = {name: values for name, values in loss_gradients(model, x, y).items() if values.ndim > 1}
-    weights = model.named_parameters()
-    if not gradients:
+    weights = {name: values for name, values in model.named_parameters().items() if values.ndim > 1}
+    if not weights:
         raise ValueError("This draws weights, and the model has none. Use a model with a Conv2D or a Dense layer.")
+    gradients = {name: values for name, values in loss_gradients(model, x, y).items() if name in weights}
     figure = new_figure(8, 1.75 * len(gradients) + 0.8)
     panels = figure.subplots(len(gradients), 2, squeeze=False)
     sizes = {}
