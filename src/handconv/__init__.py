@@ -69,6 +69,7 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
+    from handconv import plots as plots
     from handconv.analysis.doctor import doctor as doctor
     from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
@@ -92,6 +93,7 @@ _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
     "doctor": "handconv.analysis.doctor",
+    "plots": "handconv.plots",
     "export_html": "handconv.export",
     "explain": "handconv.analysis",
     "gradcheck": "handconv.analysis",
@@ -181,6 +183,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "plots",
     "reference_network",
     "schedules",
     "trained_reference_network",

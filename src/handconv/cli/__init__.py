@@ -8,7 +8,20 @@ import sys
 from collections.abc import Sequence
 
 from handconv import __version__
-from handconv.cli import data, doctor, evaluate, explain, export, gradcheck, play, predict, runs, summary, train
+from handconv.cli import (
+    data,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    gradcheck,
+    play,
+    predict,
+    report,
+    runs,
+    summary,
+    train,
+)
 from handconv.cli._command import Command, Parser
 from handconv.cli._errors import UsageError, guarded
 from handconv.cli._output import Output, forgive_characters, open_closed_streams
@@ -18,7 +31,7 @@ __all__ = ["main"]
 
 _COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (train, play, predict, evaluate, doctor, summary, explain, gradcheck, export, runs, data)
+    for module in (train, play, predict, evaluate, report, doctor, summary, explain, gradcheck, export, runs, data)
 }
 
 _OVERVIEW = """usage: handconv [OPTIONS]             the main job: get MNIST, train the reference network, then the quiz
