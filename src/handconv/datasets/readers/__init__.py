@@ -11,7 +11,6 @@ from handconv.datasets.readers.idx import load_idx as load_idx
 from handconv.datasets.readers.idx import read_idx as read_idx
 from handconv.datasets.readers.idx import write_idx as write_idx
 from handconv.datasets.readers.images import load_image_folder as load_image_folder
-from handconv.datasets.readers.images import read_digit_image as read_digit_image
 from handconv.datasets.readers.images import read_image as read_image
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "load_idx",
     "load_image_folder",
     "read_csv",
-    "read_digit_image",
     "read_idx",
     "read_image",
     "write_idx",

@@ -1,0 +1,310 @@
+"""Where the digits of a photograph or drawing are: OpenCV finds the paper, the ink on it, and the parts of the ink.
+
+    paper (H, W)   closing of the picture by a square wider than any stroke: the brightness that the paper would have
+                   without ink; an edge of light or shadow across the sheet, and its own edge on a desk, stay sharp
+    ink (H, W)     (paper - picture) / paper, so that ink in the shadow counts as much as ink in the light
+    mask           where ink exceeds the noise, and a part of what is the ink of its own connected component
+    rules          runs far longer than a stroke, across the picture: the lines of ruled or squared paper; taken off,
+                   and strokes that crossed them closed again
+    parts          connected components with paper around them, without specks, frames and what enters from outside;
+                   parts close together are one digit
+
+All this is for dark ink on light paper; the negative of the picture is read for the other way round.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.utils.optional_imports import import_optional
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom; right and bottom are not part of it."""
+
+#: Pixels of the longer side of a picture to which larger ones are scaled.
+LARGEST = 1024
+_SMALLEST = 256  # the same for smaller ones
+#: Widths of the closing, in parts of the shorter side: bold strokes need the first, narrow shadows the second.
+SCALES = (0.45, 0.15)
+_FAINTEST = 0.05  # ink below this share of the paper's brightness is none
+_ABOVE_NOISE = 4.5  # ink stands out this many standard deviations of the paper's noise
+_LEAST_SHARE, _LEAST_SHARE_ACROSS = 0.28, 0.4  # of the ink of a component; of one across the picture, with lines
+_BLUR = 1.0  # standard deviation of the blur against the grain of paper and camera
+_NEUTRAL = 0.4  # paper is coloured if its channels differ by more than this share of the brightest
+_LEAST_PAPER = 30  # brightness below which there is no telling ink from paper
+# Of the lines on paper, in parts of the side: a run, the gap between two, all of a line, its width.
+_RULE_LENGTH, _RULE_GAP, _RULE_REACH, _RULE_WIDTH = 0.12, 0.4, 0.7, 0.02
+_MOST_DARK = 0.4  # of what is around ink: where more is as dark, it is the edge of something
+_MOST_PARTS = 100
+_ENTERING = 0.1
+_SPECK = 0.04  # a part with less than this share of the largest part's ink is a speck
+_SHORTEST = 0.4  # of the tallest digit, for others beside it
+_PALEST = 0.3  # of the darkest digit
+
+
+@dataclass(frozen=True)
+class Part:
+    """Ink that may be a digit.
+
+    Args:
+        box: where it is in the picture, in the picture's pixels.
+        ink: uint8 (h, w), from 0 (paper) to 255 (ink).
+        contrast: how far ink and paper are apart, from 0 to 1 (black on white).
+    """
+
+    box: Box
+    ink: Image
+    contrast: float
+
+
+@dataclass
+class _Component:
+    """A connected component, or several that are one digit."""
+
+    labels: list[int]
+    left: int
+    top: int
+    right: int
+    bottom: int
+    mass: float
+    strength: float = 0.0  # the share of the paper's brightness that the ink takes
+    contrast: float = 0.0  # how far ink and paper are apart, from 0 to 1 (black on white)
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    def join(self, other: "_Component") -> None:
+        """Take another one in."""
+        self.labels += other.labels
+        self.left, self.top = min(self.left, other.left), min(self.top, other.top)
+        self.right, self.bottom = max(self.right, other.right), max(self.bottom, other.bottom)
+        self.strength, self.contrast = max(self.strength, other.strength), max(self.contrast, other.contrast)
+        self.mass += other.mass
+
+
+def segmentations(picture: Image) -> Iterator[list[Part]]:
+    """Find what may be digits, under each assumption about the ink: dark or light, bold or not.
+
+    Shapes:
+        (H, W) or (H, W, 3)
+    """
+    cv = import_optional("cv2", extra="cli")
+    longer = max(picture.shape[:2])
+    zoom = _SMALLEST / longer if longer < _SMALLEST else min(LARGEST / longer, 1.0)
+    if zoom != 1:
+        size = tuple(max(round(side * zoom), 1) for side in picture.shape[1::-1])
+        picture = cv.resize(picture, size, interpolation=cv.INTER_CUBIC if zoom > 1 else cv.INTER_AREA)
+    for dark in (_one_channel(picture), _one_channel(255 - picture)):
+        smooth = cv.GaussianBlur(dark, (0, 0), _BLUR)
+        for scale in SCALES:
+            yield _parts(cv, smooth, scale, zoom)
+
+
+def _one_channel(picture: Image) -> Image:
+    """Reduce colours to the brightness in which dark ink shows best.
+
+    On white or grey paper that is the darkest channel, for ink of any colour; on coloured paper the direction in which
+    the colours differ most (their first principal component).
+    """
+    if picture.ndim == 2:
+        return picture
+    colours = picture.reshape(-1, 3).astype(np.float32)
+    paper = np.median(colours, axis=0)
+    if np.ptp(paper) <= _NEUTRAL * max(paper.max(), 1):
+        return picture.min(axis=-1)
+    centred = colours - paper
+    direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    values = centred @ (direction * np.sign(direction.sum() or 1))
+    scaled = (values - values.min()) * (255 / max(float(np.ptp(values)), 1))
+    return scaled.astype(np.uint8).reshape(picture.shape[:2])
+
+
+def _parts(cv: Any, smooth: Image, scale: float, zoom: float) -> list[Part]:
+    """Find what may be digits of dark ink, from left to right, line by line."""
+    ink = _ink(cv, smooth, scale)
+    mask = _without_rules(cv, _inked(cv, ink))
+    labels, components = _components(cv, mask, smooth, ink)
+    found = _digits(components, ink.shape)
+    return [_cut(cv, ink, labels, component, zoom) for component in _in_reading_order(found)]
+
+
+def _ink(cv: Any, smooth: Image, scale: float) -> Floats:
+    """How much ink each pixel has, 0 to 1; what noise alone may be is none."""
+    size = int(scale * min(smooth.shape)) | 1
+    paper = cv.morphologyEx(smooth, cv.MORPH_CLOSE, np.ones((size, size), np.uint8)).astype(np.float32)
+    ink: Floats = (paper - smooth) / np.maximum(paper, _LEAST_PAPER)
+    bare = np.median(ink)  # the closing follows the brightest grains of the paper
+    noise = 1.4826 * np.median(np.abs(ink - bare))
+    ink = ink - bare
+    return np.where(ink > max(_FAINTEST, _ABOVE_NOISE * noise), ink, 0)
+
+
+def _inked(cv: Any, ink: Floats) -> Image:
+    """Mark the pixels that have at least a part of the ink of their connected component."""
+    count, labels, stats, _ = cv.connectedComponentsWithStats((ink > 0).astype(np.uint8))
+    mask = np.zeros(ink.shape, np.uint8)
+    for label in _largest(stats, count):
+        left, top, width, height, _ = stats[label]
+        place = np.s_[top : top + height, left : left + width]
+        own = labels[place] == label
+        full = np.percentile(ink[place][own], 95)
+        across = max(width / ink.shape[1], height / ink.shape[0]) > _RULE_REACH
+        mask[place] |= own & (ink[place] > (_LEAST_SHARE_ACROSS if across else _LEAST_SHARE) * full)
+    return mask
+
+
+def _without_rules(cv: Any, mask: Image) -> Image:
+    """Take the lines of ruled and squared paper off, and close the strokes that crossed them."""
+    for across in (False, True):
+        image = mask.T.copy() if across else mask
+        height, width = image.shape
+        length, thickest = int(_RULE_LENGTH * width), max(int(_RULE_WIDTH * height), 3)
+        runs = cv.morphologyEx(image, cv.MORPH_OPEN, np.ones((1, max(length, 3)), np.uint8))
+        # What is thicker than a line is a stroke that lies flat.
+        runs &= 1 - cv.morphologyEx(runs, cv.MORPH_OPEN, np.ones((thickest + 1, 1), np.uint8))
+        joined = cv.morphologyEx(runs, cv.MORPH_CLOSE, np.ones((3, int(_RULE_GAP * width) | 1), np.uint8))
+        count, labels, stats, _ = cv.connectedComponentsWithStats(joined)
+        lines = [label for label in range(1, count) if stats[label][cv.CC_STAT_WIDTH] >= _RULE_REACH * width]
+        if not lines:
+            continue
+        line = cv.dilate(np.isin(labels, lines).astype(np.uint8) & runs, np.ones((3, 3), np.uint8)) & image
+        rest = image & (1 - line)
+        bridge = cv.morphologyEx(rest, cv.MORPH_CLOSE, np.ones((2 * thickest + 3, 1), np.uint8))
+        image = rest | (bridge & line)
+        mask = image.T.copy() if across else image
+    return mask
+
+
+def _components(cv: Any, mask: Image, smooth: Image, ink: Floats) -> tuple[NDArray[np.int32], list[_Component]]:
+    """Divide the mask into connected components, corners too, and keep those that have paper around them."""
+    count, labels, stats, _ = cv.connectedComponentsWithStats(mask)
+    found = []
+    for label in _largest(stats, count):
+        left, top, width, height, _ = (int(number) for number in stats[label])
+        place = np.s_[top : top + height, left : left + width]
+        own = ink[place][labels[place] == label]
+        each = _Component([label], left, top, left + width, top + height, float(own.sum()))
+        each.strength, each.contrast = float(np.percentile(own, 90)), _contrast(cv, smooth, labels, each)
+        if each.contrast > 0:
+            found.append(each)
+    return labels, found
+
+
+def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Component) -> float:
+    """How much lighter than a component its surroundings are; 0 if too much of them is as dark."""
+    margin = max(2 * max(each.height, each.width) // 5, 3)
+    top, left = max(each.top - margin, 0), max(each.left - margin, 0)
+    place = np.s_[top : each.bottom + margin, left : each.right + margin]
+    own = labels[place] == each.labels[0]
+    square = np.ones((2 * margin - 1, 2 * margin - 1), np.uint8)
+    around = (cv.dilate(own.astype(np.uint8), square) > 0) & (cv.dilate(own.astype(np.uint8), np.ones((5, 5))) == 0)
+    if not around.any():
+        return 0.0
+    grey = float(np.median(smooth[place][own]))
+    difference = (smooth[place][around].astype(np.float32) - grey) / 255
+    paper = float(np.percentile(difference, 90))
+    return paper if (difference < paper / 4).mean() <= _MOST_DARK else 0.0
+
+
+def _largest(stats: NDArray[np.int32], count: int) -> list[int]:
+    """The components with the most pixels, without the background and single grains."""
+    order = np.argsort(-stats[1:count, 4], kind="stable")[:_MOST_PARTS] + 1
+    return [int(label) for label in order if stats[label, 4] > 4]
+
+
+def _digits(components: list[_Component], shape: tuple[int, ...]) -> list[_Component]:
+    """Choose the components that may be digits, and join those that are parts of one."""
+    inside = [each for each in components if not _enters(each, shape)]
+    kept = _without_frames(inside)
+    if not kept:  # a digit may fill the picture; what else enters it counts little beside what is found otherwise
+        kept = _without_frames(components)
+        for each in kept:
+            each.contrast *= _ENTERING
+    if not kept:
+        return []
+    heaviest = max(each.mass for each in kept)
+    kept = _joined([each for each in kept if each.mass >= _SPECK * heaviest])
+    tallest = max(each.height for each in kept)
+    darkest = max(each.contrast for each in kept)
+    return [each for each in kept if each.height >= _SHORTEST * tallest and each.contrast >= _PALEST * darkest]
+
+
+def _enters(each: _Component, shape: tuple[int, ...]) -> bool:
+    """Whether a component touches the edge of the picture."""
+    return each.left == 0 or each.top == 0 or each.right == shape[1] or each.bottom == shape[0]
+
+
+def _without_frames(components: list[_Component]) -> list[_Component]:
+    """Leave out what goes around something of at least a quarter of its height."""
+
+    def surrounds(outer: _Component, inner: _Component) -> bool:
+        return (
+            outer.left < inner.left
+            and outer.top < inner.top
+            and outer.right > inner.right
+            and outer.bottom > inner.bottom
+            and inner.height > outer.height / 4
+        )
+
+    return [each for each in components if not any(surrounds(each, other) for other in components)]
+
+
+def _joined(components: list[_Component]) -> list[_Component]:
+    """Join parts of one digit: a stroke that stands off, or pieces of a stroke that is broken."""
+    left = sorted(components, key=lambda each: -each.height)
+    found: list[_Component] = []
+    for each in left:
+        near = next((other for other in found if _belongs(each, other)), None)
+        if near is None:
+            found.append(each)
+        else:
+            near.join(each)
+    return found
+
+
+def _belongs(small: _Component, large: _Component) -> bool:
+    """Whether a component is part of the same digit as a taller one."""
+    aside = max(small.left - large.right, large.left - small.right, 0)
+    above = max(small.top - large.bottom, large.top - small.bottom, 0)
+    overlap = min(small.right, large.right) - max(small.left, large.left)
+    in_line = overlap >= min(small.width, large.width) / 2
+    if small.height < large.height / 2:
+        return aside <= 0.12 * large.height and above <= (0.25 if in_line else 0.12) * large.height
+    return in_line and above <= 0.06 * large.height
+
+
+def _in_reading_order(components: list[_Component]) -> list[_Component]:
+    """Sort into lines from top to bottom, each from left to right."""
+    lines: list[list[_Component]] = []
+    for each in sorted(components, key=lambda one: one.top + one.bottom):
+        first = lines[-1][0] if lines else None
+        if first is not None and each.top + each.bottom < first.top + first.bottom + first.height:
+            lines[-1].append(each)
+        else:
+            lines.append([each])
+    return [each for line in lines for each in sorted(line, key=lambda one: one.left)]
+
+
+def _cut(cv: Any, ink: Floats, labels: NDArray[np.int32], component: _Component, zoom: float) -> Part:
+    """Cut a component out, with the soft edges of its strokes, and nothing of others."""
+    margin = 2
+    top, left = max(component.top - margin, 0), max(component.left - margin, 0)
+    place = np.s_[top : component.bottom + margin, left : component.right + margin]
+    own = np.isin(labels[place], component.labels)
+    edge = cv.dilate(own.astype(np.uint8), np.ones((3, 3), np.uint8)) & (labels[place] == 0)
+    share = ink[place] / component.strength
+    strength = np.where(own, np.clip(share, 0.5, 1), np.where(edge, np.clip(share, 0, 0.45), 0))
+    ends = (component.left, component.top, component.right, component.bottom)
+    left, top, right, bottom = (round(end / zoom) for end in ends)
+    box = (left, top, max(right, left + 1), max(bottom, top + 1))
+    return Part(box, (255 * strength).astype(np.uint8), component.contrast)
