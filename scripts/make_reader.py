@@ -14,8 +14,7 @@ has not seen; it is written into the bundled model.
 import sys
 from pathlib import Path
 
-import make_model
-import matplotlib
+import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -24,9 +23,11 @@ import handconv as hc
 from handconv.reading.calibration import expected_calibration_error, fit_temperature, with_temperature
 from handconv.reading.framing import to_mnist_form
 
-TARGET = Path(__file__).resolve().parent.parent / "src" / "handconv" / "reading" / "digit-or-not.npz"
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "handconv"
+TARGET, BUNDLED = PACKAGE / "reading" / "digit-or-not.npz", PACKAGE / "reference-mnist.npz"
 SEED = 7
 EPOCHS = 10
+MODEL_EPOCHS = 12  # of the bundled model, as in make_model.py
 HELD_OUT = 6000
 DOUBTED = 0.015  # the share of MNIST's digits that the reader says it is unsure of
 LETTERS = "ACEFHJKLMNPRTUVWXY" + "aefhkmnprtuvwx" + "#%&@+=?*<>~^ÄÆÑΔΘΞΠΣΦΨΩαβγδεθλμξπφψωЖЮЯШЫ"
@@ -62,7 +63,7 @@ def redrawn(sheet: Image.Image, random: Random, *, strength: float = 1.0) -> Ima
     pen = random.choice([-1, 0, 0, 1, 2])
     if pen:
         other = sheet.filter(ImageFilter.MaxFilter(2 * pen + 1) if pen > 0 else ImageFilter.MinFilter(3))
-        sheet = other if other.getextrema()[1] > 200 else sheet
+        sheet = other if np.asarray(other).max() > 200 else sheet
     ink = np.asarray(sheet)
     return to_mnist_form(ink) if ink.max() > 100 else None
 
@@ -74,7 +75,7 @@ def enlarged(digit: Images) -> Image.Image:
 
 def typed(text: str, font: str, random: Random) -> Image.Image:
     """Put a character of a font on a sheet; what the font has not is a box."""
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
+    path = Path(mpl.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
     sheet = Image.new("L", (SIDE, SIDE))
     face = ImageFont.truetype(str(path), int(random.integers(48, 64)))
     ImageDraw.Draw(sheet).text((SIDE / 2, SIDE / 2), text, fill=255, font=face, anchor="mm")
@@ -90,7 +91,7 @@ def mirrored(digit: Images, label: int, random: Random) -> Images:
     }[str(way)]  # fmt: skip
 
 
-def joined(one: Images, other: Images, random: Random) -> Images | None:
+def joined(one: Images, other: Images, random: Random) -> Images:
     """Join two digits: halves of them, one upon the other, or side by side."""
     way, sheet = random.integers(4), np.zeros((28, 48), np.uint8)
     if way == 0:
@@ -186,12 +187,11 @@ def make_digits(x: Images, random: Random) -> Images:
 
 def make_others(x: Images, y: Labels, random: Random, count: int = 10_000) -> Images:
     """Make what is no digit."""
-    found: list[Images | None] = []
-    for row in random.choice(np.flatnonzero(y), count, replace=False):  # a zero stays one
-        found.append(redrawn(enlarged(mirrored(x[row], int(y[row]), random)), random, strength=0.5))
-    for one, other in random.choice(len(x), (count, 2)):
-        if y[one] != y[other]:
-            found.append(redrawn(enlarged(joined(x[one], x[other], random)), random, strength=0.5))
+    rows = random.choice(np.flatnonzero(y), count, replace=False)  # a zero stays one
+    pairs = [(one, other) for one, other in random.choice(len(x), (count, 2)) if y[one] != y[other]]
+    pictures = [mirrored(x[row], int(y[row]), random) for row in rows]
+    pictures += [joined(x[one], x[other], random) for one, other in pairs]
+    found = [redrawn(enlarged(picture), random, strength=0.5) for picture in pictures]
     each = count * 2 // len(FONTS) // len(LETTERS) + 1
     found += [redrawn(typed(text, font, random), random) for font in FONTS for text in LETTERS for _ in range(each)]
     found += [redrawn(strokes(random), random) for _ in range(count)]
@@ -230,8 +230,9 @@ def main() -> None:
         raise SystemExit("The network is trained on MNIST, which could not be had.")
     x, y = data.x_train[:-HELD_OUT], data.y_train[:-HELD_OUT]
     held_out, truth = data.x_train[-HELD_OUT:], data.y_train[-HELD_OUT:]
+    bundled = hc.load(BUNDLED)
     same_recipe = hc.reference_network(seed=0)
-    same_recipe.fit(x, y, epochs=make_model.EPOCHS, optimizer=hc.Adam(hc.optimizers.schedules.OneCycle(6e-3)))
+    same_recipe.fit(x, y, epochs=MODEL_EPOCHS, optimizer=hc.Adam(hc.optimizers.schedules.OneCycle(6e-3)))
     temperature = fit_temperature(same_recipe.predict(held_out), truth)
     probabilities = with_temperature(same_recipe.predict(held_out), temperature)
 
@@ -239,9 +240,8 @@ def main() -> None:
     score = detector.predict(held_out)[:, 0] * probabilities.max(axis=1)
     detector.info = {"class_names": ["digit", "other"], "threshold": float(np.quantile(score, DOUBTED))}
     detector.save(TARGET)
-    bundled = hc.load(make_model.TARGET)
     bundled.info["temperature"] = temperature
-    bundled.save(make_model.TARGET)
+    bundled.save(BUNDLED)
     error = expected_calibration_error(with_temperature(bundled.predict(data.x_test), temperature), data.y_test)
     print(f"{TARGET}: {detector.info}, temperature {temperature:.3f}; calibration error on the test images {error:.4f}")
 

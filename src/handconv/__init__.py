@@ -56,6 +56,7 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import datasets as datasets
     from handconv.analysis.gradcheck import gradcheck as gradcheck
+    from handconv.reading import read_digit as read_digit
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
     from handconv.training import History as History
@@ -69,6 +70,7 @@ __version__ = "0.1.0"
 _LATER = {
     "datasets": "handconv.datasets",
     "gradcheck": "handconv.analysis",
+    "read_digit": "handconv.reading",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
     **dict.fromkeys(("Callback", "Checkpoint", "History", "PrintProgress"), "handconv.training"),
 }
@@ -120,6 +122,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "read_digit",
     "reference_network",
     "schedules",
     "trained_reference_network",

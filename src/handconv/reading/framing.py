@@ -117,4 +117,5 @@ def _fitted(ink: Image, side: int) -> Image:
     height, width = ink.shape
     scale = side / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return np.asarray(pillow.fromarray(ink).resize(size, pillow.Resampling.BICUBIC))
+    scaled: Image = np.asarray(pillow.fromarray(ink).resize(size, pillow.Resampling.BICUBIC))
+    return scaled

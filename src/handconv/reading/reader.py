@@ -130,7 +130,7 @@ class DigitReader:
         return self._names[digit.label] if digit.label < len(self._names) else str(digit.label)
 
     def _find(self, picture: Image) -> list[Digit]:
-        """Find digits in the simplest way that finds any; of the ways to see a photograph, in the one that knows most."""
+        """Find digits in the simplest way that finds any, and in a photograph in the way that explains it best."""
         brightness = grey(picture)
         height, width = brightness.shape
         framed = read_framed(brightness)

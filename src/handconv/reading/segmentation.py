@@ -121,12 +121,14 @@ def _one_channel(picture: Image) -> Image:
     colours = picture.reshape(-1, 3).astype(np.float32)
     paper = np.median(colours, axis=0)
     if np.ptp(paper) <= _NEUTRAL * max(paper.max(), 1):
-        return picture.min(axis=-1)
+        darkest: Image = picture.min(axis=-1)
+        return darkest
     centred = colours - paper
     direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
     values = centred @ (direction * np.sign(direction.sum() or 1))
     scaled = (values - values.min()) * (255 / max(float(np.ptp(values)), 1))
-    return scaled.astype(np.uint8).reshape(picture.shape[:2])
+    grey: Image = scaled.astype(np.uint8).reshape(picture.shape[:2])
+    return grey
 
 
 def _parts(cv: Any, smooth: Image, scale: float, zoom: float) -> list[Part]:

@@ -131,7 +131,8 @@ def grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     if picture.ndim == 2:
         return picture
-    return np.round(picture @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    brightness: NDArray[np.uint8] = np.round(picture @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return brightness
 
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -141,7 +142,8 @@ def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
         (H, W) -> size
     """
     pillow = import_optional("PIL.Image", extra="cli")
-    return np.asarray(pillow.fromarray(image).resize((size[1], size[0]), pillow.Resampling.BICUBIC))
+    scaled: NDArray[np.uint8] = np.asarray(pillow.fromarray(image).resize(size[::-1], pillow.Resampling.BICUBIC))
+    return scaled
 
 
 def _plain(image: "Image", at_most: int) -> NDArray[np.uint8]:
@@ -155,7 +157,7 @@ def _plain(image: "Image", at_most: int) -> NDArray[np.uint8]:
     elif image.mode != "L":
         image = image.convert("L" if image.mode == "1" else "RGB")
     image.thumbnail((at_most, at_most))
-    pixels = np.asarray(image)
+    pixels: NDArray[np.uint8] = np.asarray(image)
     if image.mode == "RGBA":
         pixels = _flatten(pixels[..., :3].astype(np.float64), pixels[..., 3:] / 255)
     if pixels.ndim == 3 and int(np.ptp(pixels, axis=-1).max()) <= _COLOURED:

@@ -1,4 +1,4 @@
-"""The form of an MNIST digit: light ink in a box of 20x20, its centre of mass in the middle of 28x28, black around it."""
+"""The form of an MNIST digit: light ink in a box of 20x20, its centre of mass in the middle of a black 28x28."""
 
 import numpy as np
 from numpy.typing import NDArray

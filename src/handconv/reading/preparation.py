@@ -1,0 +1,110 @@
+"""How the images of a model were prepared, and bringing a picture to the same form.
+
+A network knows what its training images had in common: light things on black, digits framed as MNIST's are. This is
+told from the images, kept in ``model.info["inputs"]``, and done to pictures before the model sees them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.datasets.readers.images import grey, resized
+from handconv.datasets.readers.mnist_form import is_framed
+from handconv.sequential import Sequential
+
+Image = NDArray[np.uint8]
+Ground = Literal["dark", "light", "mixed"]
+
+_DIGITS = frozenset("0123456789")
+#: The data sets that are known by name.
+_KNOWN = {"mnist": ("dark", True), "digits": ("dark", True), "fashion-mnist": ("dark", False)}
+_DARK, _LIGHT = 64, 191
+_MOST = 0.8  # of the images have what is said of all
+_LOOKED_AT = 2000
+
+
+@dataclass(frozen=True)
+class InputForm:
+    """What the images of a model have in common.
+
+    Args:
+        ground: what is on the border of images: "dark", "light", or "mixed".
+        framed: whether they are framed as MNIST's digits are: 20x20 in the middle of 28x28.
+    """
+
+    ground: Ground = "mixed"
+    framed: bool = False
+
+    def info(self) -> dict[str, Any]:
+        """Plain values, for ``model.info["inputs"]``."""
+        return asdict(self)
+
+
+def describe_inputs(images: Image) -> InputForm:
+    """Tell what images have in common.
+
+    Shapes:
+        uint8 (N, C, H, W)
+    Example:
+        >>> describe_inputs(np.zeros((5, 1, 8, 8), np.uint8))
+        InputForm(ground='dark', framed=False)
+    """
+    some = images[:: max(len(images) // _LOOKED_AT, 1)]
+    borders = np.array([_border(image.mean(axis=0)) for image in some])
+    ground: Ground = "mixed"
+    if (borders < _DARK).mean() >= _MOST:
+        ground = "dark"
+    elif (borders > _LIGHT).mean() >= _MOST:
+        ground = "light"
+    return InputForm(ground, float(np.mean([is_framed(image[0]) for image in some])) >= _MOST)
+
+
+def input_form(model: Sequential) -> InputForm:
+    """How the images of a model were prepared, as far as it knows."""
+    kept = model.info.get("inputs")
+    if isinstance(kept, Mapping) and kept.get("ground") in ("dark", "light", "mixed"):
+        return InputForm(kept["ground"], kept.get("framed") is True)
+    ground, framed = _KNOWN.get(str(model.info.get("dataset")), ("mixed", False))
+    return InputForm("dark" if ground == "dark" else "mixed", framed)
+
+
+def reads_digits(model: Sequential) -> bool:
+    """Whether a model tells digits apart that are framed as MNIST's are; one that says nothing of itself may do so."""
+    if not {"dataset", "inputs", "class_names"} & set(model.info):
+        return model.input_shape == (1, 28, 28) and model.output_shape == (10,)
+    names = {str(name) for name in model.info.get("class_names", ())}
+    return model.input_shape == (1, 28, 28) and input_form(model).framed and bool(names) and names <= _DIGITS
+
+
+def prepare(picture: Image, form: InputForm, size: tuple[int, int]) -> tuple[Image, str]:
+    """Bring a picture to the form of a model's images, its aspect ratio kept.
+
+    Args:
+        picture: uint8 (H, W) or (H, W, 3).
+        form: what the images of the model have in common.
+        size: their height and width.
+
+    Returns:
+        The image (1, H, W), and what a user should know of it; empty if it fits.
+    """
+    image, remark = grey(picture), ""
+    ground = _border(image)
+    if form.ground != "mixed":
+        if (ground > 127) == (form.ground == "dark"):
+            image, ground = 255 - image, 255 - ground
+            remark = f"turned into its negative, as the model knows images on {form.ground} ground"
+        if (ground >= _DARK) if form.ground == "dark" else (ground <= _LIGHT):
+            remark = f"the model knows images on {form.ground} ground, which this is not; the answer may be wrong"
+    height, width = image.shape
+    side = max(height / size[0], width / size[1])
+    down, right = round(side * size[0]) - height, round(side * size[1]) - width
+    padding = ((down // 2, down - down // 2), (right // 2, right - right // 2))
+    return resized(np.pad(image, padding, constant_values=round(ground)), size)[None], remark
+
+
+def _border(image: NDArray[Any]) -> float:
+    """The median brightness of an image's border."""
+    return float(np.median(np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])))
