@@ -21,7 +21,7 @@ _OVERSAMPLED = 4
 _THINNEST, _THICKEST = 2.0, 4.5
 # A clean picture: on its border no pixel is farther than this from the border's median; its ink at least so far.
 _EVEN, _LEAST_CONTRAST = 12, 48
-_MOST_INK = 0.7  # of the box around the ink
+_MOST_INK = 0.7  # of the box around the ink, and of each of its sides
 
 
 def to_mnist_form(ink: Image) -> Image:
@@ -34,7 +34,7 @@ def to_mnist_form(ink: Image) -> Image:
     """
     pillow, filters = import_optional("PIL.Image", extra="cli"), import_optional("PIL.ImageFilter", extra="cli")
     side = BOX * _OVERSAMPLED
-    large = np.pad(_fitted(_cropped(ink), side), side // 4)
+    large = np.pad(_full(_fitted(_cropped(ink), side)), side // 4)
     width = stroke_width(large) / _OVERSAMPLED
     change = (min(max(width, _THINNEST), _THICKEST) - width) * _OVERSAMPLED / 2  # pixels on each side of a stroke
     if abs(change) >= 0.5:
@@ -98,10 +98,18 @@ def read_clean(picture: Image) -> tuple[Image, tuple[int, int, int, int]] | None
             return None
         box += [int(lines[0]), int(lines[-1]) + 1]
     top, bottom, left, right = box
-    if inked[top:bottom, left:right].mean() > _MOST_INK:  # a sheet rather than a digit
+    inside = inked[top:bottom, left:right]
+    sides = [side.mean() for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1])]
+    if inside.mean() > _MOST_INK or min(sides) > _MOST_INK:  # a sheet, or a frame
         return None
     ink = np.clip((difference[top:bottom, left:right] - _EVEN) * (255 / (contrast - _EVEN)), 0, 255)
     return ink.astype(np.uint8), (left, top, right, bottom)
+
+
+def _full(ink: Image) -> Image:
+    """Give strokes that became pale when they were scaled down their full ink back."""
+    full = float(np.percentile(ink[ink > ink.max() / 3], 75))
+    return ink if full > 200 else np.clip(ink * (255 / full), 0, 255).astype(np.uint8)
 
 
 def _cropped(ink: Image) -> Image:

@@ -33,15 +33,20 @@ _SMALLEST = 256  # the same for smaller ones
 SCALES = (0.45, 0.15)
 _FAINTEST = 0.05  # ink below this share of the paper's brightness is none
 _ABOVE_NOISE = 4.5  # ink stands out this many standard deviations of the paper's noise
+_LIT = 70  # percentile of the paper's brightness from which it tells the noise
+_STRONG = 1.8  # times that, ink is no noise
 _LEAST_SHARE, _LEAST_SHARE_ACROSS = 0.28, 0.4  # of the ink of a component; of one across the picture, with lines
 _BLUR = 1.0  # standard deviation of the blur against the grain of paper and camera
 _NEUTRAL = 0.4  # paper is coloured if its channels differ by more than this share of the brightest
 _LEAST_PAPER = 30  # brightness below which there is no telling ink from paper
 # Of the lines on paper, in parts of the side: a run, the gap between two, all of a line, its width.
 _RULE_LENGTH, _RULE_GAP, _RULE_REACH, _RULE_WIDTH = 0.12, 0.4, 0.7, 0.02
+# A few pixels beside a stroke, there is this share of the contrast; where it is not, light fades or more is as dark.
+_SHARP, _MOST_FADING = 0.4, 0.3
 _MOST_DARK = 0.4  # of what is around ink: where more is as dark, it is the edge of something
-_MOST_PARTS = 100
-_ENTERING = 0.1
+_MOST_PARTS, _GRAIN = 100, 4  # components that are looked at, and pixels up to which one is a grain of noise
+_ENTERING = 0.1  # how much ink counts that enters the picture from outside
+_LEAST_HEIGHT = 0.02  # of a digit, in parts of the longer side
 _SPECK = 0.04  # a part with less than this share of the largest part's ink is a speck
 _SHORTEST = 0.4  # of the tallest digit, for others beside it
 _PALEST = 0.3  # of the darkest digit
@@ -133,26 +138,28 @@ def _one_channel(picture: Image) -> Image:
 
 def _parts(cv: Any, smooth: Image, scale: float, zoom: float) -> list[Part]:
     """Find what may be digits of dark ink, from left to right, line by line."""
-    ink = _ink(cv, smooth, scale)
-    mask = _without_rules(cv, _inked(cv, ink))
+    ink, least = _ink(cv, smooth, scale)
+    mask = _without_rules(cv, _inked(cv, ink, least))
     labels, components = _components(cv, mask, smooth, ink)
     found = _digits(components, ink.shape)
     return [_cut(cv, ink, labels, component, zoom) for component in _in_reading_order(found)]
 
 
-def _ink(cv: Any, smooth: Image, scale: float) -> Floats:
-    """How much ink each pixel has, 0 to 1; what noise alone may be is none."""
+def _ink(cv: Any, smooth: Image, scale: float) -> tuple[Floats, Floats]:
+    """How much ink each pixel has, 0 to 1; less than noise may be is none, and the second array is that limit."""
     size = int(scale * min(smooth.shape)) | 1
     paper = cv.morphologyEx(smooth, cv.MORPH_CLOSE, np.ones((size, size), np.uint8)).astype(np.float32)
-    ink: Floats = (paper - smooth) / np.maximum(paper, _LEAST_PAPER)
-    bare = np.median(ink)  # the closing follows the brightest grains of the paper
-    noise = 1.4826 * np.median(np.abs(ink - bare))
-    ink = ink - bare
-    return np.where(ink > max(_FAINTEST, _ABOVE_NOISE * noise), ink, 0)
+    difference = paper - smooth
+    lit = difference[paper >= np.percentile(paper, _LIT)]  # the sheet, where it lies on a darker desk
+    bare = np.median(lit)  # the closing follows the brightest grains of the paper
+    noise = 1.4826 * np.median(np.abs(lit - bare))
+    paper = np.maximum(paper, _LEAST_PAPER)
+    ink, least = (difference - bare) / paper, np.maximum(_ABOVE_NOISE * noise / paper, _FAINTEST)
+    return np.where(ink > least, ink, 0), least
 
 
-def _inked(cv: Any, ink: Floats) -> Image:
-    """Mark the pixels that have at least a part of the ink of their connected component."""
+def _inked(cv: Any, ink: Floats, least: Floats) -> Image:
+    """Mark the pixels that have at least a part of the ink of their connected component, if that has strong ink."""
     count, labels, stats, _ = cv.connectedComponentsWithStats((ink > 0).astype(np.uint8))
     mask = np.zeros(ink.shape, np.uint8)
     for label in _largest(stats, count):
@@ -160,6 +167,8 @@ def _inked(cv: Any, ink: Floats) -> Image:
         place = np.s_[top : top + height, left : left + width]
         own = labels[place] == label
         full = np.percentile(ink[place][own], 95)
+        if full < _STRONG * least[place][own].mean():
+            continue
         across = max(width / ink.shape[1], height / ink.shape[0]) > _RULE_REACH
         mask[place] |= own & (ink[place] > (_LEAST_SHARE_ACROSS if across else _LEAST_SHARE) * full)
     return mask
@@ -203,25 +212,25 @@ def _components(cv: Any, mask: Image, smooth: Image, ink: Floats) -> tuple[NDArr
 
 
 def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Component) -> float:
-    """How much lighter than a component its surroundings are; 0 if too much of them is as dark."""
+    """How much lighter than a component its surroundings are; 0 if some are as dark, or it fades into them."""
     margin = max(2 * max(each.height, each.width) // 5, 3)
     top, left = max(each.top - margin, 0), max(each.left - margin, 0)
     place = np.s_[top : each.bottom + margin, left : each.right + margin]
     own = labels[place] == each.labels[0]
-    square = np.ones((2 * margin - 1, 2 * margin - 1), np.uint8)
-    around = (cv.dilate(own.astype(np.uint8), square) > 0) & (cv.dilate(own.astype(np.uint8), np.ones((5, 5))) == 0)
-    if not around.any():
+    spread = [cv.dilate(own.astype(np.uint8), np.ones((size, size), np.uint8)) > 0 for size in (5, 9, 2 * margin + 3)]
+    edge, around = spread[1] & ~spread[0], spread[2] & ~spread[0]
+    if not edge.any():
         return 0.0
-    grey = float(np.median(smooth[place][own]))
-    difference = (smooth[place][around].astype(np.float32) - grey) / 255
-    paper = float(np.percentile(difference, 90))
-    return paper if (difference < paper / 4).mean() <= _MOST_DARK else 0.0
+    lighter = (smooth[place].astype(np.float32) - float(np.median(smooth[place][own]))) / 255
+    paper = float(np.percentile(lighter[around], 90))
+    fades = (lighter[edge] < _SHARP * paper).mean() > _MOST_FADING
+    return 0.0 if fades or (lighter[around] < paper / 4).mean() > _MOST_DARK else paper
 
 
 def _largest(stats: NDArray[np.int32], count: int) -> list[int]:
     """The components with the most pixels, without the background and single grains."""
     order = np.argsort(-stats[1:count, 4], kind="stable")[:_MOST_PARTS] + 1
-    return [int(label) for label in order if stats[label, 4] > 4]
+    return [int(label) for label in order if stats[label, 4] > _GRAIN]
 
 
 def _digits(components: list[_Component], shape: tuple[int, ...]) -> list[_Component]:
@@ -236,7 +245,7 @@ def _digits(components: list[_Component], shape: tuple[int, ...]) -> list[_Compo
         return []
     heaviest = max(each.mass for each in kept)
     kept = _joined([each for each in kept if each.mass >= _SPECK * heaviest])
-    tallest = max(each.height for each in kept)
+    tallest = max(_LEAST_HEIGHT * max(shape) / _SHORTEST, *(each.height for each in kept))
     darkest = max(each.contrast for each in kept)
     return [each for each in kept if each.height >= _SHORTEST * tallest and each.contrast >= _PALEST * darkest]
 
@@ -281,7 +290,7 @@ def _belongs(small: _Component, large: _Component) -> bool:
     overlap = min(small.right, large.right) - max(small.left, large.left)
     in_line = overlap >= min(small.width, large.width) / 2
     if small.height < large.height / 2:
-        return aside <= 0.12 * large.height and above <= (0.25 if in_line else 0.12) * large.height
+        return aside <= 0.12 * large.height and above <= (0.4 if in_line else 0.12) * large.height
     return in_line and above <= 0.06 * large.height
 
 

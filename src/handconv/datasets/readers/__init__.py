@@ -12,6 +12,7 @@ from handconv.datasets.readers.idx import read_idx as read_idx
 from handconv.datasets.readers.idx import write_idx as write_idx
 from handconv.datasets.readers.images import load_image_folder as load_image_folder
 from handconv.datasets.readers.images import read_image as read_image
+from handconv.datasets.readers.images import read_picture as read_picture
 
 __all__ = [
     "encode_idx",
@@ -21,5 +22,6 @@ __all__ = [
     "read_csv",
     "read_idx",
     "read_image",
+    "read_picture",
     "write_idx",
 ]

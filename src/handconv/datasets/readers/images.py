@@ -19,6 +19,8 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 _MAX_PIXELS = 64_000_000
 _LARGEST = 1024  # pixels of a side before an image is scaled to the size of a data set
+# What white may be in files of more than 8 bits a pixel: integers that use 8, 12 or 16 of them, and floats.
+_WHITES = {"I": (255, 4095, 65535), "F": (1, 255, 65535)}
 # A picture whose channels nowhere differ by more than this is grey.
 _COLOURED = 24
 
@@ -148,10 +150,11 @@ def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
 
 def _plain(image: "Image", at_most: int) -> NDArray[np.uint8]:
     """Reduce a decoded image to 8 bits a channel; what is transparent gets the colour that shows the rest."""
-    if image.mode[0] in "IF":  # more than 8 bits a pixel; many files use few of them
+    if image.mode[0] in "IF":  # more than 8 bits a pixel
         values = np.asarray(image, dtype=np.float64)
+        white = next((white for white in _WHITES[image.mode[0]] if values.max() <= white), values.max())
         pillow = import_optional("PIL.Image", extra="cli")
-        image = pillow.fromarray((np.clip(values, 0, None) * (255 / max(values.max(), 1))).round().astype(np.uint8))
+        image = pillow.fromarray((np.clip(values, 0, None) * (255 / white)).round().astype(np.uint8))
     elif image.has_transparency_data:
         image = image.convert("RGBA")
     elif image.mode != "L":
