@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.datasets.readers.images import grey, resized
-from handconv.datasets.readers.mnist_form import is_framed
+from handconv.datasets.readers.mnist_form import SIDE, is_framed
+from handconv.reading.framing import read_clean, read_framed, to_mnist_form
 from handconv.sequential import Sequential
 
 Image = NDArray[np.uint8]
@@ -91,6 +92,11 @@ def prepare(picture: Image, form: InputForm, size: tuple[int, int]) -> tuple[Ima
         The image (1, H, W), and what a user should know of it; empty if it fits.
     """
     image, remark = grey(picture), ""
+    if form.framed and size == (SIDE, SIDE):
+        if (framed := read_framed(image)) is not None:
+            return framed[None], ""
+        if (clean := read_clean(image)) is not None:
+            return to_mnist_form(clean[0])[None], ""
     ground = _border(image)
     if form.ground != "mixed":
         if (ground > 127) == (form.ground == "dark"):

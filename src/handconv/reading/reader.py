@@ -25,8 +25,8 @@ from handconv.sequential import Sequential, load
 from handconv.zoo import trained_reference_network
 
 Image = NDArray[np.uint8]
-# What has a smaller probability of being a digit is nothing like one: 0.4 % of MNIST's training images.
-_NOTHING = 0.2
+# What has a smaller probability of being a digit is nothing like one: 0.3 % of MNIST's images.
+_NOTHING = 0.1
 
 Verdict = Literal["digit", "digits", "unsure", "several digits", "nothing like a digit"]
 
@@ -99,6 +99,8 @@ class DigitReader:
                 "Train one: handconv train."
             )
         self._temperature = float(self.model.info.get("temperature", 1))
+        #: What is known less is in doubt.
+        self.threshold = float(_detector().info["threshold"])
         self._names = [str(name) for name in self.model.info.get("class_names", ())]
 
     def read(self, picture: Image, *, one: bool = False) -> Reading:
@@ -132,38 +134,43 @@ class DigitReader:
     def _find(self, picture: Image) -> list[Digit]:
         """Find digits in the simplest way that finds any, and in a photograph in the way that explains it best."""
         brightness = grey(picture)
-        height, width = brightness.shape
         framed = read_framed(brightness)
         if framed is not None:
-            return self._digits([framed], [(0, 0, width, height)])
+            return self.recognize([framed])
         clean = read_clean(brightness)
         if clean is not None:
             ink, box = clean
-            return self._digits([to_mnist_form(ink)], [box])
+            return self.recognize([to_mnist_form(ink)], [box])
         return max((self._of_parts(parts) for parts in segmentations(picture)), key=lambda way: way[0])[1]
 
     def _of_parts(self, parts: Sequence[Part]) -> tuple[float, list[Digit]]:
         """Recognise what was cut out of a picture; the first number says how well that explains the picture."""
-        digits = self._digits([to_mnist_form(part.ink) for part in parts], [part.box for part in parts])
+        digits = self.recognize([to_mnist_form(part.ink) for part in parts], [part.box for part in parts])
         heights = [bottom - top for _, top, _, bottom in (part.box for part in parts)]
         each = zip(digits, heights, parts, strict=True)
         return sum(digit.known * height * part.contrast for digit, height, part in each), digits
 
-    def _digits(self, images: Sequence[Image], boxes: Sequence[Box]) -> list[Digit]:
-        """Recognise images in MNIST's form."""
+    def recognize(self, images: Sequence[Image], boxes: Sequence[Box] | None = None) -> list[Digit]:
+        """Recognise images that are in MNIST's form already.
+
+        Args:
+            images: uint8 (28, 28) each.
+            boxes: where they were in a picture; they are pictures of their own unless given.
+        """
         if not images:
             return []
+        if boxes is None:
+            boxes = [(0, 0, image.shape[1], image.shape[0]) for image in images]
         x = np.stack(images)[:, None]
         detector = _detector()
         is_digit = detector.predict(x)[:, 0].astype(np.float64)
         chances = with_temperature(probabilities(self.model, x), self._temperature)
-        threshold = float(detector.info["threshold"])
         found = []
         for image, box, detected, row in zip(images, boxes, is_digit, chances, strict=True):
             known = float(detected * row.max())
-            verdict: Verdict = (
-                "digit" if known >= threshold else "unsure" if detected >= _NOTHING else "nothing like a digit"
-            )
+            verdict: Verdict = "unsure" if detected >= _NOTHING else "nothing like a digit"
+            if known >= self.threshold:
+                verdict = "digit"
             found.append(Digit(int(row.argmax()), tuple(map(float, row)), known, verdict, box, image))
         return found
 

@@ -34,7 +34,7 @@ SCALES = (0.45, 0.15)
 _FAINTEST = 0.05  # ink below this share of the paper's brightness is none
 _ABOVE_NOISE = 4.5  # ink stands out this many standard deviations of the paper's noise
 _LIT = 70  # percentile of the paper's brightness from which it tells the noise
-_STRONG = 1.8  # times that, ink is no noise
+_STRONG = 2.0  # times that, ink is no noise
 _LEAST_SHARE, _LEAST_SHARE_ACROSS = 0.28, 0.4  # of the ink of a component; of one across the picture, with lines
 _BLUR = 1.0  # standard deviation of the blur against the grain of paper and camera
 _NEUTRAL = 0.4  # paper is coloured if its channels differ by more than this share of the brightest
@@ -151,8 +151,9 @@ def _ink(cv: Any, smooth: Image, scale: float) -> tuple[Floats, Floats]:
     paper = cv.morphologyEx(smooth, cv.MORPH_CLOSE, np.ones((size, size), np.uint8)).astype(np.float32)
     difference = paper - smooth
     lit = difference[paper >= np.percentile(paper, _LIT)]  # the sheet, where it lies on a darker desk
-    bare = np.median(lit)  # the closing follows the brightest grains of the paper
-    noise = 1.4826 * np.median(np.abs(lit - bare))
+    low, quarter = np.percentile(lit, (5, 20))  # of a normal distribution; more than half may be ink
+    noise = (quarter - low) / 0.80
+    bare = quarter + 0.84 * noise  # the closing follows the brightest grains of the paper
     paper = np.maximum(paper, _LEAST_PAPER)
     ink, least = (difference - bare) / paper, np.maximum(_ABOVE_NOISE * noise / paper, _FAINTEST)
     return np.where(ink > least, ink, 0), least
