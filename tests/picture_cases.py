@@ -123,33 +123,31 @@ EDGE_AT_140, EDGE_AT_60 = (np.where(np.arange(360) > at, 0.6, 1.0)[None] for at 
 
 #: How a digit is drawn and photographed, by name.
 SCENES: dict[str, Callable[[int, Random], Floats]] = {
-    "plain": lambda digit, random: mixed(235.0, ink(digit, SHAPE, BOX)),
-    "bold": lambda digit, random: mixed(235.0, ink(digit, SHAPE, BOX, 0.24)),
-    "thin": lambda digit, random: mixed(235.0, ink(digit, SHAPE, BOX, 0.02)),
+    "plain": lambda digit, _: mixed(235.0, ink(digit, SHAPE, BOX)),
+    "bold": lambda digit, _: mixed(235.0, ink(digit, SHAPE, BOX, 0.24)),
+    "thin": lambda digit, _: mixed(235.0, ink(digit, SHAPE, BOX, 0.02)),
     "thin pencil": lambda digit, random: mixed(225.0, ink(digit, SHAPE, BOX, 0.02), 165) + random.normal(0, 3, SHAPE),
-    "tiny in a corner": lambda digit, random: mixed(235.0, ink(digit, (900, 700), (40, 30, 44))),
-    "fills the picture": lambda digit, random: mixed(235.0, ink(digit, (220, 220), (15, 10, 190))),
-    "white on black": lambda digit, random: 255 - mixed(235.0, ink(digit, SHAPE, BOX)),
+    "tiny in a corner": lambda digit, _: mixed(235.0, ink(digit, (900, 700), (40, 30, 44))),
+    "fills the picture": lambda digit, _: mixed(235.0, ink(digit, (220, 220), (15, 10, 190))),
+    "white on black": lambda digit, _: 255 - mixed(235.0, ink(digit, SHAPE, BOX)),
     "chalk": lambda digit, random: 200 - mixed(150.0, ink(digit, SHAPE, BOX, 0.06)) + random.normal(0, 8, SHAPE),
     "grain": lambda digit, random: mixed(235.0, ink(digit, SHAPE, BOX)) + random.normal(0, 12, SHAPE),
-    "a lamp": lambda digit, random: mixed(235.0, ink(digit, SHAPE, BOX)) * np.linspace(1, 0.35, 360)[None],
-    "a shadow across the digit": lambda digit, random: mixed(235.0, ink(digit, SHAPE, BOX)) * EDGE_AT_140,
-    "a digit in the shadow": lambda digit, random: mixed(235.0, ink(digit, SHAPE, (120, 100, 200))) * EDGE_AT_60,
-    "ruled": lambda digit, random: mixed(ruled(SHAPE, 40, 170), ink(digit, SHAPE, BOX)),
-    "squared": lambda digit, random: mixed(ruled(SHAPE, 28, 185, width=1, squared=True), ink(digit, SHAPE, BOX, 0.05)),
-    "strong lines": lambda digit, random: mixed(ruled(SHAPE, 60, 70, width=3), ink(digit, SHAPE, BOX)),
-    "between strong lines": lambda digit, random: mixed(ruled(SHAPE, 60, 40, width=3), ink(digit, SHAPE, (189, 150, 38))),
-    "in a cell": lambda digit, random: mixed(
-        ruled(SHAPE, 50, 60, squared=True), ink(digit, SHAPE, (209, 212, 30), 0.1)
-    ),
-    "askew on ruled paper": lambda digit, random: _turned(
+    "a lamp": lambda digit, _: mixed(235.0, ink(digit, SHAPE, BOX)) * np.linspace(1, 0.35, 360)[None],
+    "a shadow across the digit": lambda digit, _: mixed(235.0, ink(digit, SHAPE, BOX)) * EDGE_AT_140,
+    "a digit in the shadow": lambda digit, _: mixed(235.0, ink(digit, SHAPE, (120, 100, 200))) * EDGE_AT_60,
+    "ruled": lambda digit, _: mixed(ruled(SHAPE, 40, 170), ink(digit, SHAPE, BOX)),
+    "squared": lambda digit, _: mixed(ruled(SHAPE, 28, 185, width=1, squared=True), ink(digit, SHAPE, BOX, 0.05)),
+    "strong lines": lambda digit, _: mixed(ruled(SHAPE, 60, 70, width=3), ink(digit, SHAPE, BOX)),
+    "between strong lines": lambda digit, _: mixed(ruled(SHAPE, 60, 40, width=3), ink(digit, SHAPE, (189, 150, 38))),
+    "in a cell": lambda digit, _: mixed(ruled(SHAPE, 50, 60, squared=True), ink(digit, SHAPE, (209, 212, 30), 0.1)),
+    "askew on ruled paper": lambda digit, _: _turned(
         mixed(ruled((700, 600), 40, 150), ink(digit, (700, 600), (220, 180, 220))), 3, 240
     )[60:640, 60:540],
     "on a desk": _on_desk,
-    "a table around": lambda digit, random: np.pad(mixed(235.0, ink(digit, SHAPE, BOX)), 60, constant_values=70),
-    "red": lambda digit, random: coloured(ink(digit, SHAPE, BOX), (240, 235, 230), (200, 40, 40)),
-    "yellow": lambda digit, random: coloured(ink(digit, SHAPE, BOX), (245, 245, 245), (235, 220, 60)),
-    "red on green": lambda digit, random: coloured(ink(digit, SHAPE, BOX), (90, 150, 80), (190, 70, 90)),
-    "bad compression": lambda digit, random: _jpeg(mixed(235.0, ink(digit, SHAPE, BOX)), 15),
+    "a table around": lambda digit, _: np.pad(mixed(235.0, ink(digit, SHAPE, BOX)), 60, constant_values=70),
+    "red": lambda digit, _: coloured(ink(digit, SHAPE, BOX), (240, 235, 230), (200, 40, 40)),
+    "yellow": lambda digit, _: coloured(ink(digit, SHAPE, BOX), (245, 245, 245), (235, 220, 60)),
+    "red on green": lambda digit, _: coloured(ink(digit, SHAPE, BOX), (90, 150, 80), (190, 70, 90)),
+    "bad compression": lambda digit, _: _jpeg(mixed(235.0, ink(digit, SHAPE, BOX)), 15),
     "a photograph": _photograph,
 }

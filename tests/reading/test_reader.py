@@ -107,7 +107,9 @@ def strange_pictures() -> dict[str, Pixels]:
     cross.ellipse((40, 40, 160, 160), outline=0, width=12)
     cross.line((40, 100, 160, 100), 0, 12)
     cross.line((100, 40, 100, 160), 0, 12)
-    shirt.polygon([(60, 30), (140, 30), (190, 80), (160, 100), (145, 85), (145, 180), (55, 180), (55, 85), (10, 80)], 60)
+    shirt.polygon(
+        [(60, 30), (140, 30), (190, 80), (160, 100), (145, 85), (145, 180), (55, 180), (55, 85), (10, 80)], 60
+    )
     trousers.polygon([(60, 20), (140, 20), (150, 185), (115, 185), (100, 80), (85, 185), (50, 185)], 90)
     for angle in np.arange(0, np.pi, np.pi / 4):
         dx, dy = 80 * np.cos(angle), 80 * np.sin(angle)
