@@ -233,6 +233,7 @@ def draw_reading(figure: Any, card: ReadingCard) -> None:
     original.imshow(card.picture, cmap="gray", vmin=0, vmax=255)
     original.set_title("the picture", fontsize="medium")
     original.set_axis_off()
+    original.set_anchor("N")
     for seen in rows:
         x0, y0, x1, y1 = seen.box
         original.add_patch(patches.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color="tab:orange", linewidth=2))

@@ -47,8 +47,10 @@ class InputForm:
 def describe_inputs(images: Image) -> InputForm:
     """Tell what images have in common.
 
+    Args:
+        images: those that a model is trained on, uint8; two thousand of them are looked at.
     Shapes:
-        uint8 (N, C, H, W)
+        (N, C, H, W)
     Example:
         >>> describe_inputs(np.zeros((5, 1, 8, 8), np.uint8))
         InputForm(ground='dark', framed=False)

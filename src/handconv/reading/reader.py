@@ -89,6 +89,13 @@ class DigitReader:
 
     Raises:
         ValueError: if the model takes samples of another shape.
+
+    Example:
+        >>> import handconv as hc
+        >>> data = hc.datasets.load("digits")
+        >>> reading = DigitReader().read(255 - data.x_test[3, 0])  # dark on light
+        >>> reading.text == str(data.y_test[3]), reading.verdict
+        (True, 'digit')
     """
 
     def __init__(self, model: Sequential | None = None) -> None:

@@ -1,15 +1,8 @@
-"""Where the digits of a photograph or drawing are: OpenCV finds the paper, the ink on it, and the parts of the ink.
+"""Where the digits of a photograph or drawing are: the parts of its ink, in the order in which they are read.
 
-    paper (H, W)   closing of the picture by a square wider than any stroke: the brightness that the paper would have
-                   without ink; an edge of light or shadow across the sheet, and its own edge on a desk, stay sharp
-    ink (H, W)     (paper - picture) / paper, so that ink in the shadow counts as much as ink in the light
-    mask           where ink exceeds the noise, and a part of what is the ink of its own connected component
-    rules          runs far longer than a stroke, across the picture: the lines of ruled or squared paper; taken off,
-                   and strokes that crossed them closed again
-    parts          connected components with paper around them, without specks, frames and what enters from outside;
-                   parts close together are one digit
-
-All this is for dark ink on light paper; the negative of the picture is read for the other way round.
+    ink, mask   what is ink, under each of four assumptions: dark or light, bold or not (see ``ink``)
+    parts       connected components with paper around them, without specks, frames and what enters from outside;
+                parts close together are one digit
 """
 
 from collections.abc import Iterator
@@ -19,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.reading.ink import Floats, Image, find_ink, largest_components, mark_ink, one_channel, remove_rules
 from handconv.utils.optional_imports import import_optional
 
-Image = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom; right and bottom are not part of it."""
 
@@ -31,20 +23,10 @@ LARGEST = 1024
 _SMALLEST = 256  # the same for smaller ones
 #: Widths of the closing, in parts of the shorter side: bold strokes need the first, narrow shadows the second.
 SCALES = (0.45, 0.15)
-_FAINTEST = 0.05  # ink below this share of the paper's brightness is none
-_ABOVE_NOISE = 4.5  # ink stands out this many standard deviations of the paper's noise
-_LIT = 70  # percentile of the paper's brightness from which it tells the noise
-_STRONG = 2.0  # times that, ink is no noise
-_LEAST_SHARE, _LEAST_SHARE_ACROSS = 0.28, 0.4  # of the ink of a component; of one across the picture, with lines
 _BLUR = 1.0  # standard deviation of the blur against the grain of paper and camera
-_NEUTRAL = 0.4  # paper is coloured if its channels differ by more than this share of the brightest
-_LEAST_PAPER = 30  # brightness below which there is no telling ink from paper
-# Of the lines on paper, in parts of the side: a run, the gap between two, all of a line, its width.
-_RULE_LENGTH, _RULE_GAP, _RULE_REACH, _RULE_WIDTH = 0.12, 0.4, 0.7, 0.02
 # A few pixels beside a stroke, there is this share of the contrast; where it is not, light fades or more is as dark.
 _SHARP, _MOST_FADING = 0.4, 0.3
 _MOST_DARK = 0.4  # of what is around ink: where more is as dark, it is the edge of something
-_MOST_PARTS, _GRAIN = 100, 4  # components that are looked at, and pixels up to which one is a grain of noise
 _ENTERING = 0.1  # how much ink counts that enters the picture from outside
 _LEAST_HEIGHT = 0.02  # of a digit, in parts of the longer side
 _SPECK = 0.04  # a part with less than this share of the largest part's ink is a speck
@@ -109,99 +91,26 @@ def segmentations(picture: Image) -> Iterator[list[Part]]:
     if zoom != 1:
         size = tuple(max(round(side * zoom), 1) for side in picture.shape[1::-1])
         picture = cv.resize(picture, size, interpolation=cv.INTER_CUBIC if zoom > 1 else cv.INTER_AREA)
-    for dark in (_one_channel(picture), _one_channel(255 - picture)):
+    for dark in (one_channel(picture), one_channel(255 - picture)):
         smooth = cv.GaussianBlur(dark, (0, 0), _BLUR)
         for scale in SCALES:
             yield _parts(cv, smooth, scale, zoom)
 
 
-def _one_channel(picture: Image) -> Image:
-    """Reduce colours to the brightness in which dark ink shows best.
-
-    On white or grey paper that is the darkest channel, for ink of any colour; on coloured paper the direction in which
-    the colours differ most (their first principal component).
-    """
-    if picture.ndim == 2:
-        return picture
-    colours = picture.reshape(-1, 3).astype(np.float32)
-    paper = np.median(colours, axis=0)
-    if np.ptp(paper) <= _NEUTRAL * max(paper.max(), 1):
-        darkest: Image = picture.min(axis=-1)
-        return darkest
-    centred = colours - paper
-    direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
-    values = centred @ (direction * np.sign(direction.sum() or 1))
-    scaled = (values - values.min()) * (255 / max(float(np.ptp(values)), 1))
-    grey: Image = scaled.astype(np.uint8).reshape(picture.shape[:2])
-    return grey
-
-
 def _parts(cv: Any, smooth: Image, scale: float, zoom: float) -> list[Part]:
     """Find what may be digits of dark ink, from left to right, line by line."""
-    ink, least = _ink(cv, smooth, scale)
-    mask = _without_rules(cv, _inked(cv, ink, least))
+    ink, least = find_ink(cv, smooth, scale)
+    mask = remove_rules(cv, mark_ink(cv, ink, least))
     labels, components = _components(cv, mask, smooth, ink)
     found = _digits(components, ink.shape)
     return [_cut(cv, ink, labels, component, zoom) for component in _in_reading_order(found)]
-
-
-def _ink(cv: Any, smooth: Image, scale: float) -> tuple[Floats, Floats]:
-    """How much ink each pixel has, 0 to 1; less than noise may be is none, and the second array is that limit."""
-    size = int(scale * min(smooth.shape)) | 1
-    paper = cv.morphologyEx(smooth, cv.MORPH_CLOSE, np.ones((size, size), np.uint8)).astype(np.float32)
-    difference = paper - smooth
-    lit = difference[paper >= np.percentile(paper, _LIT)]  # the sheet, where it lies on a darker desk
-    low, quarter = np.percentile(lit, (5, 20))  # of a normal distribution; more than half may be ink
-    noise = (quarter - low) / 0.80
-    bare = quarter + 0.84 * noise  # the closing follows the brightest grains of the paper
-    paper = np.maximum(paper, _LEAST_PAPER)
-    ink, least = (difference - bare) / paper, np.maximum(_ABOVE_NOISE * noise / paper, _FAINTEST)
-    return np.where(ink > least, ink, 0), least
-
-
-def _inked(cv: Any, ink: Floats, least: Floats) -> Image:
-    """Mark the pixels that have at least a part of the ink of their connected component, if that has strong ink."""
-    count, labels, stats, _ = cv.connectedComponentsWithStats((ink > 0).astype(np.uint8))
-    mask = np.zeros(ink.shape, np.uint8)
-    for label in _largest(stats, count):
-        left, top, width, height, _ = stats[label]
-        place = np.s_[top : top + height, left : left + width]
-        own = labels[place] == label
-        full = np.percentile(ink[place][own], 95)
-        if full < _STRONG * least[place][own].mean():
-            continue
-        across = max(width / ink.shape[1], height / ink.shape[0]) > _RULE_REACH
-        mask[place] |= own & (ink[place] > (_LEAST_SHARE_ACROSS if across else _LEAST_SHARE) * full)
-    return mask
-
-
-def _without_rules(cv: Any, mask: Image) -> Image:
-    """Take the lines of ruled and squared paper off, and close the strokes that crossed them."""
-    for across in (False, True):
-        image = mask.T.copy() if across else mask
-        height, width = image.shape
-        length, thickest = int(_RULE_LENGTH * width), max(int(_RULE_WIDTH * height), 3)
-        runs = cv.morphologyEx(image, cv.MORPH_OPEN, np.ones((1, max(length, 3)), np.uint8))
-        # What is thicker than a line is a stroke that lies flat.
-        runs &= 1 - cv.morphologyEx(runs, cv.MORPH_OPEN, np.ones((thickest + 1, 1), np.uint8))
-        joined = cv.morphologyEx(runs, cv.MORPH_CLOSE, np.ones((3, int(_RULE_GAP * width) | 1), np.uint8))
-        count, labels, stats, _ = cv.connectedComponentsWithStats(joined)
-        lines = [label for label in range(1, count) if stats[label][cv.CC_STAT_WIDTH] >= _RULE_REACH * width]
-        if not lines:
-            continue
-        line = cv.dilate(np.isin(labels, lines).astype(np.uint8) & runs, np.ones((3, 3), np.uint8)) & image
-        rest = image & (1 - line)
-        bridge = cv.morphologyEx(rest, cv.MORPH_CLOSE, np.ones((2 * thickest + 3, 1), np.uint8))
-        image = rest | (bridge & line)
-        mask = image.T.copy() if across else image
-    return mask
 
 
 def _components(cv: Any, mask: Image, smooth: Image, ink: Floats) -> tuple[NDArray[np.int32], list[_Component]]:
     """Divide the mask into connected components, corners too, and keep those that have paper around them."""
     count, labels, stats, _ = cv.connectedComponentsWithStats(mask)
     found = []
-    for label in _largest(stats, count):
+    for label in largest_components(stats, count):
         left, top, width, height, _ = (int(number) for number in stats[label])
         place = np.s_[top : top + height, left : left + width]
         own = ink[place][labels[place] == label]
@@ -226,12 +135,6 @@ def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Componen
     paper = float(np.percentile(lighter[around], 90))
     fades = (lighter[edge] < _SHARP * paper).mean() > _MOST_FADING
     return 0.0 if fades or (lighter[around] < paper / 4).mean() > _MOST_DARK else paper
-
-
-def _largest(stats: NDArray[np.int32], count: int) -> list[int]:
-    """The components with the most pixels, without the background and single grains."""
-    order = np.argsort(-stats[1:count, 4], kind="stable")[:_MOST_PARTS] + 1
-    return [int(label) for label in order if stats[label, 4] > _GRAIN]
 
 
 def _digits(components: list[_Component], shape: tuple[int, ...]) -> list[_Component]:
