@@ -66,7 +66,11 @@ def describe_inputs(images: Image) -> InputForm:
 
 
 def input_form(model: Sequential) -> InputForm:
-    """How the images of a model were prepared, as far as it knows."""
+    """How the images of a model were prepared, as far as it knows.
+
+    Args:
+        model: what it knows is in its ``info``.
+    """
     kept = model.info.get("inputs")
     if isinstance(kept, Mapping) and kept.get("ground") in ("dark", "light", "mixed"):
         return InputForm(kept["ground"], kept.get("framed") is True)
@@ -75,7 +79,11 @@ def input_form(model: Sequential) -> InputForm:
 
 
 def reads_digits(model: Sequential) -> bool:
-    """Whether a model tells digits apart that are framed as MNIST's are; one that says nothing of itself may do so."""
+    """Whether a model tells digits apart that are framed as MNIST's are; one that says nothing of itself may do so.
+
+    Args:
+        model: what it knows is in its ``info``.
+    """
     if not {"dataset", "inputs", "class_names"} & set(model.info):
         return model.input_shape == (1, 28, 28) and model.output_shape == (10,)
     names = {str(name) for name in model.info.get("class_names", ())}

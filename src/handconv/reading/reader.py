@@ -202,6 +202,14 @@ def read_digit(path: str | os.PathLike[str], model: Sequential | None = None, *,
         ValueError: if the model takes samples of another shape.
         OSError: if the file cannot be opened (``FileNotFoundError``, ``IsADirectoryError``, …).
         MissingExtraError: if Pillow, or for photographs OpenCV, is not installed.
+
+    Example:
+        >>> import pathlib, tempfile, handconv as hc
+        >>> from PIL import Image
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "two.png")
+        >>> Image.fromarray(255 - hc.datasets.load("digits").x_test[3, 0]).save(path)
+        >>> hc.read_digit(path).text
+        '2'
     """
     return DigitReader(model).read(read_picture(path, at_most=LARGEST), one=one)
 
