@@ -25,7 +25,7 @@ from handconv.sequential import Sequential, load
 from handconv.zoo import trained_reference_network
 
 Image = NDArray[np.uint8]
-# What has a smaller probability of being a digit is nothing like one: 0.3 % of MNIST's images.
+# What has a smaller probability of being a digit is nothing like one: 0.4 % of MNIST's images.
 _NOTHING = 0.1
 
 Verdict = Literal["digit", "digits", "unsure", "several digits", "nothing like a digit"]
