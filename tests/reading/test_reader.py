@@ -128,13 +128,34 @@ def test_what_is_no_digit_is_said_to_be_nothing_like_one(reader: DigitReader, na
     assert (reading.verdict, reading.text, reading.confidence) == ("nothing like a digit", "", 0.0)
 
 
-def test_a_mark_beside_a_digit_is_passed_over(reader: DigitReader) -> None:
-    sheet = Image.fromarray(mixed(235.0, ink(3, (200, 300), (40, 30, 120))).astype(np.uint8))
+def with_a_mark(pixels: NDArray[np.float64], left: int) -> Pixels:
+    """Draw a circle with a cross beside digits."""
+    sheet = Image.fromarray(pixels.astype(np.uint8))
     draw = ImageDraw.Draw(sheet)
-    draw.ellipse((180, 50, 280, 150), outline=40, width=12)
-    draw.line((180, 100, 280, 100), 40, 12)
-    draw.line((230, 50, 230, 150), 40, 12)
-    assert read(reader, np.asarray(sheet)).text == "3"
+    draw.ellipse((left, 50, left + 100, 150), outline=40, width=12)
+    draw.line((left, 100, left + 100, 100), 40, 12)
+    draw.line((left + 50, 50, left + 50, 150), 40, 12)
+    return np.asarray(sheet)
+
+
+def test_a_mark_beside_several_digits_is_passed_over(reader: DigitReader) -> None:
+    reading = read(reader, with_a_mark(mixed(235.0, numbers("35", 100, (200, 400), 50)), 270))
+    assert (reading.text, reading.verdict, reading.others) == ("35", "digits", 1)
+
+
+def test_where_as_much_is_no_digit_all_is_a_guess(reader: DigitReader) -> None:
+    reading = read(reader, with_a_mark(mixed(235.0, ink(3, (200, 300), (40, 30, 120))), 180))
+    assert (reading.text, reading.verdict, reading.others) == ("3", "unsure", 1)
+
+
+def test_a_word_is_not_read_as_the_digits_that_its_letters_look_like(reader: DigitReader) -> None:
+    from PIL import ImageFont
+
+    matplotlib = pytest.importorskip("matplotlib", reason="its fonts are needed")
+    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 60)
+    sheet = Image.new("L", (400, 120), 255)
+    ImageDraw.Draw(sheet).text((20, 20), "HAMLET", fill=0, font=font)
+    assert read(reader, np.asarray(sheet)).verdict in ("unsure", "nothing like a digit")
 
 
 def test_images_in_the_form_of_mnist_are_seen_as_they_are(reader: DigitReader) -> None:

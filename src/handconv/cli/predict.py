@@ -138,10 +138,13 @@ def _digits_of(model: Sequential, *, one: bool) -> Callable[[str, NDArray[np.uin
             text = f"{reading.text}  {_doubt(reading.verdict)}{len(reading.digits)} digits, confidence {each}"
         else:
             text = f"{reading.text}  {_doubt(reading.verdict)}{shares(first)}"
+        if reading.text and reading.others:
+            text += f"; beside {reading.others} that {'is' if reading.others == 1 else 'are'} nothing like a digit"
         record = {
             "prediction": reading.text or None,
             "confidence": reading.confidence,
             "verdict": reading.verdict,
+            "others": reading.others,
             "top": _top(first) if len(reading.digits) == 1 else [],
             "size": [reading.picture.shape[1], reading.picture.shape[0]],
             "digits": [
@@ -222,6 +225,7 @@ with --json, one object for each file:
   verdict      "digit", "digits", "class"; "unsure": the prediction is a guess; "several digits" (with --one) and
                "nothing like a digit": there is no answer
   top          the most probable classes with their probabilities, of one digit
+  others       how many marks of the size of a digit are nothing like one; where they are as many, it is "unsure"
   size         width and height of the picture as it was looked at: upright, no side longer than 1024
   digits       of each digit: prediction, confidence, verdict, top, and box: left, top, right, bottom in it""",
     add_arguments=add_arguments,

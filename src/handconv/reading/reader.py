@@ -66,12 +66,14 @@ class Reading:
             "nothing like a digit".
         digits: what was found, from left to right, lines from top to bottom.
         text: the digits' names, one after the other; empty if there is no answer.
+        others: marks as large as the digits that are nothing like one; where they are as many, all is a guess.
         picture: uint8 (H, W) or (H, W, 3).
     """
 
     verdict: Verdict
     digits: tuple[Digit, ...]
     text: str
+    others: int
     picture: Image = field(repr=False, compare=False)
 
     @property
@@ -120,19 +122,17 @@ class DigitReader:
         Raises:
             MissingExtraError: if the picture is not clean, and OpenCV is not installed.
         """
-        found = self._find(picture)
-        if any(digit.verdict != "nothing like a digit" for digit in found):
-            found = [digit for digit in found if digit.verdict != "nothing like a digit"]
-        verdict: Verdict
-        if len(found) > 1 and one:
-            return Reading("several digits", tuple(found), "", picture)
-        if all(digit.verdict == "nothing like a digit" for digit in found):
-            return Reading("nothing like a digit", tuple(found), "", picture)
-        if any(digit.verdict == "unsure" for digit in found):
+        marks = self._find(picture)
+        digits = tuple(mark for mark in marks if mark.verdict != "nothing like a digit")
+        others = len(marks) - len(digits)
+        if not digits:
+            return Reading("nothing like a digit", tuple(marks), "", others, picture)
+        if len(digits) > 1 and one:
+            return Reading("several digits", digits, "", others, picture)
+        verdict: Verdict = "digits" if len(digits) > 1 else "digit"
+        if others >= len(digits) or any(digit.verdict == "unsure" for digit in digits):
             verdict = "unsure"
-        else:
-            verdict = "digits" if len(found) > 1 else "digit"
-        return Reading(verdict, tuple(found), "".join(map(self.name, found)), picture)
+        return Reading(verdict, digits, "".join(map(self.name, digits)), others, picture)
 
     def name(self, digit: Digit) -> str:
         """The name of a digit's class."""
