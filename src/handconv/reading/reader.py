@@ -20,7 +20,7 @@ from handconv.analysis import probabilities
 from handconv.datasets.readers.images import grey, read_picture
 from handconv.reading.calibration import with_temperature
 from handconv.reading.framing import read_clean, read_framed, to_mnist_form
-from handconv.reading.segmentation import LARGEST, Box, Part, segmentations
+from handconv.reading.segmentation import LARGEST, WAYS, Box, Part, segmentations
 from handconv.sequential import Sequential, load
 from handconv.zoo import trained_reference_network
 
@@ -152,17 +152,20 @@ class DigitReader:
 
     def _of_parts(self, parts: Sequence[Part]) -> tuple[float, list[Digit]]:
         """Recognise what was cut out of a picture; the first number says how well that explains the picture."""
-        digits = self.recognize([to_mnist_form(part.ink) for part in parts], [part.box for part in parts])
+        images, boxes = [to_mnist_form(part.ink) for part in parts], [part.box for part in parts]
+        digits = self.recognize(images, boxes, ways=WAYS)
         heights = [bottom - top for _, top, _, bottom in (part.box for part in parts)]
         each = zip(digits, heights, parts, strict=True)
         return sum(digit.known * height * part.contrast for digit, height, part in each), digits
 
-    def recognize(self, images: Sequence[Image], boxes: Sequence[Box] | None = None) -> list[Digit]:
+    def recognize(self, images: Sequence[Image], boxes: Sequence[Box] | None = None, *, ways: int = 1) -> list[Digit]:
         """Recognise images that are in MNIST's form already.
 
         Args:
             images: uint8 (28, 28) each.
             boxes: where they were in a picture; they are pictures of their own unless given.
+            ways: how many ways of finding digits are tried on the picture. Each is a chance to take something else for
+                one, so each must be that many times surer.
         """
         if not images:
             return []
@@ -172,11 +175,12 @@ class DigitReader:
         detector = _detector()
         is_digit = detector.predict(x)[:, 0].astype(np.float64)
         chances = with_temperature(probabilities(self.model, x), self._temperature)
+        threshold = 1 - (1 - self.threshold) / ways
         found = []
         for image, box, detected, row in zip(images, boxes, is_digit, chances, strict=True):
             known = float(detected * row.max())
             verdict: Verdict = "unsure" if detected >= _NOTHING else "nothing like a digit"
-            if known >= self.threshold:
+            if known >= threshold:
                 verdict = "digit"
             found.append(Digit(int(row.argmax()), tuple(map(float, row)), known, verdict, box, image))
         return found

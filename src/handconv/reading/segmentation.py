@@ -21,14 +21,17 @@ Box = tuple[int, int, int, int]
 #: Pixels of the longer side of a picture to which larger ones are scaled.
 LARGEST = 1024
 _SMALLEST = 256  # the same for smaller ones
-#: Widths of the closing, in parts of the shorter side: bold strokes need the first, narrow shadows the second.
-SCALES = (0.45, 0.15)
+# Widths of the closing, in parts of the shorter side: bold strokes need the first, narrow shadows the second.
+_SCALES = (0.45, 0.15)
+#: How many assumptions about the ink are tried.
+WAYS = 2 * len(_SCALES)
 _BLUR = 1.0  # standard deviation of the blur against the grain of paper and camera
 # A few pixels beside a stroke, there is this share of the contrast; where it is not, light fades or more is as dark.
 _SHARP, _MOST_FADING = 0.4, 0.3
-_MOST_DARK = 0.4  # of what is around ink: where more is as dark, it is the edge of something
+_MOST_DARK = 0.3  # of what is around ink: where more is as dark, it is the edge of something
 _ENTERING = 0.1  # how much ink counts that enters the picture from outside
-_LEAST_HEIGHT = 0.02  # of a digit, in parts of the longer side
+_LEAST_HEIGHT, _LEAST_PIXELS = 0.02, 8  # of a digit: in parts of the longer side, and in the picture's own pixels
+_LEAST_CONTRAST = 0.2  # of ink and paper, in parts of that of the whole picture
 _SPECK = 0.04  # a part with less than this share of the largest part's ink is a speck
 _SHORTEST = 0.4  # of the tallest digit, for others beside it
 _PALEST = 0.3  # of the darkest digit
@@ -93,7 +96,7 @@ def segmentations(picture: Image) -> Iterator[list[Part]]:
         picture = cv.resize(picture, size, interpolation=cv.INTER_CUBIC if zoom > 1 else cv.INTER_AREA)
     for dark in (one_channel(picture), one_channel(255 - picture)):
         smooth = cv.GaussianBlur(dark, (0, 0), _BLUR)
-        for scale in SCALES:
+        for scale in _SCALES:
             yield _parts(cv, smooth, scale, zoom)
 
 
@@ -102,13 +105,14 @@ def _parts(cv: Any, smooth: Image, scale: float, zoom: float) -> list[Part]:
     ink, least = find_ink(cv, smooth, scale)
     mask = remove_rules(cv, mark_ink(cv, ink, least))
     labels, components = _components(cv, mask, smooth, ink)
-    found = _digits(components, ink.shape)
+    found = _digits(components, ink.shape, max(_LEAST_HEIGHT * max(ink.shape), _LEAST_PIXELS * zoom))
     return [_cut(cv, ink, labels, component, zoom) for component in _in_reading_order(found)]
 
 
 def _components(cv: Any, mask: Image, smooth: Image, ink: Floats) -> tuple[NDArray[np.int32], list[_Component]]:
     """Divide the mask into connected components, corners too, and keep those that have paper around them."""
     count, labels, stats, _ = cv.connectedComponentsWithStats(mask)
+    least = _LEAST_CONTRAST * float(np.ptp(np.percentile(smooth, (1, 99)))) / 255
     found = []
     for label in largest_components(stats, count):
         left, top, width, height, _ = (int(number) for number in stats[label])
@@ -116,7 +120,7 @@ def _components(cv: Any, mask: Image, smooth: Image, ink: Floats) -> tuple[NDArr
         own = ink[place][labels[place] == label]
         each = _Component([label], left, top, left + width, top + height, float(own.sum()))
         each.strength, each.contrast = float(np.percentile(own, 90)), _contrast(cv, smooth, labels, each)
-        if each.contrast > 0:
+        if each.contrast > least:
             found.append(each)
     return labels, found
 
@@ -137,7 +141,7 @@ def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Componen
     return 0.0 if fades or (lighter[around] < paper / 4).mean() > _MOST_DARK else paper
 
 
-def _digits(components: list[_Component], shape: tuple[int, ...]) -> list[_Component]:
+def _digits(components: list[_Component], shape: tuple[int, ...], least_height: float) -> list[_Component]:
     """Choose the components that may be digits, and join those that are parts of one."""
     inside = [each for each in components if not _enters(each, shape)]
     kept = _without_frames(inside)
@@ -149,9 +153,9 @@ def _digits(components: list[_Component], shape: tuple[int, ...]) -> list[_Compo
         return []
     heaviest = max(each.mass for each in kept)
     kept = _joined([each for each in kept if each.mass >= _SPECK * heaviest])
-    tallest = max(_LEAST_HEIGHT * max(shape) / _SHORTEST, *(each.height for each in kept))
+    least_height = max(least_height, _SHORTEST * max(each.height for each in kept))
     darkest = max(each.contrast for each in kept)
-    return [each for each in kept if each.height >= _SHORTEST * tallest and each.contrast >= _PALEST * darkest]
+    return [each for each in kept if each.height >= least_height and each.contrast >= _PALEST * darkest]
 
 
 def _enters(each: _Component, shape: tuple[int, ...]) -> bool:
