@@ -28,7 +28,7 @@ WAYS = 2 * len(_SCALES)
 _BLUR = 1.0  # standard deviation of the blur against the grain of paper and camera
 # A few pixels beside a stroke, there is this share of the contrast; where it is not, light fades or more is as dark.
 _SHARP, _MOST_FADING = 0.4, 0.3
-_MOST_DARK = 0.3  # of what is around ink: where more is as dark, it is the edge of something
+_MOST_DARK = 0.25  # of what is around ink: where more is as dark, it is the edge of something
 _ENTERING = 0.1  # how much ink counts that enters the picture from outside
 _LEAST_HEIGHT, _LEAST_PIXELS = 0.02, 8  # of a digit: in parts of the longer side, and in the picture's own pixels
 _LEAST_CONTRAST = 0.2  # of ink and paper, in parts of that of the whole picture
