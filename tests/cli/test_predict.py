@@ -284,7 +284,7 @@ def test_a_model_of_digits_from_a_table_reads_own_handwriting(
     model.info = {
         "dataset": "train.csv",
         "class_names": list("0123456789"),
-        "inputs": {"ground": "dark", "framed": True},
+        "preparation": {"polarity": "light on dark", "fit": "centre"},
     }
     model.save(seven.parent / "kaggle.npz")
     (found,) = answers(capsys, seven.parent / "kaggle.npz", seven)

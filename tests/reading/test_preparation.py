@@ -5,10 +5,8 @@ import pytest
 
 import handconv as hc
 from handconv.datasets.readers.mnist_form import is_framed
-from handconv.reading import InputForm, describe_inputs, input_form, prepare, reads_digits
+from handconv.reading import InputForm, input_form, prepare, reads_digits
 from picture_cases import BOX, SHAPE, ink, mixed
-
-DIGITS = hc.datasets.load("digits")
 
 
 def model(**info: object) -> hc.Sequential:
@@ -17,21 +15,16 @@ def model(**info: object) -> hc.Sequential:
     return network
 
 
-def test_digits_are_light_on_dark_and_framed() -> None:
-    assert describe_inputs(DIGITS.x_train) == InputForm("dark", framed=True)
-
-
-def test_negatives_are_on_a_light_ground() -> None:
-    assert describe_inputs(255 - DIGITS.x_train) == InputForm("light", framed=False)
-
-
-def test_photographs_have_a_mixed_ground(rng: np.random.Generator) -> None:
-    assert describe_inputs(rng.integers(0, 256, (50, 3, 8, 8), dtype=np.uint8)) == InputForm("mixed", framed=False)
-
-
-def test_the_form_survives_in_the_info_of_a_model() -> None:
-    form = describe_inputs(DIGITS.x_train)
-    assert input_form(model(inputs=form.info())) == form
+@pytest.mark.parametrize(
+    ("kept", "form"),
+    [
+        ({"polarity": "light on dark", "fit": "centre"}, InputForm("dark", framed=True)),
+        ({"polarity": "dark on light", "fit": "pad"}, InputForm("light", framed=False)),
+        ({"polarity": "mixed", "fit": "stretch"}, InputForm("mixed", framed=False)),
+    ],
+)
+def test_a_model_says_how_its_images_were_prepared(kept: dict[str, str], form: InputForm) -> None:
+    assert input_form(model(preparation=kept)) == form
 
 
 @pytest.mark.parametrize(
@@ -47,10 +40,11 @@ def test_known_data_sets_have_a_known_form(dataset: str, form: InputForm) -> Non
 
 
 def test_an_info_that_makes_no_sense_is_passed_over() -> None:
-    assert input_form(model(inputs={"ground": "green"})) == InputForm("mixed", framed=False)
+    assert input_form(model(preparation={"polarity": "green"})) == InputForm("mixed", framed=False)
 
 
 NAMES = list("0123456789")
+CENTRED, PADDED = ({"polarity": "light on dark", "fit": fit} for fit in ("centre", "pad"))
 
 
 @pytest.mark.parametrize(
@@ -58,9 +52,26 @@ NAMES = list("0123456789")
     [
         ({}, True),
         ({"dataset": "mnist", "class_names": NAMES}, True),
-        ({"dataset": "train.csv", "class_names": NAMES, "inputs": {"ground": "dark", "framed": True}}, True),
-        ({"dataset": "train.csv", "class_names": NAMES, "inputs": {"ground": "dark", "framed": False}}, False),
-        ({"dataset": "letters.csv", "class_names": list("ABC"), "inputs": {"ground": "dark", "framed": True}}, False),
+        (
+            {
+                "dataset": "train.csv",
+                "class_names": NAMES,
+                "preparation": {"polarity": "light on dark", "fit": "centre"},
+            },
+            True,
+        ),
+        (
+            {"dataset": "train.csv", "class_names": NAMES, "preparation": PADDED},
+            False,
+        ),
+        (
+            {
+                "dataset": "letters.csv",
+                "class_names": list("ABC"),
+                "preparation": {"polarity": "light on dark", "fit": "centre"},
+            },
+            False,
+        ),
         ({"dataset": "fashion-mnist", "class_names": ["Shirt"]}, False),
     ],
 )

@@ -4,7 +4,6 @@ For models of other images, ``prepare`` brings a picture to the form that their 
 """
 
 from handconv.reading.preparation import InputForm as InputForm
-from handconv.reading.preparation import describe_inputs as describe_inputs
 from handconv.reading.preparation import input_form as input_form
 from handconv.reading.preparation import prepare as prepare
 from handconv.reading.preparation import reads_digits as reads_digits
@@ -18,7 +17,6 @@ __all__ = [
     "DigitReader",
     "InputForm",
     "Reading",
-    "describe_inputs",
     "input_form",
     "prepare",
     "read_digit",

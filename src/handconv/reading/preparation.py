@@ -1,18 +1,19 @@
 """How the images of a model were prepared, and bringing a picture to the same form.
 
-A network knows what its training images had in common: light things on black, digits framed as MNIST's are. This is
-told from the images, kept in ``model.info["inputs"]``, and done to pictures before the model sees them.
+A network knows what its training images had in common: light things on black, digits framed as MNIST's are. A model
+says so in ``model.info["preparation"]``: its polarity ("light on dark", "dark on light", "mixed") and its fit
+("centre": framed). The same is done to pictures before the model sees them.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handconv.datasets.readers.images import grey, resized
-from handconv.datasets.readers.mnist_form import SIDE, is_framed
+from handconv.datasets.readers.mnist_form import SIDE
 from handconv.reading.framing import read_clean, read_framed, to_mnist_form
 from handconv.sequential import Sequential
 
@@ -21,10 +22,13 @@ Ground = Literal["dark", "light", "mixed"]
 
 _DIGITS = frozenset("0123456789")
 #: The data sets that are known by name.
-_KNOWN = {"mnist": ("dark", True), "digits": ("dark", True), "fashion-mnist": ("dark", False)}
+_KNOWN: dict[str, tuple[Ground, bool]] = {
+    "mnist": ("dark", True),
+    "digits": ("dark", True),
+    "fashion-mnist": ("dark", False),
+}
+_GROUNDS: dict[str, Ground] = {"light on dark": "dark", "dark on light": "light", "mixed": "mixed"}
 _DARK, _LIGHT = 64, 191
-_MOST = 0.8  # of the images have what is said of all
-_LOOKED_AT = 2000
 
 
 @dataclass(frozen=True)
@@ -39,31 +43,6 @@ class InputForm:
     ground: Ground = "mixed"
     framed: bool = False
 
-    def info(self) -> dict[str, Any]:
-        """Plain values, for ``model.info["inputs"]``."""
-        return asdict(self)
-
-
-def describe_inputs(images: Image) -> InputForm:
-    """Tell what images have in common.
-
-    Args:
-        images: those that a model is trained on, uint8; two thousand of them are looked at.
-    Shapes:
-        (N, C, H, W)
-    Example:
-        >>> describe_inputs(np.zeros((5, 1, 8, 8), np.uint8))
-        InputForm(ground='dark', framed=False)
-    """
-    some = images[:: max(len(images) // _LOOKED_AT, 1)]
-    borders = np.array([_border(image.mean(axis=0)) for image in some])
-    ground: Ground = "mixed"
-    if (borders < _DARK).mean() >= _MOST:
-        ground = "dark"
-    elif (borders > _LIGHT).mean() >= _MOST:
-        ground = "light"
-    return InputForm(ground, float(np.mean([is_framed(image[0]) for image in some])) >= _MOST)
-
 
 def input_form(model: Sequential) -> InputForm:
     """How the images of a model were prepared, as far as it knows.
@@ -71,11 +50,11 @@ def input_form(model: Sequential) -> InputForm:
     Args:
         model: what it knows is in its ``info``.
     """
-    kept = model.info.get("inputs")
-    if isinstance(kept, Mapping) and kept.get("ground") in ("dark", "light", "mixed"):
-        return InputForm(kept["ground"], kept.get("framed") is True)
+    kept = model.info.get("preparation")
+    if isinstance(kept, Mapping) and kept.get("polarity") in _GROUNDS:
+        return InputForm(_GROUNDS[kept["polarity"]], kept.get("fit") == "centre")
     ground, framed = _KNOWN.get(str(model.info.get("dataset")), ("mixed", False))
-    return InputForm("dark" if ground == "dark" else "mixed", framed)
+    return InputForm(ground, framed)
 
 
 def reads_digits(model: Sequential) -> bool:
@@ -84,7 +63,7 @@ def reads_digits(model: Sequential) -> bool:
     Args:
         model: what it knows is in its ``info``.
     """
-    if not {"dataset", "inputs", "class_names"} & set(model.info):
+    if not {"dataset", "preparation", "class_names"} & set(model.info):
         return model.input_shape == (1, 28, 28) and model.output_shape == (10,)
     names = {str(name) for name in model.info.get("class_names", ())}
     return model.input_shape == (1, 28, 28) and input_form(model).framed and bool(names) and names <= _DIGITS
