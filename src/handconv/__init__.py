@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
     from handconv.export import export_html as export_html
+    from handconv.reading import read_digit as read_digit
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
     from handconv.training import CSVLogger as CSVLogger
@@ -97,6 +98,7 @@ _LATER = {
     "export_html": "handconv.export",
     "explain": "handconv.analysis",
     "gradcheck": "handconv.analysis",
+    "read_digit": "handconv.reading",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
     **dict.fromkeys(
         (
@@ -184,6 +186,7 @@ __all__ = [
     "metrics",
     "optimizers",
     "plots",
+    "read_digit",
     "reference_network",
     "schedules",
     "trained_reference_network",

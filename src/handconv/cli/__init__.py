@@ -91,7 +91,7 @@ def _run(arguments: list[str]) -> int:
             f"there is no command {arguments[0]!r}.{nearest(arguments[0], _COMMANDS, 'handconv --help lists all.')}"
         )
     parser = command.parser(prog)
-    values, unknown = parser.parse_known_intermixed_args(arguments)
+    values, unknown = parser.read(arguments)
     if unknown:
         raise UsageError(_not_known(unknown, parser))
     return command.run(values, Output(json_lines=values.json))
