@@ -30,6 +30,7 @@ from handconv.training.state import TrainingState
 from handconv.utils.validation import check_number
 
 _VERSION = 3
+_KEPT = f"{RUN}kept/"  # what callbacks keep
 
 
 class Checkpoint(Callback):
@@ -115,6 +116,7 @@ def _write(run: TrainingState, path: Path, *, previous: Path | None = None) -> N
     if run.averaging is not None:
         arrays |= {f"{RUN}parameters": run.network.parameters, f"{RUN}average": run.average}
     arrays |= {f"{RUN}{name}": vector for name, vector in run.optimizer.state.items()}
+    arrays |= {f"{_KEPT}{name}": values for name, values in run.kept.items()}
     npz.save(path, arrays, describe(run.network) | {"run": _state(run)}, previous=previous)
 
 
@@ -180,6 +182,9 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
         places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations, started_for)
         if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch or not started_for:
             raise ValueError(f"epoch, step, steps in all and epochs cannot be {places[1:]}")
+        run.kept = {name.removeprefix(_KEPT): values for name, values in arrays.items() if name.startswith(_KEPT)}
+        if saved.get("learning_rate") is not None:
+            run.optimizer.learning_rate = saved["learning_rate"]
         _read_history(run, saved["history"])
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
@@ -267,6 +272,8 @@ def _kind(value: Any) -> Any:
 
 def _state(run: TrainingState) -> dict[str, Any]:
     """The state of a run as plain values."""
+    rate = run.optimizer.learning_rate
+    is_number = isinstance(rate, float) and isinstance(run.given_rate, float)  # which callbacks may lower
     return {
         "version": _VERSION,
         "first_epoch": run.first_epoch,
@@ -275,7 +282,8 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "sums": run.sums.tolist(),
         "seconds": run.seconds,
         "iterations": run.optimizer.iterations,
-        "optimizer": run.optimizer.config(),
+        "optimizer": run.optimizer.config() | ({"learning_rate": run.given_rate} if is_number else {}),
+        "learning_rate": rate if is_number else None,
         "loss": {"name": type(run.loss).__name__} | run.loss.config(),
         "augment": _described(run.augment),
         "averaging": None if run.averaging is None else run.averaging.config(),

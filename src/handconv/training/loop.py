@@ -57,20 +57,24 @@ class InProcess:
         self._network = run.network
         self.steps_done = 0
         self.sums = self._state.sums
+        self._is_training = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._network.buffers[...] = self._state.buffers  # a shard may have been broken off
+        if self._is_training:  # broken off within an epoch, perhaps within a shard
+            self._network.buffers[...] = self._state.buffers
 
     def epoch(self, epoch: int, first_step: int, *, anything_changed: bool = False) -> Iterator[NDArray[np.float64]]:
         """Train for one epoch or to a pause, yielding the sums after each step."""
         self._state.control[...] = 0
         self._state.buffers[...] = self._network.buffers
+        self._is_training = True
         for done in self._step.epoch(epoch, first_step):
             self.steps_done = done
             yield self.sums
+        self._is_training = False
 
     def pause(self) -> None:
         """Ask for a pause after the next step."""
@@ -89,6 +93,7 @@ def train(
         ModelFileError: if the checkpoint cannot be resumed.
         RuntimeError: if a layer carries state that it did not declare, and workers or a resume would lose it.
     """
+    callbacks = sorted(callbacks, key=lambda callback: isinstance(callback, checkpoint.Checkpoint))  # these hear last
     saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
     run.optimizer.start(run.network.parameters, run.network.decayed())
     try:
@@ -98,6 +103,7 @@ def train(
         run.network.parameters[...] = run.best_parameters
     finally:
         run.optimizer.finish()
+        run.optimizer.learning_rate = run.given_rate
     return run.history
 
 
@@ -120,9 +126,7 @@ def _prepare(run: TrainingState, saved: checkpoint.Checkpoint | None, resume: st
 def _train(
     run: TrainingState, executor: Executor, callbacks: Sequence[Callback], saved: checkpoint.Checkpoint | None
 ) -> None:
-    for callback in callbacks:
-        callback.on_train_begin(run)
-    enough = False
+    enough = _anyone_says_so([callback.on_train_begin(run) for callback in callbacks])
     while run.epoch < run.epochs and not enough:
         run.network.epochs_trained = run.first_epoch + run.epoch + 1  # an epoch that has begun counts
         figures = _train_epoch(run, executor, callbacks, saved)
@@ -133,12 +137,15 @@ def _train(
         run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
         run.sums[...] = 0
         run.history.append(figures)
-        for callback in callbacks:
-            answer = callback.on_epoch_end(run, figures)
-            enough |= isinstance(answer, bool | np.bool_) and bool(answer)
+        enough = _anyone_says_so([callback.on_epoch_end(run, figures) for callback in callbacks])
         _heed_signal(run, saved)
     for callback in callbacks:
         callback.on_train_end(run)
+
+
+def _anyone_says_so(answers: Sequence[object]) -> bool:
+    """Whether one of the callbacks has returned True."""
+    return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
 
 
 def _check_shards(run: TrainingState) -> None:
