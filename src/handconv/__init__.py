@@ -69,8 +69,12 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
+    from handconv import plots as plots
+    from handconv.analysis.doctor import doctor as doctor
+    from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
     from handconv.export import export_html as export_html
+    from handconv.reading import read_digit as read_digit
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
     from handconv.training import CSVLogger as CSVLogger
@@ -89,8 +93,12 @@ __version__ = "0.1.0"
 _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
+    "doctor": "handconv.analysis.doctor",
+    "plots": "handconv.plots",
     "export_html": "handconv.export",
+    "explain": "handconv.analysis",
     "gradcheck": "handconv.analysis",
+    "read_digit": "handconv.reading",
     **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
     **dict.fromkeys(
         (
@@ -168,6 +176,8 @@ __all__ = [
     "ZeroPad2D",
     "augment",
     "datasets",
+    "doctor",
+    "explain",
     "export_html",
     "gradcheck",
     "initializers",
@@ -175,6 +185,8 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "plots",
+    "read_digit",
     "reference_network",
     "schedules",
     "trained_reference_network",

@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.arrays import FloatArray
 from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
+from handconv.losses.base import check_loss
 from handconv.network import Network
 from handconv.optimizers import Adam, Optimizer
+from handconv.optimizers.base import check_optimizer
 from handconv.rng import Purpose
 from handconv.utils.validation import check_int, unmasked
 
@@ -137,8 +139,8 @@ class Sequential(Network):
         if validation_split and validation_data is not None:
             raise ValueError("Give validation_split or validation_data, not both.")
         loss = self._loss(loss)
-        if optimizer is not None and not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
+        if optimizer is not None:
+            check_optimizer(optimizer)
         check_callbacks(callbacks)
         if augment is not None and not callable(augment):
             raise TypeError(f"augment must be a function (images, generator) -> images, got {augment!r}.")
@@ -288,11 +290,7 @@ class Sequential(Network):
 
     def _loss(self, loss: object) -> Loss:
         """The loss given, or the default."""
-        if loss is None:
-            return self.default_loss()
-        if not isinstance(loss, Loss):
-            raise TypeError(f"loss must be a loss such as handconv.MeanSquaredError(), got {loss!r}.")
-        return loss
+        return self.default_loss() if loss is None else check_loss(loss)
 
     def _samples(
         self,

@@ -1,10 +1,22 @@
-"""Looking into a model: its answers, how good it is, where its time goes, and whether its gradients are right."""
+"""Looking into a model: its answers, how good it is, what is wrong with it, how it learns, where its time goes."""
 
+from handconv.analysis._explanation import Explanation as Explanation
+from handconv.analysis._explanation import Line as Line
+from handconv.analysis._explanation import Matrices as Matrices
+from handconv.analysis._explanation import Matrix as Matrix
+from handconv.analysis._explanation import Section as Section
+from handconv.analysis._explanation import Table as Table
 from handconv.analysis._gradient_report import GradientEntry as GradientEntry
 from handconv.analysis._gradient_report import GradientReport as GradientReport
 from handconv.analysis._gradient_report import GradientRow as GradientRow
 from handconv.analysis._profile_report import Profile as Profile
 from handconv.analysis._profile_report import ProfileRow as ProfileRow
+from handconv.analysis.doctor import Diagnosis as Diagnosis
+from handconv.analysis.doctor import Finding as Finding
+from handconv.analysis.doctor import doctor as doctor
+from handconv.analysis.doctor import findings as findings
+from handconv.analysis.explain import explain as explain
+from handconv.analysis.explain import toy as toy
 from handconv.analysis.gradcheck import gradcheck as gradcheck
 from handconv.analysis.predictions import Answer as Answer
 from handconv.analysis.predictions import answer as answer
@@ -18,16 +30,28 @@ from handconv.analysis.report import report as report
 __all__ = [
     "Answer",
     "ClassReport",
+    "Diagnosis",
+    "Explanation",
+    "Finding",
     "GradientEntry",
     "GradientReport",
     "GradientRow",
+    "Line",
+    "Matrices",
+    "Matrix",
     "Mistake",
     "Profile",
     "ProfileRow",
     "Report",
+    "Section",
+    "Table",
     "answer",
+    "doctor",
+    "explain",
+    "findings",
     "gradcheck",
     "probabilities",
     "profile_step",
     "report",
+    "toy",
 ]

@@ -39,6 +39,7 @@ from handconv.analysis._gradient_subjects import (
 )
 from handconv.layers import Layer
 from handconv.losses import Loss
+from handconv.losses.base import check_loss
 from handconv.objective import Objective
 from handconv.parallel import blas_threads as blas
 from handconv.samples import checked_inputs
@@ -112,8 +113,8 @@ def gradcheck(
         check_number(name, value, lambda x: 0 < x < 1, "above 0 and below 1")
     if samples is not None:
         check_int("samples", samples)
-    if not isinstance(loss, Loss | None):
-        raise TypeError(f"loss must be a loss such as handconv.MeanSquaredError(), got {loss!r}.")
+    if loss is not None:
+        check_loss(loss)
     if isinstance(model, Layer):
         if y is not None or loss is not None:
             raise ValueError("A layer is checked without labels and loss: leave y and loss out.")

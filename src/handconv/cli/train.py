@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from handconv import __version__
+from handconv.analysis.doctor import findings
 from handconv.analysis.profile import profile_step
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_dataset
@@ -208,14 +209,15 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     assert settings.epochs is not None
     run_name, checkpoints = begin_run(dataset.name, resume, settings.save, output)
     start, memory = time.perf_counter(), MemoryWatch()
+    loss = SoftmaxCategoricalCrossentropy(label_smoothing=settings.label_smoothing)
     with TrainingProgress(output) as progress:
-        model.fit(
+        history = model.fit(
             dataset.x_train,
             dataset.y_train,
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             optimizer=Adam(SCHEDULES[settings.schedule](settings.learning_rate)),
-            loss=SoftmaxCategoricalCrossentropy(label_smoothing=settings.label_smoothing),
+            loss=loss,
             validation_split=settings.validation_split,
             workers=worker_count(settings.workers),
             callbacks=[progress, memory, *checkpoints],
@@ -231,6 +233,10 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     saved = keep_model(model, run_name, settings.save, output)
     if saved:
         output.notice(f"The model is in {saved}" + (f" (run {run_name})" if run_name else ""))
+    for finding in findings(
+        model, dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test, history, loss=loss
+    ):
+        output.notice(str(finding))
     output.record(
         {
             "event": "result",

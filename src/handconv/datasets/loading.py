@@ -90,6 +90,10 @@ def load(
     if name == "digits" or name in KNOWN:
         _refuse(given, name, ())
         return _digits(()) if name == "digits" else _load_known(KNOWN[name], source, data_dir, progress, report)
+    if preparation is not None and not isinstance(preparation, Preparation):
+        raise TypeError(
+            f"preparation must be a handconv.datasets.Preparation, that of a model say, got {preparation!r}."
+        )
     form = preparation or Preparation(size or (28, 28), channels=3 if colour else 1, transpose=transpose)
     scale, transpose = None if preparation is None else form.scale, transpose or form.transpose
     path, files = _locate_own(name, data_dir)

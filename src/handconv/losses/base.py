@@ -21,6 +21,13 @@ from handconv.losses.targets import Targets
 EPSILON = 1e-7
 
 
+def check_loss(loss: object) -> "Loss":
+    """Return the loss; refuse names and classes."""
+    if not isinstance(loss, Loss):
+        raise TypeError(f"loss must be a loss such as handconv.MeanSquaredError(), got {loss!r}.")
+    return loss
+
+
 class Loss:
     """A loss over a batch: ``forward`` measures, ``backward`` says which way to move each prediction.
 

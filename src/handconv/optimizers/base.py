@@ -24,6 +24,13 @@ _SETTLE_EVERY, _SETTLE_BELOW = 64, 1e8
 _EVERYTHING = slice(None)
 
 
+def check_optimizer(optimizer: object) -> "Optimizer":
+    """Return the optimizer; refuse names and classes."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
+    return optimizer
+
+
 class Optimizer(ABC):
     """What improves parameters step by step.
 

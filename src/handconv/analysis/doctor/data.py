@@ -1,0 +1,236 @@
+"""What can be wrong with the data: scale, colours, orientation, labels, and a test set that was trained on.
+
+Whether images or labels are another kind than those that the model knows shows in its answers. For a share of right
+answers a, one way of guessing, the most frequent class, is right for a share g; another reading of the data explains
+what is wrong if with it
+
+    a_other >= g + (1 - g) / 2        and        a_other - a >= (1 - g) / 4
+
+that is, if the other reading lifts the model at least half way from guessing to perfection, and by at least a quarter
+of that way. A model that is right on most samples, or that knows nothing, never meets both: other readings leave the
+former worse and the latter guessing.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.analysis.doctor.case import Case, Part
+from handconv.analysis.doctor.finding import Finding
+from handconv.arrays import FloatArray
+from handconv.layers import BatchNorm, GroupNorm, LayerNorm
+
+#: The root mean square of inputs beyond which they are unscaled. Initial weights presume about 1; pixels from 0 to 1
+#: have 0.1 to 0.6, standardised features 1, pixels from 0 to 255 at least 30.
+_LARGE = 10.0
+#: Fewer samples than this say nothing about labels: chance alone would then move the shares by a tenth.
+_FEW = 100
+#: The share of answers, in the mean over the classes, that must be off by the same number of classes. Confusion between
+#: neighbours, of 4 with 5 say, never reaches it.
+_SHIFTED = 0.6
+#: Standard deviations above chance up to which labels count as unrelated to the inputs. Shuffled labels stay below in
+#: 99 of 100 cases; labels that can be learnt are far above in one of the two tests.
+_SIGMAS = 3.0
+#: The share of test samples among the training samples that is a leak. MNIST and Fashion-MNIST have none.
+_LEAK = 0.01
+
+
+def unscaled(case: Case, part: Part) -> Iterator[Finding]:
+    """Inputs that are large for weights that presume about 1, unless the network scales them itself."""
+    first = next((layer for layer in case.model.layers if layer.specs), None)
+    if isinstance(first, BatchNorm | LayerNorm | GroupNorm):
+        return
+    size = float(np.sqrt(np.mean(np.square(part.x, dtype=np.float64))))
+    if size > _LARGE:
+        low, high = float(part.x.min()), float(part.x.max())
+        pixels = low >= 0 and 128 <= high <= 255
+        yield Finding(
+            "unscaled inputs",
+            f"The inputs of {part.name} run from {low:g} to {high:g}, with a root mean square of {size:.3g}; "
+            "initial weights presume about 1.",
+            "Divide pixels by 255, or give them as uint8, which the network divides itself."
+            if pixels
+            else "Subtract the mean of each feature and divide by its standard deviation, both of the training set.",
+            "severe",
+        )
+
+
+def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
+    """Images in negative or on their side, and labels whose numbers are shifted: the first that fits."""
+    if part.labels is None or len(part.x) < _FEW:
+        return
+    answers, guess, images = case.answers(part.x), float(part.shares.max()), part.images
+    accuracy = float(np.mean(answers == part.labels))
+
+    def explains(other: float) -> bool:
+        return other >= guess + (1 - guess) / 2 and other - accuracy >= (1 - guess) / 4
+
+    if images is not None:
+        inverted = case.accuracy(part, images.max() + images.min() - images)
+        if explains(inverted):
+            yield Finding(
+                "inverted inputs",
+                f"The model is right on {accuracy:.0%} of {part.name}, and on {inverted:.0%} with black and white "
+                f"exchanged; the images' corners are at {_corners(images):.0%} of the brightness.",
+                "Give x.max() - x: the model was trained on images of the other kind.",
+                "severe",
+            )
+            return
+        transposed = case.accuracy(part, images.swapaxes(2, 3))
+        if explains(transposed):
+            yield Finding(
+                "transposed inputs",
+                f"The model is right on {accuracy:.0%} of {part.name}, and on {transposed:.0%} with rows and columns "
+                "exchanged.",
+                "Exchange rows and columns, x.swapaxes(2, 3): the model was trained on images the other way round.",
+                "severe",
+            )
+            return
+    shift, share = _shift(answers, part)
+    if share >= _SHIFTED and explains(float(np.mean((answers + shift) % part.classes == part.labels))):
+        yield Finding(
+            "shifted labels",
+            f"For {share:.0%} of {part.name} the model answers (label - {shift}) % {part.classes}, and the "
+            f"label for {accuracy:.0%}.",
+            f"Number the classes as in the training: (y - {shift}) % {part.classes}, or mend the list of their names.",
+            "severe",
+        )
+
+
+def shuffled(case: Case, part: Part) -> Iterator[Finding]:
+    """Labels that neither the nearest neighbour nor a linear map of the inputs tells better than chance does.
+
+    The nearest neighbour sees what lies close together, the linear map (by least squares, on the other half) what one
+    direction tells; labels that both miss belong to other samples, unless the model, however it does it, is better
+    than chance on both sets. Each is judged by its mean over the classes, for which chance has 1 / K, however rare
+    some classes are.
+
+    Maths:
+        right[k] = share of the right answers among the samples of class k
+        sum over k of right[k] / K  <=  1 / K + 3 · sqrt(sum over k of (1 / K) (1 - 1 / K) / n[k]) / K
+    """
+    if part.labels is None or len(part.x) < _FEW or np.count_nonzero(part.shares) < 2:
+        return
+    x = part.x.reshape(len(part.x), -1).astype(np.float64)
+    neighbour = _beyond_chance(_by_neighbour(x, part), part.labels)
+    linear = _beyond_chance(_by_linear_map(x, part), part.labels)
+    if not (neighbour.beyond or linear.beyond or _generalises(case, part)):
+        yield Finding(
+            "shuffled labels",
+            f"In {part.name} ({len(x):,} samples looked at) the nearest other sample has the same label for "
+            f"{neighbour.right:.0%}, and a linear map is right on {linear.right:.0%}, in the mean over the classes; "
+            f"chance has {neighbour.chance:.0%}. The labels tell nothing about these inputs.",
+            "Look at some samples with their labels: x and y were sorted, shuffled or filtered apart from each other.",
+            "severe",
+        )
+
+
+def leaked(case: Case, part: Part) -> Iterator[Finding]:
+    """Test samples that are training samples, bit for bit.
+
+    Where samples repeat within the training set as well, few different ones exist (the four rows of XOR, say), and
+    those of the test set are no leak.
+    """
+    training, test = _hashes(case, case.training), _hashes(case, part)
+    known = set(training)
+    again = 1 - len(known) / len(training)
+    double = sum(each in known for each in test)
+    if double / len(test) >= max(_LEAK, 3 * again):
+        yield Finding(
+            "leaked test set",
+            f"{double:,} of {len(test):,} test samples ({double / len(test):.1%}) are also in the training set, "
+            f"within which {again:.1%} repeat.",
+            "Take them out of one of the two, and measure again: the accuracy on the test set is too good.",
+            "severe",
+        )
+
+
+def _corners(images: FloatArray) -> float:
+    """The mean of the four corner pixels, as a share of the range."""
+    low, high = float(images.min()), float(images.max())
+    return (float(images[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].mean()) - low) / ((high - low) or 1.0)
+
+
+def _shift(answers: NDArray[np.intp], part: Part) -> tuple[int, float]:
+    """By how many classes the labels are most often above the answers, and how often: the mean over the classes.
+
+    The mean over classes, not samples, so that a model which always gives one answer looks shifted for one class alone.
+    """
+    assert part.labels is not None
+    off = (part.labels - answers) % part.classes
+    present = np.flatnonzero(part.shares)
+    table = np.stack([np.bincount(off[part.labels == each], minlength=part.classes) for each in present])
+    shares = (table / table.sum(axis=1, keepdims=True)).mean(axis=0)
+    shift = 1 + int(shares[1:].argmax())
+    return shift, float(shares[shift])
+
+
+def _generalises(case: Case, part: Part) -> bool:
+    """Whether the model is better than chance on this part and on the test set, so that there is something to learn."""
+    if case.test is None or case.test.labels is None or len(case.test.x) < _FEW:
+        return False
+    return all(
+        each.labels is not None and _beyond_chance(case.answers(each.x), each.labels).beyond
+        for each in (part, case.test)
+    )
+
+
+class _Judged(NamedTuple):
+    """The share of right answers and that of chance, in the mean over the classes, and whether it is beyond chance."""
+
+    right: float
+    chance: float
+    beyond: bool
+
+
+def _beyond_chance(answers: NDArray[np.intp], labels: NDArray[np.intp]) -> _Judged:
+    """Judge answers by the formulas of ``shuffled``."""
+    counts = np.bincount(labels)
+    rights = np.bincount(labels[answers == labels], minlength=len(counts))
+    present = counts > 0
+    chance = 1 / int(present.sum())
+    right = float(np.mean(rights[present] / counts[present]))
+    deviation = chance * math.sqrt(chance * (1 - chance) * float(np.sum(1 / counts[present])))
+    return _Judged(right, chance, right > chance + _SIGMAS * deviation)
+
+
+def _by_neighbour(x: NDArray[np.float64], part: Part) -> NDArray[np.intp]:
+    """The label of the nearest other sample, for each."""
+    assert part.labels is not None
+    squares = np.square(x).sum(axis=1)
+    distances = squares[:, None] + squares - 2 * (x @ x.T)  # (n, n)
+    np.fill_diagonal(distances, np.inf)
+    nearest: NDArray[np.intp] = part.labels[distances.argmin(axis=1)]
+    return nearest
+
+
+def _by_linear_map(x: NDArray[np.float64], part: Part) -> NDArray[np.intp]:
+    """The answers of a linear map, fitted to one half of the samples by least squares, for the other; both ways.
+
+    It is solved among samples, (X·Xᵀ + r·I)·c = Y, so that a thousand samples of any size take two systems of 500. The
+    ridge r is a tenth of the mean square of a sample, so that more features than samples do no harm. Y is centred: the
+    answer is the class whose share is exceeded most.
+    """
+    x = x - x.mean(axis=0)
+    products = x @ x.T  # (n, n)
+    truth = np.eye(part.classes)[part.labels] - part.shares
+    ridge = 0.1 * np.trace(products) / len(x) + 1e-12
+    order, answers = np.random.default_rng(0).permutation(len(x)), np.empty(len(x), np.intp)
+    for fit, judge in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+        coefficients = np.linalg.solve(products[np.ix_(fit, fit)] + ridge * np.eye(len(fit)), truth[fit])
+        answers[judge] = (products[np.ix_(judge, fit)] @ coefficients).argmax(axis=1)
+    return answers
+
+
+def _hashes(case: Case, part: Part) -> list[bytes]:
+    """A hash of each sample of the whole set, as the network sees it."""
+    x = part.everything
+    return [
+        hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+        for start in range(0, len(x), 1000)
+        for row in case.floats(x[start : start + 1000])
+    ]

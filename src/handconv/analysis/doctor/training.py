@@ -1,0 +1,171 @@
+"""What can be wrong with the network and its training: dead units, saturation, gradients, the learning rate."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from handconv.analysis.doctor.case import Case
+from handconv.analysis.doctor.finding import Finding
+from handconv.layers import LeakyReLU, ReLU
+from handconv.losses import SoftmaxCategoricalCrossentropy
+
+#: Fewer samples than this leave many units of a healthy network without their chance.
+_FEW = 100
+#: The share of units of a layer from which dead ones are an illness. A small layer that was trained for long, with good
+#: results, has up to a half; after steps far too large it is three quarters and more.
+_DEAD, _ALL_BUT_DEAD = 0.75, 0.9
+#: The distance of the best score to the second at which the best's probability is 1 in float32: ln 2^24.
+_CERTAIN = 24 * math.log(2)
+#: The share of wrong answers that must be so certain, and the share of answers that must be wrong for it to matter. A
+#: network that is right on all it has seen may be certain of it.
+_CERTAINLY_WRONG, _WRONG = 0.5, 0.05
+#: How much larger, or smaller, the gradient at the first layer with weights may be than at the last. Healthy networks
+#: of up to nine layers stay within a factor of 20.
+_RATIO = 300.0
+#: A loss that is this much above its least has grown, and one that fell by less than this share stands.
+_GROWN, _MOVED = 1.2, 0.05
+#: How many times the loss of guessing the first epoch's mean must be for its steps to have overshot. Default initial
+#: weights begin at most at twice that of guessing.
+_OVERSHOT = 10.0
+#: The length of a trial step, as a share of the weights' own.
+_TRIAL = 0.01
+
+
+def dead(case: Case) -> Iterator[Finding]:
+    """Units and channels that are never positive after a ReLU, and so never get a gradient."""
+    if len(case.training.x) < _FEW:
+        return
+    layers, counts = dict(case.model.tree()), []
+    for path, largest in case.largest_outputs((ReLU, LeakyReLU)).items():
+        layer = layers[path]
+        if not getattr(layer, "alpha", 0):  # a slope below 0 lets gradients through
+            what = "channels" if len(layer.output_shape or ()) > 1 else "units"
+            counts.append((f"{path} {layer.label}", what, int(np.sum(largest <= 0)), len(largest)))
+    sick = [each for each in counts if each[2] >= _DEAD * each[3]]
+    if sick:
+        listed = "; ".join(f"{name}: {count} of {size} {what}" for name, what, count, size in sick)
+        yield Finding(
+            "dead units",
+            f"Never positive for any of {len(case.training.x):,} samples: {listed}. They pass no gradient on.",
+            "Train anew with a smaller learning rate, or with LeakyReLU; check that biases do not start far below 0.",
+            "severe" if any(count >= _ALL_BUT_DEAD * size for _, _, count, size in sick) else "mild",
+        )
+
+
+def saturated(case: Case) -> Iterator[Finding]:
+    """A softmax that is certain of wrong answers."""
+    part, layers = case.training, case.objective.layers
+    if part.labels is None or not isinstance(case.objective.page, SoftmaxCategoricalCrossentropy):
+        return
+    scores = case.outputs(part.x, len(layers))
+    wrong = scores.argmax(axis=1) != part.labels
+    if wrong.mean() < _WRONG:
+        return
+    second, best = np.partition(scores[wrong], -2, axis=1)[:, -2:].T
+    share = float(np.mean(best - second > _CERTAIN))
+    if share > _CERTAINLY_WRONG:
+        yield Finding(
+            "saturated softmax",
+            f"{int(wrong.sum()):,} of {len(wrong):,} answers are wrong, {share:.0%} of them with a probability of 1; "
+            f"the median lead of their scores is {float(np.median(best - second)):.0f}.",
+            "Make the scores smaller: smaller weights in the last layer, an L2 penalty (l2=1e-4) or label smoothing.",
+            "severe",
+        )
+
+
+def gradients(case: Case) -> Iterator[Finding]:
+    """Gradients that shrink, or grow, from layer to layer on their way back."""
+    _, _, norms = case.step
+    if len(norms) < 2 or not norms[0][1] or not norms[-1][1]:  # no way back, or cut off by dead units
+        return
+    (first, at_first), (last, at_last) = norms[0], norms[-1]
+    vanish = at_first < at_last
+    factor = at_last / at_first if vanish else at_first / at_last
+    if not factor > _RATIO:
+        return
+    yield Finding(
+        "vanishing gradients" if vanish else "exploding gradients",
+        f"The norm of the gradient is {at_last:.1e} at {last} and {at_first:.1e} at {first}: on its way back through "
+        f"{len(norms)} layers it {'shrinks' if vanish else 'grows'} by a factor of {factor:,.0f}.",
+        "Use LeakyReLU for Sigmoid and Tanh, BatchNorm after layers with weights, or Residual blocks; and a smaller "
+        "learning rate, if it came while training."
+        if vanish
+        else "Use the default initial weights, BatchNorm after layers with weights, or an optimizer with clip_norm=1.",
+        "severe",
+    )
+
+
+def learning_rate(case: Case) -> Iterator[Finding]:
+    """A loss that overshot, grew or stayed above that of guessing; or that stands where a step would lower it.
+
+    A loss that stands where no step lowers it is no sign: it may be the least there is.
+    """
+    if case.history is None:
+        return
+    losses = list(case.history["data_loss" if "data_loss" in case.history else "loss"])
+    if len(losses) < 2:
+        return
+    first, last, least, guess = losses[0], losses[-1], min(losses), _guess(case)
+    poor = first if guess is None else guess
+    overshot = guess is not None and first > _OVERSHOT * guess
+    too_high = overshot or (last > _GROWN * least and last > poor / 2)
+    too_low, fall = False, 0.0
+    if not too_high and last > max(0.7 * poor, (1 - _MOVED) * losses[-2]):
+        now, fall = _trial(case)
+        lowered = fall > _MOVED / 2 * now
+        too_low = lowered and first - last < min(fall, _MOVED * first)
+        too_high = not lowered and guess is not None and last > (0.9 if first > 1.5 * guess else 1.1) * guess
+    course = f"The loss was {first:.3g} in the first of {len(losses)} epochs and {last:.3g} in the last"
+    course += "" if guess is None else f"; guessing has {guess:.3g}"
+    if too_high:
+        yield Finding(
+            "learning rate too high",
+            f"{course}. {_size_of_step(case)}",
+            "Train anew with a tenth of the learning rate, or let it rise slowly at first (schedules.OneCycle).",
+            "severe",
+        )
+    elif too_low:
+        yield Finding(
+            "learning rate too low",
+            f"{course}; a single step along the gradient by {_TRIAL:.0%} of the weights' length lowers it by "
+            f"{fall:.2g}. {_size_of_step(case)}",
+            "Multiply the learning rate by ten, and again, until the loss falls from epoch to epoch.",
+            "severe",
+        )
+
+
+def _trial(case: Case) -> tuple[float, float]:
+    """The loss now, and by how much a step of the length ``_TRIAL`` along the gradient lowers it."""
+    now, gradient, _ = case.step
+    norm = float(np.linalg.norm(gradient))
+    length = _TRIAL * float(np.linalg.norm(case.model.parameters))
+    return now, now - case.loss_after(gradient * (-length / norm)) if norm else 0.0
+
+
+def _guess(case: Case) -> float | None:
+    """The cross-entropy of always answering with the shares of the classes; None where that is not the loss, or 0."""
+    part = case.training
+    if (
+        part.labels is None
+        or part.shares.max() == 1
+        or not isinstance(case.objective.page, SoftmaxCategoricalCrossentropy)
+    ):
+        return None
+    shares = part.shares[part.shares > 0]
+    return float(-np.sum(shares * np.log(shares)))
+
+
+def _size_of_step(case: Case) -> str:
+    """The ratio of one update to the weights, for the two kinds of optimizers there are."""
+    assert case.history is not None
+    rates = case.history.get("learning_rate", [])
+    size = float(np.linalg.norm(case.model.parameters))
+    if not len(rates) or not size:
+        return ""
+    plain = rates[-1] * float(np.linalg.norm(case.step[1])) / size
+    adaptive = rates[-1] * math.sqrt(case.model.parameters.size) / size
+    return (
+        f"At the rate {rates[-1]:.2g} a step changes the weights by about {plain:.0e} of their size with SGD, "
+        f"{adaptive:.0e} with Adam; 1e-3 to 1e-2 is usual."
+    )

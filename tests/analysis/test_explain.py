@@ -1,0 +1,525 @@
+"""The narrated training step: every number that it tells is one that the nested loops compute too."""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import handconv as hc
+import oracles
+from handconv.analysis import Explanation, Line, Matrices, Section, Table, toy
+from handconv.rng import random_mask
+
+Arrays = dict[str, np.ndarray]
+Back = Callable[[np.ndarray], tuple[np.ndarray, Arrays]]
+
+NAME = re.compile(r"\b([a-z]+)\[([\d, ]+)\]")
+
+
+# A network by nested loops
+
+
+def pads(layer: Any) -> Any:
+    return tuple((axis.before, axis.after) for axis in layer.geometry)
+
+
+def by_loops(layer: Any, x: np.ndarray) -> tuple[np.ndarray, Back]:
+    """The outputs of a layer, and what takes their gradient to that of the inputs and of the parameters."""
+    if isinstance(layer, hc.Conv2D | hc.Dense | hc.BatchNorm):
+        return parameters_by_loops(layer, x)
+    if isinstance(layer, hc.MaxPool2D | hc.AveragePool2D):
+        return pools_by_loops(layer, x)
+    if isinstance(layer, hc.Residual):
+        y, backs = x, []
+        for inner in layer.layers:
+            y, back = by_loops(inner, y)
+            backs.append(back)
+
+        def of_residual(dy: np.ndarray) -> tuple[np.ndarray, Arrays]:
+            dx = dy
+            for back in reversed(backs):
+                dx, _ = back(dx)
+            return dx + dy, {}
+
+        return y + x, of_residual
+    if isinstance(layer, hc.Dropout):
+        kept = random_mask(np.random.default_rng(0), x.shape, layer.rate)
+        return oracles.dropout(x, kept, layer.rate), lambda dy: (oracles.dropout(dy, kept, layer.rate), {})
+    if isinstance(layer, hc.GlobalAveragePool2D):
+        y = oracles.global_average_pool_forward(x)
+        return y, lambda dy: (oracles.global_average_pool_backward(x.shape, dy), {})
+    if isinstance(layer, hc.Reshape):
+        return x.reshape(len(x), *layer.output_shape), lambda dy: (dy.reshape(x.shape), {})
+    if isinstance(layer, hc.LeakyReLU):
+        alpha = layer.alpha
+        return oracles.leaky_relu_forward(x, alpha), lambda dy: (oracles.leaky_relu_backward(x, dy, alpha), {})
+    name = type(layer).__name__.lower()
+    forward, backward = getattr(oracles, f"{name}_forward"), getattr(oracles, f"{name}_backward")
+    return forward(x), lambda dy: (backward(x, dy), {})
+
+
+def parameters_by_loops(layer: Any, x: np.ndarray) -> tuple[np.ndarray, Back]:
+    """The layers that have parameters."""
+    if isinstance(layer, hc.Conv2D):
+        w, bias, how = layer.weights, layer.biases, (layer.stride, pads(layer))
+
+        def of_conv(dy: np.ndarray) -> tuple[np.ndarray, Arrays]:
+            dx, dw, db = oracles.conv2d_backward(x, w, dy, *how)
+            return dx, {"weights": dw, "biases": db}
+
+        return oracles.conv2d_forward(x, w, bias, *how), of_conv
+    if isinstance(layer, hc.Dense):
+
+        def of_dense(dy: np.ndarray) -> tuple[np.ndarray, Arrays]:
+            dx, dw, db = oracles.dense_backward(x, layer.weights, dy)
+            return dx, {"weights": dw, "biases": db}
+
+        return oracles.dense_forward(x, layer.weights, layer.biases), of_dense
+
+    def of_norm(dy: np.ndarray) -> tuple[np.ndarray, Arrays]:
+        dx, dgamma, dbeta = oracles.batch_norm_backward(x, layer.gamma, dy)
+        return dx, {"gamma": dgamma, "beta": dbeta}
+
+    return oracles.batch_norm_forward(x, layer.gamma, layer.beta)[0], of_norm
+
+
+def pools_by_loops(layer: Any, x: np.ndarray) -> tuple[np.ndarray, Back]:
+    """The layers that slide a window without weights."""
+    window = layer.pool_size, layer.stride, pads(layer)
+    if isinstance(layer, hc.MaxPool2D):
+        return oracles.max_pool_forward(x, *window), lambda dy: (oracles.max_pool_backward(x, dy, *window), {})
+    y = oracles.average_pool_forward(x, *window)
+    return y, lambda dy: (oracles.average_pool_backward(x.shape, dy, *window), {})
+
+
+class ByLoops:
+    """The whole step by nested loops."""
+
+    def __init__(self, model: hc.Sequential, x: np.ndarray, labels: list[int], sample: int) -> None:
+        self.sample, self.several = sample, len(x) > 1
+        layers = model.layers[:-1]  # the softmax is taken with the loss
+        self.x, self.y, backs, values = {}, {}, [], x
+        for k, layer in enumerate(layers):
+            self.x[k] = values
+            values, back = by_loops(layer, values)
+            self.y[k] = values
+            backs.append(back)
+        self.loss, gradient = oracles.softmax_crossentropy(values, oracles.one_hot(labels, values.shape[1]))
+        self.p = oracles.softmax_forward(values)
+        self.dx, self.dy, self.gradients = {}, {}, {}
+        for k in reversed(range(len(layers))):
+            self.dy[k] = gradient
+            gradient, self.gradients[k] = backs[k](gradient)
+            self.dx[k] = gradient
+
+    def named(self, k: int, layer: Any) -> Arrays:
+        """The arrays of a layer by the names that the narration gives them."""
+
+        def one(array: np.ndarray) -> np.ndarray:
+            return array[self.sample]
+
+        x, y, dx, dy = self.x[k], self.y[k], self.dx[k], self.dy[k]
+        names = {"x": one(x), "y": one(y), "z": one(y), "dx": one(dx), "dy": one(dy), "dz": one(dy)}
+        if layer.specs and hasattr(layer, "weights"):
+            names |= {"w": layer.weights, "b": layer.biases}
+        given = {"dw": "weights", "db": "biases", "dgamma": "gamma", "dbeta": "beta"}
+        names |= {name: self.gradients[k][of] for name, of in given.items() if of in self.gradients[k]}
+        return names
+
+    def look_up(self, text: str, names: Arrays, k: int) -> float | np.ndarray:
+        """The number, or the plane, that a name with its index stands for."""
+        name, index = NAME.findall(text)[0]
+        place = tuple(map(int, index.split(",")))
+        array = names[name]
+        if len(place) > array.ndim:  # of another sample
+            whole = {"x": self.x, "dz": self.dy, "dy": self.dy}[name][k]
+            return whole[place]
+        return array[place]
+
+
+def same(told: Any, known: Any) -> None:
+    np.testing.assert_allclose(told, known, rtol=1e-9, atol=1e-12)
+
+
+def check_equation(line: Line) -> None:
+    """What stands between two equals signs, computed from the numbers that are printed in it, gives what it says."""
+    sides = re.split(r"(?<!\{)\s=\s", re.sub(r"\((the bias|through F|past it)\)|   \(.*\)$", "", line.template))
+    if len(sides) < 3 or "{" not in sides[-1] or "{" not in sides[-2]:
+        return
+    formula = sides[-2].replace("·", "*").replace("^", "**").replace("²", "**2")
+    if not re.fullmatch(r"[-+*/()., \d]*(\{\w+\}|sqrt|max|log|\*\*2|[-+*/()., \d])*", formula):
+        return
+    expression = re.sub(r"\{(\w+)\}", r"numbers['\1']", formula)
+    names = {"numbers": line.numbers, "sqrt": math.sqrt, "max": max}
+    result = eval(  # noqa: S307 - of numbers and signs alone, as was just seen
+        re.sub(r"log (numbers\['\w+'\])", r"log(\1)", expression), names | {"log": math.log}
+    )
+    same(line.numbers[re.findall(r"\{(\w+)\}", sides[-1])[0]], result)
+
+
+def check_matrices(part: Matrices, loops: ByLoops, names: Arrays, k: int) -> int:
+    """Every matrix is a plane of an array; products are those of the two before them."""
+    if part.items[-1].name == "products":
+        window, weights, products = (matrix.values for matrix in part.items)
+        same(products, window * weights)
+        same(weights, loops.look_up(part.items[1].name, names, k))
+        assert all(np.isclose(names["x"], value).any() for value in window.flat if value)
+        return 1
+    for matrix in part.items:
+        same(matrix.values, np.atleast_2d(loops.look_up(matrix.name, names, k)))
+    return len(part.items)
+
+
+def check_sum(part: Table, loops: ByLoops, names: Arrays, k: int) -> int:
+    """Every term is the product of the two numbers that it names, and they add up to the total."""
+    for name, first, second, product in part.rows:
+        if " · " in str(name):
+            one, two = str(name).split(" · ")
+            same([first, second], [loops.look_up(one, names, k), loops.look_up(two, names, k)])
+            same(product, float(first) * float(second))
+        elif NAME.search(str(name)):
+            same(product, loops.look_up(str(name), names, k))
+    same(sum(float(row[-1]) for row in part.rows[:-1]), part.rows[-1][-1])
+    return len(part.rows)
+
+
+def check_line(part: Line, loops: ByLoops, names: Arrays, k: int) -> int:
+    """What is said to be an element of an array is that element; equations hold."""
+    check_equation(part)
+    found = re.findall(r"(\w+\[[\d, ]+\]) = \{(\w+)\}(?=$|,| is |  )", part.template)
+    found += re.findall(r"(?:^|: )(\w+\[[\d, ]+\]) = [^,]*\{(\w+)\}[^{]*$", part.template)
+    for told, number in found:
+        same(part.numbers[number], loops.look_up(told, names, k))
+    for name, value in part.numbers.items():
+        if name in names:
+            assert np.isclose(names[name], value).any(), name
+    return len(found)
+
+
+def check_section(section: Section, loops: ByLoops, model: hc.Sequential) -> int:
+    """Check all that a section of one layer says; the number of comparisons."""
+    k = int(re.findall(r"layer (\d+)", section.title)[0])
+    names, count = loops.named(k, model.layers[k]), 0
+    for part in section.parts:
+        if isinstance(part, Matrices):
+            count += check_matrices(part, loops, names, k)
+        elif isinstance(part, Line):
+            count += check_line(part, loops, names, k)
+        elif part.head[-1] == "product":
+            count += check_sum(part, loops, names, k)
+    return count
+
+
+NETWORKS: dict[str, tuple[list[Any], int]] = {
+    "reference": (
+        [hc.Conv2D(2, 3), hc.LeakyReLU(), hc.MaxPool2D(2), hc.Flatten(), hc.Dense(4, l2=0.01), hc.LeakyReLU(),
+         hc.Dropout(0.3), hc.Dense(3)], 1),
+    "two convolutions": ([hc.Conv2D(3, 3, padding=1), hc.ReLU(), hc.Conv2D(2, 2, stride=2), hc.Tanh(), hc.Flatten(),
+                          hc.Dense(3)], 2),
+    "averages": ([hc.Conv2D(2, 3, padding="same"), hc.AveragePool2D(3, stride=2, padding=1), hc.Sigmoid(),
+                  hc.GlobalAveragePool2D(), hc.Dense(3)], 1),
+    "overlapping pools": ([hc.MaxPool2D(3, stride=1, padding=1), hc.Reshape((49,)), hc.Dense(3)], 1),
+    "batch norm": ([hc.Conv2D(2, 3), hc.BatchNorm(), hc.Flatten(), hc.Dense(3)], 3),
+    "residual": ([hc.Residual([hc.Conv2D(1, 3, padding=1), hc.ReLU()]), hc.Flatten(), hc.Dense(3)], 1),
+    "many inputs": ([hc.Flatten(), hc.Dense(3)], 1),
+}  # fmt: skip
+
+
+def step_of(
+    name: str, unit: Any = None, sample: int = 0, **settings: Any
+) -> tuple[Explanation, ByLoops, hc.Sequential]:
+    layers, count = NETWORKS[name]
+    model = hc.Sequential(
+        [*(layer.copy() for layer in layers), hc.Softmax()], input_shape=(1, 7, 7), seed=3, dtype="float64"
+    )
+    x, labels = np.random.default_rng(5).normal(size=(count, 1, 7, 7)), [1, 0, 2][:count]
+    told = hc.explain(model, x, labels, unit=unit, sample=sample, **settings)
+    return told, ByLoops(model, x, labels, sample), model
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_number_of_every_layer_is_that_of_the_nested_loops(name: str) -> None:
+    last = NETWORKS[name][1] - 1
+    told, loops, model = step_of(name, sample=last)
+    sections = [section for section in told if section.phase in ("forward", "backward")]
+    assert len(sections) == 2 * (len(model.layers) - 1)
+    for section in sections:
+        assert check_section(section, loops, model) > 0, section.title
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_loss_and_its_gradient_are_those_of_the_nested_loops(name: str) -> None:
+    told, loops, _ = step_of(name)
+    (section,) = [section for section in told if section.phase == "loss"]
+    table = next(part for part in section.parts if isinstance(part, Table))
+    last = max(loops.y)
+    for row in table.rows:
+        k = int(str(row[0]).removeprefix("k = "))
+        scores = loops.y[last][0]
+        same(
+            row[1:], [scores[k], math.exp(scores[k] - max(scores)), loops.p[0, k], float(k == 1), loops.dy[last][0, k]]
+        )
+    same(section.numbers["loss"], -math.log(loops.p[0, 1]))
+    if loops.several:
+        same(section.numbers["mean"], loops.loss)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "residual"])
+def test_every_part_of_adam_is_that_of_the_formulas_and_the_new_weight_that_of_the_nested_loops(name: str) -> None:
+    told, loops, model = step_of(name)
+    updates = [section for section in told if section.phase == "update"]
+    assert len(updates) == sum(bool(layer.specs) for layer in model.layers)
+    for section in updates:
+        k = int(re.findall(r"layer (\d+)", section.title)[0])
+        for begin, *lines in arrays_of(section):
+            ((array, index),) = NAME.findall(begin.template)
+            place, old = tuple(map(int, index.split(","))), begin.numbers["old"]
+            known, l2 = getattr(model.layers[k], array), getattr(model.layers[k], "l2", 0) if array == "weights" else 0
+            g = loops.gradients[k][array][place] + 2 * l2 * old
+            same(old, known[place])
+            numbers = {name: value for line in lines for name, value in line.numbers.items()}
+            same([numbers["g"], numbers["m"], numbers["v"]], [g, 0.1 * g, 0.001 * g * g])
+            same([numbers["m_hat"], numbers["v_hat"]], [g, g * g])
+            same(numbers["new"], oracles.adam(np.array([old]), [np.array([g])], epsilon=1e-7)[0])
+            for line in lines:
+                check_equation(line)
+
+
+def arrays_of(section: Section) -> Iterator[list[Line]]:
+    """The lines of an update, array by array."""
+    lines: list[Line] = []
+    for part in section.parts:
+        if isinstance(part, Line):
+            if part.template.endswith("before the step."):
+                if lines:
+                    yield lines
+                lines = []
+            lines.append(part)
+    yield lines
+
+
+def test_the_units_hang_together_from_the_input_to_the_true_class() -> None:
+    told, _, model = step_of("reference")
+    (table,) = [part for part in told.sections[0].parts if isinstance(part, Table)]
+    assert [row[0] for row in table.rows[1:]] == [f"{k} {layer!r}" for k, layer in enumerate(model.layers[:-1])]
+    assert table.rows[-1][1] == "[1]"
+
+
+@pytest.mark.parametrize("unit", [(0, (1, 4, 2)), ("2", (0, 1, 1)), (4, (3,)), (7, [0])])
+def test_a_unit_that_is_asked_for_is_told_about_and_its_numbers_are_right(unit: Any) -> None:
+    told, loops, model = step_of("reference", unit=unit)
+    (table,) = [part for part in told.sections[0].parts if isinstance(part, Table)]
+    assert table.rows[1 + int(unit[0])][1] == str(list(unit[1]))
+    for section in told:
+        if section.phase in ("forward", "backward"):
+            assert check_section(section, loops, model) > 0
+
+
+def test_a_unit_in_a_row_that_no_pool_looks_at_is_told_about_too() -> None:
+    told, *_ = step_of("reference", unit=(1, (0, 4, 4)))
+    assert "[0, 4, 4]" in str(told)
+
+
+def test_a_layer_of_a_users_own_is_told_by_its_numbers() -> None:
+    class Twice(hc.Layer):
+        def forward(self, inputs: np.ndarray, training: bool = False) -> np.ndarray:
+            return 2 * inputs
+
+        def backward(self, dvalues: np.ndarray) -> np.ndarray:
+            return 2 * dvalues
+
+    model = hc.Sequential([Twice(), hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
+    told = hc.explain(model, np.array([[1.0, 2.0, 4.0]]), [0])
+    (forward,) = [section for section in told if section.phase == "forward" and "Twice" in section.title]
+    assert forward.numbers["y"] == 2 * forward.numbers["x"]
+    assert forward.numbers["all numbers"][1] == {"all numbers": "y", "smallest": 2, "mean": 14 / 3, "greatest": 8} | {
+        "mean": pytest.approx(14 / 3)
+    }
+
+
+@pytest.mark.parametrize("optimizer", [hc.SGD(0.1, momentum=0.9), hc.RMSprop(), hc.AdamW(0.1, weight_decay=0.5)])
+def test_the_new_weight_is_the_one_that_the_optimizers_own_step_makes(optimizer: hc.Optimizer) -> None:
+    told, loops, model = step_of("many inputs", optimizer=optimizer)
+    gradients = np.concatenate([loops.gradients[1]["weights"].ravel(), loops.gradients[1]["biases"]])
+    moved = model.parameters.copy()
+    optimizer.build(moved, model.decayed())
+    optimizer.step(moved, gradients)
+    (section,) = [section for section in told if section.phase == "update"]
+    begin, *lines = next(arrays_of(section))
+    ((_, index),) = NAME.findall(begin.template)
+    d, k = map(int, index.split(","))
+    same(lines[-1].numbers["new"], moved[d * 3 + k])
+
+
+def test_a_later_step_goes_on_from_the_optimizers_state_and_leaves_it_alone() -> None:
+    optimizer = hc.Adam(0.1)
+    _, loops, model = step_of("many inputs")
+    gradients = np.concatenate([loops.gradients[1]["weights"].ravel(), loops.gradients[1]["biases"]])
+    optimizer.step(model.parameters.copy(), gradients)
+    told = hc.explain(model, loops.x[0], [1], optimizer=optimizer)
+    (section,) = [section for section in told if section.phase == "update"]
+    _, *lines = next(arrays_of(section))
+    numbers = {name: value for line in lines for name, value in line.numbers.items()}
+    assert numbers["t"] == 2
+    same(numbers["m"], 0.9 * 0.1 * numbers["g"] + 0.1 * numbers["g"])
+    assert optimizer.iterations == 1
+
+
+def test_the_loss_after_the_step_is_that_of_the_nested_loops_with_the_new_weights() -> None:
+    told, loops, model = step_of("batch norm", optimizer=hc.Adam(0.1))
+    parts = [loops.gradients[k][name] for k, names in ((0, "weights biases"), (1, "gamma beta"), (3, "weights biases"))
+             for name in names.split()]  # fmt: skip
+    moved = model.parameters.copy()
+    hc.Adam(0.1).step(moved, np.concatenate([part.ravel() for part in parts]))
+    model.parameters = moved
+    after = ByLoops(model, loops.x[0], [1, 0, 2], 0).loss
+    same([told.sections[-1].numbers["before"], told.sections[-1].numbers["after"]], [loops.loss, after])
+
+
+def test_the_model_is_left_as_it_is() -> None:
+    model, x, y, optimizer = toy()
+    before = model.parameters.copy(), model.gradients.copy()
+    hc.explain(model, x, y, optimizer=optimizer)
+    assert (model.parameters == before[0]).all()
+    assert (model.gradients == before[1]).all()
+    assert not optimizer.built
+
+
+def test_the_same_is_told_whenever_one_asks() -> None:
+    assert str(step_of("reference")[0]) == str(step_of("reference")[0])
+
+
+def test_a_title_is_cut_where_it_would_be_wider_than_80_columns() -> None:
+    assert max(map(len, str(step_of("residual")[0]).splitlines())) <= 80
+
+
+def test_a_loss_on_numbers_is_told_with_its_formula_and_no_class() -> None:
+    model = hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0, dtype="float64")
+    x, targets = np.ones((2, 3)), np.array([[1.0, 0.0], [0.0, 2.0]])
+    told = hc.explain(model, x, targets, loss=hc.MeanSquaredError())
+    (section,) = [section for section in told if section.phase == "loss"]
+    loss, gradient = oracles.mean_squared_error(model.forward(x), targets)
+    same([section.numbers["mean"], section.numbers["dy"]], [loss, gradient[0, 0]])
+    assert any("²" in formula for formula in section.formula)
+    assert "The truth is class" not in str(told)
+
+
+def test_nothing_is_wider_than_80_columns() -> None:
+    model = hc.reference_network()
+    told = hc.explain(model, np.random.default_rng(0).random((1, 1, 28, 28), np.float32), [3])
+    assert max(map(len, str(told).splitlines())) <= 80
+
+
+# The toy, on paper
+
+
+def test_the_toy_is_what_one_gets_on_paper() -> None:
+    model, x, y, optimizer = toy()
+    told = hc.explain(model, x, y, optimizer=optimizer)
+    image = [[1, 1, 0, 0], [0, 1, 0, 1], [0.5, 1, 0, 0], [0, 1, 0, 0]]
+    kernel, bias = [[-1, 1, 0], [-1, 1, 0.5], [0, 1, -0.5]], 0.5
+    z = [
+        [sum(kernel[u][v] * image[i + u][j + v] for u in range(3) for v in range(3)) + bias for j in range(2)]
+        for i in range(2)
+    ]
+    leaky = [[value if value > 0 else 0.1 * value for value in row] for row in z]
+    best = max(leaky[0] + leaky[1])
+    row, column = next((i, j) for i in range(2) for j in range(2) if leaky[i][j] == best)
+    assert (z[row][column], row, column) == (3, 1, 0)
+    dense = [0.5, -0.5]
+    scores = [best * w for w in dense]
+    exponentials = [math.exp(score - max(scores)) for score in scores]
+    p = [e / sum(exponentials) for e in exponentials]
+    loss = -math.log(p[1])
+    dscores = [p[0] - 0, p[1] - 1]
+    ddense = [best * d for d in dscores]
+    dbest = sum(d * w for d, w in zip(dscores, dense, strict=True))
+    dkernel = [[dbest * image[row + u][column + v] for v in range(3)] for u in range(3)]
+    dimage = [[0.0] * 4 for _ in range(4)]
+    for u in range(3):
+        for v in range(3):
+            dimage[row + u][column + v] += dbest * kernel[u][v]
+
+    def moved(weight: float, g: float) -> float:
+        m, v = 0.1 * g, 0.001 * g * g
+        return weight - 0.1 * (m / (1 - 0.9)) / (math.sqrt(v / (1 - 0.999)) + 1e-7)
+
+    sections = {(section.phase, section.title): section.numbers for section in told}
+    conv, leaky_title, pool, dense_title = (
+        "layer 0, Conv2D(1, 3)", "layer 1, LeakyReLU(0.1)", "layer 2, MaxPool2D(2, stride=2)", "layer 4, Dense(2)",
+    )  # fmt: skip
+    same(sections["forward", conv]["z[0]"], z)
+    same(sections["forward", leaky_title]["y[0]"], leaky)
+    same(sections["forward", pool]["y"], best)
+    same(sections["loss", "Softmax and cross-entropy"]["loss"], loss)
+    same(sections["backward", dense_title]["dw"], ddense[1])
+    same(sections["backward", dense_title]["db"], dscores[1])
+    same(sections["backward", pool]["dx[0]"], [[0, 0], [dbest, 0]])
+    same(sections["backward", conv]["dw[0, 0]"], dkernel)
+    same(sections["backward", conv]["db"], dbest)
+    (sum_of_input,) = [rows for name, rows in sections["backward", conv].items() if name == "gradient of an input"]
+    same(sum_of_input[-1]["product"], dimage[1][1])
+    update = sections["update", f"{conv}, by Adam"]
+    same(
+        update["w after[0, 0]"],
+        [[moved(kernel[u][v], dkernel[u][v]) for v in range(3)] for u in range(3)],
+    )
+    same(update["new_2"], moved(bias, dbest))
+    same(
+        sections["update", f"{dense_title}, by Adam"]["w after"],
+        [[moved(w, g) for w, g in zip(dense, ddense, strict=True)]],
+    )
+    assert sections["end", "the same batch, with the new weights"]["after"] < loss
+
+
+def test_the_numbers_of_the_toy_stay_simple() -> None:
+    model, x, y, optimizer = toy()
+    forward = [str(section) for section in hc.explain(model, x, y, optimizer=optimizer) if section.phase == "forward"]
+    assert "z[0, 1, 0] = 0 + 1 + 0 - 0.5 + 1 + 0 + 0 + 1 + 0 + 0.5 (the bias) = 3" in forward[0]
+    assert "y[0, 0, 0] = max(2.5, -0.1, 3, -0.15) = 3" in forward[2]
+
+
+# What cannot be narrated
+
+
+def small() -> hc.Sequential:
+    return hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 2, 2), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({"sample": 1}, "sample must be a row of the batch, from 0 to 0, got 1"),
+        ({"unit": (5, (0,))}, "There is no layer 5 before the loss; the layers are 0, 1"),
+        ({"unit": ("conv", (0,))}, "There is no layer 'conv' before the loss"),
+        ({"unit": (1, (2,))}, "has units 0 to 1; there is no unit 2"),
+        ({"unit": (1, (0, 0))}, "has units 0 to 1; there is no unit 0,0"),
+        ({"unit": (1, (-1,))}, "there is no unit -1"),
+        ({"unit": 7}, "unit must be a layer and an index"),
+    ],
+)
+def test_what_does_not_exist_is_refused(settings: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(rule)):
+        hc.explain(small(), np.ones((1, 1, 2, 2)), [0], **settings)
+
+
+def test_a_network_without_weights_is_refused() -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Softmax()], input_shape=(1, 2, 2))
+    with pytest.raises(ValueError, match="this network has none"):
+        hc.explain(model, np.ones((1, 1, 2, 2)), [0])
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(np.ones((1, 2, 2)), [0]), (np.ones((0, 1, 2, 2)), []), (np.ones((1, 1, 2, 2)), [2])]
+)
+def test_a_batch_that_does_not_fit_is_refused(x: np.ndarray, y: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"[A-Z]?.+\."):
+        hc.explain(small(), x, y)
+
+
+def test_nothing_but_a_network_can_be_explained() -> None:
+    with pytest.raises(TypeError, match=r"narrates a step of a handconv\.Sequential, got 3"):
+        hc.explain(3, np.ones((1, 1)), [0])  # type: ignore[arg-type]
