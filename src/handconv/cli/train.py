@@ -210,19 +210,19 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     run_name, checkpoints = begin_run(dataset.name, resume, settings.save, output)
     start, memory = time.perf_counter(), MemoryWatch()
     loss = SoftmaxCategoricalCrossentropy(label_smoothing=settings.label_smoothing)
-    with TrainingProgress(output) as progress:
-        history = model.fit(
-            dataset.x_train,
-            dataset.y_train,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            optimizer=Adam(SCHEDULES[settings.schedule](settings.learning_rate)),
-            loss=loss,
-            validation_split=settings.validation_split,
-            workers=worker_count(settings.workers),
-            callbacks=[progress, memory, *checkpoints],
-            resume=resume,
-        )
+    progress = TrainingProgress(output)
+    history = model.fit(
+        dataset.x_train,
+        dataset.y_train,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        optimizer=Adam(SCHEDULES[settings.schedule](settings.learning_rate)),
+        loss=loss,
+        validation_split=settings.validation_split,
+        workers=worker_count(settings.workers),
+        callbacks=[progress, memory, *checkpoints],
+        resume=resume,
+    )
     seconds = time.perf_counter() - start
     scores = model.evaluate(dataset.x_test, dataset.y_test, workers=worker_count(settings.workers))
     model.info["test_accuracy"] = scores["accuracy"]

@@ -3,7 +3,7 @@
 import csv
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,24 +65,6 @@ class Callback:
 
     def on_train_end(self, run: TrainingState) -> None:
         """Training is over; not called if it was broken off by an error."""
-
-
-class PrintProgress(Callback):
-    """Print one line an epoch.
-
-    Args:
-        write: takes the line; ``print`` unless given, a logger's ``info`` for one.
-
-    Example:
-        history = model.fit(x, y, epochs=5, callbacks=[PrintProgress(logging.info)])
-    """
-
-    def __init__(self, write: Callable[[str], object] = print) -> None:
-        self.write = write
-
-    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
-        """Print the figures that matter."""
-        self.write(epoch_line(figures, run.epochs))
 
 
 class _Monitor(Callback):
@@ -270,23 +252,6 @@ class CSVLogger(Callback):
             if names:
                 rows.writeheader()
             rows.writerows(run.history.epochs)
-
-
-def epoch_line(figures: Mapping[str, float], epochs: int) -> str:
-    """Describe an epoch in one line.
-
-    Example:
-        >>> figures = {"epoch": 1, "loss": 0.25, "accuracy": 0.9234, "train_seconds": 2.5, "images_per_second": 24000}
-        >>> epoch_line(figures, 5)
-        'epoch 1/5  loss 0.2500  accuracy 92.34 %  2.5 s  24,000 images/s'
-    """
-    parts = [f"epoch {figures['epoch']:.0f}/{epochs}"]
-    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-        if name in figures:
-            value = f"{figures[name]:.4f}" if name.endswith("loss") else f"{100 * figures[name]:.2f} %"
-            parts.append(f"{name.replace('_', ' ')} {value}")
-    parts += [f"{figures['train_seconds']:.1f} s", f"{figures['images_per_second']:,.0f} images/s"]
-    return "  ".join(parts)
 
 
 def check_callbacks(callbacks: object) -> None:

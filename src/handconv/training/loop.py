@@ -22,6 +22,7 @@ from handconv.training import checkpoint
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.hidden_state import check_no_hidden_state
 from handconv.training.history import History
+from handconv.training.progress import PrintProgress
 from handconv.training.state import TrainingState
 from handconv.training.step import ACCUMULATORS, ShardStep, SharedState, arithmetic, shard_size
 
@@ -93,7 +94,7 @@ def train(
         ModelFileError: if the checkpoint cannot be resumed.
         RuntimeError: if a layer carries state that it did not declare, and workers or a resume would lose it.
     """
-    callbacks = sorted(callbacks, key=lambda callback: isinstance(callback, checkpoint.Checkpoint))  # these hear last
+    callbacks = sorted(callbacks, key=_place)
     saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
     run.optimizer.start(run.network.parameters, run.network.decayed())
     try:
@@ -104,7 +105,15 @@ def train(
     finally:
         run.optimizer.finish()
         run.optimizer.learning_rate = run.given_rate
+        for callback in callbacks:
+            if isinstance(callback, PrintProgress):
+                callback.close()
     return run.history
+
+
+def _place(callback: Callback) -> int:
+    """When a callback is told: what draws a bar first, before others print; what saves the run after all the others."""
+    return 0 if isinstance(callback, PrintProgress) else 2 if isinstance(callback, checkpoint.Checkpoint) else 1
 
 
 def _prepare(run: TrainingState, saved: checkpoint.Checkpoint | None, resume: str | os.PathLike[str] | None) -> None:
