@@ -1,5 +1,7 @@
 """``Sequential``: a network with the verbs that people use: fit, evaluate, predict, summary, save, load."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -76,15 +78,15 @@ class Sequential(Network):
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         sample_weights: ArrayLike | None = None,
         class_weights: Mapping[int, float] | None = None,
-        augment: "Callable[[NDArray[Any], np.random.Generator], NDArray[Any]] | None" = None,
-        averaging: "WeightAverage | None" = None,
+        augment: Callable[[NDArray[Any], np.random.Generator], NDArray[Any]] | None = None,
+        averaging: WeightAverage | None = None,
         shard_size: int | None = None,
         shuffle: bool = True,
         workers: Workers = 1,
-        callbacks: "Sequence[Callback]" = (),
+        callbacks: Sequence[Callback] = (),
         resume: str | os.PathLike[str] | None = None,
         verbose: bool | int | None = None,
-    ) -> "History":
+    ) -> History:
         """Train on samples.
 
         Args:
@@ -255,7 +257,7 @@ class Sequential(Network):
         own = isinstance(last, Softmax) and not self.ends_in_softmax
         return CategoricalCrossentropy() if own else SoftmaxCategoricalCrossentropy()
 
-    def summary(self) -> "Summary":
+    def summary(self) -> Summary:
         """Describe the layers: shapes, parameters, multiply-adds, memory; and the steps that really run.
 
         Raises:
@@ -301,7 +303,7 @@ class Sequential(Network):
         class_weights: Mapping[int, float] | None = None,
         *,
         name: str = "x",
-    ) -> "Samples":
+    ) -> Samples:
         """Check inputs and targets against the network and each other."""
         from handconv.samples import Samples, checked_inputs, checked_weights
 

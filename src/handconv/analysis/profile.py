@@ -10,6 +10,8 @@ that time is the *floor* that no arrangement of the rest can go below, and
 One process and one BLAS thread are measured; what worker processes add is the same work side by side.
 """
 
+from __future__ import annotations
+
 import contextlib
 import time
 from collections import defaultdict

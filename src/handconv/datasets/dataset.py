@@ -1,5 +1,7 @@
 """A data set in memory: training and test images with their labels, and where they came from."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from html import escape
 

@@ -1,5 +1,7 @@
 """Layers that only look at the same numbers under another shape."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """How a training goes: its figures over the epochs, and how weights and gradients are spread."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 _BINS = 60
 
 
-def history(epochs: History | Sequence[Mapping[str, float]]) -> "Figure":
+def history(epochs: History | Sequence[Mapping[str, float]]) -> Figure:
     """Draw loss, accuracy and learning rate over the epochs.
 
     Args:
@@ -40,7 +42,7 @@ def history(epochs: History | Sequence[Mapping[str, float]]) -> "Figure":
     return whole.plot()
 
 
-def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> "Figure":
+def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> Figure:
     """Draw how the weights of each layer are spread, and the gradient of the loss with respect to them.
 
     Args:
@@ -82,7 +84,7 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> "Figure":
     return figure
 
 
-def histograms_over_time(kept: Histograms) -> "Figure":
+def histograms_over_time(kept: Histograms) -> Figure:
     """Draw the histograms of each epoch one behind the other, the first at the back.
 
     Args:

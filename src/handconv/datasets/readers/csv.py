@@ -9,6 +9,8 @@ with commas, are read by NumPy; all others (fractions, semicolons, texts, quotes
 named with its line and column.
 """
 
+from __future__ import annotations
+
 import csv
 import io
 import re
