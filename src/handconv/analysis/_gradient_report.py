@@ -1,8 +1,9 @@
 """What a gradient check found, as rows and as a table."""
 
+import html
 from dataclasses import dataclass
 
-from handconv.utils.text_table import format_table
+from handconv.utils.text_table import format_table, html_table
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,11 @@ class GradientRow:
         return "ok" if self.error <= self.tolerance else "FAILED"
 
 
-@dataclass(frozen=True)
+_HEAD = ("layer", "gradient of", "checked", "skipped", "largest error", "at", "verdict")
+_LEFT = (0, 1, 5, 6)
+
+
+@dataclass(frozen=True, repr=False)
 class GradientReport:
     """The result of ``gradcheck``; ``str`` of it is a table.
 
@@ -79,9 +84,15 @@ class GradientReport:
         )
 
     def __str__(self) -> str:
-        head = ("layer", "gradient of", "checked", "skipped", "largest error", "at", "verdict")
-        lines = format_table([head, *map(_cells, self.rows)], left=(0, 1, 5, 6))
+        lines = format_table([_HEAD, *map(_cells, self.rows)], _LEFT)
         return "\n".join([*lines, "", self.conclusion])
+
+    def __repr__(self) -> str:
+        return f"<gradients of {len(self.rows)} arrays. {self.conclusion}>"
+
+    def _repr_html_(self) -> str:
+        """The table, in a notebook."""
+        return html_table([_HEAD, *map(_cells, self.rows)], _LEFT) + f"<p>{html.escape(self.conclusion)}</p>"
 
     @property
     def conclusion(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from handconv.datasets.preparation import Preparation
 from handconv.datasets.readers.samples import listed
 from handconv.errors import DataError
+from handconv.utils.text_table import html_table
 
 Split = tuple[tuple[NDArray[np.float32], NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.int64]]]
 """((x_train, y_train), (x_test, y_test)), images float32 (N, C, H, W) from 0 to 1."""
@@ -51,8 +51,7 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         """Show it as a table, in a notebook."""
-        rows = (f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in self._facts())
-        return f"<table>{''.join(rows)}</table>"
+        return html_table(self._facts(), left=range(2), head=False)
 
     def _facts(self) -> tuple[tuple[str, str], ...]:
         """What one wants to know of it at a glance."""

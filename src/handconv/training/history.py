@@ -1,11 +1,11 @@
 """The history of a training run: one value an epoch for each figure."""
 
-import html
 import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from handconv.utils.figures import BLUE, ORANGE, headline, new_figure, percent, tidy, whole_epochs
+from handconv.utils.text_table import html_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,14 +105,8 @@ class History(Mapping[str, list[float]]):
     def _repr_html_(self) -> str:
         """A table, a row an epoch, for notebooks."""
         names = ["epoch", *(name for name in _SHOWN if name in self)]
-        head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in names)
-        rows = "".join(
-            "<tr>"
-            + "".join(f"<td>{_figure(name, epoch[name]) if name in epoch else ''}</td>" for name in names)
-            + "</tr>"
-            for epoch in self.epochs
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        rows = [[_figure(name, epoch[name]) if name in epoch else "" for name in names] for epoch in self.epochs]
+        return html_table([[name.replace("_", " ") for name in names], *rows], left=())
 
 
 def _figure(name: str, value: float) -> str:
