@@ -4,6 +4,7 @@ import html
 from dataclasses import dataclass
 
 from handconv.utils.text_table import format_table, html_table
+from handconv.utils.words import counted
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class GradientReport:
         return "\n".join([*lines, "", self.conclusion])
 
     def __repr__(self) -> str:
-        return f"<gradients of {len(self.rows)} arrays. {self.conclusion}>"
+        return f"<gradients of {counted(len(self.rows), 'array')}. {self.conclusion}>"
 
     def _repr_html_(self) -> str:
         """The table, in a notebook."""
@@ -101,8 +102,9 @@ class GradientReport:
         checked, skipped = (sum(getattr(row, name) for row in by_differences) for name in ("checked", "skipped"))
         if self.ok:
             return (
-                f"All gradients are right: {checked:,} entries checked, {skipped:,} skipped at kinks; the largest "
-                f"relative error is {self.worst.error:.1e}, at most {self.worst.tolerance:.0e} is allowed."
+                f"All gradients are right: {counted(checked, 'entry', 'entries')} checked, {skipped:,} skipped at "
+                f"kinks; the largest relative error is {self.worst.error:.1e}, at most {self.worst.tolerance:.0e} is "
+                "allowed."
             )
         row = self.worst
         if row.layer == "program" and row.worst is not None:

@@ -4,6 +4,7 @@ import html
 from dataclasses import dataclass
 
 from handconv.utils.text_table import format_table, html_table
+from handconv.utils.words import counted
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Profile:
         return "\n".join([text[0], rule, *text[1:-1], rule, text[-1], "", self.conclusion])
 
     def __repr__(self) -> str:
-        return f"<profile of a step in {len(self.rows)} parts; {self.conclusion}>"
+        return f"<profile of a step in {counted(len(self.rows), 'part')}; {self.conclusion}>"
 
     def _repr_html_(self) -> str:
         """The table, in a notebook."""

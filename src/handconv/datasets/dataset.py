@@ -11,6 +11,7 @@ from handconv.datasets.preparation import Preparation
 from handconv.datasets.readers.samples import listed
 from handconv.errors import DataError
 from handconv.utils.text_table import html_table
+from handconv.utils.words import counted
 
 Split = tuple[tuple[NDArray[np.float32], NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.int64]]]
 """((x_train, y_train), (x_test, y_test)), images float32 (N, C, H, W) from 0 to 1."""
@@ -99,6 +100,7 @@ def hold_out(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.i
     if not held_out.any():
         raise DataError(
             f"A test set is held out from the data, which needs two samples of a class; "
-            f"got {len(labels)} of {len(np.unique(labels))} classes. Add images, or give train/ and test/ folders."
+            f"got {len(labels)} of {counted(len(np.unique(labels)), 'class', 'classes')}. "
+            "Add images, or give train/ and test/ folders."
         )
     return np.sort(by_class[~held_out]), np.sort(by_class[held_out])

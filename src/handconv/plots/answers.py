@@ -14,6 +14,7 @@ from handconv.sequential import Sequential
 from handconv.utils.figures import BLUE, GREY, ORANGE, PALE, headline, new_figure, percent, tidy
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.validation import check_int
+from handconv.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -136,7 +137,9 @@ def mistakes(
             f"{names[each.truth]} taken for {names[each.answer]}\n{100 * each.confidence:.0f} % sure, row {each.row}",
             fontsize=9,
         )
-    headline(figure, f"The {len(result.mistakes)} worst of {wrong:,} mistakes in {len(images):,} images")
+    headline(
+        figure, f"The {len(result.mistakes)} worst of {counted(wrong, 'mistake')} in {counted(len(images), 'image')}"
+    )
     return figure
 
 

@@ -23,6 +23,7 @@ from handconv.sequential import Sequential
 from handconv.utils.figures import CLASSES, headline, new_figure, tidy
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.validation import is_int
+from handconv.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,7 +101,7 @@ def feature_maps(model: Sequential, image: ArrayLike) -> Figure:
         _side_note(row[0], f"{place} {type(model.layers[place]).__name__}\n{count} maps {height}×{width}")
     most_maps = max(len(own) for own in maps)
     some = f" (the first {columns} maps of each)" if most_maps > columns else ""
-    headline(figure, f"What {len(layers)} layers make of the image{some}")
+    headline(figure, f"What {counted(len(layers), 'layer')} make{'s' * (len(layers) == 1)} of the image{some}")
     return figure
 
 

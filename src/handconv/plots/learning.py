@@ -12,6 +12,7 @@ from handconv.analysis.histograms import Histogram, Histograms, loss_gradients
 from handconv.sequential import Sequential
 from handconv.training import History
 from handconv.utils.figures import BLUE, GREY, ORANGE, headline, new_figure, tidy
+from handconv.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,7 +121,7 @@ def histograms_over_time(kept: Histograms) -> Figure:
             axes.invert_yaxis()
     panels[-1, 0].set_xlabel("weight")
     panels[-1, 1].set_xlabel("gradient in the last step of the epoch")
-    headline(figure, f"How weights and gradients were spread over {epochs} epoch{'s' * (epochs > 1)}")
+    headline(figure, f"How weights and gradients were spread over {counted(epochs, 'epoch')}")
     return figure
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from handconv.serialization.atomic import naming
 from handconv.training.state import TrainingState
 from handconv.utils.validation import check_int, check_number
 
@@ -247,7 +248,7 @@ class CSVLogger(Callback):
 
     def _write(self, run: TrainingState) -> None:
         names = list(dict.fromkeys(name for figures in run.history.epochs for name in figures))
-        with self.path.open("w", newline="", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("w", newline="", encoding="utf-8") as file:
             rows = csv.DictWriter(file, names)
             if names:
                 rows.writeheader()

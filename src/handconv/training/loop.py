@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Protocol, Self
@@ -15,6 +16,12 @@ from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError, TrainingInterrupted
 from handconv.evaluation import evaluate
+from handconv.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SigmoidBinaryCrossentropy,
+    SoftmaxCategoricalCrossentropy,
+)
 from handconv.objective import Objective
 from handconv.optimizers.schedules import Schedule
 from handconv.parallel.communicator import OneProcess
@@ -25,8 +32,20 @@ from handconv.training.history import History
 from handconv.training.progress import PrintProgress
 from handconv.training.state import TrainingState
 from handconv.training.step import ACCUMULATORS, ShardStep, SharedState, arithmetic, shard_size
+from handconv.utils.words import counted
 
 _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
+#: How many times as large as that of guessing, or of the first epoch, a loss must be for its steps to be far too large.
+#: Default initial weights begin at most at twice that of guessing.
+_EXPLODED = 10.0
+
+
+CROSS_ENTROPIES = (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SigmoidBinaryCrossentropy,
+    SoftmaxCategoricalCrossentropy,
+)
 
 
 class Executor(Protocol):
@@ -136,6 +155,7 @@ def _train(
     run: TrainingState, executor: Executor, callbacks: Sequence[Callback], saved: checkpoint.Checkpoint | None
 ) -> None:
     enough = _anyone_says_so([callback.on_train_begin(run) for callback in callbacks])
+    remark = ""
     while run.epoch < run.epochs and not enough:
         run.network.epochs_trained = run.first_epoch + run.epoch + 1  # an epoch that has begun counts
         figures = _train_epoch(run, executor, callbacks, saved)
@@ -147,6 +167,8 @@ def _train(
         run.sums[...] = 0
         run.history.append(figures)
         enough = _anyone_says_so([callback.on_epoch_end(run, figures) for callback in callbacks])
+        if not remark and (remark := _explosion(run)):
+            warnings.warn(remark, stacklevel=4)  # at the caller of fit
         _heed_signal(run, saved)
     for callback in callbacks:
         callback.on_train_end(run)
@@ -166,9 +188,9 @@ def _check_shards(run: TrainingState) -> None:
     for layer in run.network.store.layers:
         if fewest < layer.min_samples:
             raise ValueError(
-                f"{layer.label} needs at least {layer.min_samples} samples together in training, and {count} samples "
-                f"in batches of {run.batch_size} and shards of {shard} leave {fewest} at the end. "
-                "Use another batch_size."
+                f"{layer.label} needs at least {layer.min_samples} samples together in training, and "
+                f"{counted(count, 'sample')} in batches of {run.batch_size} and shards of {shard} leave {fewest} at "
+                "the end. Use another batch_size."
             )
 
 
@@ -236,6 +258,24 @@ def _check_finite(run: TrainingState) -> None:
             f"Training diverged in the last step of epoch {run.epoch + 1}: {wrong[0]} are not finite. "
             f"Use a smaller learning rate (it is {run.optimizer.current_learning_rate:g})."
         )
+
+
+def _explosion(run: TrainingState) -> str:
+    """Say it if the loss has become far too large without becoming infinite; else nothing."""
+    first, last = run.history.epochs[0]["data_loss"], run.history.last
+    limits = {"that of the first epoch": first}
+    if isinstance(run.loss, CROSS_ENTROPIES):
+        weights = run.samples.weights
+        scale = 1.0 if weights is None else float(np.mean(weights))
+        limits["that of guessing"] = scale * math.log(max(2, *run.network.output_shape))
+    for what, limit in limits.items():
+        if limit > 0 and last["data_loss"] > _EXPLODED * limit:
+            return (
+                f"The loss has exploded: in epoch {last['epoch']} it was {last['data_loss']:.3g}, "
+                f"{last['data_loss'] / limit:,.0f} times {what}. "
+                f"Use a smaller learning rate (its mean was {last['learning_rate']:.3g})."
+            )
+    return ""
 
 
 def _mean_learning_rate(run: TrainingState) -> float:
