@@ -14,8 +14,10 @@ References:
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010, section 4.2.
     Kinsley and Kukieła, Neural networks from scratch in Python, 2020 (normal).
 """
-# ruff: noqa: ARG001 (all initialisers have the same signature)
 
+from __future__ import annotations
+
+# ruff: noqa: ARG001 (all initialisers have the same signature)
 import difflib
 import math
 from collections.abc import Callable
@@ -30,7 +32,7 @@ Shape = tuple[int, ...]
 Function = Callable[[Shape, int, int, "np.random.Generator"], FloatArray]
 
 
-def he_normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
+def he_normal(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
     """Draw from N(0, 2 / fan_in), not truncated; its arguments, and those of the others, are as for ``initialize``.
 
     Example:
@@ -40,7 +42,7 @@ def he_normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Gen
     return math.sqrt(2 / fan_in) * generator.standard_normal(shape)
 
 
-def he_uniform(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
+def he_uniform(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
     """Draw from U(-a, a) with a = sqrt(6 / fan_in), whose variance is 2 / fan_in.
 
     Example:
@@ -51,7 +53,7 @@ def he_uniform(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Ge
     return generator.uniform(-limit, limit, shape)
 
 
-def glorot_normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
+def glorot_normal(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
     """Draw from N(0, 2 / (fan_in + fan_out)), not truncated.
 
     Example:
@@ -61,7 +63,7 @@ def glorot_normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random
     return math.sqrt(2 / (fan_in + fan_out)) * generator.standard_normal(shape)
 
 
-def glorot_uniform(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
+def glorot_uniform(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
     """Draw from U(-a, a) with a = sqrt(6 / (fan_in + fan_out)), whose variance is 2 / (fan_in + fan_out).
 
     Example:
@@ -72,7 +74,7 @@ def glorot_uniform(shape: Shape, fan_in: int, fan_out: int, generator: "np.rando
     return generator.uniform(-limit, limit, shape)
 
 
-def normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
+def normal(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
     """Draw from 0.01 · N(0, 1).
 
     Example:
@@ -82,7 +84,7 @@ def normal(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Genera
     return 0.01 * generator.standard_normal(shape)
 
 
-def zeros(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
+def zeros(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
     """Give zeros.
 
     Example:
@@ -92,7 +94,7 @@ def zeros(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generat
     return np.zeros(shape)
 
 
-def ones(shape: Shape, fan_in: int, fan_out: int, generator: "np.random.Generator") -> FloatArray:
+def ones(shape: Shape, fan_in: int, fan_out: int, generator: np.random.Generator) -> FloatArray:
     """Give ones: the scale of a normalisation starts so.
 
     Example:
@@ -141,7 +143,7 @@ def initialize(
     shape: Shape,
     fan_in: int,
     fan_out: int,
-    generator: "np.random.Generator",
+    generator: np.random.Generator,
     dtype: DTypeLike = np.float32,
 ) -> FloatArray:
     """Return the initial values of one array of parameters.

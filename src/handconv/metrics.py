@@ -9,6 +9,8 @@ The answer of K outputs is the first of the largest; that of one output is 1 abo
 answers already. Targets are class numbers (N,) or one-hot rows (N, K), told apart by their number of axes.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any, Literal, overload
 

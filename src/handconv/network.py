@@ -9,6 +9,8 @@ By hand, ``forward`` and ``backward`` run the pages of the layers; ``infer`` run
 The penalty is  sum over parameters of  l1 · sum|w| + l2 · sum w²,  its gradient  l1 · sign(w) + 2 · l2 · w.
 """
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import inspect
@@ -331,7 +333,7 @@ class Network:
         """The places of the parameters that decoupled weight decay shrinks."""
         return [view.place for view in self.views if view.spec.decays]
 
-    def in_use(self, verb: str) -> "_Use":
+    def in_use(self, verb: str) -> _Use:
         """Hold the network while it is used: other threads wait, and while one trains they are refused at once."""
         return _Use(self._lock, self._trainer, verb)
 
@@ -375,7 +377,7 @@ class Network:
 class _Use:
     """Holds a network for one question."""
 
-    def __init__(self, lock: ForkSafeRLock, trainer: "_Trainer", verb: str) -> None:
+    def __init__(self, lock: ForkSafeRLock, trainer: _Trainer, verb: str) -> None:
         self._lock, self._trainer, self._verb = lock, trainer, verb
 
     def __enter__(self) -> None:

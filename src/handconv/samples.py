@@ -23,6 +23,7 @@ from handconv.engine.ops.inputs import InputOp
 from handconv.losses import Loss
 from handconv.metrics import name_classes
 from handconv.utils.validation import check_number, is_int, shape_remedy, unmasked
+from handconv.utils.words import counted
 
 _DARK, _MANY = 32, 64  # so many uint8 images that all stay below are probably not pixels
 
@@ -236,7 +237,8 @@ def split(samples: Samples, share: float, generator: "np.random.Generator") -> t
     held[by_class[np.diff(np.floor(np.arange(count + 1) * share + 1e-9)) > 0]] = True
     if not held.any() or held.all():
         raise ValueError(
-            f"validation_split={share!r} of {count} samples leaves one of the two parts empty. Give more samples."
+            f"validation_split={share!r} of {counted(count, 'sample')} leaves one of the two parts empty. "
+            "Give more samples."
         )
     return (
         dataclasses.replace(samples, chosen=np.flatnonzero(~held)),

@@ -1,5 +1,7 @@
 """``Sequential``: a network with the verbs that people use: fit, evaluate, predict, summary, save, load."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -76,15 +78,15 @@ class Sequential(Network):
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         sample_weights: ArrayLike | None = None,
         class_weights: Mapping[int, float] | None = None,
-        augment: "Callable[[NDArray[Any], np.random.Generator], NDArray[Any]] | None" = None,
-        averaging: "WeightAverage | None" = None,
+        augment: Callable[[NDArray[Any], np.random.Generator], NDArray[Any]] | None = None,
+        averaging: WeightAverage | None = None,
         shard_size: int | None = None,
         shuffle: bool = True,
         workers: Workers = 1,
-        callbacks: "Sequence[Callback]" = (),
+        callbacks: Sequence[Callback] = (),
         resume: str | os.PathLike[str] | None = None,
-        verbose: bool | int = False,
-    ) -> "History":
+        verbose: bool | int | None = None,
+    ) -> History:
         """Train on samples.
 
         Args:
@@ -109,7 +111,8 @@ class Sequential(Network):
                 bits.
             callbacks: what watches the training, ``PrintProgress()`` or ``Checkpoint(path)`` for two.
             resume: a checkpoint of the same run to go on from; epochs counts from its beginning.
-            verbose: whether to print a line an epoch, as the callback ``PrintProgress()`` does.
+            verbose: whether to show the progress: True prints a line an epoch anywhere, as ``PrintProgress()`` does,
+                False nothing; unless given, lines and a bar are shown in a terminal (on stderr) or a notebook.
 
         Returns:
             The history: loss, data_loss, penalty, accuracy, learning_rate (the mean over the steps), train_seconds,
@@ -130,9 +133,10 @@ class Sequential(Network):
         from handconv.parallel.cpu import worker_count
         from handconv.samples import gathered_in_order, split
         from handconv.training.averaging import WeightAverage
-        from handconv.training.callbacks import PrintProgress, check_callbacks
+        from handconv.training.callbacks import check_callbacks
         from handconv.training.checkpoint import saved_optimizer
         from handconv.training.loop import train
+        from handconv.training.progress import with_progress
         from handconv.training.state import TrainingState
 
         epochs, batch_size = check_int("epochs", epochs), check_int("batch_size", batch_size)
@@ -146,8 +150,6 @@ class Sequential(Network):
             raise TypeError(f"augment must be a function (images, generator) -> images, got {augment!r}.")
         if averaging is not None and not isinstance(averaging, WeightAverage):
             raise TypeError(f"averaging must be an average such as handconv.ExponentialAverage(), got {averaging!r}.")
-        if verbose:
-            callbacks = [*callbacks, PrintProgress()]
         with self.in_training():
             samples = self._samples(x, y, loss, sample_weights, class_weights)
             samples = dataclasses.replace(samples, x=gathered_in_order(samples.x), y=gathered_in_order(samples.y, "y"))
@@ -176,7 +178,7 @@ class Sequential(Network):
                 first_epoch=self.epochs_trained,
                 workers=worker_count(workers),
             )
-            return train(run, callbacks, resume)
+            return train(run, with_progress(callbacks, verbose), resume)
 
     def evaluate(
         self,
@@ -255,7 +257,7 @@ class Sequential(Network):
         own = isinstance(last, Softmax) and not self.ends_in_softmax
         return CategoricalCrossentropy() if own else SoftmaxCategoricalCrossentropy()
 
-    def summary(self) -> "Summary":
+    def summary(self) -> Summary:
         """Describe the layers: shapes, parameters, multiply-adds, memory; and the steps that really run.
 
         Raises:
@@ -301,7 +303,7 @@ class Sequential(Network):
         class_weights: Mapping[int, float] | None = None,
         *,
         name: str = "x",
-    ) -> "Samples":
+    ) -> Samples:
         """Check inputs and targets against the network and each other."""
         from handconv.samples import Samples, checked_inputs, checked_weights
 

@@ -1,5 +1,6 @@
 """The table of a network: each layer with its output, its parameters and its work."""
 
+import html
 import math
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from handconv.engine.lower import lower
 from handconv.engine.ops.base import Context
 from handconv.engine.ops.python_op import PythonOp
 from handconv.network import Network
-from handconv.utils.text_table import format_table
+from handconv.utils.text_table import format_table, html_table
 
 
 @dataclass(frozen=True)
@@ -46,26 +47,39 @@ class Summary:
         """Memory of the outputs of all layers for one sample."""
         return sum(row.output_bytes for row in self.rows)
 
-    def __str__(self) -> str:
-        head = ("name", "layer", "output shape", "parameters", "multiply-adds", "memory")
-        body = [
-            (
-                row.name,
-                row.layer,
-                _shape(row.output_shape),
-                f"{row.parameters:,}" if row.parameters else "",
-                f"{row.multiply_adds:,}" if row.multiply_adds else "",
-                _bytes(row.output_bytes),
-            )
-            for row in (SummaryRow("", "input", self.input_shape, 0, 0, 0), *self.rows)
+    def _cells(self) -> list[tuple[str, ...]]:
+        """The table: a head, the input, the layers, the totals."""
+        return [
+            ("name", "layer", "output shape", "parameters", "multiply-adds", "memory"),
+            *(
+                (
+                    row.name,
+                    row.layer,
+                    _shape(row.output_shape),
+                    f"{row.parameters:,}" if row.parameters else "",
+                    f"{row.multiply_adds:,}" if row.multiply_adds else "",
+                    _bytes(row.output_bytes),
+                )
+                for row in (SummaryRow("", "input", self.input_shape, 0, 0, 0), *self.rows)
+            ),
+            ("", "in all", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", _bytes(self.output_bytes)),
         ]
-        total = ("", "in all", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", _bytes(self.output_bytes))
-        first, *lines, last = format_table((head, *body, total), left=range(3))
+
+    @property
+    def _runs_as(self) -> str:
+        return "runs as: " + " -> ".join(self.ops)
+
+    def __str__(self) -> str:
+        first, *lines, last = format_table(self._cells(), left=range(3))
         rule = "-" * max(map(len, (first, *lines, last)))
-        return "\n".join([first, rule, *lines, rule, last, "", "runs as: " + " -> ".join(self.ops)])
+        return "\n".join([first, rule, *lines, rule, last, "", self._runs_as])
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str:
+        """The table, in a notebook."""
+        return html_table(self._cells(), left=range(3)) + f"<p>{html.escape(self._runs_as)}</p>"
 
 
 def summarize(network: Network) -> Summary:

@@ -416,6 +416,13 @@ def test_the_conclusion_counts_what_differences_checked() -> None:
     assert f"{sum(row.skipped for row in by_differences):,} skipped at kinks" in str(report)
 
 
+def test_the_report_is_shown_in_short_and_as_a_table_in_a_notebook() -> None:
+    report = gradcheck(two_layers(), normal(0, 3, 5), [0, 1, 2])
+    assert repr(report) == f"<gradients of {len(report.rows)} arrays. {report.conclusion}>"
+    assert report._repr_html_().count("<tr>") == len(report.rows) + 1
+    assert report._repr_html_().endswith(f"<p>{report.conclusion}</p>")
+
+
 @pytest.mark.parametrize("last", [lambda: hc.Sigmoid(), lambda: hc.Softmax()], ids=["binary", "categorical"])
 def test_the_program_takes_activation_and_loss_together_as_the_pages_do(last: Callable[[], hc.Layer]) -> None:
     y = np.array([[0, 1, 1], [1, 0, 0]]) if isinstance(last(), hc.Sigmoid) else np.array([0, 2])

@@ -44,6 +44,12 @@ def test_the_table_names_every_row_and_the_share_of_the_floor(profile: Profile) 
     assert table.splitlines()[-1].endswith("% of them the arithmetic floor")
 
 
+def test_it_is_shown_in_short_and_as_a_table_in_a_notebook(profile: Profile) -> None:
+    assert repr(profile).startswith(f"<profile of a step in {len(profile.rows)} parts; one process, batches of ")
+    assert profile._repr_html_().count("<tr>") == len(profile.rows) + 2
+    assert profile._repr_html_().endswith(f"<p>{profile.conclusion}</p>")
+
+
 def test_the_forward_products_of_unfused_layers_are_the_multiply_adds_of_the_summary(
     samples: tuple[np.ndarray, np.ndarray],
 ) -> None:

@@ -1,16 +1,12 @@
 """The quiz: a conversation over pipes, on a terminal, and for programs."""
 
-import os
 import re
-import select
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from cli_helpers import COMMAND, environment, handconv, objects
+from cli_helpers import handconv, objects
+from terminal_helpers import CTRL_C, CTRL_D, needs_terminal, talk
 
 PROMPT = b"Row of the test set, 0 to 359 (quit leaves):"
 
@@ -118,59 +114,13 @@ def test_a_data_set_that_does_not_fit_the_model_is_told(tmp_path: Path, model_fi
     assert "takes images of shape (1, 28, 28)" in done.stderr
 
 
-KEYS = [b"\x03", b"\x04"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of POSIX")
+@needs_terminal
 class TestOnATerminal:
     """With a pseudo-terminal on stdin, stdout and stderr."""
 
     def talk(self, arguments: list[object], lines: list[bytes], **variables: str | None) -> tuple[int, str]:
         """Answer each prompt with a line; give the status and all that was on the screen."""
-        import fcntl
-        import pty
-        import termios
-
-        def prepare() -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's & may have set it off
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # keys such as Ctrl-C reach it
-
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
-            env=environment(**({"TERM": "xterm-256color", "NO_COLOR": None} | variables)),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=prepare,
-        )
-        os.close(theirs)
-        screen, answered, last, silences = b"", 0, b"", 0
-        try:
-            while silences < 50:
-                if not select.select([ours], [], [], 2)[0]:
-                    silences += 1
-                    if (
-                        last in KEYS
-                    ):  # pressed between two looks of readline, it was not seen: a person presses it again
-                        os.write(ours, last)
-                    continue
-                piece = os.read(ours, 4096)
-                if not piece:
-                    break
-                screen += piece
-                if lines and screen.rstrip().endswith(PROMPT) and screen.count(PROMPT) > answered:
-                    answered = screen.count(PROMPT)
-                    last = lines.pop(0)
-                    os.write(ours, last)
-        except OSError:  # what Linux says when the other side has closed
-            pass
-        try:
-            return process.wait(timeout=60), screen.decode()
-        finally:
-            process.kill()
-            os.close(ours)
+        return talk(arguments, lines, prompt=PROMPT, **variables)
 
     def test_it_prompts_and_answers(self, model_file: Path) -> None:
         status, screen = self.talk(["play", model_file], [b"3\n", b"abc\n", b"quit\n"])
@@ -186,7 +136,7 @@ class TestOnATerminal:
         assert "█" in screen
         assert "\x1b[38;5;" not in screen
 
-    @pytest.mark.parametrize("key", KEYS, ids=["Ctrl-C", "Ctrl-D"])
+    @pytest.mark.parametrize("key", [CTRL_C, CTRL_D], ids=["Ctrl-C", "Ctrl-D"])
     def test_a_key_leaves(self, key: bytes, model_file: Path) -> None:
         status, screen = self.talk(["play", model_file], [key])
         assert status == 0
@@ -194,7 +144,6 @@ class TestOnATerminal:
         assert screen.endswith("\n")
 
     def test_training_draws_a_bar_and_keeps_the_lines(self, cache_folder: Path) -> None:
-        pytest.importorskip("rich", reason="the bar is drawn by rich")
         status, screen = self.talk(["train", "--dataset", "digits", "--epochs", 2, "--no-play"], [])
         assert status == 0
         assert "━" in screen

@@ -287,3 +287,50 @@ class TestResume:
         assert main(["train", "--resume", str(run), "--no-play"]) == 2
         error = capsys.readouterr().err
         assert error == f"handconv: {run}: there is no setting 'flavour'. Resume with the handconv that wrote it.\n"
+
+
+class TestWatching:
+    def test_early_stopping_needs_images_that_are_held_back(
+        self, cache_folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([*QUICK, "--early-stopping"]) == 2
+        assert "no images are held back to measure it on. Give --validation-split 0.1" in capsys.readouterr().err
+
+    def test_early_stopping_ends_the_training_and_tells_which_epoch_was_the_best(
+        self, cache_folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = ["--epochs", "40", "--learning-rate", "0.1", "--schedule", "constant", "--validation-split", "0.2"]
+        assert main([*QUICK, *options, "--early-stopping", "1"]) == 0
+        output = capsys.readouterr()
+        epochs = [line for line in output.out.splitlines() if line.startswith("epoch ")]
+        assert len(epochs) < 40
+        assert f"least after epoch {len(epochs) - 1}; the model has the weights of that epoch" in output.err
+
+    def test_the_log_has_a_row_an_epoch(self, cache_folder: Path, tmp_path: Path) -> None:
+        assert main([*QUICK, "--csv-log", str(tmp_path / "log.csv")]) == 0
+        assert [row.split(",")[0] for row in (tmp_path / "log.csv").read_text().splitlines()] == ["epoch", "1", "2"]
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is of Linux")
+    def test_a_full_disk_names_the_file(self, cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([*QUICK, "--csv-log", "/dev/full"]) == 1
+        assert capsys.readouterr().err.splitlines()[-1] == (
+            "handconv: /dev/full: No space left on device. Make room, or choose another place."
+        )
+
+    def test_a_loss_that_explodes_is_remarked_upon(self, cache_folder: Path) -> None:
+        done = handconv(*QUICK, "--learning-rate", "5")
+        assert done.returncode == 0
+        assert done.stderr.count("handconv: The loss has exploded: in epoch 1 it was ") == 1
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_training(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("handconv.cli.train.check_writable", refuse)
+    assert main([*QUICK, "--save", str(tmp_path / "model.npz")]) == 2
+    output = capsys.readouterr()
+    assert "which cannot be written (Permission denied)" in output.err
+    assert output.out == ""

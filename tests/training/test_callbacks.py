@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
-from handconv.training import Callback, PrintProgress, Progress, loop
-from handconv.training.callbacks import epoch_line
+from handconv.training import Callback, Progress, loop
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
 Y = np.arange(20) % 2
@@ -157,29 +156,6 @@ def test_an_error_in_one_ends_the_training_and_leaves_a_model_that_works() -> No
 
 def test_the_base_class_hears_everything_and_does_nothing() -> None:
     assert len(fit(Callback())["loss"]) == 3
-
-
-def test_print_progress_prints_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
-    fit(PrintProgress(), validation_split=0.5)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-    assert all("val accuracy" in line for line in lines)
-
-
-def test_print_progress_writes_where_it_is_told() -> None:
-    lines: list[str] = []
-    fit(PrintProgress(lines.append))
-    assert len(lines) == 3
-
-
-def test_an_epoch_in_one_line() -> None:
-    figures = {
-        "epoch": 2, "loss": 0.12345, "accuracy": 0.5, "val_loss": 1.5, "val_accuracy": 0.98765, "train_seconds": 1.26,
-        "images_per_second": 47619.4,
-    }  # fmt: skip
-    assert epoch_line(figures, 3) == (
-        "epoch 2/3  loss 0.1235  accuracy 50.00 %  val loss 1.5000  val accuracy 98.77 %  1.3 s  47,619 images/s"
-    )
 
 
 def test_the_time_left_follows_from_the_speed() -> None:

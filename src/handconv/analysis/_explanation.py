@@ -4,6 +4,8 @@ A section is made of three kinds of parts: a ``Line`` of words and numbers, a ``
 side by side. Numbers are kept as they are and rounded where they are shown.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 import re
@@ -48,7 +50,7 @@ class Line:
     numbers: dict[str, float]
 
     def __str__(self) -> str:
-        def shown(mark: "re.Match[str]") -> str:
+        def shown(mark: re.Match[str]) -> str:
             before, value = mark[1], rounded(self.numbers[mark[2]])
             if not value.startswith("-") or not before:
                 return before + value
@@ -140,7 +142,7 @@ class Section:
     title: str
     formula: tuple[str, ...]
     shapes: str
-    parts: "tuple[Line | Table | Matrices, ...]"
+    parts: tuple[Line | Table | Matrices, ...]
 
     @property
     def numbers(self) -> dict[str, Any]:

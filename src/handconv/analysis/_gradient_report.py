@@ -1,8 +1,10 @@
 """What a gradient check found, as rows and as a table."""
 
+import html
 from dataclasses import dataclass
 
-from handconv.utils.text_table import format_table
+from handconv.utils.text_table import format_table, html_table
+from handconv.utils.words import counted
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,11 @@ class GradientRow:
         return "ok" if self.error <= self.tolerance else "FAILED"
 
 
-@dataclass(frozen=True)
+_HEAD = ("layer", "gradient of", "checked", "skipped", "largest error", "at", "verdict")
+_LEFT = (0, 1, 5, 6)
+
+
+@dataclass(frozen=True, repr=False)
 class GradientReport:
     """The result of ``gradcheck``; ``str`` of it is a table.
 
@@ -79,9 +85,15 @@ class GradientReport:
         )
 
     def __str__(self) -> str:
-        head = ("layer", "gradient of", "checked", "skipped", "largest error", "at", "verdict")
-        lines = format_table([head, *map(_cells, self.rows)], left=(0, 1, 5, 6))
+        lines = format_table([_HEAD, *map(_cells, self.rows)], _LEFT)
         return "\n".join([*lines, "", self.conclusion])
+
+    def __repr__(self) -> str:
+        return f"<gradients of {counted(len(self.rows), 'array')}. {self.conclusion}>"
+
+    def _repr_html_(self) -> str:
+        """The table, in a notebook."""
+        return html_table([_HEAD, *map(_cells, self.rows)], _LEFT) + f"<p>{html.escape(self.conclusion)}</p>"
 
     @property
     def conclusion(self) -> str:
@@ -90,8 +102,9 @@ class GradientReport:
         checked, skipped = (sum(getattr(row, name) for row in by_differences) for name in ("checked", "skipped"))
         if self.ok:
             return (
-                f"All gradients are right: {checked:,} entries checked, {skipped:,} skipped at kinks; the largest "
-                f"relative error is {self.worst.error:.1e}, at most {self.worst.tolerance:.0e} is allowed."
+                f"All gradients are right: {counted(checked, 'entry', 'entries')} checked, {skipped:,} skipped at "
+                f"kinks; the largest relative error is {self.worst.error:.1e}, at most {self.worst.tolerance:.0e} is "
+                "allowed."
             )
         row = self.worst
         if row.layer == "program" and row.worst is not None:

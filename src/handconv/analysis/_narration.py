@@ -37,6 +37,7 @@ from handconv.layers import (
     SpatialDropout2D,
     Tanh,
 )
+from handconv.utils.words import counted
 
 _MOST_TERMS = 10
 
@@ -237,7 +238,7 @@ def _conv_backward(passage: Passage) -> Told:
         nonzero = int(np.count_nonzero(dz))
         parts.append(
             line(
-                f"db[{f}] = the sum of dz[{f}] ({dz.size:,} numbers, {nonzero:,} of them not 0) = {{db}}",
+                f"db[{f}] = the sum of dz[{f}] ({counted(dz.size, 'number')}, {nonzero:,} of them not 0) = {{db}}",
                 db=layer.dbiases[f],
             )
         )
@@ -279,11 +280,11 @@ def _pool_forward(passage: Passage) -> Told:
                 "Only it will get a gradient."
             ),
         ]
-        return Told((f"y[{c}, i, j] = the greatest of the {window.size} numbers of a window",), parts)
+        return Told((f"y[{c}, i, j] = the greatest of the {counted(window.size, 'number')} of a window",), parts)
     text = f"{at('y', passage.unit)} = ({' + '.join(listed)}) / {{count}} = {{y}}"
     parts.append(line(text, y=y, count=window.size, **numbers))
     beyond = "; beyond the image is 0" if passage.layer.geometry.has_padding else ""
-    return Told((f"y[{c}, i, j] = the mean of the {window.size} numbers of a window{beyond}",), parts)
+    return Told((f"y[{c}, i, j] = the mean of the {counted(window.size, 'number')} of a window{beyond}",), parts)
 
 
 def _pool_backward(passage: Passage) -> Told:

@@ -1,8 +1,10 @@
 """The profile of a training step as a table: where its time goes, and the share of the arithmetic floor."""
 
+import html
 from dataclasses import dataclass
 
-from handconv.utils.text_table import format_table
+from handconv.utils.text_table import format_table, html_table
+from handconv.utils.words import counted
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,11 @@ class ProfileRow:
     multiply_adds: int
 
 
-@dataclass(frozen=True)
+_HEAD = ("step", "direction", "ms", "share", "GEMM alone, ms", "GFLOP/s")
+_LEFT = range(2)
+
+
+@dataclass(frozen=True, repr=False)
 class Profile:
     """The time of a training step; ``str`` draws the table.
 
@@ -48,18 +54,29 @@ class Profile:
         """The share of the step's time that its matrix products would need alone."""
         return self.floor / self.seconds
 
-    def __str__(self) -> str:
-        head = ("step", "direction", "ms", "share", "GEMM alone, ms", "GFLOP/s")
-        body = [_cells(row, self.seconds) for row in self.rows]
+    def _table(self) -> list[tuple[str, ...]]:
         whole = ProfileRow("in all", "", self.seconds, self.floor, sum(row.multiply_adds for row in self.rows))
-        lines = [head, *body, _cells(whole, self.seconds)]
-        text = format_table(lines, left=range(2))
-        rule = "-" * max(map(len, text))
-        close = (
+        return [_HEAD, *(_cells(row, self.seconds) for row in (*self.rows, whole))]
+
+    @property
+    def conclusion(self) -> str:
+        """The time in a sentence."""
+        return (
             f"one process, batches of {self.batch_size}: {1e6 * self.seconds / self.batch_size:.1f} microseconds "
             f"a sample, {100 * self.share:.0f} % of them the arithmetic floor"
         )
-        return "\n".join([text[0], rule, *text[1:-1], rule, text[-1], "", close])
+
+    def __str__(self) -> str:
+        text = format_table(self._table(), _LEFT)
+        rule = "-" * max(map(len, text))
+        return "\n".join([text[0], rule, *text[1:-1], rule, text[-1], "", self.conclusion])
+
+    def __repr__(self) -> str:
+        return f"<profile of a step in {counted(len(self.rows), 'part')}; {self.conclusion}>"
+
+    def _repr_html_(self) -> str:
+        """The table, in a notebook."""
+        return html_table(self._table(), _LEFT) + f"<p>{html.escape(self.conclusion)}</p>"
 
 
 def _cells(row: ProfileRow, total: float) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ the point that was given do to the gradient is seen by moving many inputs at onc
 the maximum a slope.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What a classifier answers, and how sure it is, whatever its last layer is."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

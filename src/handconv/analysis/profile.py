@@ -10,6 +10,8 @@ that time is the *floor* that no arrangement of the rest can go below, and
 One process and one BLAS thread are measured; what worker processes add is the same work side by side.
 """
 
+from __future__ import annotations
+
 import contextlib
 import time
 from collections import defaultdict
@@ -33,6 +35,7 @@ from handconv.sequential import Sequential
 from handconv.training.state import Task
 from handconv.training.step import ShardStep, SharedState, arithmetic
 from handconv.utils.validation import check_int
+from handconv.utils.words import counted
 
 Label = tuple[str, str]  # what is at work, and in which direction
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -170,7 +173,7 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
         raise ValueError(f"A profile needs samples (N, …) and as many labels, got {samples.shape}, {targets.shape}.")
     steps = min(steps, len(samples) // batch_size)
     if steps < 1:
-        raise ValueError(f"A profile needs at least one batch of {batch_size} samples, got {len(samples)}.")
+        raise ValueError(f"A profile needs at least one batch of {counted(batch_size, 'sample')}, got {len(samples)}.")
     samples, targets = samples[: steps * batch_size], targets[: steps * batch_size]
     with model.in_training(), arithmetic(), contextlib.ExitStack() as wrapped:
         model.ensure_built(samples.shape[1:])

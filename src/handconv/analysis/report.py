@@ -1,5 +1,7 @@
 """How good a classifier is: overall, class by class, and where it is most wrong."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

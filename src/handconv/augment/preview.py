@@ -1,5 +1,7 @@
 """A look at what an augmentation makes of images."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def preview(images: Images, augmentation: Augmentation, generator: np.random.Generator, count: int = 8) -> "Figure":
+def preview(images: Images, augmentation: Augmentation, generator: np.random.Generator, count: int = 8) -> Figure:
     """Draw a grid: a row for each image, itself at the left and then what the augmentation makes of it.
 
     Args:

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TextIO
+from typing import Any
 
 from handconv.errors import MissingExtraError
+from handconv.utils.live import Live, columns, is_terminal, live_line
 from handconv.utils.optional_imports import import_optional
 
 
@@ -47,9 +48,13 @@ class Output:
         return is_terminal(sys.stdout)
 
     @property
-    def live(self) -> bool:
-        """Whether progress may be drawn and redrawn: for people, on a terminal that can."""
-        return not self.json and is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+    def room(self) -> int | None:
+        """How many characters a line of results takes; None where no terminal sets a limit."""
+        return columns(sys.stdout)
+
+    def live_line(self) -> Live | None:
+        """A line to draw progress on, where people can see one."""
+        return None if self.json else live_line()
 
     @property
     def colours(self) -> bool:
@@ -64,11 +69,6 @@ class Output:
         except (UnicodeEncodeError, LookupError):
             return False
         return True
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream is there, open, and a terminal."""
-    return stream is not None and not stream.closed and stream.isatty()
 
 
 def optional(module: str) -> ModuleType | None:

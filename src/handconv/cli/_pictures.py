@@ -13,8 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.cli._output import Output, is_terminal, optional
+from handconv.cli._output import Output, optional
 from handconv.datasets import cache
+from handconv.utils.live import is_terminal
 from handconv.utils.optional_imports import import_optional
 
 PICTURES = ("auto", "window", "text")

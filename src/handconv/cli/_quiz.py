@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 from handconv.analysis import answer
 from handconv.cli._models import class_names
-from handconv.cli._output import Output, is_terminal, optional
+from handconv.cli._output import Output, optional
 from handconv.cli._pictures import Card, Pictures
 from handconv.datasets import Dataset
 from handconv.sequential import Sequential
+from handconv.utils.live import is_terminal
 
 _QUIT = ("quit", "q")
 

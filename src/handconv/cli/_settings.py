@@ -22,9 +22,20 @@ Reader = Callable[[object], Any]
 Settings = TypeVar("Settings")
 
 
-def setting(default: Any, read: Reader, help_text: str, *, metavar: str | None = None) -> Any:
-    """Declare a field of a settings class."""
-    return dataclasses.field(default=default, metadata={"read": read, "help": help_text, "metavar": metavar})
+def setting(
+    default: Any, read: Reader, help_text: str, *, metavar: str | None = None, alone: object | None = None
+) -> Any:
+    """Declare a field of a settings class.
+
+    Args:
+        default: its value where nothing says otherwise.
+        read: the reader.
+        help_text: what it is.
+        metavar: what stands for the value in the help.
+        alone: the value of the option where it stands alone; without one, it needs a value.
+    """
+    about = {"read": read, "help": help_text, "metavar": metavar, "alone": alone}
+    return dataclasses.field(default=default, metadata=about)
 
 
 def text(value: object) -> str:
@@ -100,7 +111,8 @@ def add_settings(parser: argparse.ArgumentParser, settings: type[Any], *, title:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         else:
             shown = "" if field.default is None else f" (default: {field.default})"
-            group.add_argument(flag, default=argparse.SUPPRESS, metavar=about["metavar"], help=text + shown)
+            alone = {} if about["alone"] is None else {"nargs": "?", "const": about["alone"]}
+            group.add_argument(flag, default=argparse.SUPPRESS, metavar=about["metavar"], help=text + shown, **alone)
 
 
 def read_settings(

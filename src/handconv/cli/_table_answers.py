@@ -17,6 +17,8 @@ from handconv.datasets.paths import user_path
 from handconv.datasets.readers.csv import read_table
 from handconv.errors import DataError, ModelFileError
 from handconv.sequential import Sequential
+from handconv.serialization.atomic import naming
+from handconv.utils.words import counted
 
 _ENDINGS = tuple(f"{ending}{packed}" for ending in (".csv", ".tsv", ".txt") for packed in ("", ".gz", ".zip"))
 
@@ -71,7 +73,7 @@ def predict_table(
         target = user_path(arguments.output)
         confidences = [float(row[label]) for row, label in zip(chances, labels, strict=True)]
         _write(target, [names[label] for label in labels], None if arguments.submission else confidences)
-        output.show(f"{len(images):,} answers are in {target}")
+        output.show(f"{counted(len(images), 'answer')} {'is' if len(images) == 1 else 'are'} in {target}")
         output.record({"event": "answers", "file": path, "images": len(images), "output": str(target)})
         return DONE
     for row, values in enumerate(chances):
@@ -92,7 +94,7 @@ def predict_table(
 
 def _write(target: Path, answers: list[str], confidences: list[float] | None) -> None:
     """Write the answers: rows from 0 with how sure the model is; or, as Kaggle counts, from 1 without."""
-    with target.open("w", newline="", encoding="utf-8") as file:
+    with naming(target), target.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         if confidences is None:
             table.writerow(("ImageId", "Label"))

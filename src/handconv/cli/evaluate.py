@@ -16,6 +16,7 @@ from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings
 from handconv.cli._tables import plain_table, show_table
 from handconv.datasets.readers.samples import listed
+from handconv.utils.words import counted
 
 _SHORT = 5  # letters of a class name that may head a column of the confusion matrix
 _PAGE = 10  # rows of a table that is cut short
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _show(result: Report, names: tuple[str, ...], images: int, output: Output, *, full: bool) -> None:
     """Print the report for people: whole where it fits a page, else the worst of it."""
-    output.show(f"loss {result.loss:.4f}  accuracy {_percent(result.accuracy)}  ({images:,} images)\n")
+    output.show(f"loss {result.loss:.4f}  accuracy {_percent(result.accuracy)}  ({counted(images, 'image')})\n")
     title, head, rows = _matrix(result, names, output)
     width = max(map(len, plain_table(title, head, rows).splitlines()))
     is_page = full or width <= max(_WIDTH, shutil.get_terminal_size((_WIDTH, 24)).columns)

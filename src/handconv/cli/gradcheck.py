@@ -17,6 +17,7 @@ from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, number, read_settings, setting, whole
 from handconv.layers import Sigmoid
 from handconv.sequential import Sequential
+from handconv.utils.words import counted
 
 _SAMPLES = 2  # inputs: enough for sums over the batch to show, few enough to be quick
 
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     settings = read_settings(CheckSettings, arguments)
     model = open_model(arguments.model, output)
     x, y = _batch(model, settings.seed)
-    output.notice(f"Checking {len(model.layers)} layers and the network; this takes some seconds.")
+    output.notice(f"Checking {counted(len(model.layers), 'layer')} and the network; this takes some seconds.")
     report = gradcheck(model, x, y, tolerance=settings.tolerance, samples=settings.samples, seed=settings.seed)
     output.show(str(report))
     _record(report, output)

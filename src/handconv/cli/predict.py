@@ -15,7 +15,7 @@ from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError, sentence
 from handconv.cli._models import HELP, class_names, open_model, tells_digits, trained_on
-from handconv.cli._output import Output, is_terminal
+from handconv.cli._output import Output
 from handconv.cli._pictures import ReadingCard, Seen, Shower, write_png
 from handconv.cli._progress import CountProgress
 from handconv.cli._quiz import shares, show_row
@@ -26,6 +26,7 @@ from handconv.errors import DataError, ModelFileError
 from handconv.reading import Digit, DigitReader, input_form, prepare, reads_digits
 from handconv.reading.segmentation import LARGEST
 from handconv.sequential import Sequential
+from handconv.utils.live import is_terminal
 
 _STDIN = "-"
 _MOST_DOUBTED = 0.5  # a smaller probability of the best class is a guess

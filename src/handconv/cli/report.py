@@ -26,6 +26,7 @@ from handconv.serialization import npz
 from handconv.serialization.atomic import check_folder, write_atomically
 from handconv.training.checkpoint import sibling
 from handconv.utils.optional_imports import import_optional
+from handconv.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
     write_atomically(path, write)
     size = path.stat().st_size
-    output.show(f"{path}: {len(drawn)} pictures, {size / 1000:,.0f} kB")
+    output.show(f"{path}: {counted(len(drawn), 'picture')}, {size / 1000:,.0f} kB")
     for title, why in left_out:
         output.show(f"left out: {title}. {why}")
     output.record(

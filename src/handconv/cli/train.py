@@ -1,11 +1,12 @@
 """``handconv train``, and ``handconv`` alone: get the data, train the reference network, test it, then the quiz."""
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from handconv import __version__
 from handconv.analysis.doctor import findings
@@ -39,9 +40,13 @@ from handconv.optimizers import Adam
 from handconv.optimizers.schedules import CosineDecay, OneCycle, Schedule
 from handconv.parallel.cpu import worker_count
 from handconv.sequential import Sequential
+from handconv.serialization.atomic import check_writable
+from handconv.training import Callback, CSVLogger, EarlyStopping
+from handconv.utils.words import counted
 from handconv.zoo import reference_network
 
 _EPOCHS, _EPOCHS_OF_FEW, _FEW = 5, 30, 10_000
+_PATIENCE = 5
 
 SCHEDULES: dict[str, Callable[[float], float | Schedule]] = {
     "one-cycle": OneCycle,
@@ -109,6 +114,15 @@ class TrainSettings(DataSettings):
         "share of the training images held back, to measure each epoch on",
         metavar="SHARE",
     )
+    early_stopping: int | None = setting(
+        None,
+        whole(1),
+        f"end when the validation loss has not become better for so many epochs, with the best ones' weights "
+        f"(without a number: {_PATIENCE})",
+        metavar="EPOCHS",
+        alone=_PATIENCE,
+    )
+    csv_log: str | None = setting(None, text, "write a row of figures an epoch to this file", metavar="FILE.csv")
     recipe: str = setting(
         "standard",
         one_of(*RECIPES),
@@ -158,6 +172,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if resumed is not None and settings.recipe != (started := resumed.get("recipe", "standard")):
         raise UsageError(f"the run was started with --recipe {started} and goes on with it, got {settings.recipe!r}.")
     _check_save(settings.save)
+    if settings.early_stopping is not None and not settings.validation_split:
+        raise UsageError(
+            "--early-stopping watches the validation loss, and no images are held back to measure it on. "
+            "Give --validation-split 0.1 too."
+        )
     dataset = load_dataset(settings, settings.dataset, output)
     if len(dataset.class_names) < 2:
         raise DataError(
@@ -189,14 +208,15 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     """Train, test and save the model, and tell how it went."""
     height, width = dataset.x_train.shape[2:]
     output.notice(
-        f"{dataset.name}: {len(dataset.x_train):,} images to train on, {len(dataset.x_test):,} to test on, "
+        f"{dataset.name}: {counted(len(dataset.x_train), 'image')} to train on, {len(dataset.x_test):,} to test on, "
         f"{height}x{width} pixels"
     )
     output.notice(
-        f"network: {model.parameters.size:,} parameters, {len(dataset.class_names)} classes, seed {settings.seed}"
+        f"network: {counted(model.parameters.size, 'parameter')}, {len(dataset.class_names)} classes, "
+        f"seed {settings.seed}"
     )
     known = dataset.name if dataset.name in NAMES else _anywhere(dataset.name)
-    places = {"data_dir": _anywhere(settings.data_dir), "save": _anywhere(settings.save)}
+    places = {name: _anywhere(getattr(settings, name)) for name in ("data_dir", "save", "csv_log")}
     if settings.dataset not in NAMES:
         places["dataset"] = known
     model.info = {
@@ -210,25 +230,28 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     run_name, checkpoints = begin_run(dataset.name, resume, settings.save, output)
     start, memory = time.perf_counter(), MemoryWatch()
     loss = SoftmaxCategoricalCrossentropy(label_smoothing=settings.label_smoothing)
-    with TrainingProgress(output) as progress:
-        history = model.fit(
-            dataset.x_train,
-            dataset.y_train,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            optimizer=Adam(SCHEDULES[settings.schedule](settings.learning_rate)),
-            loss=loss,
-            validation_split=settings.validation_split,
-            workers=worker_count(settings.workers),
-            callbacks=[progress, memory, *checkpoints],
-            resume=resume,
-        )
+    progress = TrainingProgress(output)
+    history = model.fit(
+        dataset.x_train,
+        dataset.y_train,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        optimizer=Adam(SCHEDULES[settings.schedule](settings.learning_rate)),
+        loss=loss,
+        validation_split=settings.validation_split,
+        workers=worker_count(settings.workers),
+        callbacks=[progress, memory, *_watching(settings), *checkpoints],
+        resume=resume,
+    )
     seconds = time.perf_counter() - start
+    if settings.early_stopping is not None:
+        best = int(np.argmin(history["val_loss"]))
+        output.notice(f"The validation loss was least after epoch {best + 1}; the model has the weights of that epoch.")
     scores = model.evaluate(dataset.x_test, dataset.y_test, workers=worker_count(settings.workers))
     model.info["test_accuracy"] = scores["accuracy"]
     output.show(
         f"test loss {scores['loss']:.4f}  test accuracy {100 * scores['accuracy']:.2f} %  "
-        f"({len(dataset.x_test):,} images; trained in {seconds:.1f} s)"
+        f"({counted(len(dataset.x_test), 'image')}; trained in {seconds:.1f} s)"
     )
     saved = keep_model(model, run_name, settings.save, output)
     if saved:
@@ -255,6 +278,16 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     )
 
 
+def _watching(settings: TrainSettings) -> list[Callback]:
+    """What else watches the training."""
+    watching: list[Callback] = []
+    if settings.early_stopping is not None:
+        watching.append(EarlyStopping(patience=settings.early_stopping))
+    if settings.csv_log is not None:
+        watching.append(CSVLogger(user_path(settings.csv_log)))
+    return watching
+
+
 def _anywhere(path: str | None) -> str | None:
     """A path that means the same in any folder."""
     return None if path is None else str(user_path(path).resolve())
@@ -267,14 +300,15 @@ def _check_save(path: str | None) -> None:
     target = Path(path)
     if target.suffix != ".npz":
         raise UsageError(f"--save must be a file name that ends in .npz, got {path!r}.")
-    folder = target.parent
-    for wrong, what in (
-        (target.is_dir(), "is a folder"),
-        (not folder.is_dir(), f"is in {folder}, which is no folder"),
-        (not os.access(folder, os.W_OK), f"is in {folder}, which cannot be written"),
-    ):
-        if wrong:
-            raise UsageError(f"--save must be a file in a folder that exists, but {path!r} {what}.")
+    what = "is a folder" if target.is_dir() else ""
+    try:
+        check_writable(target)
+    except FileNotFoundError:
+        what = f"is in {target.parent}, which is no folder"
+    except OSError as error:
+        what = f"is in {target.parent}, which cannot be written ({error.strerror})"
+    if what:
+        raise UsageError(f"--save must be a file in a folder that exists, but {path!r} {what}.")
 
 
 COMMAND = Command(

@@ -1,7 +1,8 @@
 """A data set in memory: training and test images with their labels, and where they came from."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from handconv.datasets.preparation import Preparation
 from handconv.datasets.readers.samples import listed
 from handconv.errors import DataError
+from handconv.utils.text_table import html_table
+from handconv.utils.words import counted
 
 Split = tuple[tuple[NDArray[np.float32], NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.int64]]]
 """((x_train, y_train), (x_test, y_test)), images float32 (N, C, H, W) from 0 to 1."""
@@ -49,8 +52,7 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         """Show it as a table, in a notebook."""
-        rows = (f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in self._facts())
-        return f"<table>{''.join(rows)}</table>"
+        return html_table(self._facts(), left=range(2), head=False)
 
     def _facts(self) -> tuple[tuple[str, str], ...]:
         """What one wants to know of it at a glance."""
@@ -98,6 +100,7 @@ def hold_out(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.i
     if not held_out.any():
         raise DataError(
             f"A test set is held out from the data, which needs two samples of a class; "
-            f"got {len(labels)} of {len(np.unique(labels))} classes. Add images, or give train/ and test/ folders."
+            f"got {len(labels)} of {counted(len(np.unique(labels)), 'class', 'classes')}. "
+            "Add images, or give train/ and test/ folders."
         )
     return np.sort(by_class[~held_out]), np.sort(by_class[held_out])

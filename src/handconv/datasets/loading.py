@@ -1,5 +1,7 @@
 """Loading a data set, known by name or the user's own, in one call."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from collections.abc import Collection, Mapping

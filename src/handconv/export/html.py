@@ -10,6 +10,8 @@ float32, the layers as plain values, a dozen test images. It sends no request.
 To add a layer: its function in ``FORWARD`` of network.js, and its class in ``_FORMS`` here.
 """
 
+from __future__ import annotations
+
 import base64
 import json
 import os

@@ -3,6 +3,8 @@
 Each keeps the slope dy/dx of every number, so that the way back is one product: dx = dy · slope.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any, ClassVar
 

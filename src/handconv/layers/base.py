@@ -10,6 +10,8 @@ layer is run, and how fast, is decided elsewhere.
 A layer may hold layers: those that it keeps as attributes, or in lists, are found and belong to it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import inspect
@@ -106,7 +108,7 @@ class Layer:
         """List the layer's own parameters and buffers for an input shape."""
         return ()
 
-    def sublayers(self) -> dict[str, "Layer"]:
+    def sublayers(self) -> dict[str, Layer]:
         """The layers that this one holds, by name: its attributes that are layers, or lists of them."""
         found: dict[str, Layer] = {}
         for name, value in vars(self).items():
@@ -123,7 +125,7 @@ class Layer:
             shapes[name], input_shape = input_shape, layer.infer_shape(input_shape)
         return shapes
 
-    def tree(self, path: str = "") -> "Iterator[tuple[str, Layer]]":
+    def tree(self, path: str = "") -> Iterator[tuple[str, Layer]]:
         """Walk through this layer and all that it holds, each with its path, as in "3.conv1"."""
         yield path, self
         for name, layer in self.sublayers().items():
@@ -145,7 +147,7 @@ class Layer:
         input_shape: Shape,
         *,
         dtype: DTypeLike = np.float32,
-        generator: "np.random.Generator | int | None" = None,
+        generator: np.random.Generator | int | None = None,
     ) -> Shape:
         """Fix the shapes and make the parameters of a layer that is used alone; the first ``forward`` does it too.
 

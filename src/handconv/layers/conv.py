@@ -1,5 +1,7 @@
 """The convolution layer: the same small filters at every place of the image."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar

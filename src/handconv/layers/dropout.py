@@ -1,5 +1,7 @@
 """Dropout: units that must not rely on one another."""
 
+from __future__ import annotations
+
 from typing import Any, ClassVar
 
 import numpy as np

@@ -10,6 +10,8 @@ They differ in what the mean and the variance are taken over. The way back is th
 The last two terms are there because every number moves the mean and the variance of its own group.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any, ClassVar
 

@@ -8,6 +8,8 @@ A layer declares its arrays as ``ParameterSpec``; a ``ParameterStore`` gives eac
 optimizer, a file, a copy between processes or a sum over shards does is then one operation on one vector.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
@@ -163,7 +165,7 @@ class ParameterStore(Generic[D]):
         self,
         layers: Sequence[tuple[str, D]],
         dtype: DTypeLike,
-        generator: "np.random.Generator | int | None" = None,
+        generator: np.random.Generator | int | None = None,
         *,
         keep: bool = False,
     ) -> None:
@@ -188,7 +190,7 @@ class ParameterStore(Generic[D]):
         """All arrays, parameters first."""
         return self.trainable + self.buffered
 
-    def first(self, layers: Sequence[D]) -> "ParameterStore[D]":
+    def first(self, layers: Sequence[D]) -> ParameterStore[D]:
         """The store of the first layers alone, over the same memory."""
         part: ParameterStore[D] = object.__new__(ParameterStore)
         part.layers = list(layers)
@@ -199,7 +201,7 @@ class ParameterStore(Generic[D]):
         part.buffers = self.buffers[:buffers_end]
         return part
 
-    def _fill(self, generator: "np.random.Generator", *, keep: bool) -> None:
+    def _fill(self, generator: np.random.Generator, *, keep: bool) -> None:
         for vector, views in ((self.parameters, self.trainable), (self.buffers, self.buffered)):
             for view in views:
                 spec, old = view.spec, view.layer.arrays.get(view.spec.name) if keep else None

@@ -1,5 +1,7 @@
 """Pooling layers: a smaller image of the strongest, or the average, answers."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, ClassVar
 

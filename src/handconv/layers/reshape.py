@@ -1,5 +1,7 @@
 """Layers that only look at the same numbers under another shape."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.base import Layer
 from handconv.utils.validation import check_image_shape, is_int
+from handconv.utils.words import counted
 
 
 class Reshape(Layer):
@@ -47,7 +50,7 @@ class Reshape(Layer):
         size, known = math.prod(input_shape), math.prod(size for size in self.shape if size != -1)
         if size % known or (-1 not in self.shape and size != known):
             raise ValueError(
-                f"{self.label} cannot bring samples of shape {input_shape} ({size} values) to {self.shape}: "
+                f"{self.label} cannot bring samples of shape {input_shape} ({counted(size, 'value')}) to {self.shape}: "
                 "the number of values must stay the same."
             )
         return tuple(size // known if entry == -1 else entry for entry in self.shape)

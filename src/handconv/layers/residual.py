@@ -1,5 +1,7 @@
 """The residual layer: what its layers compute is added to what came in."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

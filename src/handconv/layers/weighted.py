@@ -1,5 +1,7 @@
 """What the layers with weights and biases have in common: how these are asked for, penalised and initialised."""
 
+from __future__ import annotations
+
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.base import Layer
 from handconv.layers.parameters import Initializer, ParameterSpec

@@ -7,6 +7,8 @@ A loss is a page of two functions, ``sample_losses`` and ``gradient``, side by s
 here, and nowhere else.
 """
 
+from __future__ import annotations
+
 import inspect
 from typing import Any
 
@@ -21,7 +23,7 @@ from handconv.losses.targets import Targets
 EPSILON = 1e-7
 
 
-def check_loss(loss: object) -> "Loss":
+def check_loss(loss: object) -> Loss:
     """Return the loss; refuse names and classes."""
     if not isinstance(loss, Loss):
         raise TypeError(f"loss must be a loss such as handconv.MeanSquaredError(), got {loss!r}.")

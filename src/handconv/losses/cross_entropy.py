@@ -10,6 +10,8 @@ With q the truth (1 for the true class y, 0 elsewhere), smoothed by s:  q = (1 -
 Without smoothing only the true class counts.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

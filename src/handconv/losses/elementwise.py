@@ -1,5 +1,7 @@
 """Losses that judge every output by itself and take the mean over a sample's K outputs."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The accuracies of the book."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

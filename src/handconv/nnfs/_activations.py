@@ -1,5 +1,7 @@
 """The activations of the book, each with its ``predictions``: the answers that are read from outputs."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

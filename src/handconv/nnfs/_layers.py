@@ -1,6 +1,8 @@
 """The layers of the book, and the convolution in its manner."""
-# ruff: noqa: NPY002 (the book seeds NumPy's global generator)
 
+from __future__ import annotations
+
+# ruff: noqa: NPY002 (the book seeds NumPy's global generator)
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -18,12 +20,12 @@ class _Array:
         self._name = name
 
     @overload
-    def __get__(self, trainable: None, owner: type) -> "_Array": ...
+    def __get__(self, trainable: None, owner: type) -> _Array: ...
 
     @overload
-    def __get__(self, trainable: "Trainable", owner: type) -> FloatArray: ...
+    def __get__(self, trainable: Trainable, owner: type) -> FloatArray: ...
 
-    def __get__(self, trainable: "Trainable | None", owner: type) -> "FloatArray | _Array":
+    def __get__(self, trainable: Trainable | None, owner: type) -> FloatArray | _Array:
         if trainable is None:
             return self
         if not trainable.network.built:  # no AttributeError: hasattr would take the layer for one without weights
@@ -33,7 +35,7 @@ class _Array:
             )
         return self._view(getattr(trainable.network.layers[0], self._name))
 
-    def __set__(self, trainable: "Trainable", value: ArrayLike) -> None:
+    def __set__(self, trainable: Trainable, value: ArrayLike) -> None:
         self.__get__(trainable, type(trainable))[...] = value
 
     def _view(self, array: FloatArray) -> FloatArray:

@@ -1,5 +1,7 @@
 """The losses of the book."""
 
+from __future__ import annotations
+
 from typing import Any, ClassVar, overload
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The model of the book: layers, a loss, an optimizer and an accuracy, and the loop that trains them."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
 from typing import Any

@@ -1,5 +1,7 @@
 """What an optimizer is: vectors that live from step to step, a count of steps, and a step."""
 
+from __future__ import annotations
+
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +26,7 @@ _SETTLE_EVERY, _SETTLE_BELOW = 64, 1e8
 _EVERYTHING = slice(None)
 
 
-def check_optimizer(optimizer: object) -> "Optimizer":
+def check_optimizer(optimizer: object) -> Optimizer:
     """Return the optimizer; refuse names and classes."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")

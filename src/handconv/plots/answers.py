@@ -1,5 +1,7 @@
 """How good the answers are: confusion, precision and recall, the worst mistakes, calibration."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from handconv.sequential import Sequential
 from handconv.utils.figures import BLUE, GREY, ORANGE, PALE, headline, new_figure, percent, tidy
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.validation import check_int
+from handconv.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 _WRITTEN = 20  # classes up to which each cell of the confusion matrix has its number
 
 
-def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> "Figure":
+def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> Figure:
     """Draw the confusion matrix: a row for each true class, a column for each answer, mistakes in colour.
 
     Args:
@@ -63,7 +66,7 @@ def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequen
     return figure
 
 
-def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> "Figure":
+def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> Figure:
     """Draw precision and recall of each class as two points; the class found least often is named.
 
     Args:
@@ -101,7 +104,7 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
 
 def mistakes(
     model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = (), *, count: int = 12
-) -> "Figure":
+) -> Figure:
     """Draw the worst mistakes: the images whose truth got the least probability.
 
     Args:
@@ -134,11 +137,13 @@ def mistakes(
             f"{names[each.truth]} taken for {names[each.answer]}\n{100 * each.confidence:.0f} % sure, row {each.row}",
             fontsize=9,
         )
-    headline(figure, f"The {len(result.mistakes)} worst of {wrong:,} mistakes in {len(images):,} images")
+    headline(
+        figure, f"The {len(result.mistakes)} worst of {counted(wrong, 'mistake')} in {counted(len(images), 'image')}"
+    )
     return figure
 
 
-def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10) -> "Figure":
+def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10) -> Figure:
     """Draw how often answers of each confidence are right (the reliability diagram), and how many there are of each.
 
     Args:

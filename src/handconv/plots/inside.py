@@ -1,5 +1,7 @@
 """What is inside a network: filters, feature maps, what an answer rests on, what units look for, the hidden layer."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from handconv.sequential import Sequential
 from handconv.utils.figures import CLASSES, headline, new_figure, tidy
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.validation import is_int
+from handconv.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +33,7 @@ _MARKERS = "osD^v<>Xph"
 _MAPPED = 1000  # samples on a map: more hide one another, and t-SNE takes minutes
 
 
-def filters(model: Sequential) -> "Figure":
+def filters(model: Sequential) -> Figure:
     """Draw the filters of the first convolution: orange raises the output, purple lowers it.
 
     Args:
@@ -65,7 +68,7 @@ def filters(model: Sequential) -> "Figure":
     return figure
 
 
-def feature_maps(model: Sequential, image: ArrayLike) -> "Figure":
+def feature_maps(model: Sequential, image: ArrayLike) -> Figure:
     """Draw an image and what each layer makes of it, a row a layer, as long as they give maps.
 
     Args:
@@ -98,13 +101,13 @@ def feature_maps(model: Sequential, image: ArrayLike) -> "Figure":
         _side_note(row[0], f"{place} {type(model.layers[place]).__name__}\n{count} maps {height}×{width}")
     most_maps = max(len(own) for own in maps)
     some = f" (the first {columns} maps of each)" if most_maps > columns else ""
-    headline(figure, f"What {len(layers)} layers make of the image{some}")
+    headline(figure, f"What {counted(len(layers), 'layer')} make{'s' * (len(layers) == 1)} of the image{some}")
     return figure
 
 
 def attributions(
     model: Sequential, image: ArrayLike, label: int | None = None, class_names: Sequence[str] = ()
-) -> "Figure":
+) -> Figure:
     """Draw what speaks for a class in an image: saliency, integrated gradients, Grad-CAM and HiResCAM.
 
     Args:
@@ -156,7 +159,7 @@ def attributions(
 
 def exciting_inputs(
     model: Sequential, layer: int = -1, units: Sequence[int] | None = None, class_names: Sequence[str] = ()
-) -> "Figure":
+) -> Figure:
     """Draw an input for each unit of a layer that excites it much, found by gradient ascent from noise.
 
     Args:
@@ -190,7 +193,7 @@ def exciting_inputs(
 
 def hidden_map(
     model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = (), *, method: str = "pca"
-) -> "Figure":
+) -> Figure:
     """Draw samples as points, near to one another where the last hidden layer sees them alike.
 
     Args:

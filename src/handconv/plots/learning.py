@@ -1,5 +1,7 @@
 """How a training goes: its figures over the epochs, and how weights and gradients are spread."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from handconv.analysis.histograms import Histogram, Histograms, loss_gradients
 from handconv.sequential import Sequential
 from handconv.training import History
 from handconv.utils.figures import BLUE, GREY, ORANGE, headline, new_figure, tidy
+from handconv.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 _BINS = 60
 
 
-def history(epochs: History | Sequence[Mapping[str, float]]) -> "Figure":
+def history(epochs: History | Sequence[Mapping[str, float]]) -> Figure:
     """Draw loss, accuracy and learning rate over the epochs.
 
     Args:
@@ -40,7 +43,7 @@ def history(epochs: History | Sequence[Mapping[str, float]]) -> "Figure":
     return whole.plot()
 
 
-def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> "Figure":
+def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> Figure:
     """Draw how the weights of each layer are spread, and the gradient of the loss with respect to them.
 
     Args:
@@ -82,7 +85,7 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> "Figure":
     return figure
 
 
-def histograms_over_time(kept: Histograms) -> "Figure":
+def histograms_over_time(kept: Histograms) -> Figure:
     """Draw the histograms of each epoch one behind the other, the first at the back.
 
     Args:
@@ -118,7 +121,7 @@ def histograms_over_time(kept: Histograms) -> "Figure":
             axes.invert_yaxis()
     panels[-1, 0].set_xlabel("weight")
     panels[-1, 1].set_xlabel("gradient in the last step of the epoch")
-    headline(figure, f"How weights and gradients were spread over {epochs} epoch{'s' * (epochs > 1)}")
+    headline(figure, f"How weights and gradients were spread over {counted(epochs, 'epoch')}")
     return figure
 
 

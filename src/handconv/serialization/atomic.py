@@ -5,8 +5,8 @@ import glob
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -18,9 +18,15 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None], *, previous
 
     Raises:
         FileNotFoundError: if there is no such folder.
+        OSError: if the file cannot be written; it names the file.
     """
     check_folder(path)
     _sweep(path)
+    with naming(path):
+        _write(path, write, previous)
+
+
+def _write(path: Path, write: Callable[[IO[bytes]], None], previous: Path | None) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -37,6 +43,29 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None], *, previous
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let what the operating system complains about meanwhile name this file: a full disk does not, by itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
+def check_writable(path: Path) -> None:
+    """Check that a file can be made where this one is to be saved, by making another.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        OSError: if no file can be made in it.
+    """
+    check_folder(path)
+    with naming(path), tempfile.TemporaryFile(dir=path.parent):
+        pass
 
 
 def check_folder(path: Path) -> None:

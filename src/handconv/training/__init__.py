@@ -6,11 +6,11 @@ from handconv.training.averaging import WeightAverage as WeightAverage
 from handconv.training.callbacks import Callback as Callback
 from handconv.training.callbacks import CSVLogger as CSVLogger
 from handconv.training.callbacks import EarlyStopping as EarlyStopping
-from handconv.training.callbacks import PrintProgress as PrintProgress
 from handconv.training.callbacks import Progress as Progress
 from handconv.training.callbacks import ReduceOnPlateau as ReduceOnPlateau
 from handconv.training.checkpoint import Checkpoint as Checkpoint
 from handconv.training.history import History as History
+from handconv.training.progress import PrintProgress as PrintProgress
 
 __all__ = [
     "CSVLogger",

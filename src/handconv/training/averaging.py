@@ -10,6 +10,8 @@ After each step every rank moves its own part of the average:
 Validation and the trained model use the average; training itself goes on from the parameters as they are.
 """
 
+from __future__ import annotations
+
 import inspect
 from abc import ABC, abstractmethod
 from typing import Any

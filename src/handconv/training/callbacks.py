@@ -3,11 +3,11 @@
 import csv
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handconv.arrays import FloatArray
+from handconv.serialization.atomic import naming
 from handconv.training.state import TrainingState
 from handconv.utils.validation import check_int, check_number
 
@@ -43,7 +43,8 @@ class Progress:
 class Callback:
     """Hooks of the training loop; each does nothing unless a subclass defines it.
 
-    ``on_epoch_end`` may return True to end the training after this epoch.
+    ``on_epoch_end`` may return True to end the training after this epoch, and ``on_train_begin`` to train none at all.
+    A ``Checkpoint`` is told last, so that it saves what the others have made of the run.
 
     Example:
         >>> class Stop(Callback):
@@ -51,7 +52,7 @@ class Callback:
         ...         return figures["val_accuracy"] > 0.99
     """
 
-    def on_train_begin(self, run: TrainingState) -> None:
+    def on_train_begin(self, run: TrainingState) -> bool | None:
         """Training starts, at the first epoch or where a checkpoint ended."""
 
     def on_batch_end(self, run: TrainingState, progress: Progress) -> None:
@@ -67,24 +68,6 @@ class Callback:
         """Training is over; not called if it was broken off by an error."""
 
 
-class PrintProgress(Callback):
-    """Print one line an epoch.
-
-    Args:
-        write: takes the line; ``print`` unless given, a logger's ``info`` for one.
-
-    Example:
-        history = model.fit(x, y, epochs=5, callbacks=[PrintProgress(logging.info)])
-    """
-
-    def __init__(self, write: Callable[[str], object] = print) -> None:
-        self.write = write
-
-    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
-        """Print the figures that matter."""
-        self.write(epoch_line(figures, run.epochs))
-
-
 class _Monitor(Callback):
     """What watches one figure: the least of it is the best if it is a loss, the greatest otherwise."""
 
@@ -94,33 +77,47 @@ class _Monitor(Callback):
         self.min_delta = check_number(f"{owner}: min_delta", min_delta, lambda value: value >= 0, "of at least 0")
         self._best, self._waited = math.inf, 0
 
-    def on_train_begin(self, run: TrainingState) -> None:
-        """Go through the epochs that a resumed run has already."""
+    def on_train_begin(self, run: TrainingState) -> bool | None:
+        """Refuse what cannot be watched, and go through the epochs that a resumed run has already."""
+        if self.monitor.startswith("val_") and run.validation is None:
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, and there is no validation data. "
+                "Give validation_split=… or validation_data=…."
+            )
         self._best, self._waited = math.inf, 0
         for figures in run.history.epochs:
-            self._improved(figures)
+            self._is_time(figures)
+        return None
 
     def _improved(self, figures: Mapping[str, float]) -> bool:
         """Whether the figure is better than ever before."""
         if self.monitor not in figures:
-            remedy = "Give validation data." if self.monitor.startswith("val_") else "Name another one."
             raise ValueError(
-                f"{type(self).__name__} watches {self.monitor!r}, and an epoch has {', '.join(figures)}. {remedy}"
+                f"{type(self).__name__} watches {self.monitor!r}, and an epoch has {', '.join(figures)}. "
+                "Name another one."
             )
         value = figures[self.monitor] * (1 if self.monitor.endswith("loss") else -1)
         better = value < self._best - self.min_delta
         self._best, self._waited = (value, 0) if better else (self._best, self._waited + 1)
         return better
 
+    def _is_time(self, figures: Mapping[str, float]) -> bool:
+        """Whether the figure has not become better for as long as one waits."""
+        self._improved(figures)
+        return self._waited >= self.patience
+
 
 class EarlyStopping(_Monitor):
     """End the training when a figure has not become better for some epochs, with the parameters of the best one.
+
+    A ``Checkpoint`` saves the best parameters with the run, so that a resumed run ends with the same ones.
 
     Args:
         monitor: the figure, "val_loss" or "val_accuracy" for two.
         patience: epochs to wait for something better, at least 1.
         min_delta: by how much it must become better to count.
-        restore_best: whether the parameters of the best epoch come back at the end.
+        restore_best: whether the parameters of the best epoch come back at the end. In a run that was begun without
+            this, that is the best epoch from where it is resumed.
 
     Raises:
         ValueError: if an argument is out of range, or an epoch does not have the figure.
@@ -139,27 +136,36 @@ class EarlyStopping(_Monitor):
     ) -> None:
         super().__init__(monitor, patience, min_delta)
         self.restore_best = restore_best
-        self._kept: tuple[FloatArray, FloatArray] | None = None
 
-    def on_train_begin(self, run: TrainingState) -> None:
-        """Keep nothing of another training."""
+    @property
+    def _names(self) -> tuple[str, str]:
+        """What the best parameters and buffers are called in ``run.kept``."""
+        return f"parameters of the best {self.monitor}", f"buffers of the best {self.monitor}"
+
+    def on_train_begin(self, run: TrainingState) -> bool:
+        """Look whether a resumed run has waited long enough already."""
         super().on_train_begin(run)
-        self._kept = None
+        if self.restore_best and not run.kept.keys() >= {*self._names}:
+            self._best, self._waited = math.inf, 0
+        return self._waited >= self.patience
 
     def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> bool:
         """Keep the best parameters, and say when to stop."""
         if self._improved(figures) and self.restore_best:
-            self._kept = run.best_parameters.copy(), run.network.buffers.copy()
+            best = run.best_parameters.copy(), run.network.buffers.copy()
+            run.kept.update(zip(self._names, best, strict=True))
         return self._waited >= self.patience
 
     def on_train_end(self, run: TrainingState) -> None:
         """Bring the best parameters back."""
-        if self._kept is not None:
-            run.best_parameters[...], run.network.buffers[...] = self._kept
+        if self.restore_best and run.kept.keys() >= {*self._names}:
+            run.best_parameters[...], run.network.buffers[...] = (run.kept[name] for name in self._names)
 
 
 class ReduceOnPlateau(_Monitor):
     """Lower the learning rate when a figure has not become better for some epochs.
+
+    After the training the optimizer has its own rate again.
 
     Args:
         monitor: the figure.
@@ -204,8 +210,14 @@ class ReduceOnPlateau(_Monitor):
     def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
         """Lower the rate when it is time."""
         rate = run.optimizer.learning_rate
-        if not self._improved(figures) and self._waited >= self.patience and isinstance(rate, float):
-            run.optimizer.learning_rate, self._waited = max(self.least, rate * self.factor), 0
+        if self._is_time(figures) and isinstance(rate, float):
+            run.optimizer.learning_rate = min(rate, max(self.least, rate * self.factor))
+
+    def _is_time(self, figures: Mapping[str, float]) -> bool:
+        """Whether to lower the rate after this epoch, and to begin to wait anew."""
+        due = super()._is_time(figures)
+        self._waited = 0 if due else self._waited
+        return due
 
 
 class CSVLogger(Callback):
@@ -236,28 +248,11 @@ class CSVLogger(Callback):
 
     def _write(self, run: TrainingState) -> None:
         names = list(dict.fromkeys(name for figures in run.history.epochs for name in figures))
-        with self.path.open("w", newline="", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("w", newline="", encoding="utf-8") as file:
             rows = csv.DictWriter(file, names)
             if names:
                 rows.writeheader()
             rows.writerows(run.history.epochs)
-
-
-def epoch_line(figures: Mapping[str, float], epochs: int) -> str:
-    """Describe an epoch in one line.
-
-    Example:
-        >>> figures = {"epoch": 1, "loss": 0.25, "accuracy": 0.9234, "train_seconds": 2.5, "images_per_second": 24000}
-        >>> epoch_line(figures, 5)
-        'epoch 1/5  loss 0.2500  accuracy 92.34 %  2.5 s  24,000 images/s'
-    """
-    parts = [f"epoch {figures['epoch']:.0f}/{epochs}"]
-    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-        if name in figures:
-            value = f"{figures[name]:.4f}" if name.endswith("loss") else f"{100 * figures[name]:.2f} %"
-            parts.append(f"{name.replace('_', ' ')} {value}")
-    parts += [f"{figures['train_seconds']:.1f} s", f"{figures['images_per_second']:,.0f} images/s"]
-    return "  ".join(parts)
 
 
 def check_callbacks(callbacks: object) -> None:

@@ -23,13 +23,15 @@ from handconv import optimizers
 from handconv.errors import ModelFileError
 from handconv.optimizers.schedules import Schedule
 from handconv.serialization import npz
-from handconv.serialization.atomic import check_folder
+from handconv.serialization.atomic import check_writable
 from handconv.serialization.description import RUN, check_comes_back, check_suffix, describe, fill
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.state import TrainingState
 from handconv.utils.validation import check_number
+from handconv.utils.words import counted
 
 _VERSION = 3
+_KEPT = f"{RUN}kept/"  # what callbacks keep
 
 
 class Checkpoint(Callback):
@@ -73,9 +75,10 @@ class Checkpoint(Callback):
 
         Raises:
             FileNotFoundError: if the file's folder does not exist.
+            OSError: if no file can be made in it.
             ValueError: if a layer, the loss, the optimizer or ``model.info`` has what a file cannot hold.
         """
-        check_folder(self.path)
+        check_writable(self.path)
         try:
             check_comes_back(run.network)
             npz.as_json(describe(run.network) | {"run": _state(run)})
@@ -115,6 +118,7 @@ def _write(run: TrainingState, path: Path, *, previous: Path | None = None) -> N
     if run.averaging is not None:
         arrays |= {f"{RUN}parameters": run.network.parameters, f"{RUN}average": run.average}
     arrays |= {f"{RUN}{name}": vector for name, vector in run.optimizer.state.items()}
+    arrays |= {f"{_KEPT}{name}": values for name, values in run.kept.items()}
     npz.save(path, arrays, describe(run.network) | {"run": _state(run)}, previous=previous)
 
 
@@ -180,6 +184,9 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
         places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations, started_for)
         if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch or not started_for:
             raise ValueError(f"epoch, step, steps in all and epochs cannot be {places[1:]}")
+        run.kept = {name.removeprefix(_KEPT): values for name, values in arrays.items() if name.startswith(_KEPT)}
+        if saved.get("learning_rate") is not None:
+            run.optimizer.learning_rate = saved["learning_rate"]
         _read_history(run, saved["history"])
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
@@ -187,13 +194,16 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
     old, run.optimizer.total_steps = (before + epochs * run.steps_per_epoch for epochs in (started_for, run.epochs))
     rate = run.optimizer.learning_rate
     if run.epoch > run.epochs:
-        message = f"The run has {run.epoch} epochs already, more than {run.epochs}: nothing is left to train."
+        message = (
+            f"The run has {counted(run.epoch, 'epoch')} already, more than {run.epochs}: nothing is left to train."
+        )
         warnings.warn(f"{message} Give more epochs to go on.", stacklevel=4)
     elif old != run.optimizer.total_steps and isinstance(rate, Schedule):
         steps = range(before, before + steps_done, 1 + steps_done // 1000)  # a thousand of them tell
         if any(rate(step, old) != rate(step, run.optimizer.total_steps) for step in steps):
-            message = f"The run was started for {started_for} epochs and is now one of {run.epochs}: up to here it had"
-            message += f" the learning rates of {started_for} epochs. For those of {run.epochs} in one go, start anew."
+            begun = counted(started_for, "epoch")
+            message = f"The run was started for {begun} and is now one of {run.epochs}: up to here it had the learning "
+            message += f"rates of {begun}. For those of {run.epochs} in one go, start anew."
             warnings.warn(message, stacklevel=4)
 
 
@@ -215,7 +225,9 @@ def _read_history(run: TrainingState, epochs: Any) -> None:
     numbers = [number for figures in epochs for number in figures.values()]
     wrong = [number for number in numbers if isinstance(number, bool) or not isinstance(number, int | float | None)]
     if not isinstance(epochs, list) or len(epochs) != run.epoch or wrong:
-        raise ValueError(f"the history has {len(epochs)} epochs of {run.epoch}, or what is not a number in it")
+        raise ValueError(
+            f"the history has {counted(len(epochs), 'epoch')} of {run.epoch}, or what is not a number in it"
+        )
     for figures in epochs:
         run.history.append({name: math.nan if value is None else value for name, value in figures.items()})
 
@@ -267,6 +279,8 @@ def _kind(value: Any) -> Any:
 
 def _state(run: TrainingState) -> dict[str, Any]:
     """The state of a run as plain values."""
+    rate = run.optimizer.learning_rate
+    is_number = isinstance(rate, float) and isinstance(run.given_rate, float)  # which callbacks may lower
     return {
         "version": _VERSION,
         "first_epoch": run.first_epoch,
@@ -275,7 +289,8 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "sums": run.sums.tolist(),
         "seconds": run.seconds,
         "iterations": run.optimizer.iterations,
-        "optimizer": run.optimizer.config(),
+        "optimizer": run.optimizer.config() | ({"learning_rate": run.given_rate} if is_number else {}),
+        "learning_rate": rate if is_number else None,
         "loss": {"name": type(run.loss).__name__} | run.loss.config(),
         "augment": _described(run.augment),
         "averaging": None if run.averaging is None else run.averaging.config(),

@@ -1,11 +1,12 @@
 """The history of a training run: one value an epoch for each figure."""
 
-import html
 import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from handconv.utils.figures import BLUE, ORANGE, headline, new_figure, percent, tidy, whole_epochs
+from handconv.utils.text_table import html_table
+from handconv.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +86,7 @@ class History(Mapping[str, list[float]]):
     def _summary(self) -> str:
         """Say where the training has come to, and in which epoch the validation was best."""
         count, last = len(self.epochs), self.last
-        parts = [f"After {count} epoch{'s' * (count > 1)}: "]
+        parts = [f"After {counted(count, 'epoch')}: "]
         known = [
             f"{name.replace('val_', 'validation ')} {_figure(name, last[name])}" for name in _SHOWN[:4] if name in last
         ]
@@ -100,19 +101,13 @@ class History(Mapping[str, list[float]]):
         if not self.epochs:
             return "History(no epochs)"
         known = [f"{name} {_figure(name, self.last[name])}" for name in _SHOWN[:4] if name in self.last]
-        return f"History({len(self.epochs)} epoch{'s' * (len(self.epochs) > 1)}{', '.join(['', *known])})"
+        return f"History({counted(len(self.epochs), 'epoch')}{', '.join(['', *known])})"
 
     def _repr_html_(self) -> str:
         """A table, a row an epoch, for notebooks."""
         names = ["epoch", *(name for name in _SHOWN if name in self)]
-        head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in names)
-        rows = "".join(
-            "<tr>"
-            + "".join(f"<td>{_figure(name, epoch[name]) if name in epoch else ''}</td>" for name in names)
-            + "</tr>"
-            for epoch in self.epochs
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        rows = [[_figure(name, epoch[name]) if name in epoch else "" for name in names] for epoch in self.epochs]
+        return html_table([[name.replace("_", " ") for name in names], *rows], left=())
 
 
 def _figure(name: str, value: float) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Protocol, Self
@@ -15,6 +16,12 @@ from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError, TrainingInterrupted
 from handconv.evaluation import evaluate
+from handconv.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SigmoidBinaryCrossentropy,
+    SoftmaxCategoricalCrossentropy,
+)
 from handconv.objective import Objective
 from handconv.optimizers.schedules import Schedule
 from handconv.parallel.communicator import OneProcess
@@ -22,10 +29,23 @@ from handconv.training import checkpoint
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.hidden_state import check_no_hidden_state
 from handconv.training.history import History
+from handconv.training.progress import PrintProgress
 from handconv.training.state import TrainingState
 from handconv.training.step import ACCUMULATORS, ShardStep, SharedState, arithmetic, shard_size
+from handconv.utils.words import counted
 
 _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
+#: How many times as large as that of guessing, or of the first epoch, a loss must be for its steps to be far too large.
+#: Default initial weights begin at most at twice that of guessing.
+_EXPLODED = 10.0
+
+
+CROSS_ENTROPIES = (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SigmoidBinaryCrossentropy,
+    SoftmaxCategoricalCrossentropy,
+)
 
 
 class Executor(Protocol):
@@ -57,20 +77,24 @@ class InProcess:
         self._network = run.network
         self.steps_done = 0
         self.sums = self._state.sums
+        self._is_training = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._network.buffers[...] = self._state.buffers  # a shard may have been broken off
+        if self._is_training:  # broken off within an epoch, perhaps within a shard
+            self._network.buffers[...] = self._state.buffers
 
     def epoch(self, epoch: int, first_step: int, *, anything_changed: bool = False) -> Iterator[NDArray[np.float64]]:
         """Train for one epoch or to a pause, yielding the sums after each step."""
         self._state.control[...] = 0
         self._state.buffers[...] = self._network.buffers
+        self._is_training = True
         for done in self._step.epoch(epoch, first_step):
             self.steps_done = done
             yield self.sums
+        self._is_training = False
 
     def pause(self) -> None:
         """Ask for a pause after the next step."""
@@ -89,6 +113,7 @@ def train(
         ModelFileError: if the checkpoint cannot be resumed.
         RuntimeError: if a layer carries state that it did not declare, and workers or a resume would lose it.
     """
+    callbacks = sorted(callbacks, key=_place)
     saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
     run.optimizer.start(run.network.parameters, run.network.decayed())
     try:
@@ -98,7 +123,16 @@ def train(
         run.network.parameters[...] = run.best_parameters
     finally:
         run.optimizer.finish()
+        run.optimizer.learning_rate = run.given_rate
+        for callback in callbacks:
+            if isinstance(callback, PrintProgress):
+                callback.close()
     return run.history
+
+
+def _place(callback: Callback) -> int:
+    """When a callback is told: what draws a bar first, before others print; what saves the run after all the others."""
+    return 0 if isinstance(callback, PrintProgress) else 2 if isinstance(callback, checkpoint.Checkpoint) else 1
 
 
 def _prepare(run: TrainingState, saved: checkpoint.Checkpoint | None, resume: str | os.PathLike[str] | None) -> None:
@@ -120,9 +154,8 @@ def _prepare(run: TrainingState, saved: checkpoint.Checkpoint | None, resume: st
 def _train(
     run: TrainingState, executor: Executor, callbacks: Sequence[Callback], saved: checkpoint.Checkpoint | None
 ) -> None:
-    for callback in callbacks:
-        callback.on_train_begin(run)
-    enough = False
+    enough = _anyone_says_so([callback.on_train_begin(run) for callback in callbacks])
+    remark = ""
     while run.epoch < run.epochs and not enough:
         run.network.epochs_trained = run.first_epoch + run.epoch + 1  # an epoch that has begun counts
         figures = _train_epoch(run, executor, callbacks, saved)
@@ -133,12 +166,17 @@ def _train(
         run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
         run.sums[...] = 0
         run.history.append(figures)
-        for callback in callbacks:
-            answer = callback.on_epoch_end(run, figures)
-            enough |= isinstance(answer, bool | np.bool_) and bool(answer)
+        enough = _anyone_says_so([callback.on_epoch_end(run, figures) for callback in callbacks])
+        if not remark and (remark := _explosion(run)):
+            warnings.warn(remark, stacklevel=4)  # at the caller of fit
         _heed_signal(run, saved)
     for callback in callbacks:
         callback.on_train_end(run)
+
+
+def _anyone_says_so(answers: Sequence[object]) -> bool:
+    """Whether one of the callbacks has returned True."""
+    return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
 
 
 def _check_shards(run: TrainingState) -> None:
@@ -150,9 +188,9 @@ def _check_shards(run: TrainingState) -> None:
     for layer in run.network.store.layers:
         if fewest < layer.min_samples:
             raise ValueError(
-                f"{layer.label} needs at least {layer.min_samples} samples together in training, and {count} samples "
-                f"in batches of {run.batch_size} and shards of {shard} leave {fewest} at the end. "
-                "Use another batch_size."
+                f"{layer.label} needs at least {layer.min_samples} samples together in training, and "
+                f"{counted(count, 'sample')} in batches of {run.batch_size} and shards of {shard} leave {fewest} at "
+                "the end. Use another batch_size."
             )
 
 
@@ -220,6 +258,24 @@ def _check_finite(run: TrainingState) -> None:
             f"Training diverged in the last step of epoch {run.epoch + 1}: {wrong[0]} are not finite. "
             f"Use a smaller learning rate (it is {run.optimizer.current_learning_rate:g})."
         )
+
+
+def _explosion(run: TrainingState) -> str:
+    """Say it if the loss has become far too large without becoming infinite; else nothing."""
+    first, last = run.history.epochs[0]["data_loss"], run.history.last
+    limits = {"that of the first epoch": first}
+    if isinstance(run.loss, CROSS_ENTROPIES):
+        weights = run.samples.weights
+        scale = 1.0 if weights is None else float(np.mean(weights))
+        limits["that of guessing"] = scale * math.log(max(2, *run.network.output_shape))
+    for what, limit in limits.items():
+        if limit > 0 and last["data_loss"] > _EXPLODED * limit:
+            return (
+                f"The loss has exploded: in epoch {last['epoch']} it was {last['data_loss']:.3g}, "
+                f"{last['data_loss'] / limit:,.0f} times {what}. "
+                f"Use a smaller learning rate (its mean was {last['learning_rate']:.3g})."
+            )
+    return ""
 
 
 def _mean_learning_rate(run: TrainingState) -> float:

@@ -67,6 +67,8 @@ class TrainingState(Task):
         step: steps done of the present epoch.
         sums: of those steps: data loss, penalty, right answers, samples.
         seconds: spent on them.
+        kept: arrays that callbacks keep for later, by name; they are saved with the run.
+        given_rate: the learning rate that the optimizer came with, which a callback may change.
     """
 
     validation: Samples | None = None
@@ -76,8 +78,13 @@ class TrainingState(Task):
     step: int = 0
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
     seconds: float = 0.0
+    kept: dict[str, FloatArray] = field(default_factory=dict)
     pausing: bool = False
     stopped_by: int | None = None
+
+    def __post_init__(self) -> None:
+        """Note the learning rate."""
+        self.given_rate = self.optimizer.learning_rate
 
     @property
     def best_parameters(self) -> FloatArray:

@@ -192,7 +192,7 @@ class ShardStep:
             if not math.isfinite(loss + penalty + length):
                 finite_loss = math.isfinite(loss + penalty)
                 raise DivergenceError(self._diagnosis(batch, epoch, step, finite_loss=finite_loss))
-            self._update(count)
+            self._update(count, epoch * len(batches) + step + 1)
             if self.communicator.rank == 0:
                 sums += len(batch) * loss, len(batch) * penalty, hits, len(batch)
                 for accumulator in range(count if buffers.size else 0):
@@ -274,8 +274,8 @@ class ShardStep:
             memory.host_call(lambda: self._figures.__setitem__(1, correct(answers(), truth)))
         return outputs
 
-    def _update(self, count: int) -> None:
-        """Move this rank's part of the parameters."""
+    def _update(self, count: int, steps_done: int) -> None:
+        """Move this rank's part of the parameters; ``steps_done`` counts those of this training, this one included."""
         state, part, optimizer = self.state, self._part, self.task.optimizer
         total, so_far = state.gradients[part], state.accumulators[0, part]
         for accumulator in range(1, count):
@@ -291,8 +291,8 @@ class ShardStep:
                 total *= optimizer.clip_norm / norm
         optimizer.step(state.parameters, state.gradients, part)
         if self.task.averaging is not None:
-            steps = optimizer.total_steps or 0
-            self.task.averaging.update(state.average[part], state.parameters[part], optimizer.iterations, steps)
+            steps = self.task.epochs * self.task.steps_per_epoch
+            self.task.averaging.update(state.average[part], state.parameters[part], steps_done, steps)
 
     def _squared_length(self, part: FloatArray) -> float:
         """The squared length of the whole gradient, the same bits for any number of ranks: summed block by block."""

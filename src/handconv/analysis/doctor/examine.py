@@ -4,6 +4,8 @@ One illness shows in many ways: pixels from 0 to 255 kill units, saturate the so
 finding brings about is not told beside it, since its remedy would be the wrong one.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
 from collections.abc import Mapping, Sequence

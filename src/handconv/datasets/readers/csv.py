@@ -9,6 +9,8 @@ with commas, are read by NumPy; all others (fractions, semicolons, texts, quotes
 named with its line and column.
 """
 
+from __future__ import annotations
+
 import csv
 import io
 import re
@@ -25,6 +27,7 @@ from handconv.datasets.readers.samples import Samples, is_whole, listed, number_
 from handconv.datasets.readers.table_form import Form, LabelColumn, cut_fields, excerpt, square_side, tell_form
 from handconv.errors import DataError, MissingExtraError
 from handconv.utils.optional_imports import import_optional
+from handconv.utils.words import counted
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -259,7 +262,7 @@ def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -
             return DataError(f"{path}, line {number:,}: {error}.")
         here = f"{path}, line {number:,}"
         if len(fields) != form.columns:
-            return DataError(f"{here}: expected {form.columns:,} columns as before, got {len(fields):,}.")
+            return DataError(f"{here}: expected {counted(form.columns, 'column')} as before, got {len(fields):,}.")
         for column in form.pixels:
             if not _in_range(fields[column].replace(form.decimal, "."), top):
                 rule = f"a number from 0 to {top:g}" + (" (the scale that was asked for)" if top != 255 else "")

@@ -11,6 +11,8 @@ References:
     section "File formats for the MNIST database".
 """
 
+from __future__ import annotations
+
 import gzip
 import math
 import os

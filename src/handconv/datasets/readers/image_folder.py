@@ -5,6 +5,8 @@ their names. What operating systems put between the files is passed over in sile
 ``.DS_Store``); whatever else is passed over or changed is said, in a line each.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,0 +1,166 @@
+"""Averaged weights are the means that they are said to be, for any number of workers, and after any resume."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from handconv.arrays import FloatArray
+from handconv.training.averaging import WeightAverage
+
+X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+Y = X[:, :3].argmax(axis=1)
+EPOCHS, BATCH = 4, 16  # four steps an epoch
+STEPS = EPOCHS * 4
+AVERAGES = [
+    hc.ExponentialAverage(0.8), hc.ExponentialAverage(0.0), hc.StochasticAverage(0.5), hc.StochasticAverage(0.0)
+]  # fmt: skip
+
+each_average = pytest.mark.parametrize("average", AVERAGES, ids=repr)
+
+
+class Recording(hc.SGD):
+    """Keeps the parameters after each step."""
+
+    def __init__(self, learning_rate: float = 0.1) -> None:
+        super().__init__(learning_rate)
+        self.path: list[FloatArray] = []
+
+    def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
+        super()._update(parameters, gradients, part, rate)
+        self.path.append(parameters.copy())
+
+
+def network() -> hc.Sequential:
+    return hc.Sequential([hc.Dense(5), hc.Tanh(), hc.Dropout(0.2), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+
+
+def fit(average: WeightAverage | None, **options: Any) -> hc.Sequential:
+    model = network()
+    history = model.fit(X, Y, averaging=average, **{"epochs": EPOCHS, "batch_size": BATCH} | options)
+    model.info["history"] = [
+        {name: epoch[name] for name in ("loss", "val_loss") if name in epoch} for epoch in history.epochs
+    ]
+    return model
+
+
+def plain_mean(average: WeightAverage, start: FloatArray, path: list[FloatArray]) -> FloatArray:
+    """The average in one expression: a weighted sum over the recorded parameters, in double precision."""
+    points = np.array([start, *path], np.float64)
+    if isinstance(average, hc.StochasticAverage):
+        mean: FloatArray = points[int(average.start * len(path)) :].mean(axis=0)
+        return mean
+    assert isinstance(average, hc.ExponentialAverage)
+    kept = np.array([min(average.decay, (1 + step) / (10 + step)) for step in range(1, len(points))])
+    after = np.append(np.cumprod(kept[::-1])[::-1], 1.0)  # what later steps leave of each point
+    weights = np.append(1.0, 1 - kept) * after
+    return weights @ points
+
+
+@each_average
+def test_the_trained_model_is_the_mean_of_the_recorded_parameters(average: WeightAverage) -> None:
+    recording = Recording()
+    model = fit(average, optimizer=recording)
+    assert len(recording.path) == STEPS
+    expected = plain_mean(average, network().parameters, recording.path)
+    np.testing.assert_allclose(model.parameters, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_mean_begins_with_the_parameters_where_it_starts() -> None:
+    shares = [hc.StochasticAverage(0.75).share(step, 16) for step in range(1, 17)]
+    assert shares == [1.0] * 12 + [1 / 2, 1 / 3, 1 / 4, 1 / 5]
+
+
+def test_the_mean_counts_the_steps_of_this_training_not_those_of_a_loaded_optimizer() -> None:
+    recording, average = Recording(), hc.StochasticAverage(0.5)
+    recording.build(network().parameters)
+    recording.load_state_dict({"iterations": np.array(1000)})
+    model = fit(average, optimizer=recording)
+    expected = plain_mean(average, network().parameters, recording.path)
+    np.testing.assert_allclose(model.parameters, expected, rtol=1e-5, atol=1e-6)
+
+
+@each_average
+def test_training_itself_goes_on_from_the_parameters_as_they_are(average: WeightAverage) -> None:
+    averaged, plain = Recording(), Recording()
+    fit(average, optimizer=averaged, validation_split=0.2)
+    fit(None, optimizer=plain, validation_split=0.2)
+    np.testing.assert_array_equal(averaged.path, plain.path)
+
+
+def test_validation_asks_the_average() -> None:
+    model = fit(hc.StochasticAverage(0.5), validation_data=(X, Y))
+    assert model.info["history"][-1]["val_loss"] == model.evaluate(X, Y)["loss"]
+
+
+@each_average
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_make_the_same_bits(average: WeightAverage, workers: int) -> None:
+    options: dict[str, Any] = {"batch_size": 32, "shard_size": 8, "validation_split": 0.2}
+    alone, shared = fit(average, **options), fit(average, workers=workers, **options)
+    np.testing.assert_array_equal(shared.parameters, alone.parameters)
+    assert shared.info["history"] == alone.info["history"]
+
+
+@each_average
+def test_the_saved_model_answers_with_the_average(average: WeightAverage, tmp_path: Path) -> None:
+    model = fit(average)
+    model.save(tmp_path / "model.npz")
+    np.testing.assert_array_equal(hc.load(tmp_path / "model.npz").predict(X), model.predict(X))
+
+
+@each_average
+def test_the_model_in_a_checkpoint_is_the_average(average: WeightAverage, tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    model = fit(average, callbacks=[hc.Checkpoint(path)])
+    np.testing.assert_array_equal(hc.load(path).parameters, model.parameters)
+
+
+class BreakOff(hc.Callback):
+    """Ends the run with an error after an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch_end(self, run: Any, figures: Any) -> None:
+        if figures["epoch"] == self.epoch:
+            raise KeyboardInterrupt
+
+
+@each_average
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_resumed_run_ends_at_the_same_bits(average: WeightAverage, workers: int, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"validation_split": 0.2, "workers": workers}
+    path = tmp_path / "run.npz"
+    with pytest.raises(KeyboardInterrupt):
+        fit(average, callbacks=[hc.Checkpoint(path), BreakOff(3)], **options)
+    resumed, whole = fit(average, resume=path, **options), fit(average, **options)
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+    assert resumed.info["history"] == whole.info["history"]
+
+
+def test_a_run_with_another_average_is_not_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    fit(hc.ExponentialAverage(0.8), epochs=2, callbacks=[hc.Checkpoint(path)])
+    with pytest.raises(hc.ModelFileError, match=r"decay of averaging was 0\.8, is 0\.9"):
+        fit(hc.ExponentialAverage(0.9), resume=path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: hc.ExponentialAverage(1.0), "decay must be .*of at least 0 and below 1"),
+        (lambda: hc.StochasticAverage(-0.1), "start must be .*of at least 0 and below 1"),
+    ],
+)
+def test_shares_out_of_range_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@each_average
+def test_it_shows_how_it_is_made(average: WeightAverage) -> None:
+    again = eval(repr(average), vars(hc))  # noqa: S307
+    assert again.config() == average.config()
