@@ -69,6 +69,7 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
+    from handconv import zoo as zoo
     from handconv.analysis.doctor import doctor as doctor
     from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
@@ -82,8 +83,6 @@ if TYPE_CHECKING:
     from handconv.training import PrintProgress as PrintProgress
     from handconv.training import ReduceOnPlateau as ReduceOnPlateau
     from handconv.training import StochasticAverage as StochasticAverage
-    from handconv.zoo import reference_network as reference_network
-    from handconv.zoo import trained_reference_network as trained_reference_network
 
 __version__ = "0.1.0"
 
@@ -95,7 +94,7 @@ _LATER = {
     "export_html": "handconv.export",
     "explain": "handconv.analysis",
     "gradcheck": "handconv.analysis",
-    **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
+    "zoo": "handconv.zoo",
     **dict.fromkeys(
         (
             "CSVLogger",
@@ -181,9 +180,8 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
-    "reference_network",
     "schedules",
-    "trained_reference_network",
+    "zoo",
 ]
 
 

@@ -47,7 +47,7 @@ def test_what_was_drawn_is_recognised(
 
 @pytest.mark.parametrize("command", ["predict", "evaluate", "play"])
 def test_a_dead_network_has_no_answers(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    network = hc.reference_network()
+    network = hc.zoo.reference()
     network.named_parameters()["3.weights"][0] = np.nan
     network.save(tmp_path / "dead.npz")
     row = ["--row", "1"] if command == "predict" else []
@@ -61,7 +61,7 @@ def test_models_saved_in_python_get_images_of_their_size(
     drawings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small, flat = tmp_path / "small.npz", tmp_path / "flat.npz"
-    hc.reference_network(input_shape=(1, 32, 20)).save(small)
+    hc.zoo.reference(input_shape=(1, 32, 20)).save(small)
     assert main(["predict", str(small), str(drawings[0])]) == 0
     hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(784,), seed=0).save(flat)
     assert main(["predict", str(flat), str(drawings[0])]) == 1

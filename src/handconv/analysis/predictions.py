@@ -81,7 +81,7 @@ def answer(model: Sequential, image: ArrayLike) -> Answer:
 
     Example:
         >>> import handconv as hc
-        >>> answer(hc.reference_network(), np.zeros((1, 28, 28), np.uint8)).top(1)
+        >>> answer(hc.zoo.reference(), np.zeros((1, 28, 28), np.uint8)).top(1)
         ((0, 0.1...),)
     """
     row = probabilities(model, np.asarray(image)[None])[0]

@@ -83,7 +83,7 @@ def report(
 
     Example:
         >>> import handconv as hc
-        >>> result = report(hc.reference_network(), np.zeros((2, 1, 28, 28), np.uint8), [0, 1])
+        >>> result = report(hc.zoo.reference(), np.zeros((2, 1, 28, 28), np.uint8), [0, 1])
         >>> result.accuracy, [mistake.row for mistake in result.mistakes]
         (0.5, [1])
     """

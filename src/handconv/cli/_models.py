@@ -15,7 +15,7 @@ from handconv.errors import HandconvError, ModelFileError
 from handconv.sequential import Sequential, load
 from handconv.training import Checkpoint
 from handconv.training.checkpoint import read, sibling
-from handconv.zoo import trained_reference_network
+from handconv.zoo import trained_reference
 
 HELP = "a saved model, FILE.npz, or the name of a run (default: the last fitting run, else the bundled model)"
 
@@ -37,7 +37,7 @@ def open_model(path: str | None, output: Output, fits: Fits = lambda _: True) ->
     if path is None:
         run = next((run for run in kept_runs() if fits(run.info)), None)
         if run is None:
-            model, name = trained_reference_network(), "the bundled model"
+            model, name = trained_reference(), "the bundled model"
         else:
             model, name = load(run.path), f"run {run.name}"
     else:

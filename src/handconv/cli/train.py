@@ -39,7 +39,7 @@ from handconv.optimizers import Adam
 from handconv.optimizers.schedules import CosineDecay, OneCycle, Schedule
 from handconv.parallel.cpu import worker_count
 from handconv.sequential import Sequential
-from handconv.zoo import reference_network
+from handconv.zoo import reference
 
 _EPOCHS, _EPOCHS_OF_FEW, _FEW = 5, 30, 10_000
 
@@ -167,7 +167,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         )
     if settings.epochs is None:
         settings = replace(settings, epochs=_EPOCHS_OF_FEW if len(dataset.x_train) < _FEW else _EPOCHS)
-    model = reference_network(
+    model = reference(
         classes=len(dataset.class_names),
         input_shape=dataset.x_train.shape[1:],
         l2=settings.l2,
