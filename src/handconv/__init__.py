@@ -69,6 +69,7 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
+    from handconv import recipes as recipes
     from handconv import zoo as zoo
     from handconv.analysis.doctor import doctor as doctor
     from handconv.analysis.explain import explain as explain
@@ -94,6 +95,7 @@ _LATER = {
     "export_html": "handconv.export",
     "explain": "handconv.analysis",
     "gradcheck": "handconv.analysis",
+    "recipes": "handconv.recipes",
     "zoo": "handconv.zoo",
     **dict.fromkeys(
         (
@@ -180,6 +182,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "recipes",
     "schedules",
     "zoo",
 ]

@@ -132,20 +132,19 @@ def checkpoint_to_resume(named: str) -> str:
     return str(found[-1])
 
 
-def saved_settings(path: str) -> dict[str, Any]:
-    """The settings with which the run of a checkpoint was started.
+def saved_info(path: str) -> dict[str, Any]:
+    """What the command line noted in a checkpoint: the settings with which the run was started, and the recipe.
 
     Raises:
         OSError, ModelFileError: if there is no checkpoint of the command line.
     """
     _, description = read(path)
     info = description.get("info")
-    settings = info.get("settings") if isinstance(info, dict) else None
-    if not isinstance(settings, dict):
+    if not isinstance(info, dict) or not isinstance(info.get("settings"), dict):
         raise ModelFileError(
             f"{path} is no checkpoint of handconv train. Resume it in Python, with fit(…, resume=path)."
         )
-    return settings
+    return info
 
 
 def known_dataset(model: Sequential) -> str:
