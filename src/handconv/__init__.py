@@ -69,12 +69,14 @@ from handconv.sequential import load as load
 if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
+    from handconv import plots as plots
     from handconv import recipes as recipes
     from handconv import zoo as zoo
     from handconv.analysis.doctor import doctor as doctor
     from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
     from handconv.export import export_html as export_html
+    from handconv.reading import read_digit as read_digit
     from handconv.training import Callback as Callback
     from handconv.training import Checkpoint as Checkpoint
     from handconv.training import CSVLogger as CSVLogger
@@ -92,9 +94,11 @@ _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
     "doctor": "handconv.analysis.doctor",
+    "plots": "handconv.plots",
     "export_html": "handconv.export",
     "explain": "handconv.analysis",
     "gradcheck": "handconv.analysis",
+    "read_digit": "handconv.reading",
     "recipes": "handconv.recipes",
     "zoo": "handconv.zoo",
     **dict.fromkeys(
@@ -182,6 +186,8 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "plots",
+    "read_digit",
     "recipes",
     "schedules",
     "zoo",

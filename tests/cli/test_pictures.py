@@ -10,7 +10,7 @@ import pytest
 
 from cli_helpers import handconv
 from handconv.cli._output import Output
-from handconv.cli._pictures import Card, Pictures, draw, png
+from handconv.cli._pictures import Card, Pictures, ReadingCard, Seen, draw, draw_reading, png, write_png
 
 
 def card() -> Card:
@@ -51,6 +51,29 @@ def test_without_matplotlib_the_bare_image_is_written(cache_folder: Path, monkey
     path = Pictures("text", Output(json_lines=True)).show(card())
     assert path is not None
     assert Path(path).read_bytes() == png(card().image)
+
+
+def reading(digits: int) -> ReadingCard:
+    rng = np.random.default_rng(0)
+    picture, image = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((80, 120, 3), (28, 28)))
+    classes = tuple((str(label), 0.1) for label in range(10))
+    return ReadingCard("a.png: 7", picture, (Seen(image, (10, 10, 40, 60), classes, 7),) * digits)
+
+
+@pytest.mark.parametrize("digits", [0, 1, 3])
+def test_a_reading_is_drawn_with_a_box_an_image_and_ten_bars_for_each_digit(digits: int) -> None:
+    figures = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed")
+    figure = figures.Figure(layout="constrained")
+    draw_reading(figure, reading(digits))
+    original, *panels = figure.get_axes()
+    assert len(original.patches) == digits
+    assert [len(panel.patches) for panel in panels] == [0, 10] * digits
+
+
+def test_a_reading_is_written_under_any_name(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    write_png(tmp_path / "seen", reading(1))
+    assert (tmp_path / "seen").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="there is no virtual screen (Xvfb) here")

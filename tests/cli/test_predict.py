@@ -1,6 +1,8 @@
 """``handconv predict``: the user's own image files, and rows of the test set."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 import handconv as hc
 from cli_helpers import handconv, objects
 from handconv.cli import main
+from picture_cases import BOX, SHAPE, bytes_of, ink, mixed
 
 
 @pytest.fixture
@@ -122,3 +125,193 @@ def test_images_for_a_model_of_a_folder_are_read_as_the_folder_was(tmp_path: Pat
 def test_without_any_training_the_bundled_model_answers(drawings: list[Path], cache_folder: Path) -> None:
     assert not (cache_folder / "runs").exists()
     assert main(["predict", str(drawings[0])]) == 0
+
+
+@pytest.fixture
+def seven(tmp_path: Path) -> Path:
+    """A clean picture of a seven."""
+    (tmp_path / "seven.png").write_bytes(bytes_of(mixed(235.0, ink(7, SHAPE, BOX))))
+    return tmp_path / "seven.png"
+
+
+@pytest.fixture
+def forty_seven(tmp_path: Path) -> Path:
+    """A picture of a four and a seven."""
+    pytest.importorskip("cv2", reason="several digits are found by OpenCV, which is not installed")
+    amount = ink(4, (200, 300), (50, 20, 100)) + ink(7, (200, 300), (50, 140, 100))
+    (tmp_path / "47.png").write_bytes(bytes_of(mixed(235.0, amount)))
+    return tmp_path / "47.png"
+
+
+def answers(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict[str, Any]]:
+    """What --json says, by the bundled model."""
+    assert main(["predict", *map(str, arguments), "--json"]) == 0
+    return objects(capsys.readouterr().out)
+
+
+def test_json_tells_the_digit_how_sure_it_is_and_where(
+    cache_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (found,) = answers(capsys, seven)
+    assert (found["prediction"], found["verdict"], found["size"]) == ("7", "digit", [360, 480])
+    assert found["confidence"] == found["top"][0]["probability"] > 0.9
+    assert [digit["prediction"] for digit in found["digits"]] == ["7"]
+    assert len(found["digits"][0]["box"]) == 4
+
+
+def test_every_field_of_json_is_described_in_the_help(
+    cache_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (found,) = answers(capsys, seven)
+    assert main(["predict", "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines if line.startswith("  ") and line.split()} >= set(found)
+
+
+def test_several_digits_are_read_with_their_boxes(
+    cache_folder: Path, forty_seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (found,) = answers(capsys, forty_seven)
+    assert (found["prediction"], found["verdict"]) == ("47", "digits")
+    first, second = (digit["box"] for digit in found["digits"])
+    assert first[2] < second[0]
+
+
+def test_one_forbids_several(cache_folder: Path, forty_seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (found,) = answers(capsys, "--one", forty_seven)
+    assert (found["prediction"], found["verdict"]) == (None, "several digits")
+    assert main(["predict", "--one", str(forty_seven)]) == 0
+    assert "several digits (2), and --one allows one" in capsys.readouterr().out
+
+
+def test_what_is_no_digit_is_an_answer_too(
+    cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("cv2", reason="photographs are read by OpenCV, which is not installed")
+    path = tmp_path / "noise.png"
+    path.write_bytes(bytes_of(np.random.default_rng(0).integers(0, 256, (100, 100))))
+    (found,) = answers(capsys, path)
+    assert (found["prediction"], found["confidence"], found["verdict"]) == (None, 0.0, "nothing like a digit")
+    assert main(["predict", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: nothing like a digit\n"
+
+
+def test_a_doubtful_digit_is_a_guess(cache_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = hc.zoo.trained_reference()
+    model.info["temperature"] = 20.0
+    model.save(seven.parent / "hot.npz")
+    (found,) = answers(capsys, seven.parent / "hot.npz", seven)
+    assert (found["prediction"], found["verdict"]) == ("7", "unsure")
+    assert main(["predict", str(seven.parent / "hot.npz"), str(seven)]) == 0
+    assert "7  unsure: confidence" in capsys.readouterr().out
+
+
+def test_a_hyphen_reads_standard_input(cache_folder: Path, seven: Path) -> None:
+    done = handconv("predict", "-", "--json", stdin=seven.read_bytes(), HANDCONV_CACHE=str(cache_folder))
+    (found,) = objects(done.stdout)
+    assert (found["file"], found["prediction"]) == ("-", "7")
+
+
+def test_an_empty_standard_input_is_named(cache_folder: Path) -> None:
+    done = handconv("predict", "-", HANDCONV_CACHE=str(cache_folder))
+    assert done.returncode == 1
+    assert "\nhandconv: standard input is empty." in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--", "-7.png"), ("./-7.png",), ("--one", "--", "-7.png"), ("--", "seven.png", "-7.png")]
+)
+def test_files_after_two_dashes_may_begin_with_one(
+    cache_folder: Path, seven: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(seven.parent)
+    Path("-7.png").write_bytes(seven.read_bytes())
+    assert main(["predict", *arguments]) == 0
+
+
+def test_options_after_two_dashes_are_files(
+    cache_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(seven), "--", "--json"]) == 1
+    assert "--json: No such file" in capsys.readouterr().err
+
+
+def test_the_picture_that_is_saved_is_a_png(cache_folder: Path, seven: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    assert main(["predict", str(seven), "--save-picture", str(tmp_path / "seen.png")]) == 0
+    assert (tmp_path / "seen.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_picture_is_saved_of_one_file(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(seven), str(seven), "--save-picture", "seen.png"]) == 2
+    assert "--save-picture writes what is seen of one picture, got 2" in capsys.readouterr().err
+
+
+def test_show_draws_what_the_network_saw_and_ten_bars(
+    cache_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(seven), "--show"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith(("┌──", "+--"))
+    assert [line.split()[0] for line in lines[-10:]] == list("0123456789")
+    assert len(lines[-3].split()[1]) == max(len(line.split()[1]) for line in lines[-10:])
+
+
+def test_pictures_on_white_become_negatives_for_a_model_of_images_on_black(
+    cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = hc.zoo.reference()
+    model.info = {"dataset": "fashion-mnist", "class_names": [f"garment {number}" for number in range(10)]}
+    model.save(tmp_path / "fashion.npz")
+    shirt = np.full((280, 280), 255)
+    shirt[40:240, 80:200] = 60
+    for name, pixels in (("white.png", shirt), ("black.png", 255 - shirt)):
+        (tmp_path / name).write_bytes(bytes_of(pixels))
+    assert (
+        main(["predict", *(str(tmp_path / name) for name in ("fashion.npz", "white.png", "black.png")), "--json"]) == 0
+    )
+    output = capsys.readouterr()
+    white, black = objects(output.out)
+    assert white["top"] == black["top"]
+    assert f"{tmp_path / 'white.png'}: turned into its negative" in output.err
+    assert "black.png" not in output.err
+
+
+def test_a_model_of_digits_from_a_table_reads_own_handwriting(
+    cache_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = hc.zoo.trained_reference()
+    model.info = {
+        "dataset": "train.csv",
+        "class_names": list("0123456789"),
+        "preparation": {"polarity": "light on dark", "fit": "centre"},
+    }
+    model.save(seven.parent / "kaggle.npz")
+    (found,) = answers(capsys, seven.parent / "kaggle.npz", seven)
+    assert (found["prediction"], found["verdict"]) == ("7", "digit")
+
+
+def test_thousands_of_files_are_read_one_after_the_other(
+    cache_folder: Path, seven: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held: list[Path] = []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: held.append(path) or b"")
+    assert main(["predict", *["a.png"] * 5, "--json"]) == 1
+    assert len(held) == len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_many_files_are_counted_for_programs_that_read_the_answers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from handconv.cli import _progress
+    from handconv.cli._output import Output
+
+    monkeypatch.setattr(_progress, "_LINE_EVERY", 0.0)
+    with _progress.CountProgress(Output(json_lines=True), 10_000) as progress:
+        progress(1200)
+    assert capsys.readouterr().err == "  1,200 of 10,000 files\n"
+
+
+def test_a_clean_picture_needs_no_opencv(cache_folder: Path, seven: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert main(["predict", str(seven)]) == 0

@@ -48,7 +48,22 @@ def test_an_unknown_name_is_a_key_error_that_lists_the_known() -> None:
     assert "f1" not in two_epochs()
 
 
-def test_it_shows_its_epochs() -> None:
+def test_it_shows_in_short_what_it_ended_with() -> None:
     history = History()
-    history.append({"loss": 0.5})
-    assert repr(history) == "History([{'loss': 0.5}])"
+    history.append({"loss": 0.5, "accuracy": 0.9})
+    assert repr(history) == "History(1 epoch, loss 0.5, accuracy 90.00 %)"
+
+
+def test_it_is_a_table_in_a_notebook() -> None:
+    history = History()
+    history.append({"epoch": 1, "loss": 0.5, "accuracy": 0.9})
+    history.append({"epoch": 2, "loss": 0.25, "accuracy": 0.95, "val_loss": 0.3})
+    table = history._repr_html_()
+    assert table.count("<tr>") == 3
+    assert "<th>val loss</th>" in table
+    assert "<td>2</td><td>0.25</td><td>95.00 %</td><td>0.3</td>" in table
+    assert "<td>1</td><td>0.5</td><td>90.00 %</td><td></td>" in table
+
+
+def test_without_epochs_it_says_so() -> None:
+    assert repr(History()) == "History(no epochs)"

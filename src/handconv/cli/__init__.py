@@ -8,7 +8,20 @@ import sys
 from collections.abc import Sequence
 
 from handconv import __version__
-from handconv.cli import data, doctor, evaluate, explain, export, gradcheck, play, predict, runs, summary, train
+from handconv.cli import (
+    data,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    gradcheck,
+    play,
+    predict,
+    report,
+    runs,
+    summary,
+    train,
+)
 from handconv.cli._command import Command, Parser
 from handconv.cli._errors import UsageError, guarded
 from handconv.cli._output import Output, forgive_characters, open_closed_streams
@@ -18,7 +31,7 @@ __all__ = ["main"]
 
 _COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (train, play, predict, evaluate, doctor, summary, explain, gradcheck, export, runs, data)
+    for module in (train, play, predict, evaluate, report, doctor, summary, explain, gradcheck, export, runs, data)
 }
 
 _OVERVIEW = """usage: handconv [OPTIONS]             the main job: get MNIST, train the reference network, then the quiz
@@ -78,7 +91,7 @@ def _run(arguments: list[str]) -> int:
             f"there is no command {arguments[0]!r}.{nearest(arguments[0], _COMMANDS, 'handconv --help lists all.')}"
         )
     parser = command.parser(prog)
-    values, unknown = parser.parse_known_intermixed_args(arguments)
+    values, unknown = parser.read(arguments)
     if unknown:
         raise UsageError(_not_known(unknown, parser))
     return command.run(values, Output(json_lines=values.json))

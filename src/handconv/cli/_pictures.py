@@ -4,9 +4,11 @@ import os
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ _BLOCKS = " ▀▄█"  # nothing, the upper half, the lower half, both
 _FRAME = tuple("┌─┐│└─┘")
 _INK = 100  # grey from which a pixel is drawn as a block
 _ENLARGED = 8
+_BAR = 30  # characters of a bar in text that stands for certainty
+_MOST_ROWS = 8  # digits of one picture that are drawn
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,38 @@ class Card:
     title: str
     right: bool
     ranking: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a network saw of a picture, and what it makes of it.
+
+    Args:
+        image: uint8 (H, W).
+        box: where it is in the picture: left, top, right, bottom.
+        classes: names and probabilities of all classes, in their order.
+        label: the class that it was taken for.
+    """
+
+    image: NDArray[np.uint8]
+    box: tuple[int, int, int, int]
+    classes: tuple[tuple[str, float], ...]
+    label: int
+
+
+@dataclass(frozen=True)
+class ReadingCard:
+    """A picture of the user's and what was found in it.
+
+    Args:
+        title: the answer.
+        picture: uint8 (H, W) or (H, W, 3).
+        seen: what was found.
+    """
+
+    title: str
+    picture: NDArray[np.uint8]
+    seen: tuple[Seen, ...]
 
 
 class Pictures:
@@ -64,15 +100,13 @@ class Pictures:
         """Show a card; give the path of its PNG if it was written."""
         if self._window is not None:
             try:
-                self._window.show(card)
+                self._window.show(lambda figure: draw_figure(figure, card))
             except Exception as error:  # noqa: BLE001 - the screen may be gone by now
                 self._window = None
                 self._output.notice(f"The window is gone ({' '.join(str(error).split())}); the images come as text.")
             else:
                 return None
-        self._output.show(
-            draw(card.image, colours=self._output.colours, blocks=self._output.can_print("".join((_BLOCKS, *_FRAME))))
-        )
+        self._output.show(_in_text(card.image, self._output))
         path = self._write(card)
         if path:
             self._output.show(f"picture: {path}")
@@ -102,6 +136,37 @@ class Pictures:
         return str(path)
 
 
+class Shower:
+    """Shows what was read in pictures: in a window that stays open until it is closed, or in text."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._window: Window | None = None
+        if _at_a_screen():
+            try:
+                self._window = Window()
+            except Exception as error:  # noqa: BLE001 - each toolkit fails in its own way
+                output.notice(f"No window can be opened ({' '.join(str(error).split())}); the images come as text.")
+
+    def show(self, card: ReadingCard) -> None:
+        """Show a picture, what was seen of it, and the probabilities."""
+        if self._window is not None:
+            self._window.show(lambda figure: draw_reading(figure, card), wait=True)
+            return
+        bar = "█" if self._output.can_print("█") else "#"
+        for seen in card.seen:
+            self._output.show(_in_text(seen.image[None], self._output))
+            self._output.show("\n".join(bars(seen.classes, bar)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._window is not None:
+            with suppress(Exception):
+                self._window.close()
+
+
 class Window:
     """One window of matplotlib, used again for each card; it stays alive while the next line is typed.
 
@@ -122,16 +187,18 @@ class Window:
             )
         self._figure: Any = None
 
-    def show(self, card: Card) -> None:
-        """Draw a card into the window, opening it if the user has closed it."""
+    def show(self, draw_on: Callable[[Any], None], *, wait: bool = False) -> None:
+        """Let a function draw into the window, opening it if the user has closed it; or wait until it is closed."""
         pyplot = self._pyplot
         if self._figure is None or not pyplot.fignum_exists(self._figure.number):
             self._figure = pyplot.figure("handconv", figsize=(7, 3.5), layout="constrained")
             self._figure.show()
         self._figure.clear()
-        draw_figure(self._figure, card)
+        draw_on(self._figure)
         self._figure.canvas.draw()
         self._figure.canvas.flush_events()
+        if wait:
+            pyplot.show(block=True)
 
     def close(self) -> None:
         """Close it."""
@@ -153,6 +220,69 @@ def draw_figure(figure: Any, card: Card) -> None:
     right.invert_yaxis()
     right.set_xlabel("probability")
     right.spines[["top", "right"]].set_visible(False)
+
+
+def draw_reading(figure: Any, card: ReadingCard) -> None:
+    """Draw a picture with the boxes of what was found, and beside it what the network saw, and a bar for each class."""
+    patches = import_optional("matplotlib.patches", extra="plot")
+    figure.suptitle(card.title)
+    rows = card.seen[:_MOST_ROWS]
+    figure.set_size_inches(9, 3.6 if len(rows) < 2 else 1 + 1.9 * len(rows))
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.6))
+    original = left.subplots()
+    original.imshow(card.picture, cmap="gray", vmin=0, vmax=255)
+    original.set_title("the picture", fontsize="medium")
+    original.set_axis_off()
+    original.set_anchor("N")
+    for seen in rows:
+        x0, y0, x1, y1 = seen.box
+        original.add_patch(patches.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color="tab:orange", linewidth=2))
+    if not rows:
+        return
+    for (image, chart), seen in zip(
+        right.subplots(len(rows), 2, squeeze=False, width_ratios=(1, 1.3)), rows, strict=True
+    ):
+        names, chances = zip(*seen.classes, strict=True)
+        image.imshow(seen.image, cmap="gray", vmin=0, vmax=255)
+        image.set_axis_off()
+        drawn = chart.barh(range(len(names)), chances, color="lightgray")
+        drawn[seen.label].set_color("tab:orange")
+        chart.set_yticks(range(len(names)), names, fontsize="small")
+        chart.set_xlim(0, 1)
+        chart.invert_yaxis()
+        chart.spines[["top", "right"]].set_visible(False)
+        if seen is rows[0]:
+            image.set_title("what the network saw", fontsize="medium")
+            chart.set_title("probability", fontsize="medium")
+
+
+def write_png(path: Path, card: ReadingCard) -> None:
+    """Write what ``draw_reading`` draws as a PNG file.
+
+    Raises:
+        MissingExtraError: if matplotlib is not installed.
+        OSError: if the file cannot be written.
+    """
+    figure = import_optional("matplotlib.figure", extra="plot").Figure(layout="constrained")
+    draw_reading(figure, card)
+    figure.savefig(path, dpi=100, format="png")
+
+
+def bars(classes: tuple[tuple[str, float], ...], bar: str) -> list[str]:
+    r"""Draw probabilities as bars of text.
+
+    Example:
+        >>> print("\n".join(bars((("0", 0.1), ("1", 0.9)), "#")))
+        0 ###                             10.00 %
+        1 ###########################     90.00 %
+    """
+    wide = max(len(name) for name, _ in classes)
+    return [f"{name:>{wide}} {bar * round(_BAR * chance):{_BAR}} {100 * chance:6.2f} %" for name, chance in classes]
+
+
+def _in_text(image: NDArray[np.uint8], output: Output) -> str:
+    """Draw an image with what the output can print."""
+    return draw(image, colours=output.colours, blocks=output.can_print("".join((_BLOCKS, *_FRAME))))
 
 
 def draw(image: NDArray[np.uint8], *, colours: bool = False, blocks: bool = True) -> str:

@@ -104,6 +104,30 @@ class DownloadProgress(_Live):
         self._name = None
 
 
+class CountProgress(_Live):
+    """Told how many of many files are done: draws a bar, or prints a line every few seconds.
+
+    Where results go to the same terminal they are the progress, and it says nothing.
+    """
+
+    def __init__(self, output: Output, total: int) -> None:
+        super().__init__(output)
+        self._total, self._silent = total, output.on_terminal
+        self._told = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        """Show how many are done."""
+        if self._silent:
+            return
+        if self._can_draw and self._total > 1:
+            self._draw("files", done, self._total, f"{done:,} of {self._total:,}")
+            return
+        now = time.monotonic()
+        if now - self._told > _LINE_EVERY:
+            self._told = now
+            self._output.notice(f"  {done:,} of {self._total:,} files")
+
+
 class _Bar:
     """A bar of rich on stderr that goes away when it is done; drawn when it is told to, not by a thread."""
 

@@ -1,7 +1,11 @@
 """``handconv predict``: classify the user's own image files, or rows of the test set."""
 
 import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,21 +14,36 @@ from handconv.analysis import answer
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError, sentence
-from handconv.cli._models import HELP, class_names, known_dataset, open_model, tells_digits, trained_on
-from handconv.cli._output import Output
+from handconv.cli._models import HELP, class_names, open_model, tells_digits, trained_on
+from handconv.cli._output import Output, is_terminal
+from handconv.cli._pictures import ReadingCard, Seen, Shower, write_png
+from handconv.cli._progress import CountProgress
 from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.cli._table_answers import add_table_arguments, predict_table, table_of
-from handconv.datasets.readers.images import read_digit_image, read_image
+from handconv.datasets.readers.images import decode_picture
 from handconv.errors import DataError, ModelFileError
+from handconv.reading import Digit, DigitReader, input_form, prepare, reads_digits
+from handconv.reading.segmentation import LARGEST
 from handconv.sequential import Sequential
+
+_STDIN = "-"
+_MOST_DOUBTED = 0.5  # a smaller probability of the best class is a guess
+
+Answer = tuple[str, dict[str, Any], ReadingCard]
+"""A line of text, what --json says, and what --show draws."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model and images in one list, as they are typed; or rows."""
-    parser.add_argument("files", nargs="*", metavar="[MODEL] IMAGE", help=f"{HELP}, then image files of one digit each")
+    parser.add_argument(
+        "files", nargs="*", metavar="[MODEL] IMAGE", help=f"{HELP}, then image files; - reads one from standard input"
+    )
     add_table_arguments(parser)
     parser.add_argument("--row", action="append", metavar="N", help="a row of the test set instead; may be repeated")
+    parser.add_argument("--one", action="store_true", help="each picture has one digit: several are no answer")
+    parser.add_argument("--show", action="store_true", help="show the picture, what the network saw, and all classes")
+    parser.add_argument("--save-picture", metavar="FILE", help="write the same as a PNG file (of one picture)")
     add_settings(parser, DataSettings, title="data for --row")
 
 
@@ -37,6 +56,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"predict works with one model, got {', '.join(models)}.")
     if bool(images) == bool(arguments.row):
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
+    if arguments.save_picture and len(images) != 1:
+        raise UsageError(f"--save-picture writes what is seen of one picture, got {len(images)}.")
     rows = [_row(text) for text in arguments.row or ()]
     table = table_of(images, arguments)
     fits = tells_digits if images and table is None else trained_on(settings.dataset)
@@ -44,7 +65,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if table is not None:
         return predict_table(model, table, settings.label_column, arguments, output)
     if images:
-        return FAILED if [_predict(model, path, output) for path in images].count(False) else DONE
+        return _predict_files(model, images, arguments, output)
     dataset = load_for_model(settings, model, output)
     for row in rows:
         if row >= len(dataset.x_test):
@@ -62,49 +83,159 @@ def _row(text: str) -> int:
     return row
 
 
-def _read(model: Sequential, path: str) -> NDArray[np.uint8]:
-    """Bring an image to what the model was trained on: digits as MNIST has them, anything else just scaled."""
-    shape = model.input_shape or ()
+def _predict_files(model: Sequential, files: Sequence[str], arguments: argparse.Namespace, output: Output) -> int:
+    """Classify files one after the other; what cannot be read gets a line, and the others are done."""
+    find = _digits_of(model, one=arguments.one) if reads_digits(model) else _class_of(model, output)
+    failures = 0
+    with ExitStack() as stack:
+        shower = stack.enter_context(Shower(output)) if arguments.show else None
+        for path, content in _read(files, stack.enter_context(CountProgress(output, len(files)))):
+            name = "standard input" if path == _STDIN else path
+            try:
+                if isinstance(content, OSError):
+                    raise content
+                text, record, card = find(path, decode_picture(content, name, at_most=LARGEST))
+            except (DataError, OSError) as error:
+                failures += 1
+                output.notice(f"handconv: {sentence(error)}")
+                output.record({"event": "error", "file": path, "error": sentence(error)})
+                continue
+            output.show(f"{name if path == _STDIN else Path(path)}: {text}")
+            output.record({"event": "answer", "file": path} | record)
+            if shower is not None:
+                shower.show(card)
+            if arguments.save_picture:
+                write_png(Path(arguments.save_picture), card)
+    return FAILED if failures else DONE
+
+
+def _read(files: Sequence[str], progress: CountProgress) -> Iterator[tuple[str, bytes | OSError]]:
+    """Read one file after the other, so that memory holds one of them."""
+    for number, path in enumerate(files):
+        progress(number)
+        if path == _STDIN:
+            if is_terminal(sys.stdin):
+                raise UsageError("predict - reads an image from standard input: handconv predict - < my-seven.png")
+            yield path, sys.stdin.buffer.read()
+            continue
+        try:
+            yield path, Path(path).read_bytes()
+        except OSError as error:
+            yield path, error
+
+
+def _digits_of(model: Sequential, *, one: bool) -> Callable[[str, NDArray[np.uint8]], Answer]:
+    """Make the function that reads the digits of a picture."""
+    reader, names = DigitReader(model), class_names(model)
+
+    def ranking(digit: Digit) -> tuple[tuple[str, float], ...]:
+        order = np.argsort(-np.array(digit.probabilities), kind="stable")
+        return tuple((names[label], digit.probabilities[label]) for label in order.tolist())
+
+    def read(path: str, picture: NDArray[np.uint8]) -> Answer:
+        reading = reader.read(picture, one=one)
+        first = ranking(reading.digits[0])[:3] if reading.digits else ()
+        if reading.verdict == "several digits":
+            text = f"several digits ({len(reading.digits)}), and --one allows one"
+        elif not reading.text:
+            text = reading.verdict
+        elif len(reading.digits) > 1:
+            each = ", ".join(f"{100 * digit.confidence:.2f} %" for digit in reading.digits)
+            text = f"{reading.text}  {_doubt(reading.verdict)}{len(reading.digits)} digits, confidence {each}"
+        else:
+            text = f"{reading.text}  {_doubt(reading.verdict)}{shares(first)}"
+        if reading.text and reading.others:
+            text += f"; beside {reading.others} that {'is' if reading.others == 1 else 'are'} nothing like a digit"
+        record = {
+            "prediction": reading.text or None,
+            "confidence": reading.confidence,
+            "verdict": reading.verdict,
+            "others": reading.others,
+            "top": _top(first) if len(reading.digits) == 1 else [],
+            "size": [reading.picture.shape[1], reading.picture.shape[0]],
+            "digits": [
+                {
+                    "prediction": names[digit.label],
+                    "confidence": digit.confidence,
+                    "verdict": digit.verdict,
+                    "box": list(digit.box),
+                    "top": _top(ranking(digit)[:3]),
+                }
+                for digit in reading.digits
+            ],
+        }
+        seen = tuple(
+            Seen(digit.image, digit.box, tuple(zip(names, digit.probabilities, strict=True)), digit.label)
+            for digit in reading.digits
+        )
+        return text, record, ReadingCard(_title(path, text), reading.picture, seen)
+
+    return read
+
+
+def _class_of(model: Sequential, output: Output) -> Callable[[str, NDArray[np.uint8]], Answer]:
+    """Make the function that classifies a picture as a whole, by a model of anything but digits."""
+    shape, names, form = model.input_shape or (), class_names(model), input_form(model)
     if len(shape) != 3 or shape[0] != 1:
         raise ModelFileError(f"Images are read in grey, as (1, H, W); this model takes samples of shape {shape}.")
-    if known_dataset(model) in ("mnist", "digits") and shape == (1, 28, 28):
-        return read_digit_image(path)
-    return read_image(path, (shape[1], shape[2]))
 
-
-def _predict(model: Sequential, path: str, output: Output) -> bool:
-    """Classify one file and print the answer; say in one line why not, if it cannot be read."""
-    try:
-        image = _read(model, path)
-    except (DataError, OSError) as error:
-        why = sentence(error)
-        output.notice(f"handconv: {why}")
-        output.record({"event": "error", "file": path, "error": why})
-        return False
-    found = answer(model, image)
-    names = class_names(model)
-    ranking = [(names[label], chance) for label, chance in found.top()]
-    output.show(f"{Path(path)}: {ranking[0][0]}  {shares(tuple(ranking))}")
-    output.record(
-        {
-            "event": "answer",
-            "file": path,
+    def classify(path: str, picture: NDArray[np.uint8]) -> Answer:
+        image, remark = prepare(picture, form, (shape[1], shape[2]))
+        if remark:
+            output.notice(f"{path}: {remark}.")
+        found = answer(model, image)
+        ranking = tuple((names[label], chance) for label, chance in found.top())
+        verdict = "class" if found.confidence >= _MOST_DOUBTED else "unsure"
+        text = f"{ranking[0][0]}  {_doubt(verdict)}{shares(ranking)}"
+        record = {
             "prediction": ranking[0][0],
             "confidence": found.confidence,
-            "top": [{"class": name, "probability": chance} for name, chance in ranking],
+            "verdict": verdict,
+            "top": _top(ranking),
         }
-    )
-    return True
+        box = (0, 0, picture.shape[1], picture.shape[0])
+        all_classes = tuple(zip(names, found.probabilities, strict=True))
+        seen = Seen(image[0], box, all_classes, found.label)
+        return text, record, ReadingCard(_title(path, text), picture, (seen,))
+
+    return classify
+
+
+def _doubt(verdict: str) -> str:
+    return "unsure: " if verdict == "unsure" else ""
+
+
+def _title(path: str, text: str) -> str:
+    return f"{Path(path).name}: {text.partition(',')[0]}"
+
+
+def _top(ranking: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+    return [{"class": name, "probability": chance} for name, chance in ranking]
 
 
 COMMAND = Command(
     name="predict",
-    summary="classify image files of one digit each (PNG, JPEG, any size, dark on light or light on dark)",
+    summary="read the digits of image files (PNG, JPEG, …, any size, dark on light or light on dark)",
     examples="""  handconv predict my-seven.png scan.jpg
+  handconv predict my-seven.png --show
   handconv predict model.npz my-seven.png --json
+  handconv predict --one -- -7.png
+  curl -s "$ADDRESS" | handconv predict -
   handconv predict --row 122 --row 123
   handconv predict model.npz test.csv --output answers.csv     the images of a table, one a line, without labels
-  handconv predict test.csv --output submission.csv --submission""",
+  handconv predict test.csv --output submission.csv --submission
+
+with --json, one object for each file:
+  event        "answer", or "error" with the field error instead of the others
+  file         as it was named
+  prediction   the digits, from left to right, lines from top to bottom; or the class; null if there is no answer
+  confidence   the probability of the prediction, of several digits the smallest; calibrated for the bundled model
+  verdict      "digit", "digits", "class"; "unsure": the prediction is a guess; "several digits" (with --one) and
+               "nothing like a digit": there is no answer
+  top          the most probable classes with their probabilities, of one digit
+  others       how many marks of the size of a digit are nothing like one; where they are as many, it is "unsure"
+  size         width and height of the picture as it was looked at: upright, no side longer than 1024
+  digits       of each digit: prediction, confidence, verdict, top, and box: left, top, right, bottom in it""",
     add_arguments=add_arguments,
     run=run,
 )

@@ -19,7 +19,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.datasets.readers._frame import BOX, frame
+from handconv.datasets.readers.mnist_form import BOX, frame
 
 _GREYS = 16
 _SHARPNESS, _FAINTEST = 1.6, 4.0

@@ -1,6 +1,16 @@
 """The history of a training run: one value an epoch for each figure."""
 
+import html
+import math
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from handconv.utils.figures import BLUE, ORANGE, headline, new_figure, percent, tidy, whole_epochs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
 
 class History(Mapping[str, list[float]]):
@@ -37,5 +47,75 @@ class History(Mapping[str, list[float]]):
     def __len__(self) -> int:
         return len(dict.fromkeys(name for epoch in self.epochs for name in epoch))
 
+    def plot(self) -> "Figure":
+        """Draw loss, accuracy and learning rate over the epochs.
+
+        Raises:
+            ValueError: if there is no epoch yet.
+            MissingExtraError: if matplotlib is not installed.
+        """
+        if not self.epochs:
+            raise ValueError("A history without epochs cannot be drawn. Train first: history = model.fit(…).")
+        panels = [name for name in ("loss", "accuracy", "learning_rate") if name in self]
+        figure = new_figure(max(2.9 * len(panels), 5), 3.1)
+        for panel, name in enumerate(panels, start=1):
+            axes = figure.add_subplot(1, len(panels), panel)
+            for series, label, colour, line in (
+                (name, "training", BLUE, "o-"),
+                (f"val_{name}", "validation", ORANGE, "s--"),
+            ):
+                pairs = [
+                    (figures.get("epoch", place), figures[series])
+                    for place, figures in enumerate(self.epochs, start=1)
+                    if series in figures
+                ]
+                if pairs:
+                    axes.plot(*zip(*pairs, strict=True), line, color=colour, label=label, markersize=4)
+            tidy(axes, name.replace("_", " "), "epoch")
+            whole_epochs(axes)
+            if name == "accuracy":
+                percent(axes.yaxis)
+            else:
+                axes.set_ylim(bottom=0)
+            if f"val_{name}" in self:
+                axes.legend(frameon=False)
+        headline(figure, self._summary())
+        return figure
+
+    def _summary(self) -> str:
+        """Say where the training has come to, and in which epoch the validation was best."""
+        count, last = len(self.epochs), self.last
+        parts = [f"After {count} epoch{'s' * (count > 1)}: "]
+        known = [
+            f"{name.replace('val_', 'validation ')} {_figure(name, last[name])}" for name in _SHOWN[:4] if name in last
+        ]
+        parts.append(", ".join(known))
+        losses = [figures.get("val_loss", math.inf) for figures in self.epochs]
+        best = min(range(count), key=losses.__getitem__)
+        if losses[best] < losses[-1]:
+            parts.append(f" (validation loss was least after epoch {self.epochs[best].get('epoch', best + 1):.0f})")
+        return "".join(parts)
+
     def __repr__(self) -> str:
-        return f"History({self.epochs!r})"
+        if not self.epochs:
+            return "History(no epochs)"
+        known = [f"{name} {_figure(name, self.last[name])}" for name in _SHOWN[:4] if name in self.last]
+        return f"History({len(self.epochs)} epoch{'s' * (len(self.epochs) > 1)}{', '.join(['', *known])})"
+
+    def _repr_html_(self) -> str:
+        """A table, a row an epoch, for notebooks."""
+        names = ["epoch", *(name for name in _SHOWN if name in self)]
+        head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in names)
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td>{_figure(name, epoch[name]) if name in epoch else ''}</td>" for name in names)
+            + "</tr>"
+            for epoch in self.epochs
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _figure(name: str, value: float) -> str:
+    if name == "epoch":
+        return f"{value:.0f}"
+    return f"{100 * value:.2f} %" if name.endswith("accuracy") else f"{value:.4g}"

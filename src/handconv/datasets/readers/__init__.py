@@ -10,16 +10,16 @@ from handconv.datasets.readers.idx import load_idx as load_idx
 from handconv.datasets.readers.idx import read_idx as read_idx
 from handconv.datasets.readers.idx import write_idx as write_idx
 from handconv.datasets.readers.image_folder import load_image_folder as load_image_folder
-from handconv.datasets.readers.images import read_digit_image as read_digit_image
 from handconv.datasets.readers.images import read_image as read_image
+from handconv.datasets.readers.images import read_picture as read_picture
 
 __all__ = [
     "encode_idx",
     "load_csv",
     "load_idx",
     "load_image_folder",
-    "read_digit_image",
     "read_idx",
     "read_image",
+    "read_picture",
     "write_idx",
 ]

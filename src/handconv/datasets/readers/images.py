@@ -1,8 +1,4 @@
-"""Image files: a folder of them as a data set, and one photo or drawing of a digit brought to the form of MNIST.
-
-Pillow decodes and scales; what is ink and what is paper is decided in ``_ink``, where the middle of the digit goes
-in ``_frame``.
-"""
+"""Image files: decoded by Pillow, upright and in plain brightness; a folder of them as a data set."""
 
 import io
 import warnings
@@ -13,56 +9,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.datasets.readers._files import PathLike
-from handconv.datasets.readers._frame import BOX, frame
-from handconv.datasets.readers._ink import find_ink, thicken
 from handconv.errors import DataError
 from handconv.utils.optional_imports import import_optional
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Floats = NDArray[np.float64]
-
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 _MAX_PIXELS = 64_000_000
-_WORKING_SIDE = 256
+_LARGEST = 1024  # pixels of a side before an image is scaled to the size of a data set
+# What white may be in files of more than 8 bits a pixel: integers that use 8, 12 or 16 of them, and floats.
+_WHITES = {"I": (255, 4095, 65535), "F": (1, 255, 65535)}
+# A picture whose channels nowhere differ by more than this is grey.
+_COLOURED = 24
 
 
-def read_digit_image(path: PathLike) -> NDArray[np.uint8]:
-    """Read a photo or drawing of one digit and bring it to the form of MNIST: light on dark, centred, 28x28.
-
-    Any size and colour mode, dark on light or light on dark, also on a transparent ground, unevenly lit, with specks:
-    the background is estimated and taken off, the ink is cropped, scaled into 20x20 with its proportions kept, and its
-    centre of mass is put in the middle.
+def read_picture(path: PathLike, *, at_most: int) -> NDArray[np.uint8]:
+    """Decode an image file, upright, what is transparent laid on paper, no side longer than ``at_most``.
 
     Args:
-        path: a PNG, JPEG, WebP, BMP or GIF file.
+        path: a PNG, JPEG, WebP, BMP, GIF or TIFF file of any mode.
+        at_most: pixels of the longer side; larger pictures are scaled down.
 
     Shapes:
-        (1, 28, 28)
+        (H, W) brightness if the picture is grey, else (H, W, 3) red, green and blue
 
     Raises:
-        DataError: if the file is no such image, is broken, cut off or too large, or shows nothing.
+        DataError: if the file is no such image, is broken, cut off or too large.
         OSError: if the file cannot be opened (``FileNotFoundError``, ``IsADirectoryError``, …).
         MissingExtraError: if Pillow is not installed.
     """
-    grey = _read_grey(path, at_most=_WORKING_SIDE)
-    ink = find_ink(grey)
-    if ink is None:
-        raise DataError(f"{path} shows no digit: nothing stands out from its background. Use more contrast.")
-    ink = thicken(ink, BOX)
-    height, width = ink.shape
-    scale = BOX / max(height, width)
-    size = (max(round(height * scale), 1), max(round(width * scale), 1))
-    return frame(_resize(ink, size))[None]
+    # The whole file, as Pillow asks a file for as many bytes as a damaged header names, and Python makes room for them.
+    return decode_picture(Path(path).read_bytes(), str(path), at_most=at_most)
+
+
+def decode_picture(content: bytes, name: str, *, at_most: int) -> NDArray[np.uint8]:
+    """Decode the bytes of an image file as ``read_picture`` does; errors call it by ``name``."""
+    pillow = import_optional("PIL.Image", extra="cli")
+    operations = import_optional("PIL.ImageOps", extra="cli")
+    if not content:
+        raise DataError(f"{name} is empty. Save the image again.")
+    try:
+        # Pillow warns of large images and odd metadata; the first is refused below, the second is no matter.
+        with warnings.catch_warnings(action="ignore"), pillow.open(io.BytesIO(content), formats=_FORMATS) as image:
+            if image.width * image.height <= _MAX_PIXELS:
+                image.draft(None, (2 * at_most, 2 * at_most))
+                return _plain(operations.exif_transpose(image), at_most)
+            problem = f"it has {image.width:,} x {image.height:,} pixels, at most {_MAX_PIXELS:,} are read"
+    except pillow.UnidentifiedImageError:
+        problem = f"it is none of {', '.join(_FORMATS)}"
+    except pillow.DecompressionBombError:
+        problem = f"it has more than the {_MAX_PIXELS:,} pixels that are read"
+    except Exception as error:
+        # On damaged files the decoders raise whatever their code stumbles over (SyntaxError, KeyError, …).
+        raise DataError(f"{name} is a damaged image ({error}). Save it again.") from error
+    raise DataError(f"{name} cannot be read as an image: {problem}. Save it as a PNG or JPEG file.")
 
 
 def read_image(path: PathLike, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Read one image as ``load_image_folder`` reads those of a folder: grey, and scaled to a height and width.
 
     Args:
-        path: a PNG, JPEG, WebP, BMP or GIF file.
+        path: an image file, as for ``read_picture``.
         size: height and width of the result.
 
     Shapes:
@@ -73,7 +82,7 @@ def read_image(path: PathLike, size: tuple[int, int]) -> NDArray[np.uint8]:
         OSError: if the file cannot be opened (``FileNotFoundError``, ``IsADirectoryError``, …).
         MissingExtraError: if Pillow is not installed.
     """
-    return _resize(_read_grey(path) / 255, size)[None]
+    return resized(grey(read_picture(path, at_most=_LARGEST)), size)[None]
 
 
 def load_image_folder(
@@ -113,67 +122,62 @@ def load_image_folder(
     return np.stack(images), np.array(labels, dtype=np.int64), tuple(folder.name for folder in folders)
 
 
+def grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Reduce a picture to brightness, by the weights of ITU-R BT.601.
+
+    Shapes:
+        (H, W) or (H, W, 3) -> (H, W)
+    Example:
+        >>> grey(np.array([[[255, 0, 0], [0, 255, 0]]], np.uint8))
+        array([[ 76, 150]], dtype=uint8)
+    """
+    if picture.ndim == 2:
+        return picture
+    brightness: NDArray[np.uint8] = np.round(picture @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return brightness
+
+
+def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scale a grey image to a height and a width, smoothly.
+
+    Shapes:
+        (H, W) -> size
+    """
+    pillow = import_optional("PIL.Image", extra="cli")
+    scaled: NDArray[np.uint8] = np.asarray(pillow.fromarray(image).resize(size[::-1], pillow.Resampling.BICUBIC))
+    return scaled
+
+
+def _plain(image: "Image", at_most: int) -> NDArray[np.uint8]:
+    """Reduce a decoded image to 8 bits a channel; what is transparent gets the colour that shows the rest."""
+    if image.mode[0] in "IF":  # more than 8 bits a pixel
+        values = np.asarray(image, dtype=np.float64)
+        white = next((white for white in _WHITES[image.mode[0]] if values.max() <= white), values.max())
+        pillow = import_optional("PIL.Image", extra="cli")
+        image = pillow.fromarray((np.clip(values, 0, None) * (255 / white)).round().astype(np.uint8))
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+    elif image.mode != "L":
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    image.thumbnail((at_most, at_most))
+    pixels: NDArray[np.uint8] = np.asarray(image)
+    if image.mode == "RGBA":
+        pixels = _flatten(pixels[..., :3].astype(np.float64), pixels[..., 3:] / 255)
+    if pixels.ndim == 3 and int(np.ptp(pixels, axis=-1).max()) <= _COLOURED:
+        return grey(pixels)
+    return pixels
+
+
+def _flatten(colours: NDArray[np.float64], opacity: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Lay a transparent image on paper: on its own, if most of it is opaque, else on the opposite of its ink."""
+    opaque = opacity[..., 0] > 0.5
+    if opaque.mean() > 0.5:
+        ground = np.median(colours[opaque], axis=0)
+    else:
+        ink = np.average(colours.mean(axis=-1), weights=opacity[..., 0] + 1e-9)
+        ground = np.full(3, 0.0 if ink > 127 else 255.0)
+    return (colours * opacity + ground * (1 - opacity)).round().astype(np.uint8)
+
+
 def _is_image_name(entry: Path) -> bool:
     return entry.suffix.lower() in _SUFFIXES and not entry.name.startswith(".") and entry.is_file()
-
-
-def _read_grey(path: PathLike, at_most: int | None = None) -> Floats:
-    """Decode an image file to brightness from 0 to 255, upright, with no side longer than ``at_most``: (H, W)."""
-    pillow = import_optional("PIL.Image", extra="cli")
-    operations = import_optional("PIL.ImageOps", extra="cli")
-    # The whole file, as Pillow asks a file for as many bytes as a damaged header names, and Python makes room for them.
-    content = Path(path).read_bytes()
-    if not content:
-        raise DataError(f"{path} is empty. Save the image again.")
-    try:
-        # Pillow warns of large images and odd metadata; the first is refused below, the second is no matter.
-        with warnings.catch_warnings(action="ignore"), pillow.open(io.BytesIO(content), formats=_FORMATS) as image:
-            if image.width * image.height <= _MAX_PIXELS:
-                if at_most:
-                    image.draft("L", (4 * at_most, 4 * at_most))
-                return _grey(operations.exif_transpose(image), at_most)
-            problem = f"it has {image.width:,} x {image.height:,} pixels, at most {_MAX_PIXELS:,} are read"
-    except pillow.UnidentifiedImageError:
-        problem = f"it is none of {', '.join(_FORMATS)}"
-    except pillow.DecompressionBombError:
-        problem = f"it has more than the {_MAX_PIXELS:,} pixels that are read"
-    except Exception as error:
-        # On damaged files the decoders raise whatever their code stumbles over (SyntaxError, KeyError, …).
-        raise DataError(f"{path} is a damaged image ({error}). Save it again.") from error
-    raise DataError(f"{path} cannot be read as an image: {problem}. Save it as a PNG or JPEG file.")
-
-
-def _grey(image: "Image", at_most: int | None) -> Floats:
-    """Reduce a decoded image to brightness; what is transparent gets the colour that shows the rest."""
-    if image.mode.startswith("I"):  # 16 bits a pixel
-        image = _from_array(np.asarray(image, dtype=np.float64) / 257)
-    elif image.has_transparency_data:
-        image = image.convert("RGBA").convert("LA")
-    elif image.mode != "L":
-        image = image.convert("L")
-    if at_most:
-        image.thumbnail((at_most, at_most))
-    grey = np.asarray(image, dtype=np.float64)
-    return grey if grey.ndim == 2 else _flatten(grey[..., 0], grey[..., 1] / 255)
-
-
-def _flatten(grey: Floats, opacity: Floats) -> Floats:
-    """Lay a transparent image on paper: on its own, if most of it is opaque, else on the opposite of its ink."""
-    opaque = opacity > 0.5
-    if opaque.mean() > 0.5:
-        ground = float(np.median(grey[opaque]))
-    else:
-        ground = 0.0 if np.average(grey, weights=opacity + 1e-9) > 127 else 255.0
-    return grey * opacity + ground * (1 - opacity)
-
-
-def _resize(ink: Floats, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Scale an image from 0 to 1 to height and width ``size``, smoothly: uint8."""
-    pillow = import_optional("PIL.Image", extra="cli")
-    scaled = _from_array(ink).resize((size[1], size[0]), pillow.Resampling.BICUBIC)
-    return (np.clip(np.asarray(scaled, dtype=np.float64), 0, 1) * 255).round().astype(np.uint8)
-
-
-def _from_array(array: Floats) -> "Image":
-    image: Image = import_optional("PIL.Image", extra="cli").fromarray(array.astype(np.float32))
-    return image

@@ -1,0 +1,104 @@
+"""How weights and gradients are spread: at one time, and from epoch to epoch."""
+
+import copy
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from handconv.analysis.predictions import probabilities
+from handconv.arrays import FloatArray
+from handconv.sequential import Sequential
+from handconv.training import Callback
+from handconv.training.state import TrainingState
+from handconv.utils.validation import check_int
+
+
+class Histogram(NamedTuple):
+    """Counts, and the edges between which they were counted."""
+
+    counts: NDArray[np.int64]
+    edges: NDArray[np.float64]
+
+
+class Histograms(Callback):
+    """Keep a histogram of each array of weights, and of its gradient in the last step, for each epoch.
+
+    ``handconv.plots.histograms_over_time`` draws them. Biases, which are few, are left out.
+
+    Args:
+        bins: intervals of equal width in each histogram, fewer for small arrays.
+
+    Raises:
+        ValueError: if there is not at least one.
+
+    Example:
+        >>> import handconv as hc
+        >>> model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
+        >>> kept = Histograms(bins=10)
+        >>> history = model.fit(np.ones((8, 3)), [0, 1] * 4, epochs=2, callbacks=[kept])
+        >>> [int(histogram.counts.sum()) for histogram in kept.weights["0.weights"]]
+        [6, 6]
+    """
+
+    def __init__(self, bins: int = 60) -> None:
+        self.bins = check_int("Histograms: bins", bins)
+        self.weights: dict[str, list[Histogram]] = {}
+        self.gradients: dict[str, list[Histogram]] = {}
+
+    def on_train_begin(self, run: TrainingState) -> None:
+        """Keep nothing of another training."""
+        self.weights, self.gradients = {}, {}
+
+    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
+        """Count."""
+        network = run.network
+        for view in network.views:
+            values, gradients = view.of(network.parameters), view.of(network.gradients)
+            if values.ndim > 1:
+                self.weights.setdefault(view.name, []).append(_counted(values, self.bins))
+                self.gradients.setdefault(view.name, []).append(_counted(gradients, self.bins))
+
+
+def loss_gradients(model: Sequential, x: ArrayLike, y: ArrayLike) -> dict[str, FloatArray]:
+    """Give the gradient of the mean cross-entropy with respect to each array of parameters, out of training.
+
+    Maths:
+        d L / d scores = (p - one-hot of y) / N,   then backward
+    Args:
+        model: the classifier.
+        x: samples (N, …).
+        y: class numbers (N,).
+    Raises:
+        ValueError, TypeError: if samples and model do not fit together.
+
+    Example:
+        >>> import handconv as hc
+        >>> model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(1,), seed=0)
+        >>> loss_gradients(model, np.zeros((2, 1)), [0, 0])["0.biases"]
+        array([-0.5,  0.5], dtype=float32)
+    """
+    labels = np.asarray(y)
+    slopes = probabilities(model, x).copy()
+    if (
+        labels.shape != (len(slopes),)
+        or labels.dtype.kind not in "iu"
+        or not 0 <= labels.min() <= labels.max() < slopes.shape[1]
+    ):
+        raise ValueError(
+            f"y must hold {len(slopes)} class numbers from 0 to {slopes.shape[1] - 1}, got {labels.dtype} of shape "
+            f"{labels.shape}."
+        )
+    slopes[np.arange(len(labels)), labels] -= 1
+    own = copy.deepcopy(model)
+    scores = own[:-1] if own.ends_in_softmax or own.ends_in_sigmoid else own
+    outputs = scores.forward(np.asarray(x))
+    scores.backward(slopes[:, -outputs.shape[1] :] / len(labels))
+    return {view.name: view.of(own.gradients) for view in own.views}
+
+
+def _counted(values: FloatArray, bins: int) -> Histogram:
+    few = max(8, int(np.sqrt(values.size)))  # more intervals than that would show chance
+    counts, edges = np.histogram(np.asarray(values, np.float64), min(bins, few))
+    return Histogram(counts, edges)

@@ -1,0 +1,239 @@
+"""``handconv report``: one page with pictures of a training, of the model's answers, and of what is inside it."""
+
+import argparse
+import base64
+import html
+import io
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from handconv import plots
+from handconv.cli._command import Command
+from handconv.cli._data import DataSettings, load_for_model
+from handconv.cli._errors import DONE, UsageError
+from handconv.cli._models import HELP, Fits, open_model, trained_on
+from handconv.cli._output import Output
+from handconv.cli._runs import find_run, kept_runs
+from handconv.cli._settings import add_settings, read_settings, whole
+from handconv.datasets import Dataset
+from handconv.errors import MissingExtraError
+from handconv.sequential import Sequential
+from handconv.serialization import npz
+from handconv.serialization.atomic import check_folder, write_atomically
+from handconv.training.checkpoint import sibling
+from handconv.utils.optional_imports import import_optional
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DOTS = 120  # of a picture to an inch: sharp on a phone and on paper
+_FEW = 500  # test images over which gradients are taken
+
+
+class _Section(NamedTuple):
+    title: str
+    says: str  # how to read the picture
+    draw: Callable[[], "Figure"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Model, file, image and data."""
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help=f"{HELP}; a checkpoint has its training's curves, too"
+    )
+    parser.add_argument("--out", default="report.html", metavar="FILE.html", help="the file (default: report.html)")
+    parser.add_argument("--row", default="0", metavar="N", help="the test image that is looked into (default: 0)")
+    add_settings(parser, DataSettings, title="data")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Draw everything that suits the model, and write the page."""
+    settings, path, row = read_settings(DataSettings, arguments), Path(arguments.out), _row(arguments.row)
+    if path.suffix != ".html":
+        raise UsageError(f"--out must name a file that ends in .html, got {arguments.out!r}.")
+    check_folder(path)
+    import_optional("matplotlib.figure", extra="plot")
+    fits = trained_on(settings.dataset)
+    model = open_model(arguments.model, output, fits)
+    dataset = load_for_model(settings, model, output)
+    if row >= len(dataset.x_test):
+        raise UsageError(f"--row must be from 0 to {len(dataset.x_test) - 1}, got {row}.")
+    drawn, left_out = [], []
+    for section in _sections(model, dataset, row, _epochs(arguments.model, fits)):
+        try:
+            drawn.append((section, *_picture(section.draw())))
+        except (ValueError, MissingExtraError) as reason:
+            left_out.append((section.title, str(reason)))
+    page = _page(model, dataset, drawn, left_out)
+
+    def write(file: IO[bytes]) -> None:
+        file.write(page.encode())
+
+    write_atomically(path, write)
+    size = path.stat().st_size
+    output.show(f"{path}: {len(drawn)} pictures, {size / 1000:,.0f} kB")
+    for title, why in left_out:
+        output.show(f"left out: {title}. {why}")
+    output.record(
+        {
+            "event": "report",
+            "file": str(path),
+            "bytes": size,
+            "pictures": {section.title: headline for section, headline, _ in drawn},
+            "left_out": dict(left_out),
+        }
+    )
+    return DONE
+
+
+def _sections(model: Sequential, dataset: Dataset, row: int, epochs: Sequence[Mapping[str, float]]) -> list[_Section]:
+    """All pictures, in the order of the page."""
+    x, y, names = dataset.x_test, dataset.y_test, dataset.class_names
+    named = (model, x, y, names)
+    of_image = f"of test image {row}, a {names[int(y[row])]}"
+    return [
+        _Section(
+            "The training",
+            "Validation far above training in loss means that the network learns by heart.",
+            partial(plots.history, epochs),
+        ),
+        _Section(
+            "What is taken for what",
+            "A row for each true class, a column for each answer. The darker, the larger the share of the row.",
+            partial(plots.confusion, *named),
+        ),
+        _Section(
+            "Class by class",
+            "Precision: how many answers that name the class are right. Recall: how many of its samples it finds.",
+            partial(plots.classes, *named),
+        ),
+        _Section(
+            "The worst mistakes",
+            "The images whose true class got the least probability. Some would puzzle people, too.",
+            partial(plots.mistakes, *named),
+        ),
+        _Section(
+            "How far it can be trusted",
+            "Of the answers given with 80 % confidence, 80 % should be right. Points below the line are too sure.",
+            partial(plots.calibration, model, x, y),
+        ),
+        _Section(
+            "The filters",
+            "The first convolution lays each over every place of the image: where both agree, its map is large.",
+            partial(plots.filters, model),
+        ),
+        _Section(
+            f"The feature maps {of_image}",
+            "A row a layer, from the image at the top: from edges to parts. Orange is above zero, purple below.",
+            partial(plots.feature_maps, model, x[row]),
+        ),
+        _Section(
+            f"What speaks for the answer {of_image}",
+            "Saliency is the gradient of the score. Integrated gradients share the score out among the pixels. "
+            "Grad-CAM weights each of the last maps by its mean gradient, HiResCAM each cell by its own: after a "
+            "Flatten, trust the second.",
+            partial(plots.attributions, model, x[row], None, names),
+        ),
+        _Section(
+            "What each class looks for",
+            "Images found by climbing the score of a class from noise. They show what excites it.",
+            partial(plots.exciting_inputs, model, -1, None, names),
+        ),
+        _Section(
+            "A map of the last hidden layer",
+            "Each point is a test image. Classes that lie apart here are easy for the last layer.",
+            partial(plots.hidden_map, *named),
+        ),
+        _Section(
+            "Its neighbourhoods",
+            "The same numbers, laid out so that neighbours stay neighbours; distances between groups mean little.",
+            partial(plots.hidden_map, *named, method="tsne"),
+        ),
+        _Section(
+            "Weights and gradients",
+            "Left: how the weights are spread. Right: the gradient of the mean loss over a few hundred test images.",
+            partial(plots.histograms, model, x[:_FEW], y[:_FEW]),
+        ),
+    ]
+
+
+def _epochs(named: str | None, fits: Fits) -> Sequence[Mapping[str, float]]:
+    """The figures of each epoch, from the checkpoint that the model is, or that lies beside it."""
+    if named is None:
+        run = next((run for run in kept_runs() if fits(run.info)), None)
+    else:
+        run = None if Path(named).exists() else find_run(named)
+    files = [run.checkpoint] if run is not None else [Path(named), sibling(Path(named), "run")] if named else []
+    for file in files:
+        state = npz.metadata(file).get("run") if file.exists() else None
+        if isinstance(state, dict) and isinstance(state.get("history"), list):
+            return [
+                {name: float("nan") if value is None else float(value) for name, value in figures.items()}
+                for figures in state["history"]
+            ]
+    return []
+
+
+def _picture(figure: "Figure") -> tuple[str, str]:
+    """The headline of a figure, and the figure as the address of an embedded PNG."""
+    target = io.BytesIO()
+    figure.savefig(target, format="png", dpi=_DOTS)
+    return figure.get_suptitle().replace("\n", " "), base64.b64encode(target.getvalue()).decode()
+
+
+def _page(
+    model: Sequential,
+    dataset: Dataset,
+    drawn: Sequence[tuple[_Section, str, str]],
+    left_out: Sequence[tuple[str, str]],
+) -> str:
+    """Put it all together."""
+    scores = model.evaluate(dataset.x_test, dataset.y_test)
+    facts = {
+        "accuracy": f"{100 * scores['accuracy']:.2f} %" if "accuracy" in scores else "none",
+        "loss": f"{scores['loss']:.4f}",
+        "test images": f"{len(dataset.x_test):,} of {dataset.name}",
+        "parameters": f"{model.parameters.size:,}",
+        "epochs trained": f"{model.epochs_trained}",
+    }
+    sections = "".join(
+        f"<section><h2>{_text(section.title)}</h2><p>{_text(section.says)}</p>"
+        f'<img alt="{_text(headline)}" src="data:image/png;base64,{image}"></section>\n'
+        for section, headline, image in drawn
+    )
+    rest = "".join(f"<li>{_text(title)}: {_text(why)}</li>" for title, why in left_out)
+    template = Template(resources.files("handconv.cli").joinpath("report.html").read_text("utf-8"))
+    return template.substitute(
+        title=_text(f"A network for {dataset.name}"),
+        facts="".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in facts.items()),
+        sections=sections,
+        summary=_text(str(model.summary())),
+        left_out=f"<h2>Left out</h2><ul>{rest}</ul>" if rest else "",
+    )
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))
+
+
+def _row(text: str) -> int:
+    try:
+        row: int = whole(0)(text)
+    except ValueError as rule:
+        raise UsageError(f"--row must be {rule}, got {text!r}.") from None
+    return row
+
+
+COMMAND = Command(
+    name="report",
+    summary="one page with pictures: curves, confusion, mistakes, filters, feature maps, what answers rest on",
+    examples="""  handconv report
+  handconv report model.run.npz --out model.html
+  handconv report fashion.npz --row 12""",
+    add_arguments=add_arguments,
+    run=run,
+)

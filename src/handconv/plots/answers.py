@@ -1,0 +1,229 @@
+"""How good the answers are: confusion, precision and recall, the worst mistakes, calibration."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from handconv.analysis import probabilities, report
+from handconv.metrics import expected_calibration_error
+from handconv.sequential import Sequential
+from handconv.utils.figures import BLUE, GREY, ORANGE, PALE, headline, new_figure, percent, tidy
+from handconv.utils.optional_imports import import_optional
+from handconv.utils.validation import check_int
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_WRITTEN = 20  # classes up to which each cell of the confusion matrix has its number
+
+
+def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> "Figure":
+    """Draw the confusion matrix: a row for each true class, a column for each answer, mistakes in colour.
+
+    Args:
+        model: the classifier.
+        x: inputs (N, …).
+        y: class numbers (N,).
+        class_names: names of the classes; numbers stand in for those that are missing.
+
+    Raises:
+        ValueError, TypeError: if samples and model do not fit together.
+        MissingExtraError: if matplotlib is not installed.
+    """
+    result = report(model, x, y, class_names)
+    names, counts = [each.name for each in result.classes], result.confusion
+    wrong = counts - np.diag(np.diag(counts))
+    side = min(max(5.0, 0.55 * len(names) + 1.5), 12.0)
+    figure = new_figure(side + 0.8, side)
+    axes = figure.add_subplot()
+    shares = wrong / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    most = float(shares.max())
+    axes.imshow(shares, cmap="Oranges", vmin=0, vmax=1.6 * most or 1)  # the darkest stays light enough to write on
+    for place in range(len(names)):
+        axes.add_patch(_square(place))
+    if len(names) <= _WRITTEN:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                own = row == column
+                axes.text(
+                    column, row, f"{count:,}", ha="center", va="center", fontsize=9, color=GREY if own else "black"
+                )
+    tidy(axes, "", "answer", "truth")
+    axes.spines[["left", "bottom"]].set_visible(False)
+    shown = range(0, len(names), -(-len(names) // (2 * _WRITTEN)))
+    long = max(map(len, names)) > 3
+    axes.set_xticks(
+        shown, [names[each] for each in shown], rotation=45 if long else 0, ha="right" if long else "center"
+    )
+    axes.set_yticks(shown, [names[each] for each in shown])
+    axes.tick_params(length=0)
+    headline(figure, _worst_pair(names, wrong, counts))
+    return figure
+
+
+def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> "Figure":
+    """Draw precision and recall of each class as two points; the class found least often is named.
+
+    Args:
+        model: the classifier.
+        x: inputs (N, …).
+        y: class numbers (N,).
+        class_names: names of the classes; numbers stand in for those that are missing.
+
+    Raises:
+        ValueError, TypeError: if samples and model do not fit together.
+        MissingExtraError: if matplotlib is not installed.
+    """
+    result = report(model, x, y, class_names)
+    present = [each for each in result.classes if each.samples]
+    figure = new_figure(7.5, max(3.2, 0.42 * len(result.classes) + 1.3))
+    axes = figure.add_subplot()
+    places = np.arange(len(result.classes))
+    precision = np.array([each.precision for each in result.classes])
+    recall = np.array([each.recall for each in result.classes])
+    axes.hlines(places, precision, recall, color=GREY, linewidth=1, zorder=1)
+    axes.plot(precision, places, "o", color=BLUE, markersize=8, label="precision: of its answers, the right ones")
+    axes.plot(recall, places, "s", color=ORANGE, markersize=8, label="recall: of its samples, those found")
+    axes.set_yticks(places, [f"{each.name}  ({each.samples:,})" for each in result.classes])
+    axes.invert_yaxis()
+    axes.grid(axis="x", color=PALE)
+    axes.set_axisbelow(True)
+    percent(axes.xaxis)
+    tidy(axes, y="class (its samples)")
+    figure.legend(loc="outside lower left", frameon=False, ncols=2, fontsize=9)
+    least = min(present, key=lambda each: each.recall)
+    found = round(least.recall * least.samples)
+    headline(figure, f"{least.name} is found least often: {found:,} of {least.samples:,} ({100 * least.recall:.1f} %)")
+    return figure
+
+
+def mistakes(
+    model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = (), *, count: int = 12
+) -> "Figure":
+    """Draw the worst mistakes: the images whose truth got the least probability.
+
+    Args:
+        model: the classifier.
+        x: images (N, C, H, W) with one channel or three.
+        y: class numbers (N,).
+        class_names: names of the classes; numbers stand in for those that are missing.
+        count: how many at most.
+
+    Raises:
+        ValueError, TypeError: if samples and model do not fit together, or they are no images.
+        MissingExtraError: if matplotlib is not installed.
+    """
+    count = check_int("mistakes: count", count)
+    images = as_pictures(x)
+    result = report(model, x, y, class_names, worst=count)
+    names = [each.name for each in result.classes]
+    wrong = round((1 - result.accuracy) * len(images))
+    if not result.mistakes:
+        figure = new_figure(6, 1)
+        headline(figure, _no_mistake(len(images)))
+        return figure
+    columns = min(4, len(result.mistakes))
+    rows = -(-len(result.mistakes) // columns)
+    figure = new_figure(max(1.9 * columns, 6), 2.25 * rows + 0.6)
+    for place, each in enumerate(result.mistakes, start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        show_picture(axes, images[each.row])
+        axes.set_title(
+            f"{names[each.truth]} taken for {names[each.answer]}\n{100 * each.confidence:.0f} % sure, row {each.row}",
+            fontsize=9,
+        )
+    headline(figure, f"The {len(result.mistakes)} worst of {wrong:,} mistakes in {len(images):,} images")
+    return figure
+
+
+def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10) -> "Figure":
+    """Draw how often answers of each confidence are right (the reliability diagram), and how many there are of each.
+
+    Args:
+        model: the classifier.
+        x: inputs (N, …).
+        y: class numbers (N,).
+        bins: intervals of equal width into which the confidence is sorted.
+
+    Raises:
+        ValueError, TypeError: if samples and model do not fit together.
+        MissingExtraError: if matplotlib is not installed.
+
+    References:
+        Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks, 2017, figure 1.
+    """
+    bins = check_int("calibration: bins", bins)
+    chances, labels = probabilities(model, x), np.asarray(y)
+    error = expected_calibration_error(chances, labels, bins)
+    confidence, right = chances.max(axis=1).astype(np.float64), chances.argmax(axis=1) == labels
+    which = np.searchsorted(np.arange(1, bins) / bins, confidence)  # intervals closed on the right, as in the metric
+    count = np.bincount(which, minlength=bins)
+    filled = count > 0
+    mean = np.bincount(which, confidence, bins)[filled] / count[filled]
+    share = np.bincount(which, right, bins)[filled] / count[filled]
+    low, high = _wilson(share, count[filled])
+    figure = new_figure(5.6, 6)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    legend = "answers (bars: 95 % interval)"
+    upper.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="well calibrated")
+    upper.errorbar(mean, share, (share - low, high - share), fmt="o-", color=BLUE, capsize=3, label=legend)
+    upper.set_ylim(0, 1.03)
+    percent(upper.yaxis)
+    tidy(upper, y="of these, right")
+    upper.legend(frameon=False, loc="lower right")
+    lower.bar((np.arange(bins) + 0.5) / bins, count, 0.9 / bins, color=BLUE)
+    lower.set_yscale("symlog", linthresh=1)
+    lower.set_xlim(0, 1.01)
+    percent(lower.xaxis)
+    tidy(lower, x="confidence of the answer", y="answers")
+    lean = float(confidence.mean() - right.mean())
+    verdict = "too sure of itself" if lean > 0 else "not sure enough"
+    headline(figure, f"Confidence is off by {100 * error:.2f} %: {verdict}")
+    return figure
+
+
+def _wilson(share: NDArray[Any], count: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Wilson's interval: between which shares the true one lies with 95 %, for few samples too."""
+    z = 1.96
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    width = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return np.minimum(middle - width, share), np.maximum(middle + width, share)
+
+
+def as_pictures(x: ArrayLike) -> NDArray[Any]:
+    """Bring images (N, C, H, W) to what matplotlib draws, (N, H, W, C)."""
+    images = np.asarray(x)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+        raise ValueError(
+            f"Pictures need images (N, C, H, W) with one channel or three, at least one, got shape {images.shape}."
+        )
+    return images.transpose(0, 2, 3, 1)
+
+
+def show_picture(axes: Any, picture: NDArray[Any]) -> None:
+    """Draw one image (H, W, C), from black to white."""
+    white = 255 if picture.dtype == np.uint8 else 1
+    axes.imshow(picture if picture.dtype == np.uint8 else np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=white)
+    axes.set_axis_off()
+
+
+def _square(place: int) -> Any:
+    """A pale cell on the diagonal, where the answers are right."""
+    patches = import_optional("matplotlib.patches", extra="plot")
+    return patches.Rectangle((place - 0.5, place - 0.5), 1, 1, color=PALE, linewidth=0)
+
+
+def _no_mistake(count: int) -> str:
+    return f"No mistake in {count:,} answer{'s' * (count != 1)}"
+
+
+def _worst_pair(names: Sequence[str], wrong: NDArray[np.int64], counts: NDArray[np.int64]) -> str:
+    """Say which mistake is made most often."""
+    if not wrong.any():
+        return _no_mistake(int(counts.sum()))
+    truth, answer = divmod(int(wrong.argmax()), len(wrong))
+    return (
+        f"{names[truth]} is taken for {names[answer]} most often: {wrong[truth, answer]:,} of {counts[truth].sum():,}"
+    )

@@ -1,0 +1,266 @@
+"""What is inside a network: filters, feature maps, what an answer rests on, what units look for, the hidden layer."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from handconv.analysis import answer
+from handconv.analysis.attribution import (
+    exciting_input,
+    grad_cam,
+    hires_cam,
+    integrated_gradients,
+    saliency,
+)
+from handconv.analysis.hidden import last_hidden, principal_components
+from handconv.layers import Conv2D
+from handconv.plots.answers import as_pictures, show_picture
+from handconv.sequential import Sequential
+from handconv.utils.figures import CLASSES, headline, new_figure, tidy
+from handconv.utils.optional_imports import import_optional
+from handconv.utils.validation import is_int
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST = 32  # filters, or maps of a layer, that are drawn
+_MARKERS = "osD^v<>Xph"
+_MAPPED = 1000  # samples on a map: more hide one another, and t-SNE takes minutes
+
+
+def filters(model: Sequential) -> "Figure":
+    """Draw the filters of the first convolution: orange raises the output, purple lowers it.
+
+    Args:
+        model: the network.
+
+    Raises:
+        ValueError: if it has no convolution.
+        MissingExtraError: if matplotlib is not installed.
+    """
+    found = [(path, layer) for path, layer in model.tree() if isinstance(layer, Conv2D)]
+    if not found:
+        raise ValueError("This draws filters, and the model has no convolution. Use a model with a Conv2D.")
+    path, layer = found[0]
+    weights = layer.weights.mean(axis=1)  # (F, KH, KW)
+    kernel = "×".join(map(str, weights.shape[1:]))
+    shown = min(len(weights), _MOST)
+    most = float(np.abs(weights[:shown]).max()) or 1.0
+    columns = min(8, shown)
+    rows = -(-shown // columns)
+    figure = new_figure(max(1.15 * columns + 1, 6), 1.35 * rows + 0.9)
+    picture: Any = None
+    for place in range(shown):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        picture = axes.imshow(weights[place], cmap="PuOr_r", vmin=-most, vmax=most)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(str(place), fontsize=9)
+    figure.colorbar(picture, ax=figure.axes, label="weight", shrink=0.8)
+    part = f"The first {shown} of {len(weights)}" if shown < len(weights) else f"The {shown}"
+    channels = f", mean over {layer.weights.shape[1]} channels" if layer.weights.shape[1] > 1 else ""
+    headline(figure, f"{part} filters of layer {path}, {kernel}{channels}")
+    return figure
+
+
+def feature_maps(model: Sequential, image: ArrayLike) -> "Figure":
+    """Draw an image and what each layer makes of it, a row a layer, as long as they give maps.
+
+    Args:
+        model: the network.
+        image: one image (C, H, W).
+
+    Raises:
+        ValueError: if the image does not fit, or no layer gives maps.
+        MissingExtraError: if matplotlib is not installed.
+    """
+    picture = as_pictures(np.asarray(image)[None])[0]
+    if not any(isinstance(layer, Conv2D) for _, layer in model.tree()):
+        raise ValueError("This draws feature maps, and the model has no convolution. Use a model with a Conv2D.")
+    layers = [
+        place for place, layer in enumerate(model.layers) if len(layer.output_shape or ()) == 3 and layer.output_shape
+    ]
+    columns = min(max((model.layers[place].output_shape or (1,))[0] for place in layers), 8)
+    maps = [model[: place + 1].predict(np.asarray(image)[None])[0] for place in layers]
+    figure = new_figure(max(1.05 * columns + 1.8, 6), 1.15 * (len(layers) + 1) + 0.6)
+    grid = figure.subplots(len(layers) + 1, columns, squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    show_picture(grid[0, 0], picture)
+    _side_note(grid[0, 0], "the image")
+    for row, place, own in zip(grid[1:], layers, maps, strict=True):
+        most = float(np.abs(own[:columns]).max()) or 1.0
+        for axes, each in zip(row, own[:columns], strict=False):
+            axes.imshow(each, cmap="PuOr_r", vmin=-most, vmax=most)
+        count, height, width = own.shape
+        _side_note(row[0], f"{place} {type(model.layers[place]).__name__}\n{count} maps {height}×{width}")
+    most_maps = max(len(own) for own in maps)
+    some = f" (the first {columns} maps of each)" if most_maps > columns else ""
+    headline(figure, f"What {len(layers)} layers make of the image{some}")
+    return figure
+
+
+def attributions(
+    model: Sequential, image: ArrayLike, label: int | None = None, class_names: Sequence[str] = ()
+) -> "Figure":
+    """Draw what speaks for a class in an image: saliency, integrated gradients, Grad-CAM and HiResCAM.
+
+    Args:
+        model: the classifier.
+        image: one image (C, H, W).
+        label: the class; the model's answer unless given.
+        class_names: names of the classes; numbers stand in for those that are missing.
+
+    Raises:
+        ValueError: if image or label do not fit, or the model has no convolution.
+        MissingExtraError: if matplotlib is not installed.
+    """
+    batch = np.asarray(image)[None]
+    picture = as_pictures(batch)[0]
+    found = answer(model, batch[0])
+    chosen = found.label if label is None else label
+    labels = np.array([chosen])
+    grey = picture.mean(axis=2)
+    signed = [saliency(model, batch, labels)[0].sum(axis=0), integrated_gradients(model, batch, labels)[0].sum(axis=0)]
+    cams = [grad_cam(model, batch, labels)[0], hires_cam(model, batch, labels)[0]]
+    figure = new_figure(7.8, 6)
+    panels = figure.subplots(2, 3).ravel()
+    show_picture(panels[0], picture)
+    panels[0].set_title("the image", fontsize=10)
+    for axes, values, title in zip(
+        panels[1:3],
+        signed,
+        ("saliency:\nbrighter here, surer", "integrated gradients:\nwhat each pixel brought"),
+        strict=True,
+    ):
+        most = float(np.quantile(np.abs(values), 0.995)) or 1.0
+        axes.imshow(values, cmap="PuOr_r", vmin=-most, vmax=most)
+        axes.contour(grey, [0.5 * float(grey.max())], colors="black", linewidths=0.6)
+        axes.set_title(title, fontsize=10)
+    for axes, values, title in zip(
+        panels[3:5], cams, ("Grad-CAM:\nwhere maps speak for it", "HiResCAM:\nthe same, cell by cell"), strict=True
+    ):
+        axes.imshow(values, cmap="cividis", vmin=0, vmax=float(values.max()) or 1.0)
+        axes.contour(grey, [0.5 * float(grey.max())], colors="white", linewidths=0.6)
+        axes.set_title(title, fontsize=10)
+    for axes in panels:
+        axes.set_axis_off()
+    name = _name(class_names, chosen)
+    headline(
+        figure, f"What speaks for {name} ({100 * found.probabilities[chosen]:.1f} %): orange for it, purple against it"
+    )
+    return figure
+
+
+def exciting_inputs(
+    model: Sequential, layer: int = -1, units: Sequence[int] | None = None, class_names: Sequence[str] = ()
+) -> "Figure":
+    """Draw an input for each unit of a layer that excites it much, found by gradient ascent from noise.
+
+    Args:
+        model: the network, for images with one channel or three.
+        layer: which layer the units are in, by its place; -1 is the last one.
+        units: which units; the first ten unless given.
+        class_names: names of the classes, for the last layer.
+
+    Raises:
+        ValueError: if there is no such layer or unit, or the inputs are no images.
+        MissingExtraError: if matplotlib is not installed.
+    """
+    if not is_int(layer) or not -len(model.layers) <= layer < len(model.layers):
+        raise ValueError(f"exciting_inputs: layer must be from 0 to {len(model.layers) - 1}, got {layer!r}.")
+    count = (model.layers[layer].output_shape or (1,))[0]
+    chosen = range(min(count, 10)) if units is None else units
+    pictures = as_pictures(np.stack([exciting_input(model, layer, unit) for unit in chosen]))
+    columns = min(5, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure = new_figure(max(1.7 * columns, 6), 1.95 * rows + 0.6)
+    last = layer in (-1, len(model.layers) - 1)
+    for place, (unit, picture) in enumerate(zip(chosen, pictures, strict=True), start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        axes.imshow(_stretched(picture), cmap="gray", vmin=0, vmax=1)
+        axes.set_axis_off()
+        axes.set_title(_name(class_names, unit) if last else f"unit {unit}", fontsize=10)
+    what = "each class" if last else f"units of layer {layer}, {type(model.layers[layer]).__name__},"
+    headline(figure, f"What {what} would like best to see (gradient ascent)")
+    return figure
+
+
+def hidden_map(
+    model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = (), *, method: str = "pca"
+) -> "Figure":
+    """Draw samples as points, near to one another where the last hidden layer sees them alike.
+
+    Args:
+        model: the classifier.
+        x: samples (N, …); of more than 1,000 the first ones are drawn.
+        y: class numbers (N,).
+        class_names: names of the classes; numbers stand in for those that are missing.
+        method: "pca", the two directions of most variance, or "tsne", by scikit-learn, which keeps neighbours together.
+
+    Raises:
+        ValueError: if samples and model do not fit together, or there is no such method.
+        MissingExtraError: if matplotlib, or scikit-learn for "tsne", is not installed.
+
+    References:
+        van der Maaten and Hinton, Visualizing data using t-SNE, 2008.
+    """
+    samples, labels = np.asarray(x)[:_MAPPED], np.asarray(y)[:_MAPPED]
+    if labels.shape != (len(samples),) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"y must hold one class number a sample, ({len(samples)},), got {labels.dtype} {labels.shape}."
+        )
+    if method not in ("pca", "tsne"):
+        raise ValueError(f'method must be "pca" or "tsne", got {method!r}.')
+    values = last_hidden(model, samples)
+    places, share = principal_components(values)
+    if method == "tsne":
+        perplexity = min(30.0, (len(values) - 1) / 3)
+        manifold = import_optional("sklearn.manifold", extra="tsne")
+        places = manifold.TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(values)
+        title = f"The last hidden layer's {values.shape[1]} numbers as a map (t-SNE), {len(values):,} samples"
+    else:
+        title = f"Two directions hold {100 * share.sum():.0f} % of what the last hidden layer tells apart"
+    figure = new_figure(7, 5.6)
+    axes = figure.add_subplot()
+    for order, each in enumerate(np.unique(labels)):
+        own = places[labels == each]
+        marker = _MARKERS[order % len(_MARKERS)]
+        colour = CLASSES[order % len(CLASSES)]
+        axes.scatter(
+            own[:, 0],
+            own[:, 1],
+            s=12,
+            marker=marker,
+            color=colour,
+            alpha=0.6,
+            linewidths=0,
+            label=_name(class_names, each),
+        )
+    if method == "pca":
+        tidy(axes, "", f"first direction ({100 * share[0]:.0f} %)", f"second direction ({100 * share[1]:.0f} %)")
+    else:
+        axes.set_frame_on(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    figure.legend(loc="outside right center", frameon=False, markerscale=2)
+    headline(figure, title)
+    return figure
+
+
+def _side_note(axes: Any, text: str) -> None:
+    """Write to the left of a picture what it is."""
+    axes.text(-0.12, 0.5, text, transform=axes.transAxes, ha="right", va="center", fontsize=8)
+
+
+def _stretched(picture: NDArray[Any]) -> NDArray[Any]:
+    """Bring the darkest value to 0 and the brightest to 1."""
+    least, most = picture.min(), picture.max()
+    stretched: NDArray[Any] = (picture - least) / ((most - least) or 1)
+    return stretched
+
+
+def _name(class_names: Sequence[str], label: int) -> str:
+    return class_names[label] if label < len(class_names) else str(label)

@@ -1,0 +1,138 @@
+"""How a training goes: its figures over the epochs, and how weights and gradients are spread."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from handconv.analysis.histograms import Histogram, Histograms, loss_gradients
+from handconv.sequential import Sequential
+from handconv.training import History
+from handconv.utils.figures import BLUE, GREY, ORANGE, headline, new_figure, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BINS = 60
+
+
+def history(epochs: History | Sequence[Mapping[str, float]]) -> "Figure":
+    """Draw loss, accuracy and learning rate over the epochs.
+
+    Args:
+        epochs: what ``fit`` returned, or the figures of each epoch, as a checkpoint keeps them.
+
+    Raises:
+        ValueError: if there is no epoch.
+        MissingExtraError: if matplotlib is not installed.
+
+    Example:
+        >>> figure = history([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
+        >>> figure.axes[0].lines[0].get_ydata().tolist()
+        [0.5, 0.25]
+    """
+    if isinstance(epochs, History):
+        return epochs.plot()
+    whole = History()
+    for figures in epochs:
+        whole.append(figures)
+    return whole.plot()
+
+
+def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> "Figure":
+    """Draw how the weights of each layer are spread, and the gradient of the loss with respect to them.
+
+    Args:
+        model: the classifier.
+        x: samples (N, …) that the gradient is taken over; a few hundred.
+        y: class numbers (N,).
+
+    Raises:
+        ValueError, TypeError: if samples and model do not fit together, or the model has no weights.
+        MissingExtraError: if matplotlib is not installed.
+    """
+    weights = {name: values for name, values in model.named_parameters().items() if values.ndim > 1}
+    if not weights:
+        raise ValueError("This draws weights, and the model has none. Use a model with a Conv2D or a Dense layer.")
+    gradients = {name: values for name, values in loss_gradients(model, x, y).items() if name in weights}
+    figure = new_figure(8, 1.75 * len(gradients) + 0.8)
+    panels = figure.subplots(len(gradients), 2, squeeze=False)
+    sizes = {}
+    for row, (name, slopes) in zip(panels, gradients.items(), strict=True):
+        sizes[name] = float(np.sqrt(np.mean(slopes.astype(np.float64) ** 2)))
+        for axes, values, colour in ((row[0], weights[name], BLUE), (row[1], slopes, ORANGE)):
+            axes.hist(values.ravel(), min(_BINS, max(8, int(np.sqrt(values.size)))), color=colour)
+            axes.axvline(0, color=GREY, linewidth=0.8)
+            tidy(axes)
+            axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
+        row[0].set_title(f"{_label(model, name)}: {slopes.size:,}", fontsize=10, loc="left")
+        row[1].set_title(f"gradient, root mean square {sizes[name]:.1e}", fontsize=10, loc="left")
+        row[0].set_ylabel("how many")
+    panels[-1, 0].set_xlabel("weight")
+    panels[-1, 1].set_xlabel("gradient of the mean loss")
+    largest, least = max(sizes, key=sizes.__getitem__), min(sizes, key=sizes.__getitem__)
+    ratio = sizes[largest] / sizes[least] if sizes[least] else np.inf
+    headline(
+        figure,
+        f"Gradients are largest in {_label(model, largest)}, {ratio:.3g} times those of {_label(model, least)}"
+        if len(sizes) > 1
+        else f"{gradients[largest].size:,} weights and their gradients",
+    )
+    return figure
+
+
+def histograms_over_time(kept: Histograms) -> "Figure":
+    """Draw the histograms of each epoch one behind the other, the first at the back.
+
+    Args:
+        kept: the callback that kept them.
+
+    Raises:
+        ValueError: if it has kept nothing.
+        MissingExtraError: if matplotlib is not installed.
+
+    Example:
+        >>> import handconv as hc
+        >>> model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
+        >>> kept = Histograms()
+        >>> _ = model.fit(np.ones((8, 3)), [0, 1] * 4, epochs=2, callbacks=[kept])
+        >>> len(histograms_over_time(kept).axes)
+        2
+    """
+    if not kept.weights:
+        raise ValueError("There is no histogram yet. Train with it first: model.fit(…, callbacks=[kept]).")
+    epochs = len(next(iter(kept.weights.values())))
+    figure = new_figure(8, 2.6 * len(kept.weights) + 0.8)
+    panels = figure.subplots(len(kept.weights), 2, squeeze=False)
+    for row, name in zip(panels, kept.weights, strict=True):
+        for axes, kind, series, colour in (
+            (row[0], "", kept.weights[name], BLUE),
+            (row[1], ": gradient", kept.gradients[name], ORANGE),
+        ):
+            for epoch, each in enumerate(series, start=1):
+                _ridge(axes, epoch, each, colour)
+            tidy(axes, f"{name}{kind}", y="epoch")
+            shown = range(1, epochs + 1, -(-epochs // 8))
+            axes.set_yticks(shown, list(map(str, shown)))
+            axes.invert_yaxis()
+    panels[-1, 0].set_xlabel("weight")
+    panels[-1, 1].set_xlabel("gradient in the last step of the epoch")
+    headline(figure, f"How weights and gradients were spread over {epochs} epoch{'s' * (epochs > 1)}")
+    return figure
+
+
+def _ridge(axes: object, epoch: int, histogram: Histogram, colour: str) -> None:
+    """One histogram that stands on the line of its epoch, in front of the earlier ones."""
+    counts, edges = histogram
+    middle = (edges[1:] + edges[:-1]) / 2
+    top = epoch - 1.6 * counts / counts.max()
+    axes.fill_between(middle, epoch, top, color=colour, alpha=0.75, linewidth=0, zorder=epoch)  # type: ignore[attr-defined]
+    axes.plot(middle, top, color="white", linewidth=0.8, zorder=epoch)  # type: ignore[attr-defined]
+
+
+def _label(model: Sequential, name: str) -> str:
+    """The layer that an array is of, and its name."""
+    place, _, _ = name.partition(".")
+    layer = model.layers[model.names.index(place)] if place in model.names else None
+    return f"{name} ({type(layer).__name__})" if layer is not None else name

@@ -1,0 +1,227 @@
+"""Reading the digits of a picture, and saying so when there are none, several, or one that is in doubt.
+
+image     28x28, from a file that is in MNIST's form, from a clean picture, or cut out of a photograph
+p_digit   of a network that tells digits from everything else (digit-or-not.npz, made by scripts/make_reader.py)
+p         of the model, at its temperature
+known     p_digit · max p; below the threshold under which 1.5 % of MNIST's digits are, the answer is in doubt
+"""
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.analysis import probabilities
+from handconv.datasets.readers.images import grey, read_picture
+from handconv.reading.calibration import with_temperature
+from handconv.reading.framing import read_clean, read_framed, to_mnist_form
+from handconv.reading.segmentation import LARGEST, WAYS, Box, Part, segmentations
+from handconv.sequential import Sequential, load
+from handconv.zoo import trained_reference
+
+Image = NDArray[np.uint8]
+# What has a smaller probability of being a digit is nothing like one: 0.4 % of MNIST's images.
+_NOTHING = 0.1
+
+Verdict = Literal["digit", "digits", "unsure", "several digits", "nothing like a digit"]
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One digit of a picture.
+
+    Args:
+        label: the class number that the model takes it for.
+        probabilities: one a class, calibrated.
+        known: how far it is a digit, and one that the model is sure of, 0 to 1.
+        verdict: "digit", "unsure" or "nothing like a digit".
+        box: where it is in the picture, in pixels: left, top, right, bottom.
+        image: what the network saw, uint8 (28, 28).
+    """
+
+    label: int
+    probabilities: tuple[float, ...] = field(repr=False)
+    known: float
+    verdict: Verdict
+    box: Box
+    image: Image = field(repr=False, compare=False)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the label."""
+        return self.probabilities[self.label]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a picture was read as.
+
+    Args:
+        verdict: "digit", "digits", "unsure" (the text is a guess), "several digits" (where one was asked for), or
+            "nothing like a digit".
+        digits: what was found, from left to right, lines from top to bottom.
+        text: the digits' names, one after the other; empty if there is no answer.
+        others: marks as large as the digits that are nothing like one; where they are as many, all is a guess.
+        picture: uint8 (H, W) or (H, W, 3).
+    """
+
+    verdict: Verdict
+    digits: tuple[Digit, ...]
+    text: str
+    others: int
+    picture: Image = field(repr=False, compare=False)
+
+    @property
+    def confidence(self) -> float:
+        """The smallest of the digits' probabilities; 0 if there is no answer."""
+        return min((digit.confidence for digit in self.digits), default=0.0) if self.text else 0.0
+
+
+class DigitReader:
+    """Reads the digits of pictures with one model.
+
+    Args:
+        model: a classifier of images (1, 28, 28) in MNIST's form; the bundled one unless given. Its
+            ``info["temperature"]`` is what its probabilities are calibrated with.
+
+    Raises:
+        ValueError: if the model takes samples of another shape.
+        TypeError: if it is no ``Sequential``.
+
+    Example:
+        >>> import handconv as hc
+        >>> data = hc.datasets.load("digits")
+        >>> reading = DigitReader().read(255 - data.x_test[3, 0])  # dark on light
+        >>> reading.text == str(data.y_test[3]), reading.verdict
+        (True, 'digit')
+    """
+
+    def __init__(self, model: Sequential | None = None) -> None:
+        self.model = trained_reference() if model is None else model
+        if not isinstance(self.model, Sequential):
+            raise TypeError(f"model must be a handconv.Sequential that tells digits apart, got {model!r}.")
+        if self.model.input_shape != (1, 28, 28):
+            raise ValueError(
+                f"Digits are read by models of images (1, 28, 28), this one takes {self.model.input_shape}. "
+                "Train one: handconv train."
+            )
+        self._temperature = float(self.model.info.get("temperature", 1))
+        #: What is known less is in doubt.
+        self.threshold = float(_detector().info["threshold"])
+        self._names = [str(name) for name in self.model.info.get("class_names", ())]
+
+    def read(self, picture: Image, *, one: bool = False) -> Reading:
+        """Read a picture.
+
+        Args:
+            picture: uint8 (H, W) or (H, W, 3), as ``handconv.datasets.readers.read_picture`` gives it.
+            one: whether there is to be one digit, and several are no answer.
+
+        Raises:
+            MissingExtraError: if the picture is not clean, and OpenCV is not installed.
+        """
+        marks = self._find(picture)
+        digits = tuple(mark for mark in marks if mark.verdict != "nothing like a digit")
+        others = len(marks) - len(digits)
+        if not digits:
+            return Reading("nothing like a digit", tuple(marks), "", others, picture)
+        if len(digits) > 1 and one:
+            return Reading("several digits", digits, "", others, picture)
+        verdict: Verdict = "digits" if len(digits) > 1 else "digit"
+        if others >= len(digits) or any(digit.verdict == "unsure" for digit in digits):
+            verdict = "unsure"
+        return Reading(verdict, digits, "".join(map(self.name, digits)), others, picture)
+
+    def name(self, digit: Digit) -> str:
+        """The name of a digit's class."""
+        return self._names[digit.label] if digit.label < len(self._names) else str(digit.label)
+
+    def _find(self, picture: Image) -> list[Digit]:
+        """Find digits in the simplest way that finds any, and in a photograph in the way that explains it best."""
+        brightness = grey(picture)
+        framed = read_framed(brightness)
+        if framed is not None:
+            return self.recognize([framed])
+        clean = read_clean(brightness)
+        if clean is not None:
+            ink, box = clean
+            return self.recognize([to_mnist_form(ink)], [box])
+        return max((self._of_parts(parts) for parts in segmentations(picture)), key=lambda way: way[0])[1]
+
+    def _of_parts(self, parts: Sequence[Part]) -> tuple[float, list[Digit]]:
+        """Recognise what was cut out of a picture; the first number says how well that explains the picture."""
+        images, boxes = [to_mnist_form(part.ink) for part in parts], [part.box for part in parts]
+        digits = self.recognize(images, boxes, ways=WAYS)
+        heights = [bottom - top for _, top, _, bottom in (part.box for part in parts)]
+        each = zip(digits, heights, parts, strict=True)
+        return sum(digit.known * height * part.contrast for digit, height, part in each), digits
+
+    def recognize(self, images: Sequence[Image], boxes: Sequence[Box] | None = None, *, ways: int = 1) -> list[Digit]:
+        """Recognise images that are in MNIST's form already.
+
+        Args:
+            images: uint8 (28, 28) each.
+            boxes: where they were in a picture; they are pictures of their own unless given.
+            ways: how many ways of finding digits are tried on the picture. Each is a chance to take something else for
+                one, so each must be that many times surer.
+        """
+        if not images:
+            return []
+        if boxes is None:
+            boxes = [(0, 0, image.shape[1], image.shape[0]) for image in images]
+        x = np.stack(images)[:, None]
+        detector = _detector()
+        is_digit = detector.predict(x)[:, 0].astype(np.float64)
+        chances = with_temperature(probabilities(self.model, x), self._temperature)
+        threshold = 1 - (1 - self.threshold) / ways
+        found = []
+        for image, box, detected, row in zip(images, boxes, is_digit, chances, strict=True):
+            known = float(detected * row.max())
+            verdict: Verdict = "unsure" if detected >= _NOTHING else "nothing like a digit"
+            if known >= threshold:
+                verdict = "digit"
+            found.append(Digit(int(row.argmax()), tuple(map(float, row)), known, verdict, box, image))
+        return found
+
+
+def read_digit(path: str | os.PathLike[str], model: Sequential | None = None, *, one: bool = False) -> Reading:
+    """Read the digits of a photograph or drawing.
+
+    The ink is found on its paper, dark on light or light on dark, in uneven light, on ruled or squared paper; each
+    digit is cut out and brought to the form of MNIST; a second network says whether it is one at all.
+
+    Args:
+        path: a PNG, JPEG, WebP, BMP, GIF or TIFF file.
+        model: what recognises the digits, of images (1, 28, 28); the bundled model unless given.
+        one: whether there is to be one digit, and several are no answer.
+
+    Returns:
+        The reading: ``text``, ``verdict`` ("digit", "digits", "unsure", "several digits", "nothing like a digit"),
+        ``confidence``, and ``digits`` with label, probabilities, box and image.
+
+    Raises:
+        DataError: if the file is no image, is broken, cut off or too large.
+        ValueError: if the model takes samples of another shape.
+        OSError: if the file cannot be opened (``FileNotFoundError``, ``IsADirectoryError``, …).
+        MissingExtraError: if Pillow, or for photographs OpenCV, is not installed.
+
+    Example:
+        >>> import pathlib, tempfile, handconv as hc
+        >>> from PIL import Image
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "two.png")
+        >>> Image.fromarray(255 - hc.datasets.load("digits").x_test[3, 0]).save(path)
+        >>> hc.read_digit(path).text
+        '2'
+    """
+    return DigitReader(model).read(read_picture(path, at_most=LARGEST), one=one)
+
+
+@functools.cache
+def _detector() -> Sequential:
+    """Load the network that tells digits from everything else: probabilities of "digit" and "other"."""
+    return load(Path(__file__).with_name("digit-or-not.npz"))

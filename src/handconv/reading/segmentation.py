@@ -1,0 +1,229 @@
+"""Where the digits of a photograph or drawing are: the parts of its ink, in the order in which they are read.
+
+ink, mask   what is ink, under each of four assumptions: dark or light, bold or not (see ``ink``)
+parts       connected components with paper around them, without specks, frames and what enters from outside;
+            parts close together are one digit
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.reading.ink import Floats, Image, find_ink, largest_components, mark_ink, one_channel, remove_rules
+from handconv.utils.optional_imports import import_optional
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom; right and bottom are not part of it."""
+
+#: Pixels of the longer side of a picture to which larger ones are scaled.
+LARGEST = 1024
+_SMALLEST = 256  # the same for smaller ones
+# Widths of the closing, in parts of the shorter side: bold strokes need the first, narrow shadows the second.
+_SCALES = (0.45, 0.15)
+#: How many assumptions about the ink are tried.
+WAYS = 2 * len(_SCALES)
+_BLUR = 1.0  # standard deviation of the blur against the grain of paper and camera
+# A few pixels beside a stroke, there is this share of the contrast; where it is not, light fades or more is as dark.
+_SHARP, _MOST_FADING = 0.4, 0.3
+_MOST_DARK = 0.25  # of what is around ink: where more is as dark, it is the edge of something
+_ENTERING = 0.1  # how much ink counts that enters the picture from outside
+_LEAST_HEIGHT, _LEAST_PIXELS = 0.02, 8  # of a digit: in parts of the longer side, and in the picture's own pixels
+_LEAST_CONTRAST = 0.2  # of ink and paper, in parts of that of the whole picture
+_SPECK = 0.04  # a part with less than this share of the largest part's ink is a speck
+_SHORTEST = 0.4  # of the tallest digit, for others beside it
+_PALEST = 0.3  # of the darkest digit
+
+
+@dataclass(frozen=True)
+class Part:
+    """Ink that may be a digit.
+
+    Args:
+        box: where it is in the picture, in the picture's pixels.
+        ink: uint8 (h, w), from 0 (paper) to 255 (ink).
+        contrast: how far ink and paper are apart, from 0 to 1 (black on white).
+    """
+
+    box: Box
+    ink: Image
+    contrast: float
+
+
+@dataclass
+class _Component:
+    """A connected component, or several that are one digit."""
+
+    labels: list[int]
+    left: int
+    top: int
+    right: int
+    bottom: int
+    mass: float
+    strength: float = 0.0  # the share of the paper's brightness that the ink takes
+    contrast: float = 0.0  # how far ink and paper are apart, from 0 to 1 (black on white)
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    def join(self, other: "_Component") -> None:
+        """Take another one in."""
+        self.labels += other.labels
+        self.left, self.top = min(self.left, other.left), min(self.top, other.top)
+        self.right, self.bottom = max(self.right, other.right), max(self.bottom, other.bottom)
+        self.strength, self.contrast = max(self.strength, other.strength), max(self.contrast, other.contrast)
+        self.mass += other.mass
+
+
+def segmentations(picture: Image) -> Iterator[list[Part]]:
+    """Find what may be digits, under each assumption about the ink: dark or light, bold or not.
+
+    Shapes:
+        (H, W) or (H, W, 3)
+    """
+    cv = import_optional("cv2", extra="cli")
+    longer = max(picture.shape[:2])
+    zoom = _SMALLEST / longer if longer < _SMALLEST else min(LARGEST / longer, 1.0)
+    if zoom != 1:
+        size = tuple(max(round(side * zoom), 1) for side in picture.shape[1::-1])
+        picture = cv.resize(picture, size, interpolation=cv.INTER_CUBIC if zoom > 1 else cv.INTER_AREA)
+    for dark in (one_channel(picture), one_channel(255 - picture)):
+        smooth = cv.GaussianBlur(dark, (0, 0), _BLUR)
+        for scale in _SCALES:
+            yield _parts(cv, smooth, scale, zoom)
+
+
+def _parts(cv: Any, smooth: Image, scale: float, zoom: float) -> list[Part]:
+    """Find what may be digits of dark ink, from left to right, line by line."""
+    ink, least = find_ink(cv, smooth, scale)
+    mask = remove_rules(cv, mark_ink(cv, ink, least))
+    labels, components = _components(cv, mask, smooth, ink)
+    found = _digits(components, ink.shape, max(_LEAST_HEIGHT * max(ink.shape), _LEAST_PIXELS * zoom))
+    return [_cut(cv, ink, labels, component, zoom) for component in _in_reading_order(found)]
+
+
+def _components(cv: Any, mask: Image, smooth: Image, ink: Floats) -> tuple[NDArray[np.int32], list[_Component]]:
+    """Divide the mask into connected components, corners too, and keep those that have paper around them."""
+    count, labels, stats, _ = cv.connectedComponentsWithStats(mask)
+    least = _LEAST_CONTRAST * float(np.ptp(np.percentile(smooth, (1, 99)))) / 255
+    found = []
+    for label in largest_components(stats, count):
+        left, top, width, height, _ = (int(number) for number in stats[label])
+        place = np.s_[top : top + height, left : left + width]
+        own = ink[place][labels[place] == label]
+        each = _Component([label], left, top, left + width, top + height, float(own.sum()))
+        each.strength, each.contrast = float(np.percentile(own, 90)), _contrast(cv, smooth, labels, each)
+        if each.contrast > least:
+            found.append(each)
+    return labels, found
+
+
+def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Component) -> float:
+    """How much lighter than a component its surroundings are; 0 if some are as dark, or it fades into them."""
+    margin = max(2 * max(each.height, each.width) // 5, 3)
+    top, left = max(each.top - margin, 0), max(each.left - margin, 0)
+    place = np.s_[top : each.bottom + margin, left : each.right + margin]
+    own = labels[place] == each.labels[0]
+    spread = [cv.dilate(own.astype(np.uint8), np.ones((size, size), np.uint8)) > 0 for size in (5, 9, 2 * margin + 3)]
+    edge, around = spread[1] & ~spread[0], spread[2] & ~spread[0]
+    if not edge.any():
+        return 0.0
+    lighter = (smooth[place].astype(np.float32) - float(np.median(smooth[place][own]))) / 255
+    paper = float(np.percentile(lighter[around], 90))
+    fades = (lighter[edge] < _SHARP * paper).mean() > _MOST_FADING
+    return 0.0 if fades or (lighter[around] < paper / 4).mean() > _MOST_DARK else paper
+
+
+def _digits(components: list[_Component], shape: tuple[int, ...], least_height: float) -> list[_Component]:
+    """Choose the components that may be digits, and join those that are parts of one."""
+    inside = [each for each in components if not _enters(each, shape)]
+    kept = _without_frames(inside)
+    if not kept:  # a digit may fill the picture; what else enters it counts little beside what is found otherwise
+        kept = _without_frames(components)
+        for each in kept:
+            each.contrast *= _ENTERING
+    if not kept:
+        return []
+    heaviest = max(each.mass for each in kept)
+    kept = _joined([each for each in kept if each.mass >= _SPECK * heaviest])
+    least_height = max(least_height, _SHORTEST * max(each.height for each in kept))
+    darkest = max(each.contrast for each in kept)
+    return [each for each in kept if each.height >= least_height and each.contrast >= _PALEST * darkest]
+
+
+def _enters(each: _Component, shape: tuple[int, ...]) -> bool:
+    """Whether a component touches the edge of the picture."""
+    return each.left == 0 or each.top == 0 or each.right == shape[1] or each.bottom == shape[0]
+
+
+def _without_frames(components: list[_Component]) -> list[_Component]:
+    """Leave out what goes around something of at least a quarter of its height."""
+
+    def surrounds(outer: _Component, inner: _Component) -> bool:
+        return (
+            outer.left < inner.left
+            and outer.top < inner.top
+            and outer.right > inner.right
+            and outer.bottom > inner.bottom
+            and inner.height > outer.height / 4
+        )
+
+    return [each for each in components if not any(surrounds(each, other) for other in components)]
+
+
+def _joined(components: list[_Component]) -> list[_Component]:
+    """Join parts of one digit: a stroke that stands off, or pieces of a stroke that is broken."""
+    left = sorted(components, key=lambda each: -each.height)
+    found: list[_Component] = []
+    for each in left:
+        near = next((other for other in found if _belongs(each, other)), None)
+        if near is None:
+            found.append(each)
+        else:
+            near.join(each)
+    return found
+
+
+def _belongs(small: _Component, large: _Component) -> bool:
+    """Whether a component is part of the same digit as a taller one."""
+    aside = max(small.left - large.right, large.left - small.right, 0)
+    above = max(small.top - large.bottom, large.top - small.bottom, 0)
+    overlap = min(small.right, large.right) - max(small.left, large.left)
+    in_line = overlap >= min(small.width, large.width) / 2
+    if small.height < large.height / 2:
+        return aside <= 0.12 * large.height and above <= (0.4 if in_line else 0.12) * large.height
+    return in_line and above <= 0.06 * large.height
+
+
+def _in_reading_order(components: list[_Component]) -> list[_Component]:
+    """Sort into lines from top to bottom, each from left to right."""
+    lines: list[list[_Component]] = []
+    for each in sorted(components, key=lambda one: one.top + one.bottom):
+        first = lines[-1][0] if lines else None
+        if first is not None and each.top + each.bottom < first.top + first.bottom + first.height:
+            lines[-1].append(each)
+        else:
+            lines.append([each])
+    return [each for line in lines for each in sorted(line, key=lambda one: one.left)]
+
+
+def _cut(cv: Any, ink: Floats, labels: NDArray[np.int32], component: _Component, zoom: float) -> Part:
+    """Cut a component out, with the soft edges of its strokes, and nothing of others."""
+    margin = 2
+    top, left = max(component.top - margin, 0), max(component.left - margin, 0)
+    place = np.s_[top : component.bottom + margin, left : component.right + margin]
+    own = np.isin(labels[place], component.labels)
+    edge = cv.dilate(own.astype(np.uint8), np.ones((3, 3), np.uint8)) & (labels[place] == 0)
+    share = ink[place] / component.strength
+    strength = np.where(own, np.clip(share, 0.5, 1), np.where(edge, np.clip(share, 0, 0.45), 0))
+    ends = (component.left, component.top, component.right, component.bottom)
+    left, top, right, bottom = (round(end / zoom) for end in ends)
+    box = (left, top, max(right, left + 1), max(bottom, top + 1))
+    return Part(box, (255 * strength).astype(np.uint8), component.contrast)

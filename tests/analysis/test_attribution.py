@@ -1,0 +1,178 @@
+"""Attributions: gradients against central differences, completeness, and what deleting the named pixels does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from handconv.analysis import probabilities
+from handconv.analysis.attribution import (
+    class_scores,
+    exciting_input,
+    grad_cam,
+    hires_cam,
+    integrated_gradients,
+    saliency,
+)
+
+
+def tiny(*head: hc.Layer) -> hc.Sequential:
+    head = head or (hc.Flatten(), hc.Dense(3), hc.Softmax())
+    return hc.Sequential([hc.Conv2D(2, 3), hc.Tanh(), *head], input_shape=(1, 5, 5), seed=3, dtype="float64")
+
+
+@pytest.fixture
+def images(rng: np.random.Generator) -> np.ndarray:
+    return rng.random((2, 1, 5, 5))
+
+
+def test_saliency_equals_central_differences_of_the_score(images: np.ndarray) -> None:
+    model, labels, step = tiny(), np.array([2, 0]), 1e-5
+    found = saliency(model, images, labels)
+    for n, i, j in np.ndindex(2, 5, 5):
+        up, down = images.copy(), images.copy()
+        up[n, 0, i, j] += step
+        down[n, 0, i, j] -= step
+        slope = (class_scores(model, up) - class_scores(model, down))[n, labels[n]] / (2 * step)
+        assert found[n, 0, i, j] == pytest.approx(slope, abs=1e-8)
+
+
+def test_the_softmax_of_the_scores_are_the_probabilities(images: np.ndarray) -> None:
+    scores = np.exp(class_scores(tiny(), images))
+    np.testing.assert_allclose(scores / scores.sum(axis=1, keepdims=True), probabilities(tiny(), images))
+
+
+def test_integrated_gradients_add_up_to_what_the_score_gained(images: np.ndarray) -> None:
+    model, labels = tiny(), np.array([1, 2])
+    shares = integrated_gradients(model, images, labels, baseline=0.2, steps=200)
+    gained = class_scores(model, images) - class_scores(model, np.full_like(images, 0.2))
+    np.testing.assert_allclose(shares.sum(axis=(1, 2, 3)), gained[[0, 1], labels], rtol=1e-5)
+
+
+def test_a_single_output_scores_no_and_yes_by_opposite_signs(images: np.ndarray) -> None:
+    model = tiny(hc.Flatten(), hc.Dense(1), hc.Sigmoid())
+    np.testing.assert_allclose(saliency(model, images, [0, 0]), -saliency(model, images, [1, 1]))
+
+
+def test_without_labels_the_answers_are_explained(images: np.ndarray) -> None:
+    model = tiny()
+    answers = probabilities(model, images).argmax(axis=1)
+    np.testing.assert_array_equal(saliency(model, images), saliency(model, images, answers))
+
+
+def test_pixels_as_bytes_count_as_their_255ths(images: np.ndarray) -> None:
+    pixels = (images * 255).astype(np.uint8)
+    np.testing.assert_allclose(saliency(tiny(), pixels), saliency(tiny(), pixels / 255))
+
+
+def test_after_global_pooling_grad_cam_is_the_maps_weighted_by_the_dense_weights(images: np.ndarray) -> None:
+    model = tiny(hc.GlobalAveragePool2D(), hc.Dense(3), hc.Softmax())
+    maps = model[:2].predict(images)  # (2, 2, 3, 3)
+    expected = np.maximum(np.einsum("nkij,k->nij", maps, model.layers[-2].weights[:, 1] / 9), 0)
+    found = grad_cam(model, images, [1, 1])
+    np.testing.assert_allclose(found[:, [[0], [2], [4]], [[0, 2, 4]]][:, 1, 1], expected[:, 1, 1])
+    np.testing.assert_allclose(found[:, 0, 0], expected[:, 0, 0])
+
+
+def test_after_global_pooling_both_class_maps_are_the_same(images: np.ndarray) -> None:
+    model = tiny(hc.GlobalAveragePool2D(), hc.Dense(3), hc.Softmax())
+    np.testing.assert_allclose(grad_cam(model, images), hires_cam(model, images))
+
+
+def test_hires_cam_is_the_positive_part_of_each_cell_times_its_gradient(images: np.ndarray) -> None:
+    model = tiny()
+    maps, weights = model[:2].predict(images), model.layers[-2].weights[:, 1].reshape(2, 3, 3)
+    centre = np.maximum((maps * weights).sum(axis=1), 0)[:, 1, 1]
+    np.testing.assert_allclose(hires_cam(model, images, [1, 1])[:, 2, 2], centre)
+
+
+def test_the_model_keeps_its_gradients(images: np.ndarray) -> None:
+    model = tiny()
+    model.gradients = np.arange(model.gradients.size)
+    saliency(model, images)
+    np.testing.assert_array_equal(model.gradients, np.arange(model.gradients.size))
+
+
+def test_many_samples_get_what_each_gets_alone(rng: np.random.Generator) -> None:
+    many = rng.random((70, 1, 5, 5))
+    np.testing.assert_allclose(saliency(tiny(), many)[-1:], saliency(tiny(), many[-1:]))
+
+
+@pytest.mark.parametrize("layer", [0, 3, -1])
+def test_an_exciting_input_excites_its_unit_more_than_grey(layer: int) -> None:
+    model = tiny()
+    found = exciting_input(model, layer, 1, steps=20)
+    outputs = (model if layer == -1 else model[: layer + 1]).predict(np.stack([found, np.full_like(found, 0.5)]))
+    excited, grey = outputs[:, 1].reshape(2, -1).mean(axis=1)
+    assert excited > grey
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def named_well(pictures: np.ndarray, model: hc.Sequential, x: np.ndarray, y: np.ndarray) -> int:
+    """Of how many images a fifth of the pixels, those with the largest values, set to black lowers the probability
+    of the class more than as many at random do, in the mean of ten choices."""
+    rng, count = np.random.default_rng(0), len(x)
+
+    def left(order: np.ndarray) -> np.ndarray:
+        images = x.reshape(count, -1).copy()
+        np.put_along_axis(images, np.argsort(-order, axis=1)[:, : images.shape[1] // 5], 0, axis=1)
+        return probabilities(model, images.reshape(x.shape))[np.arange(count), y]
+
+    at_random = np.mean([left(rng.random((count, 784))) for _ in range(10)], axis=0)
+    return np.count_nonzero(left(pictures.reshape(count, -1)) < at_random)
+
+
+@pytest.fixture(scope="module")
+def hundred(data_dir: Path) -> tuple[hc.Sequential, np.ndarray, np.ndarray]:
+    """The bundled model and the first hundred images of MNIST's test set."""
+    _, (x, y) = hc.datasets.load_mnist(data_dir=data_dir)
+    return hc.zoo.trained_reference(), x[:100], y[:100]
+
+
+@pytest.mark.parametrize("attribution", [saliency, integrated_gradients])
+def test_deleting_the_named_pixels_lowers_the_probability_of_ninety_in_a_hundred_images_more_than_random_ones(
+    attribution: Callable[..., np.ndarray], hundred: tuple[hc.Sequential, np.ndarray, np.ndarray]
+) -> None:
+    model, x, y = hundred
+    assert named_well(attribution(model, x, y), model, x, y) >= 90
+
+
+def test_after_flatten_hires_cam_names_more_of_what_matters_than_grad_cam(
+    hundred: tuple[hc.Sequential, np.ndarray, np.ndarray],
+) -> None:
+    model, x, y = hundred
+    assert named_well(hires_cam(model, x, y), model, x, y) > named_well(grad_cam(model, x, y), model, x, y) + 20
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([0, 3], r"from 0 to 2, got 0 to 3"), ([0], r"one class number a sample, \(2,\)"), ([0.0, 1.0], "got float64")],
+)
+def test_labels_that_do_not_fit(labels: list[float], message: str, images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=message):
+        saliency(tiny(), images, labels)
+
+
+def test_a_model_without_convolutions_has_no_class_map() -> None:
+    model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
+    with pytest.raises(ValueError, match="no convolution"):
+        grad_cam(model, np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize(("layer", "unit", "message"), [(5, 0, "layer must be from 0 to 4"), (3, 3, "from 0 to 2")])
+def test_layers_and_units_that_there_are_not(layer: int, unit: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        exciting_input(tiny(), layer, unit)
+
+
+def test_models_and_samples_that_cannot_be_looked_into(images: np.ndarray) -> None:
+    with pytest.raises(TypeError, match=r"handconv\.Sequential"):
+        saliency("model", images)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no shapes yet"):
+        saliency(hc.Sequential([hc.Dense(2)]), images)
+    with pytest.raises(ValueError, match="one vector"):
+        saliency(hc.Sequential([hc.Conv2D(1, 3)], input_shape=(1, 5, 5)), images)
+    with pytest.raises(ValueError, match="at least one sample"):
+        saliency(tiny(), images[:0])

@@ -1,0 +1,66 @@
+"""The last hidden layer and its principal components."""
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from handconv.analysis.hidden import last_hidden, principal_components
+from handconv.analysis.histograms import Histograms, loss_gradients
+
+
+def model() -> hc.Sequential:
+    return hc.Sequential([hc.Dense(4), hc.Tanh(), hc.Dense(3), hc.Softmax()], input_shape=(2,), seed=0, dtype="float64")
+
+
+def test_the_last_hidden_layer_is_what_the_last_dense_layer_gets(rng: np.random.Generator) -> None:
+    x, network = rng.random((5, 2)), model()
+    np.testing.assert_allclose(last_hidden(network, x), np.tanh(x @ network.layers[0].weights))
+
+
+def test_components_are_the_eigenvectors_of_the_covariance(rng: np.random.Generator) -> None:
+    values = rng.normal(size=(40, 5)) * [5, 3, 1, 1, 1]
+    places, share = principal_components(values)
+    variances = np.sort(np.linalg.eigvalsh(np.cov(values.T)))[::-1]
+    np.testing.assert_allclose(places.var(axis=0, ddof=1), variances[:2])
+    np.testing.assert_allclose(share, variances[:2] / variances.sum())
+    assert np.corrcoef(places.T)[0, 1] == pytest.approx(0, abs=1e-12)
+
+
+def test_samples_that_are_all_the_same_have_no_direction() -> None:
+    assert principal_components(np.ones((3, 2)))[1].tolist() == [0, 0]
+
+
+def test_too_few_samples_and_models_without_a_hidden_layer_are_told() -> None:
+    with pytest.raises(ValueError, match="2 directions need at least 2 samples"):
+        principal_components(np.ones((1, 4)))
+    with pytest.raises(ValueError, match="this model has none"):
+        last_hidden(hc.Sequential([hc.Dense(2)], input_shape=(2,), seed=0), np.ones((1, 2)))
+
+
+def test_gradients_of_the_loss_equal_central_differences(rng: np.random.Generator) -> None:
+    network, x, y, step = model(), rng.random((6, 2)), np.arange(6) % 3, 1e-6
+    found = loss_gradients(network, x, y)["0.weights"]
+    for place in np.ndindex(2, 4):
+        losses = []
+        for change in (step, -2 * step):
+            network.layers[0].weights[place] += change
+            losses.append(network.evaluate(x, y)["loss"])
+        network.layers[0].weights[place] += step
+        assert found[place] == pytest.approx((losses[0] - losses[1]) / (2 * step), abs=1e-8)
+
+
+def test_class_numbers_out_of_range_have_no_gradient() -> None:
+    with pytest.raises(ValueError, match="class numbers from 0 to 2"):
+        loss_gradients(model(), np.ones((2, 2)), [0, 3])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_epoch_keeps_a_histogram_of_weights_and_of_the_last_gradient(workers: int) -> None:
+    kept, network, x = Histograms(), model(), np.linspace(-1, 1, 24).reshape(12, 2)
+    network.fit(x, np.arange(12) % 3, epochs=2, batch_size=4, callbacks=[kept], workers=workers)
+    assert set(kept.weights) == set(kept.gradients) == {"0.weights", "2.weights"}
+    last = kept.weights["0.weights"][-1]
+    assert len(kept.weights["0.weights"]) == 2
+    assert last.counts.sum() == 8
+    assert (last.edges[0], last.edges[-1]) == (network.layers[0].weights.min(), network.layers[0].weights.max())
+    assert kept.gradients["2.weights"][0].edges[0] < 0 < kept.gradients["2.weights"][0].edges[-1]

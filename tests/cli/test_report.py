@@ -1,0 +1,85 @@
+"""``handconv report``: one page that needs nothing else."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+import handconv as hc
+from cli_helpers import objects
+from handconv.cli import main, report
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes long and is tested by itself."""
+    whole = report._sections
+    slow = ("Its neighbourhoods", "What each class looks for")
+    monkeypatch.setattr(report, "_sections", lambda *given: [each for each in whole(*given) if each.title not in slow])
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_page_has_all_pictures_and_asks_for_nothing_else(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    assert main(["report", str(model_file), "--out", str(page), "--json"]) == 0
+    (told,) = objects(capsys.readouterr().out)
+    text = page.read_text("utf-8")
+    assert len(told["pictures"]) == text.count("<img") == 10
+    assert told["left_out"] == {}
+    assert told["bytes"] == page.stat().st_size
+    assert "After 3 epochs" in told["pictures"]["The training"]
+    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', text))
+    assert not re.search(r"https?://|<script|<link|\$\w", text)
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_does_not_suit_the_model_is_left_out_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(10), hc.Softmax()], input_shape=(1, 28, 28), seed=0)
+    model.info["dataset"] = "digits"
+    model.save(tmp_path / "dense.npz")
+    assert main(["report", str(tmp_path / "dense.npz"), "--out", str(tmp_path / "page.html")]) == 0
+    told = capsys.readouterr().out
+    assert "left out: The training." in told
+    assert "left out: The filters. This draws filters, and the model has no convolution." in told
+    assert "Left out" in (tmp_path / "page.html").read_text("utf-8")
+
+
+@pytest.mark.usefixtures("quick")
+def test_names_of_classes_are_text_and_not_markup(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tuple(f"<i>{label}" for label in range(10))
+    dataset = dataclasses.replace(hc.datasets.load("digits"), class_names=names)
+    monkeypatch.setattr(report, "load_for_model", lambda *_: dataset)
+    assert main(["report", str(model_file), "--out", str(tmp_path / "page.html")]) == 0
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "&lt;i&gt;" in text
+    assert "<i>" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--row", "360"], "--row must be from 0 to 359, got 360."),
+        (["--row", "x"], "--row must be"),
+        (["--out", "page.pdf"], "--out must name a file that ends in .html"),
+        (["--out", "nowhere/page.html"], "this one does not"),
+    ],
+)
+def test_arguments_that_do_not_fit(
+    arguments: list[str],
+    told: str,
+    model_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", str(model_file), *arguments]) != 0
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

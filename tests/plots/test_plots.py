@@ -1,0 +1,197 @@
+"""Each plot is a figure that has the right numbers in it, and says in its headline what is seen."""
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from handconv import plots
+from handconv.analysis import probabilities, report
+from handconv.analysis.attribution import hires_cam
+from handconv.analysis.hidden import last_hidden, principal_components
+from handconv.analysis.histograms import Histograms, loss_gradients
+from handconv.metrics import expected_calibration_error
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    data = hc.datasets.load("digits")
+    return data.x_test, data.y_test
+
+
+@pytest.fixture(scope="module")
+def model() -> hc.Sequential:
+    return hc.zoo.trained_reference()
+
+
+@pytest.fixture(scope="module")
+def scores() -> tuple[hc.Sequential, np.ndarray, np.ndarray]:
+    """A model that gives its input as scores, of which two answers of five are wrong."""
+    network = hc.Sequential([hc.Reshape((3,))], input_shape=(3,), seed=0)
+    return (
+        network,
+        np.array([[5, 0, 0], [0, 5, 0], [0, 0, 5], [2, 0, 0], [9, 0, 0]], np.float32),
+        np.array([0, 1, 2, 1, 1]),
+    )
+
+
+def dense() -> hc.Sequential:
+    return hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
+
+
+def test_history_has_training_and_validation_of_each_epoch() -> None:
+    history = hc.History()
+    history.append({"epoch": 1, "loss": 0.5, "val_loss": 0.4, "learning_rate": 0.1})
+    history.append({"epoch": 2, "loss": 0.3, "val_loss": 0.6, "learning_rate": 0.05})
+    figure = plots.history(history)
+    loss, rate = figure.axes
+    assert [line.get_ydata().tolist() for line in loss.lines] == [[0.5, 0.3], [0.4, 0.6]]
+    assert rate.lines[0].get_ydata().tolist() == [0.1, 0.05]
+    assert "validation loss was least after epoch 1" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_a_history_without_epochs_is_told() -> None:
+    with pytest.raises(ValueError, match="without epochs"):
+        plots.history([])
+
+
+def test_confusion_writes_each_count_and_names_the_worst_pair(scores: tuple) -> None:
+    figure = plots.confusion(*scores, ["a", "b", "c"])
+    written = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert written == {(0, 0): "1", (0, 1): "2", (1, 1): "1", (2, 2): "1"}
+    assert figure.get_suptitle() == "b is taken for a most often: 2 of 3"
+
+
+def test_confusion_of_a_model_that_makes_no_mistake(scores: tuple) -> None:
+    model, x, y = scores
+    assert plots.confusion(model, x[:3], y[:3]).get_suptitle() == "No mistake in 3 answers"
+
+
+def test_classes_has_precision_and_recall_of_each(scores: tuple) -> None:
+    figure = plots.classes(*scores, ["a", "b", "c"])
+    precision, recall = (line.get_xdata().tolist() for line in figure.axes[0].lines)
+    assert precision == pytest.approx([1 / 3, 1, 1])
+    assert recall == pytest.approx([1, 1 / 3, 1])
+    assert figure.get_suptitle() == "b is found least often: 1 of 3 (33.3 %)"
+
+
+def test_mistakes_shows_the_worst_images_in_order(model: hc.Sequential, digits: tuple) -> None:
+    figure = plots.mistakes(model, *digits, count=3)
+    worst = report(model, *digits).mistakes[:3]
+    for axes, each in zip(figure.axes, worst, strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array().squeeze(), digits[0][each.row, 0])
+        assert axes.get_title().startswith(f"{each.truth} taken for {each.answer}")
+
+
+def test_no_mistake_is_said(model: hc.Sequential, digits: tuple) -> None:
+    x = digits[0][:5]
+    answers = probabilities(model, x).argmax(axis=1)
+    assert plots.mistakes(model, x, answers).get_suptitle() == "No mistake in 5 answers"
+
+
+def test_calibration_counts_each_answer_once_and_tells_the_error(model: hc.Sequential, digits: tuple) -> None:
+    figure = plots.calibration(model, *digits)
+    upper, lower = figure.axes
+    assert sum(bar.get_height() for bar in lower.patches) == len(digits[0])
+    chances = probabilities(model, digits[0])
+    error = expected_calibration_error(chances, digits[1], 10)
+    assert f"{100 * error:.2f} %" in figure.get_suptitle()
+    mean, share = upper.lines[1].get_xdata(), upper.lines[1].get_ydata()
+    count = np.array([bar.get_height() for bar in lower.patches if bar.get_height()])
+    assert (np.abs(mean - share) * count).sum() / count.sum() == pytest.approx(error)
+
+
+def test_filters_are_the_weights_of_the_first_convolution(model: hc.Sequential) -> None:
+    figure = plots.filters(model)
+    drawn = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    np.testing.assert_array_equal(drawn, model.layers[0].weights[:, 0])
+
+
+def test_feature_maps_are_what_each_layer_gives(model: hc.Sequential, digits: tuple) -> None:
+    figure = plots.feature_maps(model, digits[0][0])
+    drawn = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert len(drawn) == 1 + 6 * 8
+    np.testing.assert_array_equal(drawn[1 + 5 * 8], model[:6].predict(digits[0][:1])[0, 0])
+
+
+def test_attributions_draws_the_arrays_for_the_class_asked_for(model: hc.Sequential, digits: tuple) -> None:
+    figure = plots.attributions(model, digits[0][0], 3, [f"digit {k}" for k in range(10)])
+    panels = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert len(panels) == 5
+    np.testing.assert_array_equal(panels[4], hires_cam(model, digits[0][:1], [3])[0])
+    assert figure.get_suptitle().startswith("What speaks for digit 3 (")
+
+
+def test_exciting_inputs_has_a_picture_for_each_unit(model: hc.Sequential) -> None:
+    figure = plots.exciting_inputs(model, 1, [0, 7])
+    assert [axes.get_title() for axes in figure.axes] == ["unit 0", "unit 7"]
+
+
+def test_the_hidden_map_has_each_sample_where_the_components_put_it(model: hc.Sequential, digits: tuple) -> None:
+    x, y = digits
+    figure = plots.hidden_map(model, x, y)
+    places, share = principal_components(last_hidden(model, x))
+    clouds = figure.axes[0].collections
+    assert len(clouds) == 10
+    np.testing.assert_allclose(clouds[4].get_offsets(), places[y == 4])
+    assert f"{100 * share.sum():.0f} %" in figure.get_suptitle()
+
+
+def test_neighbourhoods_by_scikit_learn(model: hc.Sequential, digits: tuple) -> None:
+    pytest.importorskip("sklearn")
+    figure = plots.hidden_map(model, digits[0][:40], digits[1][:40], method="tsne")
+    assert sum(len(cloud.get_offsets()) for cloud in figure.axes[0].collections) == 40
+
+
+def test_histograms_count_each_weight_and_each_gradient(model: hc.Sequential, digits: tuple) -> None:
+    figure = plots.histograms(model, digits[0][:20], digits[1][:20])
+    counts = [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes]
+    assert counts == [72, 72, 1152, 1152, 51200, 51200, 1280, 1280]
+    size = np.sqrt(np.mean(loss_gradients(model, digits[0][:20], digits[1][:20])["0.weights"].astype(float) ** 2))
+    assert f"{size:.1e}" in figure.axes[1].get_title(loc="left")
+
+
+def test_histograms_over_time_has_a_ridge_for_each_epoch() -> None:
+    kept = Histograms()
+    dense().fit(np.ones((8, 3)), [0, 1] * 4, epochs=3, callbacks=[kept])
+    figure = plots.histograms_over_time(kept)
+    assert [len(axes.collections) for axes in figure.axes] == [3, 3]
+
+
+def test_nothing_kept_cannot_be_drawn() -> None:
+    with pytest.raises(ValueError, match="no histogram yet"):
+        plots.histograms_over_time(Histograms())
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plots.filters(dense()), "no convolution"),
+        (lambda: plots.feature_maps(dense(), np.zeros((1, 3, 3))), "no convolution"),
+        (lambda: plots.feature_maps(dense(), np.zeros(3)), "Pictures need images"),
+        (lambda: plots.mistakes(dense(), np.zeros((2, 3)), [0, 1]), "Pictures need images"),
+        (lambda: plots.hidden_map(dense(), np.zeros((2, 3)), [0, 1]), "this model has none"),
+        (lambda: plots.hidden_map(dense(), np.zeros((2, 3)), [0]), "one class number a sample"),
+        (lambda: plots.hidden_map(dense(), np.zeros((2, 3)), [0, 1], method="umap"), '"pca" or "tsne"'),
+        (lambda: plots.exciting_inputs(dense(), 2), "layer must be from 0 to 1"),
+        (lambda: plots.histograms(hc.Sequential([hc.Softmax()], input_shape=(3,)), np.zeros((1, 3)), [0]), "has none"),
+        (lambda: plots.attributions(hc.zoo.reference(), np.zeros((1, 28, 28)), 10), "from 0 to 9"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told_in_one_sentence(draw: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as told:
+        draw()  # type: ignore[operator]
+    assert "\n" not in str(told.value)
+
+
+def test_a_network_of_one_class_is_told_in_one_sentence() -> None:
+    model = hc.Sequential([hc.Dense(1), hc.Softmax()], input_shape=(3,), seed=0)
+    with pytest.raises(ValueError, match="at least 2 outputs"):
+        plots.confusion(model, np.zeros((2, 3)), [0, 0])
+
+
+def test_samples_of_one_class_can_be_drawn(scores: tuple) -> None:
+    model, x, _ = scores
+    assert plots.confusion(model, x[:1], [0]).get_suptitle() == "No mistake in 1 answer"
+    assert plots.classes(model, x[:1], [0]).get_suptitle() == "0 is found least often: 1 of 1 (100.0 %)"

@@ -1,0 +1,265 @@
+"""Reading pictures: what is right, what is in doubt, and what is no digit at all."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import handconv as hc
+from handconv.datasets.readers.images import decode_picture
+from handconv.reading import DigitReader, Reading
+from picture_cases import BOX, SCENES, SHAPE, Image, ImageDraw, Pixels, bytes_of, coloured, ink, mixed
+
+FONTS = Path("/usr/share/fonts")
+LETTERS = "ACEFHJKLMNPRTUVWXY"  # without those that look like digits
+
+
+@pytest.fixture(scope="module")
+def reader() -> DigitReader:
+    pytest.importorskip("cv2", reason="photographs are read by OpenCV, which is not installed")
+    return DigitReader()
+
+
+def read(reader: DigitReader, pixels: NDArray[np.floating] | Pixels, *, one: bool = False) -> Reading:
+    return reader.read(decode_picture(bytes_of(pixels), "a picture", at_most=1024), one=one)
+
+
+def numbers(digits: str, side: int, shape: tuple[int, int], top: int) -> NDArray[np.float64]:
+    """Draw several digits in a line."""
+    amount = np.zeros(shape)
+    for place, digit in enumerate(digits):
+        amount += ink(int(digit), shape, (top + place % 3, 20 + place * (side + 10), side))
+    return amount.clip(0, 1)
+
+
+@pytest.fixture(scope="module")
+def fifty(reader: DigitReader) -> list[tuple[str, int, Reading]]:
+    """Two pictures of each scene, read."""
+    rng = np.random.default_rng(19)
+    pairs = [(name, digit) for k, name in enumerate(SCENES) for digit in (k % 10, (3 * k + 7) % 10)]
+    return [(name, digit, read(reader, SCENES[name](digit, rng))) for name, digit in pairs]
+
+
+def test_of_fifty_pictures_in_all_styles_at_least_48_are_read(fifty: list[tuple[str, int, Reading]]) -> None:
+    wrong = [(name, digit, reading) for name, digit, reading in fifty if reading.text != str(digit)]
+    assert len(fifty) == 50
+    assert len(wrong) <= 2, wrong
+
+
+def test_of_fifty_pictures_none_is_read_wrongly_without_a_doubt(fifty: list[tuple[str, int, Reading]]) -> None:
+    silent = [
+        (name, digit, reading)
+        for name, digit, reading in fifty
+        if reading.verdict in ("digit", "digits") and reading.text != str(digit)
+    ]
+    assert silent == []
+
+
+def test_a_bold_ring_in_a_tiny_picture_is_a_zero(reader: DigitReader) -> None:
+    sheet = Image.new("L", (200, 200), 255)
+    ImageDraw.Draw(sheet).ellipse((10, 4, 190, 196), outline=0, width=39)
+    assert read(reader, np.asarray(sheet.resize((16, 16)))).text == "0"
+
+
+def test_digits_beside_one_another_are_read_from_left_to_right(reader: DigitReader) -> None:
+    reading = read(reader, mixed(235.0, numbers("72046", 100, (200, 640), 50)))
+    assert (reading.text, reading.verdict) == ("72046", "digits")
+
+
+def test_lines_of_digits_are_read_from_top_to_bottom(reader: DigitReader) -> None:
+    amount = numbers("315", 80, (340, 400), 40) + numbers("8624", 80, (340, 400), 200)
+    assert read(reader, mixed(235.0, amount)).text == "3158624"
+
+
+def test_each_digit_has_its_box(reader: DigitReader) -> None:
+    first, second = read(reader, mixed(235.0, numbers("47", 100, (200, 300), 50))).digits
+    assert np.abs(np.array(first.box) - (29, 44, 112, 157)).max() <= 8
+    assert np.abs(np.array(second.box) - (142, 44, 216, 157)).max() <= 8
+
+
+def test_boxes_are_in_the_pixels_of_the_picture(reader: DigitReader) -> None:
+    (digit,) = read(reader, mixed(235.0, ink(7, (60, 40), (10, 8, 24)))).digits
+    assert np.abs(np.array(digit.box) - (11, 8, 29, 36)).max() <= 2
+
+
+def test_where_one_digit_was_asked_for_several_are_no_answer(reader: DigitReader) -> None:
+    reading = read(reader, mixed(235.0, numbers("47", 100, (200, 300), 50)), one=True)
+    assert (reading.text, reading.verdict, len(reading.digits)) == ("", "several digits", 2)
+
+
+def test_a_stroke_that_stands_off_belongs_to_its_digit(reader: DigitReader) -> None:
+    sheet = Image.new("L", (200, 300), 235)
+    draw = ImageDraw.Draw(sheet)
+    draw.line([(70, 95), (66, 160), (110, 150), (140, 180), (130, 230), (90, 250), (60, 240)], 30, 16, "curve")
+    draw.line([(85, 78), (150, 78)], 30, 16)
+    reading = read(reader, np.asarray(sheet))
+    assert (reading.text, len(reading.digits)) == ("5", 1)
+
+
+def strange_pictures() -> dict[str, Pixels]:
+    """Pictures that show no digit."""
+    rng, pictures = np.random.default_rng(4), {}
+    for name in ("circle with a cross", "shirt", "trousers", "star", "grid"):
+        pictures[name] = Image.new("L", (200, 200), 255)
+    cross, shirt, trousers, star, grid = (ImageDraw.Draw(sheet) for sheet in pictures.values())
+    cross.ellipse((40, 40, 160, 160), outline=0, width=12)
+    cross.line((40, 100, 160, 100), 0, 12)
+    cross.line((100, 40, 100, 160), 0, 12)
+    shirt.polygon(
+        [(60, 30), (140, 30), (190, 80), (160, 100), (145, 85), (145, 180), (55, 180), (55, 85), (10, 80)], 60
+    )
+    trousers.polygon([(60, 20), (140, 20), (150, 185), (115, 185), (100, 80), (85, 185), (50, 185)], 90)
+    for angle in np.arange(0, np.pi, np.pi / 4):
+        dx, dy = 80 * np.cos(angle), 80 * np.sin(angle)
+        star.line((100 - dx, 100 - dy, 100 + dx, 100 + dy), 0, 10)
+    for at in range(20, 200, 40):
+        grid.line((20, at, 180, at), 0, 6)
+        grid.line((at, 20, at, 180), 0, 6)
+    noise = rng.integers(0, 256, (200, 200), dtype=np.uint8)
+    blank = np.full((200, 200), 255, np.uint8)
+    return {name: np.asarray(sheet) for name, sheet in pictures.items()} | {"noise": noise, "blank": blank}
+
+
+@pytest.mark.parametrize("name", strange_pictures())
+def test_what_is_no_digit_is_said_to_be_nothing_like_one(reader: DigitReader, name: str) -> None:
+    reading = read(reader, strange_pictures()[name])
+    assert (reading.verdict, reading.text, reading.confidence) == ("nothing like a digit", "", 0.0)
+
+
+def with_a_mark(pixels: NDArray[np.float64], left: int) -> Pixels:
+    """Draw a circle with a cross beside digits."""
+    sheet = Image.fromarray(pixels.astype(np.uint8))
+    draw = ImageDraw.Draw(sheet)
+    draw.ellipse((left, 50, left + 100, 150), outline=40, width=12)
+    draw.line((left, 100, left + 100, 100), 40, 12)
+    draw.line((left + 50, 50, left + 50, 150), 40, 12)
+    return np.asarray(sheet)
+
+
+def test_a_mark_beside_several_digits_is_passed_over(reader: DigitReader) -> None:
+    reading = read(reader, with_a_mark(mixed(235.0, numbers("35", 100, (200, 400), 50)), 270))
+    assert (reading.text, reading.verdict, reading.others) == ("35", "digits", 1)
+
+
+def test_where_as_much_is_no_digit_all_is_a_guess(reader: DigitReader) -> None:
+    reading = read(reader, with_a_mark(mixed(235.0, ink(3, (200, 300), (40, 30, 120))), 180))
+    assert (reading.text, reading.verdict, reading.others) == ("3", "unsure", 1)
+
+
+def test_a_word_is_not_read_as_the_digits_that_its_letters_look_like(reader: DigitReader) -> None:
+    from PIL import ImageFont
+
+    matplotlib = pytest.importorskip("matplotlib", reason="its fonts are needed")
+    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 60)
+    sheet = Image.new("L", (400, 120), 255)
+    ImageDraw.Draw(sheet).text((20, 20), "HAMLET", fill=0, font=font)
+    assert read(reader, np.asarray(sheet)).verdict in ("unsure", "nothing like a digit")
+
+
+def test_images_in_the_form_of_mnist_are_seen_as_they_are(reader: DigitReader) -> None:
+    for image in hc.datasets.load("digits").x_test[:50]:
+        for pixels in (image[0], 255 - image[0]):
+            (digit,) = read(reader, pixels).digits
+            np.testing.assert_array_equal(digit.image, image[0])
+
+
+def test_every_image_of_mnist_is_seen_as_it_is(data_dir: Path) -> None:
+    from handconv.reading.framing import read_framed
+
+    images = hc.datasets.load("mnist", data_dir=data_dir).x_test[:, 0]
+    assert all(read_framed(image) is image for image in images)
+
+
+def test_images_of_mnist_are_read_as_well_as_the_model_can(reader: DigitReader, data_dir: Path) -> None:
+    data = hc.datasets.load("mnist", data_dir=data_dir)
+    digits = reader.recognize(list(data.x_test[:, 0]))
+    answered = [digit.label if digit.verdict != "nothing like a digit" else None for digit in digits]
+    assert np.mean([label == truth for label, truth in zip(answered, data.y_test, strict=True)]) >= 0.985
+
+
+def known(reader: DigitReader, images: Pixels) -> NDArray[np.float64]:
+    return np.array([digit.known for digit in reader.recognize(list(images))])
+
+
+def test_at_the_threshold_nearly_all_digits_and_hardly_any_clothes_are_answered(
+    reader: DigitReader, data_dir: Path
+) -> None:
+    digits = known(reader, hc.datasets.load("mnist", data_dir=data_dir).x_test[::4, 0])
+    clothes = known(reader, hc.datasets.load("fashion-mnist", data_dir=data_dir).x_test[::5, 0])
+    threshold = np.quantile(digits, 0.015)
+    assert (clothes >= threshold).mean() <= 0.08
+    assert abs((digits >= reader.threshold).mean() - 0.985) <= 0.01
+
+
+def test_of_letters_in_fonts_that_were_not_learnt_few_are_answered(reader: DigitReader) -> None:
+    from PIL import ImageFont
+
+    fonts = sorted(path for path in FONTS.rglob("*-Regular.*tf") if "DejaVu" not in path.name)[:10]
+    if len(fonts) < 5:
+        pytest.skip("there are not enough fonts here beside DejaVu")
+    answered = []
+    for font in fonts:
+        for letter in LETTERS:
+            sheet = Image.new("L", (120, 120), 255)
+            draw = ImageDraw.Draw(sheet)
+            draw.text((60, 60), letter, fill=0, font=ImageFont.truetype(str(font), 64), anchor="mm")
+            answered.append(read(reader, np.asarray(sheet)).verdict in ("digit", "digits"))
+    assert np.mean(answered) <= 0.25
+
+
+def test_probabilities_are_calibrated(reader: DigitReader, data_dir: Path) -> None:
+    from handconv.reading.calibration import expected_calibration_error
+
+    data = hc.datasets.load("mnist", data_dir=data_dir)
+    chances = np.array([digit.probabilities for digit in reader.recognize(list(data.x_test[:, 0]))])
+    assert expected_calibration_error(chances, data.y_test) <= 0.005
+
+
+def test_the_temperature_of_a_model_is_used() -> None:
+    model = hc.zoo.trained_reference()
+    image = hc.datasets.load("digits").x_test[0, 0]
+    (sharp,) = DigitReader(model).recognize([image])
+    model.info["temperature"] = 10.0
+    (flat,) = DigitReader(model).recognize([image])
+    assert flat.label == sharp.label
+    assert flat.confidence < sharp.confidence
+
+
+def test_a_model_without_a_temperature_keeps_its_probabilities() -> None:
+    model = hc.zoo.trained_reference()
+    del model.info["temperature"]
+    image = hc.datasets.load("digits").x_test[:1]
+    (digit,) = DigitReader(model).recognize([image[0, 0]])
+    np.testing.assert_allclose(digit.probabilities, model.predict(image)[0], atol=1e-6)
+
+
+def test_a_model_of_other_images_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"images \(1, 28, 28\), this one takes \(1, 32, 32\)"):
+        DigitReader(hc.zoo.reference(input_shape=(1, 32, 32)))
+
+
+def test_a_clean_picture_is_read_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert read(DigitReader(), mixed(235.0, ink(6, SHAPE, BOX))).text == "6"
+
+
+@pytest.mark.parametrize("scene", ["grain", "a shadow across the digit"])
+def test_a_photograph_without_opencv_names_the_extra(monkeypatch: pytest.MonkeyPatch, scene: str) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(hc.MissingExtraError, match=r"needs cv2, .*handconv\[cli\]"):
+        read(DigitReader(), SCENES[scene](6, np.random.default_rng(0)))
+
+
+def test_read_digit_reads_a_file(reader: DigitReader, tmp_path: Path) -> None:
+    (tmp_path / "four.png").write_bytes(bytes_of(coloured(ink(4, SHAPE, BOX), (240, 235, 230), (30, 30, 160))))
+    reading = hc.read_digit(tmp_path / "four.png")
+    assert (reading.text, reading.verdict) == ("4", "digit")
+    assert reading.confidence > 0.9
+
+
+def test_readings_are_short_when_printed(reader: DigitReader) -> None:
+    text = repr(read(reader, mixed(235.0, ink(4, SHAPE, BOX))))
+    assert text.startswith("Reading(verdict='digit', digits=(Digit(label=4, ")
+    assert len(text) < 200
