@@ -145,7 +145,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Train, test, save, play."""
-    settings, recipe = _settings(arguments)
+    settings, recipe = read_all(arguments)
     _check_save(settings.save)
     dataset = load_dataset(settings, settings.dataset, output)
     if len(dataset.class_names) < 2:
@@ -172,7 +172,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return DONE
 
 
-def _settings(arguments: argparse.Namespace) -> tuple[TrainSettings, Recipe]:
+def read_all(arguments: argparse.Namespace) -> tuple[TrainSettings, Recipe]:
     """The settings and the recipe: of the run that goes on, or as they were asked for."""
     config, tables = read_config(arguments.config)
     given = given_settings(TrainSettings, arguments, config, str(arguments.config))
