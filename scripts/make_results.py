@@ -345,8 +345,15 @@ def _draw_parameters(known: Mapping[str, Sequence[Record]]) -> None:
         axes.plot(x, y, "o", color=colour, alpha=0.7, label=ROWS[name].title.replace("`", ""))
     for point in PUBLISHED:
         axes.plot(point.parameters, point.accuracy, "s", color=figures.GREY)
-        place = {"xytext": (0, 6 if point.named_above else -14), "textcoords": "offset points", "ha": "center"}
-        axes.annotate(point.name, (point.parameters, point.accuracy), fontsize=8, color=figures.GREY, **place)
+        axes.annotate(
+            point.name,
+            (point.parameters, point.accuracy),
+            (0, 6 if point.named_above else -14),
+            textcoords="offset points",
+            fontsize=8,
+            color=figures.GREY,
+            ha="center",
+        )
     axes.set_xscale("log")
     axes.margins(0.12)
     axes.legend(fontsize=8, frameon=False, loc="lower right")

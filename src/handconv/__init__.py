@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from handconv.analysis.doctor import doctor as doctor
     from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
+    from handconv.ensemble import Ensemble as Ensemble
     from handconv.export import export_html as export_html
     from handconv.reading import read_digit as read_digit
     from handconv.training import Callback as Callback
@@ -93,6 +94,7 @@ __version__ = "0.1.0"
 _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
+    "Ensemble": "handconv.ensemble",
     "doctor": "handconv.analysis.doctor",
     "plots": "handconv.plots",
     "export_html": "handconv.export",
@@ -138,6 +140,7 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Ensemble",
     "ExponentialAverage",
     "Flatten",
     "GlobalAveragePool2D",

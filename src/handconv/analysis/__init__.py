@@ -20,12 +20,12 @@ from handconv.analysis.explain import toy as toy
 from handconv.analysis.gradcheck import gradcheck as gradcheck
 from handconv.analysis.predictions import Answer as Answer
 from handconv.analysis.predictions import answer as answer
-from handconv.analysis.predictions import probabilities as probabilities
 from handconv.analysis.profile import profile_step as profile_step
 from handconv.analysis.report import ClassReport as ClassReport
 from handconv.analysis.report import Mistake as Mistake
 from handconv.analysis.report import Report as Report
 from handconv.analysis.report import report as report
+from handconv.ensemble import probabilities as probabilities
 
 __all__ = [
     "Answer",

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from handconv.engine.kernels.softmax import softmax
-from handconv.layers import Sigmoid
-from handconv.sequential import Sequential
+from handconv.ensemble import Classifier, probabilities
 
 
 @dataclass(frozen=True)
@@ -37,43 +35,11 @@ class Answer:
         return tuple((label, self.probabilities[label]) for label in self.ranking[:count])
 
 
-def probabilities(model: Sequential, x: ArrayLike) -> NDArray[np.floating]:
-    """Give the probability of each class for each sample.
-
-    After a final Softmax these are the outputs, after a single Sigmoid those of "no" and "yes", else the softmax of
-    the outputs.
-
-    Args:
-        model: the classifier.
-        x: samples (N, …).
-
-    Shapes:
-        (N, …) -> (N, K)
-
-    Raises:
-        ValueError, TypeError: if the model does not give one vector of classes a sample.
-
-    Example:
-        >>> import handconv as hc
-        >>> model = hc.Sequential([hc.Dense(1), hc.Sigmoid()], input_shape=(2,), seed=0)
-        >>> probabilities(model, np.zeros((1, 2)))
-        array([[0.5, 0.5]], dtype=float32)
-    """
-    if not isinstance(model, Sequential):
-        raise TypeError(f"A classifier is a handconv.Sequential, got {model!r}.")
-    outputs = model.predict(x)
-    if outputs.ndim != 2:
-        raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {outputs.shape[1:]}.")
-    if outputs.shape[1] == 1 and isinstance(model.layers[-1], Sigmoid):
-        return np.concatenate([1 - outputs, outputs], axis=1)
-    return outputs if model.ends_in_softmax else softmax(outputs)
-
-
-def answer(model: Sequential, image: ArrayLike) -> Answer:
+def answer(model: Classifier, image: ArrayLike) -> Answer:
     """Let a model classify one sample, given without the batch axis.
 
     Args:
-        model: the classifier.
+        model: the classifier, or the ensemble.
         image: the sample, (C, H, W) for an image.
 
     Raises:
