@@ -101,3 +101,11 @@ def test_every_entry_that_is_listed_can_be_changed(name: str) -> None:
     recipe = recipes.load(name)
     for entry, value in recipes.entries(recipe):
         assert recipes.changed(recipe, entry, value) == recipe
+
+
+@pytest.mark.parametrize("wrong", [3, ["epochs"], {3: 4}, None])
+def test_what_is_no_recipe_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="A recipe has entries by name"):
+        recipes.merged(wrong, {})
+    with pytest.raises(TypeError, match="An entry is named by text"):
+        recipes.changed({}, wrong, 3)

@@ -23,7 +23,7 @@ from handconv.layers import Layer
 from handconv.losses import Loss
 from handconv.optimizers import Optimizer
 from handconv.optimizers.schedules import Schedule
-from handconv.recipes.recipe import Recipe, own_name
+from handconv.recipes.recipe import Recipe, checked_table, own_name
 from handconv.sequential import Sequential
 from handconv.training.averaging import WeightAverage
 from handconv.utils.nearest import nearest
@@ -72,33 +72,10 @@ def check(recipe: Recipe) -> Recipe:
         Traceback (most recent call last):
         ValueError: There is no entry 'epoch' in a recipe. Did you mean epochs?
     """
-    result: dict[str, Any] = {}
-    for given, value in recipe.items():
-        name = own_name(given, _ENTRIES)
-        if name not in _ENTRIES:
-            raise ValueError(f"There is no entry {given!r} in a recipe.{nearest(given, _ENTRIES)}")
-        result[name] = _named(name, value)
-    for name in _WHOLE:
-        if name in result:
-            check_int(name, result[name])
-    if "l2" in result:
-        check_number("l2", result["l2"], lambda value: value >= 0, "of at least 0")
-    if "dropout" in result:
-        check_number("dropout", result["dropout"], lambda value: 0 <= value < 1, "of at least 0 and below 1")
+    result = _checked(recipe)
     fit_arguments(result)
-    described = result.get("network")
-    if isinstance(described, Mapping):
-        if list(described) != ["layers"] or not isinstance(described["layers"], list) or not described["layers"]:
-            wrong = [name for name in described if name != "layers"]
-            what = f", got {', '.join(wrong)} too" if wrong else ""
-            raise ValueError(
-                f"A network is described by its layers, in order, as tables with a class{what}. "
-                'For one: layers = [{class = "Flatten"}, {class = "Dense", units = 10}, {class = "Softmax"}]'
-            )
-        _made("layers", described["layers"], "layers")
-    elif described is not None and described not in _NETWORKS:
-        remedy = nearest(str(described), _NETWORKS)
-        raise ValueError(f"There is no network {described!r}.{remedy} A file of one's own ends in .toml.")
+    if isinstance(result.get("network"), Mapping):
+        _made("layers", result["network"]["layers"], "layers")
     return result
 
 
@@ -106,7 +83,7 @@ def fit_arguments(recipe: Recipe) -> dict[str, Any]:
     """Make what ``fit`` takes: the optimizer, the loss and the others, as its arguments by name.
 
     Args:
-        recipe: one that ``check`` has proved.
+        recipe: the recipe.
 
     Raises:
         ValueError: if something that it describes cannot be made.
@@ -115,6 +92,7 @@ def fit_arguments(recipe: Recipe) -> dict[str, Any]:
         >>> fit_arguments({"epochs": 3, "optimizer": {"class": "SGD", "learning_rate": 0.1}})
         {'epochs': 3, 'optimizer': SGD(learning_rate=0.1, momentum=0.0, nesterov=False)}
     """
+    recipe = _checked(recipe)
     arguments = {name: recipe[name] for name in _WHOLE if name in recipe}
     for name in _OBJECTS:
         if recipe.get(name):  # an empty table, or list, is none
@@ -131,7 +109,7 @@ def network(
     """Make the network of a recipe: the reference network, unless it names another one or has layers of its own.
 
     Args:
-        recipe: one that ``check`` has proved; ``l2`` and ``dropout`` are for the networks of the zoo.
+        recipe: the recipe; its ``l2`` and ``dropout`` are for the networks of the zoo.
         classes: how many are told apart.
         input_shape: channels, height and width of an image.
         seed: of everything random in the model; None draws one.
@@ -144,6 +122,7 @@ def network(
         >>> network({"network": "plus", "dropout": 0.1}, classes=26, input_shape=(1, 28, 28)).output_shape
         (26,)
     """
+    recipe = _checked(recipe)
     described = recipe.get("network", "reference")
     if isinstance(described, str):
         settings = {name: recipe[name] for name in _OF_THE_NETWORK if name in recipe}
@@ -152,7 +131,7 @@ def network(
     try:
         model = Sequential(layers, input_shape=input_shape, seed=seed, engine=engine)
     except ValueError as error:
-        raise ValueError(f"These layers do not fit images of shape {tuple(input_shape)}: {error}") from error
+        raise ValueError(f"These layers do not fit images of shape {input_shape!r}: {error}") from error
     if model.output_shape != (classes,):
         given = model.output_shape[0] if len(model.output_shape) == 1 else model.output_shape
         raise ValueError(
@@ -160,6 +139,41 @@ def network(
             f"Give the last Dense units = {classes}."
         )
     return model
+
+
+def _checked(recipe: Recipe) -> dict[str, Any]:
+    """The entries with their names as in Python, if there are such entries and plain values obey their rules."""
+    result: dict[str, Any] = {}
+    for given, value in checked_table(recipe).items():
+        name = own_name(given, _ENTRIES)
+        if name not in _ENTRIES:
+            raise ValueError(f"There is no entry {given!r} in a recipe.{nearest(given, _ENTRIES)}")
+        result[name] = _named(name, value)
+    for name in _WHOLE:
+        if name in result:
+            check_int(name, result[name])
+    if "l2" in result:
+        check_number("l2", result["l2"], lambda value: value >= 0, "of at least 0")
+    if "dropout" in result:
+        check_number("dropout", result["dropout"], lambda value: 0 <= value < 1, "of at least 0 and below 1")
+    if "network" in result:
+        _check_network(result["network"])
+    return result
+
+
+def _check_network(described: Any) -> None:
+    """Check that it names a network of the zoo, or lists layers."""
+    if isinstance(described, Mapping):
+        layers, others = described.get("layers"), [name for name in described if name != "layers"]
+        if others or not isinstance(layers, list) or not layers:
+            what = f", got {', '.join(others)} too" if others else ""
+            raise ValueError(
+                f"A network is described by its layers, in order, as tables with a class{what}. "
+                'For one: layers = [{class = "Flatten"}, {class = "Dense", units = 10}, {class = "Softmax"}]'
+            )
+    elif not isinstance(described, str) or described not in _NETWORKS:
+        remedy = nearest(str(described), _NETWORKS)
+        raise ValueError(f"There is no network {described!r}.{remedy} A file of one's own ends in .toml.")
 
 
 def _named(place: str, value: Any) -> Any:

@@ -88,8 +88,8 @@ def merged(recipe: Recipe, changes: Recipe) -> Recipe:
         >>> merged({"optimizer": {"class": "Adam", "beta_1": 0.9}}, {"optimizer": {"class": "SGD"}})
         {'optimizer': {'class': 'SGD'}}
     """
-    result = dict(recipe)
-    for given, value in changes.items():
+    result = dict(checked_table(recipe))
+    for given, value in checked_table(changes).items():
         name = own_name(given, result)
         before = result.get(name)
         same = (
@@ -100,6 +100,20 @@ def merged(recipe: Recipe, changes: Recipe) -> Recipe:
         )
         result[name] = merged(before, value) if same else value  # type: ignore[arg-type]
     return result
+
+
+def checked_table(recipe: object) -> Recipe:
+    """Return what is a mapping from names.
+
+    Args:
+        recipe: what was given.
+
+    Raises:
+        TypeError: if it is none.
+    """
+    if not isinstance(recipe, Mapping) or not all(isinstance(name, str) for name in recipe):
+        raise TypeError(f"A recipe has entries by name, as load(name) gives it, got {recipe!r}.")
+    return recipe
 
 
 def changed(recipe: Recipe, entry: str, value: object) -> Recipe:
@@ -118,7 +132,10 @@ def changed(recipe: Recipe, entry: str, value: object) -> Recipe:
         >>> changed(recipe, "augment.0.pixels", 3)
         {'augment': [{'class': 'Shift', 'pixels': 3}]}
     """
+    if not isinstance(entry, str):
+        raise TypeError(f"An entry is named by text, as in optimizer.beta_1, got {entry!r}.")
     first, _, rest = entry.partition(".")
+    checked_table(recipe)
     return merged(recipe, {first: _changed(recipe.get(own_name(first, recipe)), rest, value, first)})
 
 
@@ -209,7 +226,7 @@ def _with_rate(described: Any, rate: float) -> Any:
 
 
 def _optimizer(recipe: Recipe) -> Mapping[str, Any]:
-    optimizer = recipe.get("optimizer")
+    optimizer = checked_table(recipe).get("optimizer")
     return optimizer if isinstance(optimizer, Mapping) else {}
 
 
@@ -223,7 +240,7 @@ def entries(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         >>> list(entries({"epochs": 3, "augment": [{"class": "Shift", "pixels": 2}]}))
         [('epochs', 3), ('augment.0.class', 'Shift'), ('augment.0.pixels', 2)]
     """
-    for name, value in recipe.items():
+    for name, value in checked_table(recipe).items():
         yield from _entries(name, value)
 
 
