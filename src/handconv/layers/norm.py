@@ -78,9 +78,7 @@ class BatchNorm(Layer):
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(D,) or (C, H, W), unchanged."""
         if not input_shape:
-            raise ValueError(
-                f"{self.label} expects samples of features, (N, D), got single numbers (N,). Use x[:, None]."
-            )
+            raise ValueError(f"{self.label} expects features, (N, D), got single numbers (N,). Use x[:, None].")
         return input_shape
 
     def declare(self, input_shape: Shape) -> tuple[ParameterSpec, ...]:
