@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from handconv.analysis.doctor import doctor as doctor
     from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
+    from handconv.analysis.learning_rate import find_learning_rate as find_learning_rate
     from handconv.ensemble import Ensemble as Ensemble
     from handconv.export import export_html as export_html
     from handconv.reading import read_digit as read_digit
@@ -99,6 +100,7 @@ _LATER = {
     "plots": "handconv.plots",
     "export_html": "handconv.export",
     "explain": "handconv.analysis",
+    "find_learning_rate": "handconv.analysis",
     "gradcheck": "handconv.analysis",
     "read_digit": "handconv.reading",
     "recipes": "handconv.recipes",
@@ -183,6 +185,7 @@ __all__ = [
     "doctor",
     "explain",
     "export_html",
+    "find_learning_rate",
     "gradcheck",
     "initializers",
     "load",

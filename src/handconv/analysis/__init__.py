@@ -18,6 +18,8 @@ from handconv.analysis.doctor import findings as findings
 from handconv.analysis.explain import explain as explain
 from handconv.analysis.explain import toy as toy
 from handconv.analysis.gradcheck import gradcheck as gradcheck
+from handconv.analysis.learning_rate import RangeTest as RangeTest
+from handconv.analysis.learning_rate import find_learning_rate as find_learning_rate
 from handconv.analysis.predictions import Answer as Answer
 from handconv.analysis.predictions import answer as answer
 from handconv.analysis.profile import profile_step as profile_step
@@ -42,12 +44,14 @@ __all__ = [
     "Mistake",
     "Profile",
     "ProfileRow",
+    "RangeTest",
     "Report",
     "Section",
     "Table",
     "answer",
     "doctor",
     "explain",
+    "find_learning_rate",
     "findings",
     "gradcheck",
     "probabilities",
