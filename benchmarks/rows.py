@@ -17,8 +17,7 @@ import numpy as np
 
 from benchmarks.referee import Command, Entry
 from benchmarks.rivals.protocol import Job, mnist
-from handconv.cli.train import RECIPES, TrainSettings
-from handconv.optimizers.schedules import OneCycle
+from handconv import recipes
 
 OURS = "handconv"
 EPOCH = 60_000  # samples
@@ -218,9 +217,12 @@ def rows(cores: int, data_dir: str) -> list[Row]:
 def fast(data_dir: str) -> tuple[Command, ...]:
     """The recipe, and its likeness in PyTorch, which gets its data unpacked."""
     ours = _handconv("train", "--recipe", "fast", *_from(data_dir))
-    recipe = vars(TrainSettings()) | RECIPES["fast"]
-    cycle = OneCycle(recipe["learning_rate"])
-    wanted = {name: recipe[name] for name in ("epochs", "batch_size", "dropout", "l2", "label_smoothing")} | vars(cycle)
+    recipe = recipes.load("fast")
+    how = recipes.fit_arguments(recipe)
+    wanted = {name: recipe[name] for name in ("epochs", "batch_size", "dropout", "l2")} | {
+        "label_smoothing": how["loss"].label_smoothing,
+        **vars(how["optimizer"].learning_rate),
+    }
     settings = [part for name, value in wanted.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
     def peer(seed: int) -> list[str]:

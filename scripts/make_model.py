@@ -19,7 +19,7 @@ def main() -> None:
     data = hc.datasets.load("mnist", data_dir=sys.argv[1] if len(sys.argv) > 1 else None)
     if data.name != "mnist":
         raise SystemExit("The bundled model is trained on MNIST, which could not be had.")
-    model = hc.reference_network(seed=0)
+    model = hc.zoo.reference(seed=0)
     optimizer = hc.Adam(hc.schedules.OneCycle(6e-3))
     model.fit(
         data.x_train, data.y_train, epochs=EPOCHS, optimizer=optimizer, callbacks=[hc.PrintProgress()], workers="auto"

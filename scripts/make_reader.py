@@ -231,7 +231,7 @@ def main() -> None:
     x, y = data.x_train[:-HELD_OUT], data.y_train[:-HELD_OUT]
     held_out, truth = data.x_train[-HELD_OUT:], data.y_train[-HELD_OUT:]
     bundled = hc.load(BUNDLED)
-    same_recipe = hc.reference_network(seed=0)
+    same_recipe = hc.zoo.reference(seed=0)
     same_recipe.fit(x, y, epochs=MODEL_EPOCHS, optimizer=hc.Adam(hc.optimizers.schedules.OneCycle(6e-3)))
     temperature = fit_temperature(same_recipe.predict(held_out), truth)
     probabilities = with_temperature(same_recipe.predict(held_out), temperature)

@@ -408,7 +408,7 @@ def test_a_loss_on_numbers_is_told_with_its_formula_and_no_class() -> None:
 
 
 def test_nothing_is_wider_than_80_columns() -> None:
-    model = hc.reference_network()
+    model = hc.zoo.reference()
     told = hc.explain(model, np.random.default_rng(0).random((1, 1, 28, 28), np.float32), [3])
     assert max(map(len, str(told).splitlines())) <= 80
 

@@ -30,7 +30,7 @@ def digits_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the bundled model, with a dozen of the embedded digits."""
     path = tmp_path_factory.mktemp("pages") / "digits.html"
     digits = hc.datasets.load("digits")
-    hc.export_html(hc.trained_reference_network(), path, digits.x_test, digits.y_test)
+    hc.export_html(hc.zoo.trained_reference(), path, digits.x_test, digits.y_test)
     return path
 
 

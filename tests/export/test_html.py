@@ -25,7 +25,7 @@ def described(path: Path) -> dict[str, Any]:
 
 
 def test_the_page_of_the_reference_network_is_below_700_kb(tmp_path: Path) -> None:
-    hc.export_html(hc.trained_reference_network(), tmp_path / "page.html", DIGITS.x_test, DIGITS.y_test)
+    hc.export_html(hc.zoo.trained_reference(), tmp_path / "page.html", DIGITS.x_test, DIGITS.y_test)
     assert (tmp_path / "page.html").stat().st_size < 700_000
 
 
@@ -35,7 +35,7 @@ def test_nothing_is_left_of_the_template(tmp_path: Path) -> None:
 
 
 def test_a_dozen_images_travel_along_one_of_each_class_first(tmp_path: Path) -> None:
-    hc.export_html(hc.trained_reference_network(), tmp_path / "page.html", DIGITS.x_test, DIGITS.y_test)
+    hc.export_html(hc.zoo.trained_reference(), tmp_path / "page.html", DIGITS.x_test, DIGITS.y_test)
     truths = [image["truth"] for image in described(tmp_path / "page.html")["images"]]
     assert len(truths) == 12
     assert truths[:10] == list(range(10))

@@ -71,7 +71,7 @@ def test_every_layer_computes_what_numpy_computes(name: str, open_model: Open, r
 
 def test_a_thousand_test_images_get_the_probabilities_of_numpy(data_dir: Path, page: Any) -> None:
     images = hc.datasets.load("mnist", data_dir=data_dir).scaled()[1][0][:1000]
-    expected = hc.trained_reference_network().predict(images)
+    expected = hc.zoo.trained_reference().predict(images)
     np.testing.assert_allclose(computed(page, images), expected, rtol=0, atol=1e-5)
 
 
@@ -92,7 +92,7 @@ def test_the_heat_is_what_covering_does_to_the_log_odds(page: Any) -> None:
     }"""
     heat = np.reshape(page.evaluate(script, image.ravel().tolist()), (28, 28))
 
-    side, step, model = 5, 2, hc.trained_reference_network()
+    side, step, model = 5, 2, hc.zoo.trained_reference()
     places = [(top, left) for top in range(1 - side, 28, step) for left in range(1 - side, 28, step)]
     covered = np.stack([image] * (1 + len(places)))
     windows = [np.s_[max(0, top) : top + side, max(0, left) : left + side] for top, left in places]

@@ -40,13 +40,13 @@ def numbers(page: Any, selector: str) -> list[float]:
 @pytest.fixture(scope="module")
 def seen() -> np.ndarray:
     """The image that the page of the bundled model begins with."""
-    digits, model = hc.datasets.load("digits"), hc.trained_reference_network()
+    digits, model = hc.datasets.load("digits"), hc.zoo.trained_reference()
     right = model.predict(digits.x_test).argmax(axis=1) == digits.y_test
     return digits.x_test[np.flatnonzero(right & (digits.y_test == 3))[0]][None] / np.float32(255)
 
 
 def test_a_convolutions_unit_shows_patch_kernel_and_sum(page: Any, seen: np.ndarray) -> None:
-    conv = hc.trained_reference_network().layers[0]
+    conv = hc.zoo.trained_reference().layers[0]
     f, i, j = 4, 9, 14
     look(page, 1, (f * 26 + i) * 26 + j)
     assert page.locator("#unit .place").inner_text() == "filter 5, row 10, column 15"
@@ -59,7 +59,7 @@ def test_a_convolutions_unit_shows_patch_kernel_and_sum(page: Any, seen: np.ndar
 
 
 def test_the_sums_of_all_maps_and_the_bias_make_the_unit(page: Any, seen: np.ndarray) -> None:
-    layers = hc.trained_reference_network().layers
+    layers = hc.zoo.trained_reference().layers
     x = seen
     for layer in layers[:3]:
         x = layer.forward(x)
@@ -78,7 +78,7 @@ def test_each_maps_patch_can_be_asked_for(page: Any) -> None:
 
 
 def test_a_poolings_unit_shows_which_cell_won(page: Any, seen: np.ndarray) -> None:
-    layers = hc.trained_reference_network().layers
+    layers = hc.zoo.trained_reference().layers
     x = layers[1].forward(layers[0].forward(seen))
     c, i, j = 1, 6, 7
     look(page, 3, (c * 13 + i) * 13 + j)

@@ -8,6 +8,7 @@ from handconv.cli._models import class_names
 from handconv.cli._output import Output, optional
 from handconv.cli._pictures import Card, Pictures
 from handconv.datasets import Dataset
+from handconv.ensemble import Classifier
 from handconv.sequential import Sequential
 from handconv.utils.live import is_terminal
 
@@ -36,7 +37,7 @@ def quiz(model: Sequential, dataset: Dataset, output: Output, picture: str) -> N
         pictures.close()
 
 
-def show_row(model: Sequential, dataset: Dataset, row: int, output: Output, pictures: Pictures | None) -> None:
+def show_row(model: Classifier, dataset: Dataset, row: int, output: Output, pictures: Pictures | None) -> None:
     """Classify one row of the test set; tell and draw it."""
     image, truth = dataset.x_test[row], int(dataset.y_test[row])
     found = answer(model, image)

@@ -64,7 +64,7 @@ def export_html(
         >>> import tempfile, pathlib, handconv as hc
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "digits.html"
         >>> digits = hc.datasets.load("digits")
-        >>> hc.export_html(hc.trained_reference_network(), path, digits.x_test, digits.y_test)
+        >>> hc.export_html(hc.zoo.trained_reference(), path, digits.x_test, digits.y_test)
         >>> path.stat().st_size < 700_000
         True
     """
