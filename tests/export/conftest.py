@@ -12,7 +12,7 @@ import pytest
 import handconv as hc
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Chromium; the test skips where it or Playwright is not installed."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
