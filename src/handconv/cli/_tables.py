@@ -7,10 +7,25 @@ from handconv.utils.text_table import format_table
 
 
 def show_table(
-    output: Output, title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
+    output: Output,
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    left: int = 1,
+    spare: Sequence[int] = (),
 ) -> None:
-    """Print a table; the first ``left`` columns are text, the others numbers."""
-    lines = plain_table(title, head, rows, left=left).splitlines()
+    """Print a table.
+
+    Args:
+        output: where.
+        title: a line above it.
+        head: the names of the columns.
+        rows: the cells.
+        left: the first columns that are text; the others are numbers.
+        spare: the columns that a narrow terminal does without, the first one first.
+    """
+    lines = [title, *format_table((head, *rows), range(left), output.room, spare)]
     if output.colours:
         lines[:2] = (f"\x1b[1m{line}\x1b[0m" for line in lines[:2])
     output.show("\n".join([*lines, ""]))
