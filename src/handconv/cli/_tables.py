@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from handconv.cli._output import Output
-from handconv.utils.text_table import format_table
+from handconv.utils.text_table import format_table, wrapped
 
 
 def show_table(
@@ -25,10 +25,10 @@ def show_table(
         left: the first columns that are text; the others are numbers.
         spare: the columns that a narrow terminal does without, the first one first.
     """
-    lines = [title, *format_table((head, *rows), range(left), output.room, spare)]
+    top, *lines = [wrapped(title, output.room), *format_table((head, *rows), range(left), output.room, spare)]
     if output.colours:
-        lines[:2] = (f"\x1b[1m{line}\x1b[0m" for line in lines[:2])
-    output.show("\n".join([*lines, ""]))
+        top, lines[0] = (f"\x1b[1m{line}\x1b[0m" for line in (top, lines[0]))
+    output.show("\n".join([top, *lines, ""]))
 
 
 def plain_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
