@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import types
@@ -447,10 +448,32 @@ class TestSpawned:
 
     def test_a_class_of_a_script_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         main = types.ModuleType("__main__")
-        main.__file__ = "script.py"
+        main.__file__ = __file__
         monkeypatch.setitem(sys.modules, "__main__", main)
         own: Any = type("Mine", (hc.Dense,), {"__module__": "__main__"})
+        main.Mine = own  # type: ignore[attr-defined]
         workers.ProcessExecutor(task(model(own(72))), 2, method="spawn")
+
+    @pytest.mark.parametrize("part", ["layer", "augmentation"])
+    def test_what_is_defined_within_a_function_is_refused_by_its_name(self, part: str) -> None:
+        class Inner(Scaled):
+            pass
+
+        run = task(model(Inner())) if part == "layer" else task(augment=lambda images, _: images)
+        name = "Inner" if part == "layer" else "<lambda>"
+        with pytest.raises(hc.WorkerError, match=rf"{name} is defined where no other process can get at it .*<locals>"):
+            workers.ProcessExecutor(run, 2, method="spawn")
+
+    def test_a_program_of_standard_input_is_not_run_again(self) -> None:
+        program = (
+            "import threading, time, numpy as np, handconv as hc\n"
+            "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+            "model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(4,), seed=0)\n"
+            "x = np.random.default_rng(0).normal(size=(512, 4))\n"
+            "print(len(model.fit(x, (x[:, 0] > 0).astype(int), batch_size=256, workers=2)['loss']))\n"
+        )
+        done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("1\n", "")
 
     def test_classes_of_modules_are_fine_in_a_notebook(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))

@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 from handconv.parallel import blas_threads as blas
 
@@ -19,10 +20,31 @@ def start_method() -> str:
     return "fork" if safe else "spawn"
 
 
+def main_is_a_file() -> bool:
+    """Whether a spawned process can run the program's own module: not a notebook's, nor one of standard input."""
+    main = sys.modules.get("__main__")
+    return getattr(main, "__spec__", None) is not None or Path(getattr(main, "__file__", None) or "-").is_file()
+
+
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keep spawned processes meanwhile from a file of the program that is none, "<stdin>" for one."""
+    main = vars(sys.modules["__main__"])
+    file = main.get("__file__")
+    if file is None or main_is_a_file():
+        yield
+        return
+    del main["__file__"]
+    try:
+        yield
+    finally:
+        main["__file__"] = file
+
+
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
     """Let processes be started meanwhile: with one BLAS thread, and without a word about threads."""
-    with blas.one_thread_in_children(), warnings.catch_warnings():
+    with _hidden_main(), blas.one_thread_in_children(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # about threads at a fork; BLAS stops its own before
         yield
 

@@ -24,7 +24,6 @@ import multiprocessing
 import multiprocessing.connection
 import pickle
 import signal
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ from numpy.typing import NDArray
 from handconv.errors import DivergenceError, WorkerError
 from handconv.layers import Layer
 from handconv.parallel.barrier import Barrier, SharedMemoryCommunicator
-from handconv.parallel.processes import PARENT_EVERY, orphaned, start_method, starting
+from handconv.parallel.processes import PARENT_EVERY, main_is_a_file, orphaned, start_method, starting
 from handconv.parallel.shared_memory import MappedArray, SharedArray
 from handconv.training.state import Task
 from handconv.training.step import ShardStep, SharedState, arithmetic
@@ -275,18 +274,26 @@ def _without_samples(task: Task) -> Task:
 
 
 def _check_importable(task: Task) -> None:
-    """Refuse classes that a spawned process cannot import: those of a notebook's cell, or of standard input."""
-    main = sys.modules.get("__main__")
-    if getattr(main, "__file__", None) or getattr(main, "__spec__", None):
-        return
-    parts = [*task.network.store.layers, task.loss, task.optimizer, task.optimizer.learning_rate]
-    for part in parts:
-        if type(part).__module__ == "__main__":
-            raise WorkerError(
-                f"{type(part).__name__} is defined in __main__ (a notebook or standard input), and worker processes "
-                "that are spawned, as here beside other threads, cannot import it. Put the class into a module, or use "
-                "workers=1."
-            )
+    """Refuse what a spawned process cannot import by its name: of a notebook's cell, say, or of within a function."""
+    rate, others = task.optimizer.learning_rate, (task.augment, task.averaging)
+    parts: list[Any] = [*task.network.store.layers, task.loss, task.optimizer, rate, *others]
+    definitions = [part if hasattr(part, "__qualname__") else type(part) for part in parts]
+    if not main_is_a_file():
+        for own in definitions:
+            if own.__module__ == "__main__":
+                raise _not_importable(own.__name__, "in __main__ (a notebook or standard input)")
+    for part, own in zip(parts, definitions, strict=True):
+        try:
+            pickle.dumps(part)
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            raise _not_importable(own.__name__, f"where no other process can get at it ({error})") from error
+
+
+def _not_importable(name: str, where: str) -> WorkerError:
+    return WorkerError(
+        f"{name} is defined {where}, and worker processes that are spawned, as here beside other threads, cannot "
+        "import it. Put it into a module, or use workers=1."
+    )
 
 
 def _work(orders: Orders, rank: int, pipe: Connection) -> None:
