@@ -2,6 +2,7 @@
 
 import html
 import math
+import sys
 from dataclasses import dataclass
 
 from handconv.engine.arena import Arena
@@ -9,7 +10,8 @@ from handconv.engine.lower import lower
 from handconv.engine.ops.base import Context
 from handconv.engine.ops.python_op import PythonOp
 from handconv.network import Network
-from handconv.utils.text_table import format_table, html_table
+from handconv.utils.live import columns
+from handconv.utils.text_table import format_table, html_table, wrapped
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,10 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class Summary:
-    """The rows of a summary, its totals, and the ops that compute it; ``str`` draws the table."""
+    """The rows of a summary, its totals, and the ops that compute it; ``str`` draws the table.
+
+    In a terminal that is too narrow for it, columns are left out.
+    """
 
     input_shape: tuple[int, ...]
     rows: tuple[SummaryRow, ...]
@@ -70,9 +75,10 @@ class Summary:
         return "runs as: " + " -> ".join(self.ops)
 
     def __str__(self) -> str:
-        first, *lines, last = format_table(self._cells(), left=range(3))
+        room = columns(sys.stdout)
+        first, *lines, last = format_table(self._cells(), range(3), room, spare=(5, 4))
         rule = "-" * max(map(len, (first, *lines, last)))
-        return "\n".join([first, rule, *lines, rule, last, "", self._runs_as])
+        return wrapped("\n".join([first, rule, *lines, rule, last, "", self._runs_as]), room)
 
     def __repr__(self) -> str:
         return str(self)

@@ -1,9 +1,11 @@
 """What a gradient check found, as rows and as a table."""
 
 import html
+import sys
 from dataclasses import dataclass
 
-from handconv.utils.text_table import format_table, html_table
+from handconv.utils.live import columns
+from handconv.utils.text_table import format_table, html_table, wrapped
 from handconv.utils.words import counted
 
 
@@ -85,8 +87,9 @@ class GradientReport:
         )
 
     def __str__(self) -> str:
-        lines = format_table([_HEAD, *map(_cells, self.rows)], _LEFT)
-        return "\n".join([*lines, "", self.conclusion])
+        room = columns(sys.stdout)
+        lines = format_table([_HEAD, *map(_cells, self.rows)], _LEFT, room, spare=(5, 3, 2))
+        return wrapped("\n".join([*lines, "", self.conclusion]), room)
 
     def __repr__(self) -> str:
         return f"<gradients of {counted(len(self.rows), 'array')}. {self.conclusion}>"

@@ -1,9 +1,11 @@
 """The profile of a training step as a table: where its time goes, and the share of the arithmetic floor."""
 
 import html
+import sys
 from dataclasses import dataclass
 
-from handconv.utils.text_table import format_table, html_table
+from handconv.utils.live import columns
+from handconv.utils.text_table import format_table, html_table, wrapped
 from handconv.utils.words import counted
 
 
@@ -67,9 +69,10 @@ class Profile:
         )
 
     def __str__(self) -> str:
-        text = format_table(self._table(), _LEFT)
+        room = columns(sys.stdout)
+        text = format_table(self._table(), _LEFT, room, spare=(5, 4))
         rule = "-" * max(map(len, text))
-        return "\n".join([text[0], rule, *text[1:-1], rule, text[-1], "", self.conclusion])
+        return wrapped("\n".join([text[0], rule, *text[1:-1], rule, text[-1], "", self.conclusion]), room)
 
     def __repr__(self) -> str:
         return f"<profile of a step in {counted(len(self.rows), 'part')}; {self.conclusion}>"

@@ -4,11 +4,14 @@ One file a command; what they share is in the files that begin with an underscor
 main job, ``handconv train``.
 """
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from handconv import __version__
 from handconv.cli import (
+    completion,
     data,
     doctor,
     evaluate,
@@ -26,29 +29,35 @@ from handconv.cli._command import Command, Parser
 from handconv.cli._errors import UsageError, guarded
 from handconv.cli._output import Output, forgive_characters, open_closed_streams
 from handconv.utils.nearest import nearest
+from handconv.utils.text_table import wrapped
 
 __all__ = ["main"]
 
 _COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (train, play, predict, evaluate, report, doctor, summary, explain, gradcheck, export, runs, data)
+    for module in (
+        *(train, play, predict, evaluate, report, doctor, summary, explain, gradcheck, export, runs, data),
+        completion,
+    )
 }
 
-_OVERVIEW = """usage: handconv [OPTIONS]             the main job: get MNIST, train the reference network, then the quiz
+_OVERVIEW = """usage: handconv [OPTIONS]
        handconv COMMAND [OPTIONS]
 
-A convolutional neural network, written out by hand in NumPy.
+A convolutional neural network, written out by hand in NumPy. Without a command, the main job: get MNIST, train the \
+reference network, then the quiz.
 
 commands:
 {commands}
 
-Without a command, the options are those of train (handconv train --help). Each command has --help with examples, --json
-for programs, and --debug to see where an error came from; handconv --version tells the version.
+Without a command, the options are those of train (handconv train --help). Each command has -h, --help with examples; \
+-q, --quiet for results alone; --json for programs; --debug to see where an error came from; -V, --version.
 
 examples:
-  handconv                                   train on MNIST, then ask for rows of the test set
-  handconv --epochs 1 --data-dir ~/mnist     the same, shorter, with data that is already there
-  handconv predict my-seven.png              what is this digit?
+  handconv                                 train on MNIST, then the quiz
+  handconv --epochs 1 --data-dir ~/mnist   shorter, with data that is there
+  handconv predict my-seven.png            what is this digit?
+  handconv completion                      let the shell complete commands
 """
 
 
@@ -75,10 +84,14 @@ def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["help"] and len(arguments) > 1:
         arguments = [*arguments[1:], "--help"]
     if arguments and arguments[0] in ("-h", "--help", "help"):
-        commands = "\n".join(f"  {command.name:10} {command.summary}" for command in _COMMANDS.values())
-        print(_OVERVIEW.format(commands=commands), end="")
+        room = shutil.get_terminal_size().columns
+        commands = "\n".join(
+            textwrap.fill(command.summary, room, initial_indent=f"  {command.name:10} ", subsequent_indent=" " * 13)
+            for command in _COMMANDS.values()
+        )
+        print(wrapped(_OVERVIEW.format(commands=commands), room, paragraphs=True), end="")
         return 0
-    if arguments and arguments[0] == "--version":
+    if arguments and arguments[0] in ("-V", "--version"):
         print(f"handconv {__version__}")
         return 0
     if not arguments or arguments[0].startswith("-"):
@@ -91,10 +104,12 @@ def _run(arguments: list[str]) -> int:
             f"there is no command {arguments[0]!r}.{nearest(arguments[0], _COMMANDS, 'handconv --help lists all.')}"
         )
     parser = command.parser(prog)
+    if command is completion.COMMAND:
+        parser.set_defaults(commands=tuple(_COMMANDS.values()))
     values, unknown = parser.read(arguments)
     if unknown:
         raise UsageError(_not_known(unknown, parser))
-    return command.run(values, Output(json_lines=values.json))
+    return command.run(values, Output(json_lines=values.json, quiet=values.quiet))
 
 
 def _not_known(unknown: list[str], parser: Parser) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from handconv import __version__
 from handconv.cli._errors import UsageError
 from handconv.cli._output import Output
+from handconv.utils.text_table import wrapped
 
 # Stands before what follows two dashes while argparse reads it: nothing that is typed begins so.
 _PLAIN = "\0"
@@ -39,6 +41,13 @@ def _unmarked(value: object) -> object:
     return value.removeprefix(_PLAIN) if isinstance(value, str) else value
 
 
+class _Wrapped(argparse.RawDescriptionHelpFormatter):
+    """Help whose lines stay as they are if they fit, and are broken at words if not."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return wrapped(super()._fill_text(text, width, indent), width, paragraphs=True)
+
+
 @dataclass(frozen=True)
 class Command:
     """One command of ``handconv``.
@@ -63,10 +72,16 @@ class Command:
             prog=prog,
             description=self.summary[0].upper() + self.summary[1:] + ".",
             epilog=f"examples:\n{self.examples}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Wrapped,
             allow_abbrev=False,
         )
+        self.add_to(parser)
+        return parser
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Give a parser the command's arguments, and those that all commands have."""
         self.add_arguments(parser)
         parser.add_argument("--json", action="store_true", help="results as JSON, one object a line")
+        parser.add_argument("-q", "--quiet", action="store_true", help="results alone, no notices and no progress")
         parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        return parser
+        parser.add_argument("-V", "--version", action="version", version=f"handconv {__version__}")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from handconv.cli._output import say
 from handconv.errors import HandconvError, TrainingInterrupted
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141
@@ -64,7 +65,7 @@ def _note(said: set[str], message: Warning | str, *_: object, **__: object) -> N
     if line not in said:
         said.add(line)
         with suppress(OSError, ValueError):
-            print(f"handconv: {line}", file=sys.stderr, flush=True)
+            say(f"handconv: {line}", sys.stderr)
 
 
 def _end(status: int, line: str, *, debug: bool) -> int:
@@ -73,7 +74,7 @@ def _end(status: int, line: str, *, debug: bool) -> int:
         traceback.print_exc()
     with suppress(OSError, ValueError):
         if line:
-            print(f"handconv: {line}" if status != INTERRUPTED else line, file=sys.stderr, flush=True)
+            say(f"handconv: {line}" if status != INTERRUPTED else line, sys.stderr)
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
 
+from handconv.cli._typed import as_typed
 from handconv.errors import MissingExtraError
 from handconv.utils.live import Live, columns, is_terminal, live_line
 from handconv.utils.optional_imports import import_optional
+from handconv.utils.text_table import wrapped
 
 
 class Output:
@@ -19,15 +21,16 @@ class Output:
 
     Args:
         json_lines: whether results are JSON objects, one a line, and not text for people.
+        quiet: whether there are results alone, without notices and progress.
     """
 
-    def __init__(self, *, json_lines: bool = False) -> None:
-        self.json = json_lines
+    def __init__(self, *, json_lines: bool = False, quiet: bool = False) -> None:
+        self.json, self.quiet = json_lines, quiet
 
     def show(self, text: str = "") -> None:
         """Print a result for people; with --json, nothing."""
         if not self.json:
-            print(text, flush=True)
+            say(text, sys.stdout)
 
     def record(self, values: Mapping[str, Any]) -> None:
         """Print a result as one JSON object; without --json, nothing."""
@@ -36,11 +39,12 @@ class Output:
 
     def reply(self, text: str) -> None:
         """Answer in a conversation: where its results are, or to stderr if those are for a program."""
-        print(text, file=sys.stderr if self.json else sys.stdout, flush=True)
+        say(text, sys.stderr if self.json else sys.stdout)
 
     def notice(self, text: str) -> None:
-        """Tell what is going on."""
-        print(text, file=sys.stderr, flush=True)
+        """Tell what is going on; with --quiet, nothing."""
+        if not self.quiet:
+            say(text, sys.stderr)
 
     @property
     def on_terminal(self) -> bool:
@@ -54,7 +58,7 @@ class Output:
 
     def live_line(self) -> Live | None:
         """A line to draw progress on, where people can see one."""
-        return None if self.json else live_line()
+        return None if self.json or self.quiet else live_line()
 
     @property
     def colours(self) -> bool:
@@ -69,6 +73,11 @@ class Output:
         except (UnicodeEncodeError, LookupError):
             return False
         return True
+
+
+def say(text: str, stream: TextIO) -> None:
+    """Print text for people: on a terminal broken at words, with commands as they can be typed here."""
+    print(wrapped(as_typed(text), columns(stream)), file=stream, flush=True)
 
 
 def optional(module: str) -> ModuleType | None:

@@ -18,9 +18,7 @@ _ACTIONS = ("list", "download", "verify", "remove")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, with which set."""
-    parser.add_argument(
-        "action", nargs="?", default="list", metavar="ACTION", help=f"{', '.join(_ACTIONS)} (default: list)"
-    )
+    parser.add_argument("action", nargs="?", default="list", metavar="|".join(_ACTIONS), help="(default: list)")
     parser.add_argument("name", nargs="?", metavar="NAME", help=f"{' or '.join(KNOWN)}; verify does without: all")
     parser.add_argument(
         "--source", default="auto", metavar="|".join(datasets.SOURCES), help="where download looks (default: auto)"

@@ -10,17 +10,22 @@ from handconv.cli._output import Output
 from handconv.cli._runs import Kept, age, described, find_run, folder, kept_runs
 from handconv.recipes import entries
 from handconv.sequential import load
+from handconv.utils.nearest import nearest
 from handconv.utils.text_table import format_table
+
+_ACTIONS = ("list", "show", "remove")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which runs."""
-    parser.add_argument("action", nargs="?", choices=("list", "show", "remove"), default="list", help="(default: list)")
+    parser.add_argument("action", nargs="?", metavar="|".join(_ACTIONS), default="list", help="(default: list)")
     parser.add_argument("names", nargs="*", metavar="NAME", help="runs, by their names or the beginnings of them")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """List, show or remove."""
+    if arguments.action not in _ACTIONS:
+        raise UsageError(f"runs has no action {arguments.action!r}.{nearest(arguments.action, _ACTIONS)}")
     if arguments.action == "list":
         if arguments.names:
             raise UsageError(f"runs lists all runs; to see one: handconv runs show {arguments.names[0]}")
@@ -57,7 +62,7 @@ def _list(output: Output) -> int:
         return DONE
     rows = [("run", "data and accuracy", "parameters", "when")]
     rows += [(kept.name, described(kept.info, when=False), f"{kept.parameters:,}", age(kept.info)) for kept in runs]
-    output.show("\n".join(format_table(rows, left=(0, 1, 3))))
+    output.show("\n".join(format_table(rows, (0, 1, 3), output.room, spare=(2, 3))))
     return DONE
 
 

@@ -1,30 +1,75 @@
 """Tables in plain text, and as HTML for notebooks."""
 
 import html
+import textwrap
 from collections.abc import Collection, Sequence
 
 
-def format_table(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
+def format_table(
+    rows: Sequence[Sequence[str]], left: Collection[int], room: int | None = None, spare: Sequence[int] = ()
+) -> list[str]:
     r"""Align the cells of a table with spaces, a line for each row.
 
     Args:
         rows: the cells of each row, the head's too.
         left: the columns that begin at the left; the others end at the right.
+        room: how long a line may be; without one there is no limit.
+        spare: the columns that are left out where they do not fit, the first one first.
 
     Example:
-        >>> print("\n".join(format_table([("class", "images"), ("0", "980"), ("1", "1,135")], left=[0])))
+        >>> rows = [("class", "images"), ("0", "980"), ("1", "1,135")]
+        >>> print("\n".join(format_table(rows, left=[0])))
         class  images
         0         980
         1       1,135
+        >>> format_table(rows, left=[0], room=8, spare=[1])
+        ['class', '0', '1']
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    shown, gap = list(range(len(widths))), 2
+    for dropped in (None, *spare):
+        shown = [column for column in shown if column != dropped]
+        gap = next((gap for gap in (2, 1) if room is None or _length(widths, shown, gap) <= room), 0)
+        if gap:
+            break
     return [
-        "  ".join(
-            cell.ljust(width) if place in left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
+        (" " * (gap or 1))
+        .join(row[place].ljust(widths[place]) if place in left else row[place].rjust(widths[place]) for place in shown)
+        .rstrip()
         for row in rows
     ]
+
+
+def _length(widths: Sequence[int], shown: Sequence[int], gap: int) -> int:
+    """How long the lines of these columns are."""
+    return sum(widths[place] for place in shown) + gap * (len(shown) - 1)
+
+
+def wrapped(text: str, room: int | None, *, paragraphs: bool = False) -> str:
+    r"""Break lines that are too long at words, and begin what follows further to the right.
+
+    Args:
+        text: the lines.
+        room: how long a line may be; without one there is no limit.
+        paragraphs: whether lines that begin at the margin go on at the margin.
+
+    Example:
+        >>> print(wrapped("a short line\n  a line that is long", 12))
+        a short line
+          a line
+            that is
+            long
+    """
+    if room is None:
+        return text
+    return "\n".join(_wrapped_line(line, room, 0 if paragraphs and line[:1] != " " else 2) for line in text.split("\n"))
+
+
+def _wrapped_line(line: str, room: int, further: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + further)
+    if len(line) <= room or "\x1b" in line or len(indent) > room // 2:  # colours have no length
+        return line
+    return textwrap.fill(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def html_table(rows: Sequence[Sequence[str]], left: Collection[int], *, head: bool = True) -> str:

@@ -1,8 +1,11 @@
 """What an examination ends with: findings, each with its evidence and its remedy, or none."""
 
+import sys
 import textwrap
 from dataclasses import dataclass
 from typing import Literal
+
+from handconv.utils.live import columns
 
 _WIDTH = 100
 
@@ -65,4 +68,5 @@ class Diagnosis:
 
 
 def _indented(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
+    room = min(columns(sys.stdout) or _WIDTH, _WIDTH)
+    return textwrap.fill(text, room, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
