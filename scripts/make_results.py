@@ -6,7 +6,8 @@ python scripts/make_results.py run all
 python scripts/make_results.py page                                     # needs matplotlib
 
 A record is one line of docs/results.jsonl, written when its training is done. A training that is broken off goes on
-from its checkpoint when it is run again. Models are kept in build/results/, where the ensembles look for them. Data
+from its checkpoint when it is run again. What was made by another command, or by a recipe that has changed since, does
+not count. Models are kept in build/results/, where the ensembles look for them; no run is added to the user's own. Data
 comes from where handconv finds it: set HANDCONV_DATA_DIR, or let it be downloaded.
 
 Every accuracy is that of the last epoch on the test images, which nothing was chosen by.
@@ -130,7 +131,10 @@ PUBLISHED = (
     ),
     Published("AR CapsNet", 5_310_000, 99.46, f"Choi, Seo, Im and Kang, 2019, {_MAZZIA}"),
     Published(
-        "CapsNet", 6_800_000, 99.75, f"Sabour, Frosst and Hinton, Dynamic routing between capsules, 2017; {_MAZZIA}"
+        "CapsNet",
+        6_800_000,
+        99.75,
+        f"Sabour, Frosst and Hinton, Dynamic routing between capsules, 2017; parameters {_MAZZIA}",
     ),
     Published("CNN, 35 M", 35_400_000, 99.61, f"the baseline of CapsNet, {_MAZZIA}"),
 )
@@ -169,15 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read() -> list[Record]:
-    """All records whose command, and whose recipe, are still those of their row."""
+    """All records that were made by the command, and by the recipe, that are those of their row now."""
     lines = RECORDS.read_text("utf-8").splitlines() if RECORDS.exists() else []
     records = [json.loads(line) for line in lines]
-    return [record for record in records if record["row"] in ROWS and _is_valid(record)]
-
-
-def _is_valid(record: Record) -> bool:
-    name = record["row"]
-    return bool(record["command"] == _shown(name, record["seed"]) and record["recipe"] == _digest(name))
+    return [record for record in records if record["row"] in ROWS and record["made_by"] == _digest(record["row"])]
 
 
 def run(name: str, seed: int, runner: Runner | None = None) -> None:
@@ -189,14 +188,14 @@ def run(name: str, seed: int, runner: Runner | None = None) -> None:
     words = [*shlex.split(row.command), "--json"]
     MODELS.mkdir(parents=True, exist_ok=True)
     if row.models is None:
-        model = MODELS / f"{name}-{seed}.npz"
-        checkpoint = model.with_name(f"{name}-{seed}.run.npz")
+        model = _model(name, seed)
+        checkpoint = model.with_suffix(".run.npz")
         resumed = checkpoint.exists() and not model.exists()
         words += ["--no-play", "--seed", str(seed), "--save", str(model)]
         if resumed:
             words = ["train", "--resume", str(checkpoint), "--no-play", "--json"]
     else:
-        models = [MODELS / f"{row.models}-{seed}.npz" for seed in ROWS[row.models].seeds]
+        models = [_model(row.models, seed) for seed in ROWS[row.models].seeds]
         missing = [model.name for model in models if not model.exists()]
         if missing:
             raise SystemExit(f"{name} needs {', '.join(missing)} in {MODELS}. Run {row.models} first.")
@@ -210,7 +209,7 @@ def run(name: str, seed: int, runner: Runner | None = None) -> None:
         "row": name,
         "seed": seed,
         "command": _shown(name, seed),
-        "recipe": _digest(name),
+        "made_by": _digest(name),
         "accuracy": result.get("test_accuracy", result.get("accuracy")),
         "loss": result.get("test_loss", result.get("loss")),
         "epochs": result.get("epochs"),
@@ -363,7 +362,7 @@ def _draw_parameters(known: Mapping[str, Sequence[Record]]) -> None:
 
 def _run(words: Sequence[str]) -> list[Record]:
     """Run handconv, let its progress through, and read what it writes."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "HANDCONV_CACHE": str(MODELS / "cache")}
     done = subprocess.run(
         [sys.executable, "-m", "handconv", *words], env=environment, stdout=subprocess.PIPE, text=True, check=False
     )
@@ -373,10 +372,17 @@ def _run(words: Sequence[str]) -> list[Record]:
 
 
 def _digest(name: str) -> str:
-    """What tells the recipe of a row, as it is now, from an older one."""
-    words = shlex.split(ROWS[ROWS[name].models or name].command)
+    """What tells command and recipe of a row, as they are now, from older ones."""
+    row = ROWS[name]
+    words = shlex.split(row.command)
     recipe = recipes.load(words[words.index("--recipe") + 1] if "--recipe" in words else "standard")
-    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:8]
+    made_of = json.dumps(recipe) if row.models is None else _digest(row.models)
+    return hashlib.sha256(f"{row.command} {made_of}".encode()).hexdigest()[:8]
+
+
+def _model(name: str, seed: int) -> Path:
+    """Where the model of a run is."""
+    return MODELS / f"{name}-{seed}-{_digest(name)}.npz"
 
 
 def _shown(name: str, seed: int) -> str:

@@ -71,9 +71,19 @@ def test_a_record_of_another_recipe_does_not_count(monkeypatch: pytest.MonkeyPat
     assert [record["row"] for record in make_results.read()] == ["reference-plain"]
 
 
+def test_a_checkpoint_of_another_recipe_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_results.MODELS.mkdir()
+    make_results._model("plus-best", 0).with_suffix(".run.npz").touch()
+    load = recipes.load
+    monkeypatch.setattr(recipes, "load", lambda name: load(name) | {"l2": 0.5})
+    told = Told()
+    make_results.run("plus-best", 0, told)
+    assert "--resume" not in told.words[0]
+
+
 def test_what_was_broken_off_goes_on_from_its_checkpoint() -> None:
     make_results.MODELS.mkdir()
-    checkpoint = make_results.MODELS / "plus-best-0.run.npz"
+    checkpoint = make_results._model("plus-best", 0).with_suffix(".run.npz")
     checkpoint.touch()
     told = Told()
     make_results.run("plus-best", 0, told)
@@ -85,7 +95,7 @@ def test_an_ensemble_is_of_the_models_that_were_trained() -> None:
     with pytest.raises(SystemExit, match="Run plus-best first"):
         make_results.run("plus-ensemble", 0, Told())
     for seed in ROWS["plus-best"].seeds:
-        (make_results.MODELS / f"plus-best-{seed}.npz").touch()
+        make_results._model("plus-best", seed).touch()
     told = Told()
     make_results.run("plus-ensemble", 0, told)
     ((verb, *models),) = ([word for word in told.words[0] if word == "evaluate" or word.endswith(".npz")],)

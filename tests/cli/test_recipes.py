@@ -94,6 +94,7 @@ def test_a_file_describes_the_network(cache_folder: Path, tmp_path: Path, networ
     model = trained(tmp_path, "--network", str(network_file))
     assert [type(layer).__name__ for layer in model.layers] == ["Flatten", "Dense", "Softmax"]
     assert model.info["recipe"]["network"]["layers"][1] == {"class": "Dense", "units": 10}
+    assert not {"l2", "dropout"} & model.info["recipe"].keys()
 
 
 def test_runs_show_lists_the_entries_as_set_takes_them(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,4 +192,4 @@ def test_what_is_for_the_zoo_is_refused_for_layers_of_ones_own(
     option: str, network_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*QUICK, "--network", str(network_file), option, "0.1"]) == 2
-    assert f"{option} is for the networks of the zoo" in capsys.readouterr().err
+    assert f"{option[2:]} is for the networks of the zoo, got layers too" in capsys.readouterr().err

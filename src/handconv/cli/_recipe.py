@@ -81,11 +81,11 @@ def described_network(name: str) -> str | dict[str, Any]:
 def _with_options(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
     """Let the options win over the recipe."""
     given = {name: value for name, value in options.items() if value is not None}
-    recipe = recipes.merged(recipe, {name: given[name] for name in _PLAIN if name in given})
     if "network" in given:
-        recipe = {**recipe, "network": described_network(given["network"])}
-    if isinstance(recipe.get("network"), Mapping) and (unused := [name for name in ("l2", "dropout") if name in given]):
-        raise ValueError(f"--{unused[0]} is for the networks of the zoo; layers of one's own say it in their file.")
+        described = described_network(given["network"])
+        of_the_zoo = () if isinstance(described, str) else recipes.OF_THE_ZOO  # which other layers say themselves
+        recipe = {name: value for name, value in recipe.items() if name not in of_the_zoo} | {"network": described}
+    recipe = recipes.merged(recipe, {name: given[name] for name in _PLAIN if name in given})
     if "label_smoothing" in given:
         recipe = recipes.merged(recipe, {"loss": {"label_smoothing": given["label_smoothing"]}})
     if "learning_rate" in given:

@@ -214,7 +214,7 @@ def _as_it_was_started(path: str, given: Mapping[str, Any]) -> tuple[Mapping[str
     if given.get("network", settings.get("network")) != settings.get("network"):
         raise UsageError(f"the run goes on with the network it was started with, got --network {given['network']}.")
     try:
-        return settings, recipes.check(info.get("recipe") or recipes.load(str(started)))
+        return settings, recipes.check(info.get("recipe"))  # type: ignore[arg-type]
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: {error}{remedy}") from error
 

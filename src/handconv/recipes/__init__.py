@@ -14,6 +14,7 @@ others of it, and ``check`` proves it. ``fit_arguments`` and ``network`` turn it
 0.95
 """
 
+from handconv.recipes.objects import OF_THE_ZOO as OF_THE_ZOO
 from handconv.recipes.objects import check as check
 from handconv.recipes.objects import fit_arguments as fit_arguments
 from handconv.recipes.objects import network as network
@@ -29,6 +30,7 @@ from handconv.recipes.recipe import with_learning_rate as with_learning_rate
 
 __all__ = [
     "NAMES",
+    "OF_THE_ZOO",
     "Recipe",
     "changed",
     "check",

@@ -48,9 +48,10 @@ _PLACES: dict[str, tuple[type[Any], str]] = {
 _NETWORKS: dict[str, Callable[..., Sequential]] = {"reference": reference, "plus": plus, "colour": colour}
 _OBJECTS = ("loss", "optimizer", "averaging", "augment")
 _WHOLE = ("epochs", "batch_size", "shard_size")
-_OF_THE_NETWORK = ("l2", "dropout")
+#: The entries that are arguments of the networks of the zoo.
+OF_THE_ZOO = ("l2", "dropout")
 #: The entries of a recipe.
-_ENTRIES = (*_WHOLE, *_OF_THE_NETWORK, *_OBJECTS, "network")
+_ENTRIES = (*_WHOLE, *OF_THE_ZOO, *_OBJECTS, "network")
 
 
 def check(recipe: Recipe) -> Recipe:
@@ -125,7 +126,7 @@ def network(
     recipe = _checked(recipe)
     described = recipe.get("network", "reference")
     if isinstance(described, str):
-        settings = {name: recipe[name] for name in _OF_THE_NETWORK if name in recipe}
+        settings = {name: recipe[name] for name in OF_THE_ZOO if name in recipe}
         return _NETWORKS[described](classes=classes, input_shape=input_shape, seed=seed, engine=engine, **settings)
     layers = _made("layers", described["layers"], "layers")
     try:
@@ -157,11 +158,11 @@ def _checked(recipe: Recipe) -> dict[str, Any]:
     if "dropout" in result:
         check_number("dropout", result["dropout"], lambda value: 0 <= value < 1, "of at least 0 and below 1")
     if "network" in result:
-        _check_network(result["network"])
+        _check_network(result["network"], result)
     return result
 
 
-def _check_network(described: Any) -> None:
+def _check_network(described: Any, recipe: Recipe) -> None:
     """Check that it names a network of the zoo, or lists layers."""
     if isinstance(described, Mapping):
         layers, others = described.get("layers"), [name for name in described if name != "layers"]
@@ -171,6 +172,8 @@ def _check_network(described: Any) -> None:
                 f"A network is described by its layers, in order, as tables with a class{what}. "
                 'For one: layers = [{class = "Flatten"}, {class = "Dense", units = 10}, {class = "Softmax"}]'
             )
+        if given := [name for name in OF_THE_ZOO if name in recipe]:
+            raise ValueError(f"{given[0]} is for the networks of the zoo, got layers too, which say it themselves.")
     elif not isinstance(described, str) or described not in _NETWORKS:
         remedy = nearest(str(described), _NETWORKS)
         raise ValueError(f"There is no network {described!r}.{remedy} A file of one's own ends in .toml.")
