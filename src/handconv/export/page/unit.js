@@ -105,7 +105,10 @@ function normalized(x, layer, { index }, value, mean, variance) {
       `(${number(x[index])} ${signed(-mean)}) / √(${number(variance)} + ${layer.epsilon}) = `,
       strong(number(normal)),
     ),
-    line(`× ${number(gamma)} (the learnt scale) ${signed(beta)} (the learnt shift) = `, strong(number(value))),
+    line(
+      `${number(normal)} × ${number(gamma)} (the learnt scale) ${signed(beta)} (the learnt shift) = `,
+      strong(number(value)),
+    ),
   ];
 }
 function normalizedByItself(x, layer, shape, unit, value) {
@@ -177,9 +180,9 @@ const EXPLAIN = {
       };
       parts.push(
         line(
-          `These ${size} products add up to `,
+          size === 1 ? "This product is " : `These ${size} products add up to `,
           strong(number(shown.value)),
-          `. Each of the ${channels.length} maps gives such a sum:`,
+          `. Each of the ${channels.length} maps gives such a ${size === 1 ? "product" : "sum"}:`,
         ),
       );
       parts.push(terms(channels, { limit: 16, pick, rest: "other maps" }));
@@ -261,12 +264,17 @@ const EXPLAIN = {
   },
   LayerNorm: normalizedByItself,
   GroupNorm: normalizedByItself,
-  Residual(branch, { reads }, _, { index }, value) {
-    const shortcut = activations[reads[1]];
+  Residual(branch, { reads, depth }, _, { index }, value) {
+    const shortcut = activations[reads[1]],
+      isProjected = reads[1] > 0 && network.layers[reads[1] - 1].depth > depth;
     return [
       line(`What the layers within give, ${called(reads[0])}: `, strong(number(branch[index]))),
       line(`What passes them by, ${called(reads[1])}: `, strong(number(shortcut[index]))),
-      line("The sum is ", strong(number(value)), ". So the layers within only had to learn the difference."),
+      line(
+        "The sum is ",
+        strong(number(value)),
+        isProjected ? "." : ". So the layers within only had to learn the difference.",
+      ),
     ];
   },
   ZeroPad2D(x, { before: [top, left] }, [, H, W], { row, column }) {
