@@ -1,9 +1,6 @@
 """What the page shows: units with their numbers, themes, names, and that all people can use it."""
 
 import re
-import shutil
-import subprocess
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +9,7 @@ import pytest
 
 import handconv as hc
 
-from .conftest import Open
-
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+from .conftest import PHONE, Open, complaints
 
 
 def look(page: Any, k: int, index: int) -> None:
@@ -285,25 +280,6 @@ def test_without_images_one_begins_on_blank_paper(open_model: Open) -> None:
     assert not page.locator("#samples").is_visible()
 
 
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, from the npm registry; the test skips where that cannot be reached."""
-    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
-    if npm is None:
-        pytest.skip("npm, which brings axe-core, is not installed")
-    command = [npm, "pack", "axe-core@4", "--silent", "--fetch-retries=0", "--fetch-timeout=20000"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
-    except subprocess.TimeoutExpired:
-        pytest.skip("the npm registry does not answer")
-    if done.returncode:
-        pytest.skip(f"axe-core cannot be had from the npm registry: {done.stderr.strip()[-100:]}")
-    with tarfile.open(next(folder.glob("axe-core-*.tgz"))) as archive:
-        source = archive.extractfile("package/axe.min.js")
-        assert source is not None
-        return source.read().decode()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 @pytest.mark.parametrize("state", ["blank", "a unit held"])
@@ -314,9 +290,7 @@ def test_axe_finds_nothing(scheme: str, device: str, state: str, axe: str, open_
     else:
         look(page, 4, 700)
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    page.evaluate(axe)
-    found = page.evaluate("axe.run()")["violations"]
-    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+    assert complaints(page, axe) == []
 
 
 def test_the_page_holds_no_address_of_another_place(digits_page: Path) -> None:
