@@ -68,7 +68,7 @@ def worked_out(text: str) -> list[tuple[str, tuple[int, ...], str, str]]:
 def calculated(text: str) -> float:
     """What a calculation gives."""
     python = text.replace("·", "*").replace("²", "**2").replace("^", "**")
-    return float(eval(python, {**vars(math), "max": max}))  # noqa: S307: lines of the chapter
+    return float(eval(python, {**vars(math), "max": max}))  # noqa: S307 (lines of the chapter)
 
 
 def known_of_the_toy() -> dict[str, dict[str, Any]]:
