@@ -60,7 +60,7 @@ def test_classes_are_shown_in_their_order_with_percentages_and_the_truth_marked(
     figure = figures.Figure()
     card().draw(figure)
     axes = figure.axes[1]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "3"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "▸ 3"]
     assert [text.get_text() for text in axes.texts] == ["75.00 %", "25.00 %"]
     assert [label.get_fontweight() for label in axes.get_yticklabels()] == ["normal", "bold"]
 

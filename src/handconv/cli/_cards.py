@@ -71,10 +71,9 @@ class Card:
         drawn[self.label].set_color(colour)
         for place, chance in zip(places, chances, strict=True):
             right.text(1.02, place, f"{100 * chance:.2f} %", va="center", fontsize="small")
-        right.set_yticks(places, [name for name, _ in self.classes])
+        right.set_yticks(places, [f"{'▸ ' if place == self.truth else ''}{self.classes[place][0]}" for place in places])
         if self.truth is not None:
             right.get_yticklabels()[self.truth].set(color="tab:green", fontweight="bold")
-            right.plot(-0.02, self.truth, ">", color="tab:green", clip_on=False)
         right.set_xlim(0, 1)
         right.invert_yaxis()
         right.set_xlabel("probability (green: the truth)")
