@@ -3,6 +3,7 @@
 
 import os
 import signal
+import threading
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores Ctrl-C for what it starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -58,3 +59,14 @@ def data_dir() -> Path:
     if not (folder / "mnist").is_dir():
         pytest.skip(f"the real data sets are not in {folder}; set HANDCONV_DATA_DIR to the folder that has them")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """A thread that a test leaves behind would keep later ones from forking."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in left:
+        thread.join(1)
+    assert not [thread for thread in left if thread.is_alive()]

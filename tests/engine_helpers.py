@@ -107,7 +107,8 @@ class ByProgram:
 
         if key in self._dvalues:
             self._dvalues[key][...] = dy
-        y = np.array(untracked(self.program.run(key, compute)))
+        with np.errstate(over="ignore", invalid="ignore"):  # as in a training: BLAS raises flags of its own
+            y = np.array(untracked(self.program.run(key, compute)))
         dx = self._dx.get(key)
         gradients = [] if dy is None else [target.copy() for target in self._targets.values()]
         return Passes(y, None if dx is None else np.array(untracked(dx)), gradients)

@@ -28,6 +28,7 @@ WAYS = 2 * len(_SCALES)
 _BLUR = 1.0  # standard deviation of the blur against the grain of paper and camera
 # A few pixels beside a stroke, there is this share of the contrast; where it is not, light fades or more is as dark.
 _SHARP, _MOST_FADING = 0.4, 0.3
+_STRIP = 0.8  # of its box is filled by a strip of light, or of the desk, along an edge of the picture
 _MOST_DARK = 0.25  # of what is around ink: where more is as dark, it is the edge of something
 _ENTERING = 0.1  # how much ink counts that enters the picture from outside
 _LEAST_HEIGHT, _LEAST_PIXELS = 0.02, 8  # of a digit: in parts of the longer side, and in the picture's own pixels
@@ -115,12 +116,13 @@ def _components(cv: Any, mask: Image, smooth: Image, ink: Floats) -> tuple[NDArr
     least = _LEAST_CONTRAST * float(np.ptp(np.percentile(smooth, (1, 99)))) / 255
     found = []
     for label in largest_components(stats, count):
-        left, top, width, height, _ = (int(number) for number in stats[label])
+        left, top, width, height, area = (int(number) for number in stats[label])
         place = np.s_[top : top + height, left : left + width]
         own = ink[place][labels[place] == label]
         each = _Component([label], left, top, left + width, top + height, float(own.sum()))
         each.strength, each.contrast = float(np.percentile(own, 90)), _contrast(cv, smooth, labels, each)
-        if each.contrast > least:
+        is_strip = _edges(each, ink.shape) == 3 and area > _STRIP * width * height
+        if each.contrast > least and not is_strip:
             found.append(each)
     return labels, found
 
@@ -143,7 +145,7 @@ def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Componen
 
 def _digits(components: list[_Component], shape: tuple[int, ...], least_height: float) -> list[_Component]:
     """Choose the components that may be digits, and join those that are parts of one."""
-    inside = [each for each in components if not _enters(each, shape)]
+    inside = [each for each in components if not _edges(each, shape)]
     kept = _without_frames(inside)
     if not kept:  # a digit may fill the picture; what else enters it counts little beside what is found otherwise
         kept = _without_frames(components)
@@ -158,9 +160,9 @@ def _digits(components: list[_Component], shape: tuple[int, ...], least_height: 
     return [each for each in kept if each.height >= least_height and each.contrast >= _PALEST * darkest]
 
 
-def _enters(each: _Component, shape: tuple[int, ...]) -> bool:
-    """Whether a component touches the edge of the picture."""
-    return each.left == 0 or each.top == 0 or each.right == shape[1] or each.bottom == shape[0]
+def _edges(each: _Component, shape: tuple[int, ...]) -> int:
+    """How many edges of the picture a component touches."""
+    return sum((each.left == 0, each.top == 0, each.right == shape[1], each.bottom == shape[0]))
 
 
 def _without_frames(components: list[_Component]) -> list[_Component]:
