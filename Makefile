@@ -29,7 +29,7 @@ help:  ## Show this list
 run:  ## The main job: data, training, then the quiz (ARGS="train --epochs 3" passes arguments)
 	@$(READY) --extra cli
 	@$(RUN) -m handconv $(ARGS)
-	@echo "The command is $(VENV)/bin/handconv; to have it as handconv in this shell: . $(VENV)/bin/activate" >&2
+	@cd '$(VENV)/bin' && printf '\nTo go on, "%s/handconv" --help lists all commands.\nTo have it as handconv in this shell: . "%s/activate"\n' "$$PWD" "$$PWD" >&2
 
 test:  ## All tests and doctests (TESTS="tests/test_house.py" picks some)
 	@$(READY) --extra cli --group test

@@ -1,5 +1,6 @@
 """Pictures: text, PNG files, and the window."""
 
+import dataclasses
 import io
 import shutil
 import subprocess
@@ -9,13 +10,14 @@ import numpy as np
 import pytest
 
 from cli_helpers import handconv
+from handconv.cli._cards import Card, MapsCard
 from handconv.cli._output import Output
-from handconv.cli._pictures import Card, Pictures, ReadingCard, Seen, draw, draw_reading, png, write_png
+from handconv.cli._pictures import Pictures, ReadingCard, Seen, draw, draw_reading, png, write_png
 
 
 def card() -> Card:
     image = np.random.default_rng(0).integers(0, 256, (1, 28, 28), dtype=np.uint8)
-    return Card("card", image, "row 1: predicted 2, truth 3", False, (("2", 0.75), ("3", 0.25)))
+    return Card("card", image, "row 1: predicted 2, truth 3", (("2", 0.75), ("3", 0.25)), label=0, truth=1)
 
 
 def test_an_odd_number_of_rows_is_drawn_whole() -> None:
@@ -51,6 +53,28 @@ def test_without_matplotlib_the_bare_image_is_written(cache_folder: Path, monkey
     path = Pictures("text", Output(json_lines=True)).show(card())
     assert path is not None
     assert Path(path).read_bytes() == png(card().image)
+
+
+def test_classes_are_shown_in_their_order_with_percentages_and_the_truth_marked() -> None:
+    figures = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed")
+    figure = figures.Figure()
+    card().draw(figure)
+    axes = figure.axes[1]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "▸ 3"]
+    assert [text.get_text() for text in axes.texts] == ["75.00 %", "25.00 %"]
+    assert [label.get_fontweight() for label in axes.get_yticklabels()] == ["normal", "bold"]
+
+
+def test_many_classes_with_long_names_come_below_the_image() -> None:
+    classes = tuple((f"a class with a name of some length {place}", 0.1) for place in range(10))
+    text = dataclasses.replace(card(), classes=classes).text(Output())
+    assert len(text.splitlines()) == 16 + 10
+
+
+def test_the_map_of_a_filter_that_is_alike_everywhere_is_blank() -> None:
+    maps = MapsCard("maps", card().image, "title", np.ones((1, 3, 3)), np.full((1, 26, 26), 0.5))
+    assert maps.text(Output()).splitlines()[0] == "title"
+    assert "██████" in maps.text(Output())
 
 
 def reading(digits: int) -> ReadingCard:

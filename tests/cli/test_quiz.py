@@ -8,7 +8,7 @@ import pytest
 from cli_helpers import handconv, objects
 from terminal_helpers import CTRL_C, CTRL_D, needs_terminal, talk
 
-PROMPT = b"Row of the test set, 0 to 359 (quit leaves):"
+PROMPT = b"Row of the test set, 0 to 359 (help lists more, quit leaves):"
 
 
 def test_a_row_gets_prediction_truth_confidence_and_picture(model_file: Path, cache_folder: Path) -> None:
@@ -17,7 +17,9 @@ def test_a_row_gets_prediction_truth_confidence_and_picture(model_file: Path, ca
     head, *picture, where = done.stdout.splitlines()
     assert re.match(r"row 122: predicted \d, truth \d \((right|wrong)\)  confidence \d+\.\d\d %, then \d with ", head)
     assert len(picture) == 16
-    assert {len(line) for line in picture} == {30}
+    assert {len(line.split("  ")[0] if line[0] != "│" else line[: line.rindex("│") + 1]) for line in picture} == {30}
+    assert [line[31:].split()[0].strip(">") for line in picture if "%" in line] == list("0123456789")
+    assert sum(">" in line for line in picture) == 1
     assert any("█" in line for line in picture)
     path = Path(where.removeprefix("picture: "))
     assert path.parent == cache_folder / "pictures"
@@ -31,7 +33,8 @@ def test_a_row_gets_prediction_truth_confidence_and_picture(model_file: Path, ca
         ("-1", "no row -1"),
         ("abc", "'abc' is no row number"),
         ("1.5", "'1.5' is no row number"),
-        ("", "Type a whole number from 0 to 359, or quit."),
+        ("", "Type a whole number, 0 to 359, or help, or quit."),
+        ("nxt", "'nxt' is no row number. Did you mean next?"),
         ("9" * 5000, "is no row number"),
         ("\x1b[31m", "'\\x1b[31m' is no row number"),
     ],
@@ -45,7 +48,7 @@ def test_a_wrong_line_gets_one_line_of_help(line: str, words: str, model_file: P
     assert "\x1b" not in answer
 
 
-@pytest.mark.parametrize("ending", [b"quit\n5\n", b"q\n5\n", b"QUIT\n5\n", b"", b"  quit"])
+@pytest.mark.parametrize("ending", [b"quit\n5\n", b"q\n5\n", b"exit\n5\n", b"QUIT\n5\n", b"", b"  quit"])
 def test_the_quiz_ends_with_status_0(ending: bytes, model_file: Path) -> None:
     done = handconv("play", model_file, stdin=ending)
     assert (done.returncode, done.stdout) == (0, "")
@@ -112,6 +115,47 @@ def test_a_data_set_that_does_not_fit_the_model_is_told(tmp_path: Path, model_fi
     done = handconv("play", model_file, "--dataset", file)
     assert done.returncode == 2
     assert "takes images of shape (1, 28, 28)" in done.stderr
+
+
+def rows(screen: str) -> list[int]:
+    """The rows that were answered."""
+    return [int(number) for number in re.findall(r"row (\d+): predicted", screen)]
+
+
+class TestWords:
+    def test_next_goes_on_from_the_row_at_hand_and_begins_anew_at_the_end(self, model_file: Path) -> None:
+        assert rows(handconv("play", model_file, stdin="next\n7\nNEXT\n359\nnext\n").stdout) == [0, 7, 8, 359, 0]
+
+    def test_random_is_a_row(self, model_file: Path) -> None:
+        (row,) = rows(handconv("play", model_file, stdin="random\n").stdout)
+        assert 0 <= row < 360
+
+    def test_wrong_is_the_next_mistake(self, model_file: Path) -> None:
+        done = handconv("play", model_file, stdin="wrong\nwrong\n")
+        first, second = rows(done.stdout)
+        assert first < second
+        assert done.stdout.count("(wrong)") == 2
+        skipped = handconv("play", model_file, stdin="".join(f"{row}\n" for row in range(first))).stdout
+        assert "(wrong)" not in skipped
+
+    def test_help_lists_all_words(self, model_file: Path) -> None:
+        done = handconv("play", model_file, stdin="help\n")
+        for word in ("next", "random", "wrong", "heat", "maps", "quit", "exit"):
+            assert f"  {word} " in done.stdout or f" {word}," in done.stdout
+
+    def test_maps_are_filters_and_what_they_make_of_the_image(self, model_file: Path, cache_folder: Path) -> None:
+        done = handconv("play", model_file, stdin="3\nmaps\n")
+        assert "row 3: 8 of 8 filters of layer 0, and the map of each" in done.stdout
+        assert max(map(len, done.stdout.splitlines()[18:-1])) <= 80
+        assert (cache_folder / "pictures" / "digits-3-maps.png").is_file()
+
+    def test_heat_is_on_until_it_is_asked_for_again(self, model_file: Path, cache_folder: Path) -> None:
+        picture = cache_folder / "pictures" / "digits-3.png"
+        sizes = []
+        for lines in ("3\n", "3\nheat\n", "3\nheat\nheat\n"):
+            handconv("play", model_file, stdin=lines)
+            sizes.append(picture.stat().st_size)
+        assert sizes[0] == sizes[2] != sizes[1]
 
 
 @needs_terminal

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from handconv.utils.optional_imports import import_optional
 
 PICTURES = ("auto", "window", "text")
 
-_RAMP = " .:-=+*#%@"
+RAMP = " .:-=+*#%@"
 _BLOCKS = " ▀▄█"  # nothing, the upper half, the lower half, both
 _FRAME = tuple("┌─┐│└─┘")
 _INK = 100  # grey from which a pixel is drawn as a block
@@ -29,23 +29,21 @@ _BAR = 30  # characters of a bar in text that stands for certainty
 _MOST_ROWS = 8  # digits of one picture that are drawn
 
 
-@dataclass(frozen=True)
-class Card:
-    """What is shown of one answer.
+class Drawn(Protocol):
+    """What can be shown in a window, in text, and as a file."""
 
-    Args:
-        name: of the file.
-        image: uint8 (1, H, W).
-        title: what the model says and what is true.
-        right: whether that is the same.
-        ranking: names and probabilities, the most probable first.
-    """
+    @property
+    def name(self) -> str:
+        """Of the file."""
 
-    name: str
-    image: NDArray[np.uint8]
-    title: str
-    right: bool
-    ranking: tuple[tuple[str, float], ...]
+    def text(self, output: Output) -> str:
+        """As lines of text."""
+
+    def draw(self, figure: Any) -> None:
+        """Into a figure of matplotlib."""
+
+    def png(self) -> bytes:
+        """As a PNG file, without matplotlib."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +95,17 @@ class Pictures:
             except Exception as error:  # noqa: BLE001 - each toolkit fails in its own way
                 output.notice(f"No window can be opened ({' '.join(str(error).split())}); the images come as text.")
 
-    def show(self, card: Card) -> str | None:
+    def show(self, card: Drawn) -> str | None:
         """Show a card; give the path of its PNG if it was written."""
         if self._window is not None:
             try:
-                self._window.show(lambda figure: draw_figure(figure, card))
+                self._window.show(card.draw)
             except Exception as error:  # noqa: BLE001 - the screen may be gone by now
                 self._window = None
                 self._output.notice(f"The window is gone ({' '.join(str(error).split())}); the images come as text.")
             else:
                 return None
-        self._output.show(_in_text(card.image, self._output))
+        self._output.show(card.text(self._output))
         path = self._write(card)
         if path:
             self._output.show(f"picture: {path}")
@@ -119,17 +117,17 @@ class Pictures:
             with suppress(Exception):
                 self._window.close()
 
-    def _write(self, card: Card) -> str | None:
+    def _write(self, card: Drawn) -> str | None:
         """Write the PNG: as in the window with matplotlib, else the bare image."""
         path = cache.folder() / "pictures" / f"{card.name}.png"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             figures = optional("matplotlib.figure")
             if figures is None:
-                path.write_bytes(png(card.image))
+                path.write_bytes(card.png())
             else:
-                figure = figures.Figure(figsize=(7, 3.5), layout="constrained")
-                draw_figure(figure, card)
+                figure = figures.Figure(figsize=(7.4, 3.5), layout="constrained")
+                card.draw(figure)
                 figure.savefig(path, dpi=100, format="png")
         except OSError as error:
             self._output.notice(f"The picture could not be written to {path} ({error.strerror or error}).")
@@ -156,7 +154,7 @@ class Shower:
             return
         bar = "█" if self._output.can_print("█") else "#"
         for seen in card.seen:
-            self._output.show(_in_text(seen.image[None], self._output))
+            self._output.show(in_text(seen.image[None], self._output))
             self._output.show("\n".join(bars(seen.classes, bar)))
 
     def __enter__(self) -> Self:
@@ -192,7 +190,8 @@ class Window:
         """Let a function draw into the window, opening it if the user has closed it; or wait until it is closed."""
         pyplot = self._pyplot
         if self._figure is None or not pyplot.fignum_exists(self._figure.number):
-            self._figure = pyplot.figure("handconv", figsize=(7, 3.5), layout="constrained")
+            self._figure = pyplot.figure("handconv", figsize=(7.4, 3.5), layout="constrained")
+            _leave_the_keyboard(self._figure.canvas.manager)
             self._figure.show()
         self._figure.clear()
         draw_on(self._figure)
@@ -206,21 +205,16 @@ class Window:
         self._pyplot.close("all")
 
 
-def draw_figure(figure: Any, card: Card) -> None:
-    """Draw the image, and the probabilities as bars, into a figure of matplotlib."""
-    colour = "tab:green" if card.right else "tab:red"
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1))
-    left.imshow(card.image[0], cmap="gray", vmin=0, vmax=255)
-    left.set_axis_off()
-    figure.suptitle(card.title, color=colour)
-    names = [name for name, _ in card.ranking]
-    bars = right.barh(range(len(names)), [chance for _, chance in card.ranking], color="lightgray")
-    bars[0].set_color(colour)
-    right.set_yticks(range(len(names)), names)
-    right.set_xlim(0, 1)
-    right.invert_yaxis()
-    right.set_xlabel("probability")
-    right.spines[["top", "right"]].set_visible(False)
+def _leave_the_keyboard(manager: Any) -> None:
+    """Let a window come up without the keyboard, which the prompt has; each toolkit is told in its own way."""
+    window: Any = getattr(manager, "window", None)
+    if hasattr(window, "wm_focusmodel"):  # Tk
+        window.wm_focusmodel("active")
+    elif hasattr(window, "setAttribute"):  # Qt
+        bindings: Any = import_optional("matplotlib.backends.qt_compat", extra="plot")
+        window.setAttribute(bindings.QtCore.Qt.WidgetAttribute.WA_ShowWithoutActivating)
+    elif hasattr(window, "set_focus_on_map"):  # GTK 3
+        window.set_focus_on_map(False)
 
 
 def draw_reading(figure: Any, card: ReadingCard) -> None:
@@ -269,7 +263,7 @@ def write_png(path: Path, card: ReadingCard) -> None:
     figure.savefig(path, dpi=100, format="png")
 
 
-def bars(classes: tuple[tuple[str, float], ...], bar: str) -> list[str]:
+def bars(classes: tuple[tuple[str, float], ...], bar: str, size: int = _BAR) -> list[str]:
     r"""Draw probabilities as bars of text.
 
     Example:
@@ -278,10 +272,10 @@ def bars(classes: tuple[tuple[str, float], ...], bar: str) -> list[str]:
         1 ###########################     90.00 %
     """
     wide = max(len(name) for name, _ in classes)
-    return [f"{name:>{wide}} {bar * round(_BAR * chance):{_BAR}} {100 * chance:6.2f} %" for name, chance in classes]
+    return [f"{name:>{wide}} {bar * round(size * chance):{size}} {100 * chance:6.2f} %" for name, chance in classes]
 
 
-def _in_text(image: NDArray[np.uint8], output: Output) -> str:
+def in_text(image: NDArray[np.uint8], output: Output) -> str:
     """Draw an image with what the output can print."""
     return draw(image, colours=output.colours, blocks=output.can_print("".join((_BLOCKS, *_FRAME))))
 
@@ -305,8 +299,8 @@ def draw(image: NDArray[np.uint8], *, colours: bool = False, blocks: bool = True
     """
     grey = image.mean(axis=0)  # (H, W)
     if not blocks:
-        shades = (grey * (len(_RAMP) - 1) / 255).round().astype(int)
-        return _framed(["".join(_RAMP[shade] * 2 for shade in line) for line in shades], tuple("+-+|+-+"))
+        shades = (grey * (len(RAMP) - 1) / 255).round().astype(int)
+        return _framed(["".join(RAMP[shade] * 2 for shade in line) for line in shades], tuple("+-+|+-+"))
     grey = np.pad(grey, ((0, len(grey) % 2), (0, 0)))
     pairs = zip(grey[::2], grey[1::2], strict=True)
     if colours:

@@ -2,34 +2,137 @@
 
 import sys
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from handconv.analysis import answer
+from handconv.analysis.attribution import integrated_gradients
+from handconv.cli._cards import Card, MapsCard
 from handconv.cli._models import class_names
 from handconv.cli._output import Output, optional
-from handconv.cli._pictures import Card, Pictures
+from handconv.cli._pictures import Drawn, Pictures
 from handconv.datasets import Dataset
-from handconv.ensemble import Classifier
+from handconv.ensemble import Classifier, probabilities
+from handconv.layers import Conv2D
 from handconv.sequential import Sequential
 from handconv.utils.live import is_terminal
+from handconv.utils.nearest import nearest
 
-_QUIT = ("quit", "q")
+_QUIT = ("quit", "exit", "q")
+_HELP = """type
+  a number   a row of the test set, {rows}
+  next       the row after this one
+  random     any row
+  wrong      the next row that the model gets wrong
+  heat       what in the image speaks for the answer, from now on or no more
+  maps       the filters of the first convolution, and what they make of the image
+  quit       or exit, or q: leave"""
+Heat = Callable[[NDArray[Any], int], NDArray[np.floating]]
+
+_WORDS = ("next", "random", "wrong", "heat", "maps", "help", *_QUIT)
+_SHOWN = 10  # classes, filters
+_AT_A_TIME = 500  # rows that are looked through for a mistake
+
+
+class Quiz:
+    """A conversation about the rows of a test set.
+
+    Args:
+        model: what answers.
+        dataset: the test set.
+        output: where answers go.
+        pictures: what shows images.
+    """
+
+    def __init__(self, model: Sequential, dataset: Dataset, output: Output, pictures: Pictures) -> None:
+        self._model, self._dataset, self._output, self._pictures = model, dataset, output, pictures
+        self._count = len(dataset.x_test)
+        self._row: int | None = None
+        self._heat = False
+        self._generator = np.random.default_rng()
+        self._words: dict[str, Callable[[], None]] = {
+            "next": lambda: self._show(0 if self._row is None else (self._row + 1) % self._count),
+            "random": lambda: self._show(int(self._generator.integers(self._count))),
+            "wrong": self._next_mistake,
+            "heat": self._switch_heat,
+            "maps": self._show_maps,
+            "help": lambda: output.reply(_HELP.format(rows=self._rows)),
+        }
+
+    @property
+    def prompt(self) -> str:
+        """What is asked."""
+        return f"Row of the test set, {self._rows} (help lists more, quit leaves): "
+
+    @property
+    def _rows(self) -> str:
+        return f"0 to {self._count - 1}"
+
+    def take(self, line: str) -> None:
+        """Do what a line asks for."""
+        row = _number(line)
+        if (word := self._words.get(line.casefold())) is not None:
+            word()
+        elif row is None:
+            typed = f"{line[:40]!r} is no row number. " if line else ""
+            guess = nearest(line.casefold(), _WORDS, " ").strip() if line else ""
+            self._output.reply(typed + (guess or f"Type a whole number, {self._rows}, or help, or quit."))
+        elif not 0 <= row < self._count:
+            self._output.reply(f"There is no row {row}: the test set has rows {self._rows}.")
+        else:
+            self._show(row)
+
+    def _show(self, row: int) -> None:
+        self._row = row
+        show_row(
+            self._model, self._dataset, row, self._output, self._pictures, heat=self._heat_of if self._heat else None
+        )
+
+    def _next_mistake(self) -> None:
+        """Show the next row that is answered wrong; after the last row comes the first."""
+        first = 0 if self._row is None else self._row + 1
+        order = np.roll(np.arange(self._count), -first)
+        for start in range(0, self._count, _AT_A_TIME):
+            rows = order[start : start + _AT_A_TIME]
+            labels = probabilities(self._model, self._dataset.x_test[rows]).argmax(axis=1)
+            wrong = rows[labels != self._dataset.y_test[rows]]
+            if len(wrong):
+                self._show(int(wrong[0]))
+                return
+        self._output.reply("There is none: the model gets every row right.")
+
+    def _heat_of(self, image: NDArray[Any], label: int) -> NDArray[np.floating]:
+        """What in an image speaks for a class: (H, W)."""
+        heat: NDArray[np.floating] = integrated_gradients(self._model, image[None], [label])[0].sum(axis=0)
+        return heat
+
+    def _switch_heat(self) -> None:
+        self._heat = not self._heat
+        if self._row is None:
+            self._output.reply(f"The heat map is {'on' if self._heat else 'off'}. Type a row.")
+        else:
+            self._show(self._row)
+
+    def _show_maps(self) -> None:
+        row = 0 if self._row is None else self._row
+        card = maps_of(self._model, self._dataset, row)
+        if card is None:
+            self._output.reply("This model has no convolution, and so no filters to look at.")
+        else:
+            self._row = row
+            self._pictures.show(card)
 
 
 def quiz(model: Sequential, dataset: Dataset, output: Output, picture: str) -> None:
-    """Answer rows until ``quit``, ``q``, the end of the input, or Ctrl-C."""
-    last = len(dataset.x_test) - 1
-    ask = _asker(f"Row of the test set, 0 to {last} (quit leaves): ")
+    """Answer lines until ``quit``, ``exit``, ``q``, the end of the input, or Ctrl-C."""
     pictures = Pictures(picture, output)
+    conversation = Quiz(model, dataset, output, pictures)
+    ask = _asker(conversation.prompt)
     try:
         while (line := ask()) is not None and line.casefold() not in _QUIT:
-            row = _row(line)
-            if row is None:
-                typed = f"{line[:40]!r} is no row number. " if line else ""
-                output.reply(f"{typed}Type a whole number from 0 to {last}, or quit.")
-            elif not 0 <= row <= last:
-                output.reply(f"There is no row {row}: the test set has rows 0 to {last}. Type one of them, or quit.")
-            else:
-                show_row(model, dataset, row, output, pictures)
+            conversation.take(line)
     except KeyboardInterrupt:
         if is_terminal(sys.stdin):
             output.notice("")
@@ -37,28 +140,61 @@ def quiz(model: Sequential, dataset: Dataset, output: Output, picture: str) -> N
         pictures.close()
 
 
-def show_row(model: Classifier, dataset: Dataset, row: int, output: Output, pictures: Pictures | None) -> None:
-    """Classify one row of the test set; tell and draw it."""
+def maps_of(model: Sequential, dataset: Dataset, row: int) -> MapsCard | None:
+    """The first convolution at work on a row; None if there is none."""
+    place = next((place for place, layer in enumerate(model.layers) if isinstance(layer, Conv2D)), None)
+    if place is None:
+        return None
+    layer, image = model.layers[place], dataset.x_test[row]
+    assert isinstance(layer, Conv2D)
+    made = model[: place + 1].predict(image[None])[0]
+    shown = min(8, len(made))
+    return MapsCard(
+        name=f"{_plain(dataset.name)}-{row}-maps",
+        image=image,
+        title=f"row {row}: {shown} of {len(made)} filters of layer {model.names[place]}, and the map of each",
+        filters=layer.weights[:shown].mean(axis=1),
+        maps=made[:shown],
+    )
+
+
+def show_row(
+    model: Classifier,
+    dataset: Dataset,
+    row: int,
+    output: Output,
+    pictures: Pictures | None,
+    *,
+    heat: Heat | None = None,
+) -> None:
+    """Classify one row of the test set; tell and draw it, with what speaks for the answer if that is asked for."""
     image, truth = dataset.x_test[row], int(dataset.y_test[row])
     found = answer(model, image)
     names, true_name = class_names(model, dataset.class_names), dataset.class_names[truth]
-    card = Card(
-        name=f"{_plain(dataset.name)}-{row}",
-        image=image,
-        title=f"row {row}: predicted {names[found.label]}, truth {true_name}",
-        right=found.label == truth,
-        ranking=tuple((names[label], chance) for label, chance in found.top(10)),
-    )
-    verdict = "right" if card.right else "wrong"
-    output.show(f"{card.title} ({verdict})  {shares(card.ranking[:2])}")
-    path = pictures.show(card) if pictures is not None else None
+    title = f"row {row}: predicted {names[found.label]}, truth {true_name}"
+    best = [(names[label], chance) for label, chance in found.top(2)]
+    output.show(f"{title} ({'right' if found.label == truth else 'wrong'})  {shares(tuple(best))}")
+    path = None
+    if pictures is not None:
+        count = len(found.probabilities)
+        shown = list(range(count)) if count <= _SHOWN else [label for label, _ in found.top(_SHOWN)]
+        card: Drawn = Card(
+            name=f"{_plain(dataset.name)}-{row}",
+            image=image,
+            title=title,
+            classes=tuple((names[label], found.probabilities[label]) for label in shown),
+            label=shown.index(found.label),
+            truth=shown.index(truth) if truth in shown else None,
+            heat=None if heat is None else heat(image, found.label),
+        )
+        path = pictures.show(card)
     output.record(
         {
             "event": "answer",
             "row": row,
             "prediction": names[found.label],
             "truth": true_name,
-            "correct": card.right,
+            "correct": found.label == truth,
             "confidence": found.confidence,
             "top": [{"class": names[label], "probability": chance} for label, chance in found.top()],
         }
@@ -82,7 +218,7 @@ def _percent(chance: float) -> str:
     return f"{100 * chance:.2f} %" if chance >= 0.0001 else "< 0.01 %"
 
 
-def _row(line: str) -> int | None:
+def _number(line: str) -> int | None:
     """Read a row number, written as people write one."""
     try:
         return int(line) if line.isascii() and "_" not in line and len(line) <= 40 else None

@@ -1,0 +1,166 @@
+"""What the quiz shows of a row: the image with a bar for each class, or the filters with the maps that they make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.cli._output import Output
+from handconv.cli._pictures import RAMP, bars, in_text, png
+
+_GAP = "  "
+_LEAST_BAR, _WIDEST_BAR = 6, 30  # characters
+_SIGNS = {-1: "░", 0: " ", 1: "█"}  # of a filter's weights: against, hardly any, for
+_PLAIN_SIGNS = {-1: "-", 0: " ", 1: "#"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """The image of a row, and the probabilities of the classes.
+
+    Args:
+        name: of the file.
+        image: uint8 (C, H, W).
+        title: what the model says and what is true.
+        classes: names and probabilities, in the order in which they are shown.
+        label: which of them the model answers with.
+        truth: which of them is right; None if it is not among them.
+        heat: (H, W) what each pixel brought to the answer, if that is to be seen.
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    title: str
+    classes: tuple[tuple[str, float], ...]
+    label: int
+    truth: int | None
+    heat: NDArray[Any] | None = None
+
+    def text(self, output: Output) -> str:
+        """The image, and the bars beside it if there is room."""
+        picture = in_text(self.image, output).splitlines()
+        room = (output.room or 80) - self.image.shape[2] - 2 - len(_GAP)
+        names = [f"{'>' if place == self.truth else ' '}{name}" for place, (name, _) in enumerate(self.classes)]
+        beside = room - max(map(len, names)) - 11  # of the percentages
+        size = min(beside if beside >= _LEAST_BAR else _WIDEST_BAR, _WIDEST_BAR)
+        chances = [chance for _, chance in self.classes]
+        table = bars(tuple(zip(names, chances, strict=True)), "█" if output.can_print("█") else "#", size)
+        if beside < _LEAST_BAR or len(table) > len(picture):
+            return "\n".join([*picture, *table])
+        above = (len(picture) - len(table)) // 2
+        lines = [*picture[:above], *(f"{line}{_GAP}{bar}" for line, bar in zip(picture[above:], table, strict=False))]
+        return "\n".join([*lines, *picture[len(lines) :]])
+
+    def draw(self, figure: Any) -> None:
+        """The image, its heat map, and the bars in a figure of matplotlib."""
+        colour = "tab:green" if self.label == self.truth else "tab:red"
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1))
+        picture = np.moveaxis(self.image, 0, 2)
+        left.imshow(picture[:, :, 0] if picture.shape[2] == 1 else picture, cmap="gray", vmin=0, vmax=255)
+        if self.heat is not None:
+            most = float(np.quantile(np.abs(self.heat), 0.995)) or 1.0
+            strength = np.minimum(1.0, np.abs(self.heat) / most)
+            left.imshow(self.heat, cmap="PuOr_r", vmin=-most, vmax=most, alpha=0.85 * np.sqrt(strength))
+            left.set_title("orange speaks for the answer, purple against it", fontsize="small")
+        left.set_axis_off()
+        figure.suptitle(self.title, color=colour)
+        places, chances = range(len(self.classes)), [chance for _, chance in self.classes]
+        drawn = right.barh(places, chances, color="lightgray")
+        drawn[self.label].set_color(colour)
+        for place, chance in zip(places, chances, strict=True):
+            right.text(1.02, place, f"{100 * chance:.2f} %", va="center", fontsize="small")
+        right.set_yticks(places, [f"{'▸ ' if place == self.truth else ''}{self.classes[place][0]}" for place in places])
+        if self.truth is not None:
+            right.get_yticklabels()[self.truth].set(color="tab:green", fontweight="bold")
+        right.set_xlim(0, 1)
+        right.invert_yaxis()
+        right.set_xlabel("probability (green: the truth)")
+        right.spines[["top", "right"]].set_visible(False)
+
+    def png(self) -> bytes:
+        """The bare image, for those who have no matplotlib."""
+        return png(self.image)
+
+
+@dataclass(frozen=True)
+class MapsCard:
+    """The first convolution at work on an image: each filter, and the map that it makes.
+
+    Args:
+        name: of the file.
+        image: uint8 (C, H, W).
+        title: what is seen.
+        filters: (F, KH, KW), the mean over the channels.
+        maps: (F, OH, OW).
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    title: str
+    filters: NDArray[Any]
+    maps: NDArray[Any]
+
+    def text(self, output: Output) -> str:
+        """The image at half its size, and beside it filters above their maps, four in a line."""
+        signs = _SIGNS if output.can_print("█░") else _PLAIN_SIGNS
+        cells = [
+            [*_signed(kernel, signs), *_shaded(_grey(made))]
+            for kernel, made in zip(self.filters, self.maps, strict=True)
+        ]
+        image = _shaded(self.image.mean(axis=0))
+        rows = [cells[start : start + 4] for start in range(0, len(cells), 4)]
+        lines: list[str] = [self.title]
+        for place, row in enumerate(rows):
+            lines += ["", *_beside([image if place == 0 else [" " * len(image[-1])], *row])]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def draw(self, figure: Any) -> None:
+        """The image, and beside it the filters above their maps, in a figure of matplotlib."""
+        left, right = figure.subfigures(1, 2, width_ratios=(1, 2.4))
+        figure.suptitle(self.title)
+        axes = left.subplots()
+        axes.imshow(self.image.mean(axis=0), cmap="gray", vmin=0, vmax=255)
+        axes.set_axis_off()
+        panels = right.subplots(4, -(-len(self.maps) // 2), squeeze=False)
+        for each in panels.flat:
+            each.set_axis_off()
+        most = float(np.abs(self.filters).max()) or 1.0
+        for place, (kernel, made) in enumerate(zip(self.filters, self.maps, strict=True)):
+            row, column = divmod(place, panels.shape[1])
+            panels[2 * row, column].imshow(kernel, cmap="PuOr_r", vmin=-most, vmax=most)
+            panels[2 * row + 1, column].imshow(made, cmap="gray")
+
+    def png(self) -> bytes:
+        """The bare image, for those who have no matplotlib."""
+        return png(self.image)
+
+
+def _grey(values: NDArray[Any]) -> NDArray[Any]:
+    """Stretch numbers over the greys from 0 to 255."""
+    least, most = float(values.min()), float(values.max())
+    return (values - least) * (255 / (most - least)) if most > least else np.zeros_like(values)
+
+
+def _shaded(values: NDArray[Any]) -> list[str]:
+    """Draw greys (H, W) in shades; a character is four numbers high and two wide."""
+    height, width = values.shape[0] // 4 * 4, values.shape[1] // 2 * 2
+    small = values[:height, :width].reshape(height // 4, 4, width // 2, 2).mean(axis=(1, 3))
+    return ["".join(RAMP[round(float(value) * (len(RAMP) - 1) / 255)] for value in line) for line in small]
+
+
+def _signed(kernel: NDArray[Any], signs: dict[int, str]) -> list[str]:
+    """Draw a filter by the signs of its weights, two characters each."""
+    most = float(np.abs(kernel).max()) or 1.0
+    return ["".join(signs[round(float(weight) / most)] * 2 for weight in line) for line in kernel]
+
+
+def _beside(blocks: Sequence[Sequence[str]]) -> list[str]:
+    """Put blocks of lines side by side, ending at one line."""
+    height = max(map(len, blocks))
+    columns = []
+    for block in blocks:
+        width = max(map(len, block))
+        columns.append([" " * width] * (height - len(block)) + [line.ljust(width) for line in block])
+    return [_GAP.join(parts) for parts in zip(*columns, strict=True)]
