@@ -78,6 +78,13 @@ def training(batch_size: int, cores: int) -> Row:
     return Row(f"train-{batch_size}", what, "s/epoch", (HANDCONV, *TORCH), (Bar("faster", 2.0, "PyTorch"),), job, EPOCH)
 
 
+def zoo(name: str, cores: int) -> Row:
+    """Training a residual network of the zoo, against PyTorch."""
+    entries, bars = (HANDCONV, *TORCH, HALF), (Bar("faster", 1.0, "PyTorch"), *shown(HALF.library))
+    job = Job(network=f"zoo.{name}", cores=cores, samples=128 * 8)
+    return Row(name, f"training hc.zoo.{name}, batch 128", "ms/step", entries, bars, job, 1e3, each="step")
+
+
 def rows(cores: int, data_dir: str) -> list[Row]:
     """All rows, for a number of cores and a folder with MNIST (or "")."""
     main = Row(
@@ -148,6 +155,7 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             1e3,
             each="step",
         ),
+        *(zoo(name, cores) for name in ("plus", "colour")),
         Row(
             "gemm-floor",
             "share of the arithmetic floor: the matrix products of a step alone / the step, one core",

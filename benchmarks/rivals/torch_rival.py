@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.protocol import Channel, Job, Network, compete
+from benchmarks.rivals.protocol import Channel, Job, Network, ResidualNetwork, compete
 
 
 def network(net: Network) -> Any:
@@ -28,10 +28,37 @@ def network(net: Network) -> Any:
     return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(net.hidden, net.classes))
 
 
-def adam(model: Any, net: Network, rate: float = 1e-3) -> Any:
+def residual_network(net: ResidualNetwork) -> Any:
+    """The layers of a network of the zoo."""
+    from torch import nn
+
+    class Residual(nn.Module):  # type: ignore[misc]
+        def __init__(self, inner: Any) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: Any) -> Any:
+            return x + self.inner(x)
+
+    def convolution(before: int, after: int) -> Any:
+        return nn.Conv2d(before, after, 3, padding=1, bias=False)
+
+    layers: list[Any] = [convolution(net.shape[0], net.stem), nn.BatchNorm2d(net.stem), nn.ReLU(inplace=True)]
+    for before, after in pairwise((net.stem, *net.stages)):
+        inner = [convolution(after, after), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+        inner += [convolution(after, after), nn.BatchNorm2d(after)]
+        layers += [convolution(before, after), nn.MaxPool2d(2), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+        layers += [Residual(nn.Sequential(*inner)), nn.ReLU(inplace=True)]
+    last = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(net.stages[-1], net.classes)]
+    return nn.Sequential(*layers, *last)
+
+
+def adam(model: Any, net: Network | None, rate: float = 1e-3) -> Any:
     """Fused Adam; weight_decay 2·l2 on the hidden weights adds the very gradient of the penalty l2·sum w²."""
     import torch
 
+    if net is None:
+        return torch.optim.Adam(model.parameters(), lr=rate, eps=1e-7, fused=True)
     decayed = model[-4].weight
     others = [parameter for parameter in model.parameters() if parameter is not decayed]
     groups = [{"params": others}, {"params": [decayed], "weight_decay": 2 * net.l2}]
@@ -48,8 +75,9 @@ def main(job: Job, channel: Channel) -> None:
     torch.set_num_threads(job.cores)
     torch.manual_seed(0)
     channels_last = job.mode in ("channels_last", "bfloat16")
-    model = network(job.net).to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
-    optimizer, random = adam(model, job.net), np.random.default_rng(0)
+    model = network(job.net) if job.residual is None else residual_network(job.residual)
+    model = model.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    optimizer, random = adam(model, None if job.residual else job.net), np.random.default_rng(0)
     x, y = map(torch.from_numpy, job.images())
     data = x.permute(0, 2, 3, 1).contiguous() if channels_last else x
 
