@@ -6,6 +6,8 @@ Models that were trained from other random numbers are wrong about other images,
 that it takes for something else once it is turned a little; so the mean is right more often than each of them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

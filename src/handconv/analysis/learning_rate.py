@@ -6,6 +6,8 @@ While the rate is too low the loss stays; then it falls; where the rate is too h
 good rate is below the one at which the loss is least.
 """
 
+from __future__ import annotations
+
 import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,7 +56,7 @@ class RangeTest:
         """A tenth of the rate at which the smoothed loss is least; the peak of a schedule may be some times higher."""
         return float(self.rates[np.argmin(self.smoothed)] / _BELOW_LEAST)
 
-    def plot(self) -> "Figure":
+    def plot(self) -> Figure:
         """Draw the loss over the rate.
 
         Raises:

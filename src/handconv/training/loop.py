@@ -38,7 +38,7 @@ _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
 #: How many times as large as that of guessing, or of the first epoch, a loss must be for its steps to be far too large.
 #: Default initial weights begin at most at twice that of guessing.
 _EXPLODED = 10.0
-
+_GROWN = 2.0  # times the length of the initial parameters, if the steps are to blame for what is beyond guessing
 
 CROSS_ENTROPIES = (
     BinaryCrossentropy,
@@ -264,7 +264,8 @@ def _explosion(run: TrainingState) -> str:
     """Say it if the loss has become far too large without becoming infinite; else nothing."""
     first, last = run.history.epochs[0]["data_loss"], run.history.last
     limits = {"that of the first epoch": first}
-    if isinstance(run.loss, CROSS_ENTROPIES):
+    have_grown = float(np.linalg.norm(run.network.parameters)) > _GROWN * run.length_at_start
+    if isinstance(run.loss, CROSS_ENTROPIES) and have_grown:  # else the loss is large because the inputs are
         weights = run.samples.weights
         scale = 1.0 if weights is None else float(np.mean(weights))
         limits["that of guessing"] = scale * math.log(max(2, *run.network.output_shape))

@@ -69,6 +69,7 @@ class TrainingState(Task):
         seconds: spent on them.
         kept: arrays that callbacks keep for later, by name; they are saved with the run.
         given_rate: the learning rate that the optimizer came with, which a callback may change.
+        length_at_start: the norm of the parameters before the training.
     """
 
     validation: Samples | None = None
@@ -83,8 +84,9 @@ class TrainingState(Task):
     stopped_by: int | None = None
 
     def __post_init__(self) -> None:
-        """Note the learning rate."""
+        """Note the learning rate, and how long the vector of the parameters is."""
         self.given_rate = self.optimizer.learning_rate
+        self.length_at_start = float(np.linalg.norm(self.network.parameters))
 
     @property
     def best_parameters(self) -> FloatArray:
