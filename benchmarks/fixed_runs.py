@@ -32,7 +32,10 @@ def reference(workers: int) -> Callable[[], tuple[Any, Array]]:
 
     def run() -> tuple[Any, Array]:
         x, y = images(1, 28, 28)
-        model = hc.reference_network(seed=3)
+        convolutions = [hc.Conv2D(8, 3), hc.LeakyReLU(), hc.MaxPool2D(2), hc.Conv2D(16, 3), hc.LeakyReLU()]
+        dense = [hc.Dense(128, l2=1e-4), hc.LeakyReLU(), hc.Dropout(0.3), hc.Dense(10), hc.Softmax()]
+        layers = [*convolutions, hc.MaxPool2D(2), hc.Flatten(), *dense]
+        model = hc.Sequential(layers, input_shape=(1, 28, 28), seed=3)
         model.fit(x, y, epochs=2, workers=workers)
         return model, x
 

@@ -17,8 +17,7 @@ import numpy as np
 
 from benchmarks.referee import Command, Entry
 from benchmarks.rivals.protocol import Job, mnist
-from handconv.cli.train import RECIPES, TrainSettings
-from handconv.optimizers.schedules import OneCycle
+from handconv import recipes
 
 OURS = "handconv"
 EPOCH = 60_000  # samples
@@ -77,6 +76,13 @@ def training(batch_size: int, cores: int) -> Row:
     job = Job(batch_size=batch_size, cores=cores, samples=24 * 1024)
     what = f"training, batch {batch_size}, {cores} workers"
     return Row(f"train-{batch_size}", what, "s/epoch", (HANDCONV, *TORCH), (Bar("faster", 2.0, "PyTorch"),), job, EPOCH)
+
+
+def zoo(name: str, cores: int) -> Row:
+    """Training a residual network of the zoo, against PyTorch."""
+    entries, bars = (HANDCONV, *TORCH, HALF), (Bar("faster", 1.0, "PyTorch"), *shown(HALF.library))
+    job = Job(network=f"zoo.{name}", cores=cores, samples=128 * 8)
+    return Row(name, f"training hc.zoo.{name}, batch 128", "ms/step", entries, bars, job, 1e3, each="step")
 
 
 def rows(cores: int, data_dir: str) -> list[Row]:
@@ -149,6 +155,7 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             1e3,
             each="step",
         ),
+        *(zoo(name, cores) for name in ("plus", "colour")),
         Row(
             "gemm-floor",
             "share of the arithmetic floor: the matrix products of a step alone / the step, one core",
@@ -218,9 +225,12 @@ def rows(cores: int, data_dir: str) -> list[Row]:
 def fast(data_dir: str) -> tuple[Command, ...]:
     """The recipe, and its likeness in PyTorch, which gets its data unpacked."""
     ours = _handconv("train", "--recipe", "fast", *_from(data_dir))
-    recipe = vars(TrainSettings()) | RECIPES["fast"]
-    cycle = OneCycle(recipe["learning_rate"])
-    wanted = {name: recipe[name] for name in ("epochs", "batch_size", "dropout", "l2", "label_smoothing")} | vars(cycle)
+    recipe = recipes.load("fast")
+    how = recipes.fit_arguments(recipe)
+    wanted = {name: recipe[name] for name in ("epochs", "batch_size", "dropout", "l2")} | {
+        "label_smoothing": how["loss"].label_smoothing,
+        **vars(how["optimizer"].learning_rate),
+    }
     settings = [part for name, value in wanted.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
     def peer(seed: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Make src/handconv/reading/digit-or-not.npz, the network that tells a digit from everything else.
 
-    python scripts/make_reader.py [DATA_DIR]     # needs Pillow and matplotlib (for its fonts); MNIST from DATA_DIR
+    python -m scripts.make_reader [DATA_DIR]     # needs Pillow and matplotlib (for its fonts); MNIST from DATA_DIR
 
 It learns from MNIST's training images, as they are and drawn anew (turned, sheared, bolder, thinner), and from the
 digits of matplotlib's fonts, that these are digits; and from what this script makes that other things are not: letters
@@ -18,6 +18,7 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from scripts import make_model
 
 import handconv as hc
 from handconv.reading.calibration import expected_calibration_error, fit_temperature, with_temperature
@@ -27,7 +28,6 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "handconv"
 TARGET, BUNDLED = PACKAGE / "reading" / "digit-or-not.npz", PACKAGE / "reference-mnist.npz"
 SEED = 7
 EPOCHS = 10
-MODEL_EPOCHS = 12  # of the bundled model, as in make_model.py
 HELD_OUT = 6000
 DOUBTED = 0.015  # the share of MNIST's digits that the reader says it is unsure of
 LETTERS = "ACEFHJKLMNPRTUVWXY" + "aefhkmnprtuvwx" + "#%&@+=?*<>~^ÄÆÑΔΘΞΠΣΦΨΩαβγδεθλμξπφψωЖЮЯШЫ"
@@ -231,8 +231,7 @@ def main() -> None:
     x, y = data.x_train[:-HELD_OUT], data.y_train[:-HELD_OUT]
     held_out, truth = data.x_train[-HELD_OUT:], data.y_train[-HELD_OUT:]
     bundled = hc.load(BUNDLED)
-    same_recipe = hc.reference_network(seed=0)
-    same_recipe.fit(x, y, epochs=MODEL_EPOCHS, optimizer=hc.Adam(hc.optimizers.schedules.OneCycle(6e-3)))
+    same_recipe = make_model.trained(x, y)
     temperature = fit_temperature(same_recipe.predict(held_out), truth)
     probabilities = with_temperature(same_recipe.predict(held_out), temperature)
 

@@ -40,7 +40,7 @@ _STROKE = """() => {
 
 def main() -> None:
     """Export, open, draw, and print the medians."""
-    model = hc.load(sys.argv[1]) if len(sys.argv) > 1 else hc.trained_reference_network()
+    model = hc.load(sys.argv[1]) if len(sys.argv) > 1 else hc.zoo.trained_reference()
     playwright: Any = import_optional("playwright.sync_api", extra="browser")
     with tempfile.TemporaryDirectory() as folder, playwright.sync_playwright() as engines:
         path = Path(folder) / "page.html"

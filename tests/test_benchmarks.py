@@ -17,7 +17,7 @@ from benchmarks.rivals.protocol import NETWORKS, Job
 from benchmarks.rows import OURS, Bar, Row, rows
 
 from benchmark_helpers import interrupted
-from handconv.cli.train import RECIPES
+from handconv import recipes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = ["--samples", "128", "--repetitions", "1", "--data-dir", ""]
@@ -159,7 +159,18 @@ def test_the_steps_of_the_ablation_learn_the_same_task() -> None:
 def test_the_rows_are_those_of_the_bar() -> None:
     assert list(OFFLINE) == [
         *("train-128", "train-32", "train-64", "train-256", "train-512", "train-1024", "train-one-core", "numpy-peers"),
-        *("infer-1", "infer-256", "colour-32x32", "gemm-floor", "time-to-99", "import", "memory", "ablation"),
+        *(
+            "infer-1",
+            "infer-256",
+            "colour-32x32",
+            "plus",
+            "colour",
+            "gemm-floor",
+            "time-to-99",
+            "import",
+            "memory",
+            "ablation",
+        ),
     ]
 
 
@@ -234,10 +245,10 @@ def test_time_to_99_gives_the_rival_the_settings_of_the_recipe(monkeypatch: pyte
     assert isinstance(peer, Command)
     arguments = peer.arguments(3)[3:]
     settings = dict(zip(arguments[::2], arguments[1::2], strict=True))
-    recipe = RECIPES["fast"]
+    recipe = recipes.load("fast")
     assert (settings["--seed"], settings["--epochs"]) == ("3", str(recipe["epochs"]))
-    assert settings["--peak"] == str(recipe["learning_rate"])
-    assert settings["--label-smoothing"] == str(recipe["label_smoothing"])
+    assert settings["--peak"] == str(recipes.learning_rate(recipe))
+    assert settings["--label-smoothing"] == str(recipe["loss"]["label_smoothing"])
 
 
 def test_a_command_whose_data_is_missing_says_so() -> None:

@@ -20,7 +20,7 @@ from handconv import augment, layers, nnfs, training
 from handconv.datasets import readers as formats
 
 NAMESPACES = (hc, hc.losses, hc.metrics, hc.optimizers, hc.initializers, hc.schedules, hc.datasets, formats, layers)
-NAMESPACES += (nnfs, training, inspection, augment)
+NAMESPACES += (nnfs, training, inspection, augment, hc.recipes, hc.zoo)
 #: RuntimeError: what must have happened before has not, backward without forward for one.
 DOCUMENTED = (ValueError, TypeError, RuntimeError, hc.HandconvError)
 DOCUMENTED += (FileNotFoundError, IsADirectoryError, NotADirectoryError)

@@ -19,7 +19,8 @@ import pytest
 
 import handconv as hc
 from handconv.cli._errors import UsageError
-from handconv.cli._settings import read_settings
+from handconv.cli._recipe import read_config, resolve
+from handconv.cli._settings import given_settings
 from handconv.cli.train import TrainSettings
 from handconv.datasets.readers import encode_idx, load_csv, read_idx, read_image
 
@@ -79,10 +80,21 @@ def table() -> bytes:
 
 
 def read_toml(path: Path) -> object:
-    return read_settings(TrainSettings, argparse.Namespace(), str(path))
+    config, tables = read_config(str(path))
+    given = given_settings(TrainSettings, argparse.Namespace(), config, str(path))
+    return resolve(hc.recipes.load("standard"), str(path), tables, given, [])
 
 
-TOML = b'dataset = "digits"\nepochs = 3\nlearning-rate = 0.01\nplay = false\nseed = 1\nworkers = "auto"\n'
+TOML = b"""dataset = "digits"
+epochs = 3
+learning-rate = 0.01
+play = false
+seed = 1
+workers = "auto"
+optimizer = { class = "AdamW", weight-decay = 0.1, learning_rate = { class = "CosineDecay", initial = 0.1 } }
+averaging.class = "StochasticAverage"
+augment = [{ class = "Shift", pixels = 2 }]
+"""
 CSV = b"label,a,b,c,d\n1,20,255,0,7\n2,0,0,0,0\n"
 IDX = encode_idx(np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4))
 #: By kind: the name that such a file has, its bytes, and what reads it.

@@ -8,6 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -100,8 +101,17 @@ def test_the_installed_version_is_that_of_the_source() -> None:
     assert handconv.__version__ == installed
 
 
-def test_the_wheel_would_carry_its_data_and_the_repository_its_papers() -> None:
-    assert list((REPOSITORY / "src" / "handconv" / "datasets").rglob("*.npz"))
+def test_the_wheel_carries_every_file_of_the_package(tmp_path: Path) -> None:
+    wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling, which builds the wheel, is missing")
+    (built,) = wheel.WheelBuilder(str(REPOSITORY)).build(directory=str(tmp_path), versions=["standard"])
+    carried = {name for name in zipfile.ZipFile(built).namelist() if name.startswith("handconv/")}
+    sources = REPOSITORY / "src"
+    files = {str(path.relative_to(sources).as_posix()) for path in (sources / "handconv").rglob("*") if path.is_file()}
+    assert carried == {name for name in files if "__pycache__" not in name}
+    assert {"handconv/export/page/network.js", "handconv/reference-mnist.npz"} <= carried
+
+
+def test_the_repository_carries_its_papers() -> None:
     for paper in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "NOTICE"):
         assert (REPOSITORY / paper).is_file(), paper
 

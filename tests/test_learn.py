@@ -5,6 +5,7 @@
 
 import doctest
 import importlib.util
+import math
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 import handconv as hc
 import oracles
+from handconv.analysis import toy
 
 Array = NDArray[Any]
 Found = tuple[str, str] | None
@@ -42,6 +44,102 @@ def load(folder: str, name: str) -> ModuleType:
 def answer(request: pytest.FixtureRequest) -> Callable[[str], ModuleType]:
     """The file of an exercise, with the answers that are to be checked."""
     return lambda name: load(request.config.getoption("--answers"), name)
+
+
+# One step on paper
+
+WORKED_OUT = re.compile(r"(\w+)(?:\[([\d, ]+)\])? = (.+) = (\S+)")
+PAPER = re.findall(r"(?ms)^## (.*?)\n(.*?)(?=^## |\Z)", (LEARN / "one-step-on-paper.md").read_text("utf-8"))
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of the blocks of figures."""
+    return [line for block in re.findall(r"(?ms)^```text\n(.*?)^```", text) for line in block.splitlines()]
+
+
+def worked_out(text: str) -> list[tuple[str, tuple[int, ...], str, str]]:
+    """The name, index, calculation and result of each line."""
+    found = [WORKED_OUT.fullmatch(line) for line in lines_of(text)]
+    return [
+        (line[1], tuple(map(int, line[2].split(","))) if line[2] else (), line[3], line[4]) for line in found if line
+    ]
+
+
+def calculated(text: str) -> float:
+    """What a calculation gives."""
+    python = text.replace("·", "*").replace("²", "**2").replace("^", "**")
+    return float(eval(python, {**vars(math), "max": max}))  # noqa: S307 (lines of the chapter)
+
+
+def known_of_the_toy() -> dict[str, dict[str, Any]]:
+    """By heading, what a step of the toy computes, by the names that the chapter has for it."""
+    model, x, y, optimizer = toy()
+    conv, leaky, pool, _, dense, _ = model.layers
+    told = hc.explain(model, x, y, optimizer=optimizer)
+    sections = {(section.phase, section.title): section.numbers for section in told}
+
+    def forward() -> dict[str, Any]:
+        model.forward(x)
+        p = model.layers[-1].output[0]
+        z, a, h, s = conv.output[0, 0], leaky.output[0, 0], pool.output.item(), dense.output[0]
+        e = np.exp(s - s.max())
+        return {"z": z, "a": a, "h": h, "s": s, "e": e, "total": e.sum(), "p": p, "loss": -np.log(p[1])}
+
+    before = forward()
+    ds = model.layers[-1].output - oracles.one_hot([1], 2)
+    dh = dense.backward(ds)
+    da = pool.backward(dh.reshape(1, 1, 1, 1))
+    dz = leaky.backward(da)
+    dx = conv.backward(dz)
+    backward = {
+        "ds": ds[0], "dW": dense.dweights[0], "dB": dense.dbiases, "dh": dh.item(), "da": da[0, 0], "dz": dz[0, 0],
+        "dw": conv.dweights[0, 0], "db": conv.dbiases.item(), "dx": dx[0, 0],
+    }  # fmt: skip
+    model.fit(x, y, batch_size=1, optimizer=optimizer)
+    w, b = conv.weights[0, 0].copy(), conv.biases.item()
+    updates = {"w": w, "b": b, "W": dense.weights[0].copy(), "B": dense.biases.copy()}
+    for name, of in (("w", "layer 0, Conv2D(1, 3), by Adam"), ("W", "layer 4, Dense(2), by Adam")):
+        told_of = sections["update", of]
+        updates |= {f"{part} of {name}": told_of[part] for part in ("m", "v", "m_hat", "v_hat")}
+    return {
+        "Forward": before,
+        "How wrong is it?": before,
+        "Backward": backward,
+        "The update": updates,
+        "Was it worth it?": forward(),
+    }
+
+
+def test_the_chapter_begins_with_the_image_and_the_filter_of_the_toy() -> None:
+    model, x, _, _ = toy()
+    rows = [list(map(float, line.split())) for line in lines_of(dict(PAPER)["What is given"])[1:]]
+    assert [row[:4] for row in rows] == x[0, 0].tolist()
+    assert [row[4:] for row in rows[:3]] == model.layers[0].weights[0, 0].tolist()
+
+
+@pytest.mark.parametrize("heading", [heading for heading, text in PAPER if worked_out(text)])
+def test_every_line_on_paper_is_calculated_rightly_and_is_what_the_toy_computes(heading: str) -> None:
+    known, adam = known_of_the_toy()[heading], "w"
+    found = worked_out(dict(PAPER)[heading])
+    assert len(found) == len(lines_of(dict(PAPER)[heading]))
+    for name, index, calculation, result in found:
+        assert calculated(calculation) == pytest.approx(float(result), rel=1e-3, abs=1e-9), (name, index)
+        value = known[name] if name in known else known[f"{name} of {adam}"]
+        assert f"{float(result):.4g}" == f"{np.asarray(value)[index] + 0.0:.4g}", (name, index)
+        adam = "W" if name == "w" else adam  # after the filter's weight comes the dense layer's
+
+
+def test_every_number_that_the_toy_prints_is_worked_out_on_paper() -> None:
+    model, x, y, optimizer = toy()
+    told = str(hc.explain(model, x, y, optimizer=optimizer))
+    equations = [line for line in told.splitlines() if re.search(r"= -?\d", line) and "beta_1" not in line]
+    paper = "\n".join(text for _, text in PAPER)
+
+    def numbers(text: str) -> set[float]:
+        return {abs(float(number)) for number in re.findall(r"\d+(?:\.\d+)?(?:e-\d+)?", re.sub(r"\[.*?\]", "", text))}
+
+    missing = {number for line in equations for number in numbers(line)} - numbers(paper)
+    assert missing == set()
 
 
 # Exercise 1: the backward pass of a max pooling

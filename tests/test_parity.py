@@ -79,7 +79,7 @@ def difference(ours: NDArray[Any], theirs: Any) -> float:
 
 def our_network(dtype: str, seed: int, *, smooth: bool) -> hc.Sequential:
     """The reference network, or one of its shape without kinks."""
-    layers = [type(layer)(**layer.config()) for layer in hc.reference_network().layers]
+    layers = [type(layer)(**layer.config()) for layer in hc.zoo.reference().layers]
     if smooth:
         swap = {hc.LeakyReLU: hc.Tanh, hc.MaxPool2D: lambda: hc.AveragePool2D(2)}
         layers = [swap[type(layer)]() if type(layer) in swap else layer for layer in layers]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import handconv as hc
-from benchmarks.rivals.protocol import Channel, Job, Network, compete
+from benchmarks.rivals.protocol import Channel, Job, Network, ResidualNetwork, compete
 
 
 def layers(net: Network) -> list[hc.Layer]:
@@ -27,8 +27,11 @@ def layers(net: Network) -> list[hc.Layer]:
     return [*found, hc.Flatten(), *hidden, hc.Dense(net.classes), hc.Softmax()]
 
 
-def network(net: Network, *, fuse: bool = True) -> hc.Sequential:
+def network(net: Network | ResidualNetwork, *, fuse: bool = True) -> hc.Sequential:
     """The network of a job."""
+    if isinstance(net, ResidualNetwork):
+        made: hc.Sequential = getattr(hc.zoo, net.name)(seed=0)
+        return made
     return hc.Sequential(layers(net), input_shape=net.shape, seed=0, fuse=fuse)
 
 
@@ -49,7 +52,7 @@ class Repeat(hc.Callback):
 
 def main(job: Job, channel: Channel) -> None:
     """Get ready, then repeat."""
-    model = network(job.net, fuse=job.mode != "not fused")
+    model = network(job.residual or job.net, fuse=job.mode != "not fused")
     facts = {"version": hc.__version__, "parameters": int(model.parameters.size)}
     if job.kind == "train":
         x, y = job.pixels()

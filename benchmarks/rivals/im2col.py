@@ -52,7 +52,7 @@ def pool(x: Array) -> tuple[Array, Callable[[Array], Array]]:
 
 def step(job: Job) -> Callable[[Array, Array], float]:
     """Forward, backward, Adam, on the reference network's shapes."""
-    model, random = hc.reference_network(), np.random.default_rng(0)
+    model, random = hc.zoo.reference(), np.random.default_rng(0)
     p, optimizer, net = list(model.named_parameters().values()), hc.Adam(), job.net
     optimizer.build(model.parameters)
     slope, keep = np.float32(net.slope), np.float32(1 - net.dropout)

@@ -52,9 +52,27 @@ class Network:
         return self.blocks[-1][-1] * height * width
 
 
+@dataclass(frozen=True)
+class ResidualNetwork:
+    """A network of ``handconv.zoo`` by its name: a stem, then stages of these widths, each with a residual.
+
+    stage(F) = Conv2D(F) -> MaxPool2D -> BatchNorm -> ReLU -> x + [Conv2D, BatchNorm, ReLU, Conv2D, BatchNorm] -> ReLU
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    stages: tuple[int, ...]
+    stem: int = 16
+    classes: int = 10
+
+
 NETWORKS = {
     "reference": Network((1, 28, 28), ((8,), (16,)), padding=0, hidden=128, slope=0.01, dropout=0.3, l2=1e-4),
     "colour": Network((3, 32, 32), ((32, 32), (64, 64)), padding=1, hidden=256, slope=0.0, dropout=0.3, l2=1e-4),
+}
+RESIDUAL_NETWORKS = {
+    "zoo.plus": ResidualNetwork("plus", (1, 28, 28), (32, 64, 96)),
+    "zoo.colour": ResidualNetwork("colour", (3, 32, 32), (32, 64, 128)),
 }
 
 
@@ -75,11 +93,17 @@ class Job:
         """The network by its name."""
         return NETWORKS[self.network]
 
+    @property
+    def residual(self) -> ResidualNetwork | None:
+        """The network by its name, if it is a residual one."""
+        return RESIDUAL_NETWORKS.get(self.network)
+
     def pixels(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Images (N, C, H, W) and class numbers: MNIST where it is at hand and fits, else random ones."""
         random = np.random.default_rng(0)
-        x = random.integers(0, 256, (self.samples, *self.net.shape), dtype=np.uint8)
-        y = random.integers(0, self.net.classes, self.samples)
+        net = self.residual or self.net
+        x = random.integers(0, 256, (self.samples, *net.shape), dtype=np.uint8)
+        y = random.integers(0, net.classes, self.samples)
         if self.network == "reference" and self.data_dir:
             known, labels = mnist(Path(self.data_dir), "train")
             x, y = known[: self.samples], labels[: self.samples]

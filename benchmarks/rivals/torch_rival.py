@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rivals.protocol import Channel, Job, Network, compete
+from benchmarks.rivals.torch_residual import residual_network
 
 
 def network(net: Network) -> Any:
@@ -28,10 +29,12 @@ def network(net: Network) -> Any:
     return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(net.hidden, net.classes))
 
 
-def adam(model: Any, net: Network, rate: float = 1e-3) -> Any:
+def adam(model: Any, net: Network | None, rate: float = 1e-3) -> Any:
     """Fused Adam; weight_decay 2·l2 on the hidden weights adds the very gradient of the penalty l2·sum w²."""
     import torch
 
+    if net is None:
+        return torch.optim.Adam(model.parameters(), lr=rate, eps=1e-7, fused=True)
     decayed = model[-4].weight
     others = [parameter for parameter in model.parameters() if parameter is not decayed]
     groups = [{"params": others}, {"params": [decayed], "weight_decay": 2 * net.l2}]
@@ -48,8 +51,9 @@ def main(job: Job, channel: Channel) -> None:
     torch.set_num_threads(job.cores)
     torch.manual_seed(0)
     channels_last = job.mode in ("channels_last", "bfloat16")
-    model = network(job.net).to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
-    optimizer, random = adam(model, job.net), np.random.default_rng(0)
+    model = network(job.net) if job.residual is None else residual_network(job.residual)
+    model = model.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    optimizer, random = adam(model, None if job.residual else job.net), np.random.default_rng(0)
     x, y = map(torch.from_numpy, job.images())
     data = x.permute(0, 2, 3, 1).contiguous() if channels_last else x
 

@@ -70,9 +70,13 @@ if TYPE_CHECKING:
     from handconv import augment as augment
     from handconv import datasets as datasets
     from handconv import plots as plots
+    from handconv import recipes as recipes
+    from handconv import zoo as zoo
     from handconv.analysis.doctor import doctor as doctor
     from handconv.analysis.explain import explain as explain
     from handconv.analysis.gradcheck import gradcheck as gradcheck
+    from handconv.analysis.learning_rate import find_learning_rate as find_learning_rate
+    from handconv.ensemble import Ensemble as Ensemble
     from handconv.export import export_html as export_html
     from handconv.reading import read_digit as read_digit
     from handconv.training import Callback as Callback
@@ -84,8 +88,6 @@ if TYPE_CHECKING:
     from handconv.training import PrintProgress as PrintProgress
     from handconv.training import ReduceOnPlateau as ReduceOnPlateau
     from handconv.training import StochasticAverage as StochasticAverage
-    from handconv.zoo import reference_network as reference_network
-    from handconv.zoo import trained_reference_network as trained_reference_network
 
 __version__ = "0.1.0"
 
@@ -93,13 +95,16 @@ __version__ = "0.1.0"
 _LATER = {
     "augment": "handconv.augment",
     "datasets": "handconv.datasets",
+    "Ensemble": "handconv.ensemble",
     "doctor": "handconv.analysis.doctor",
     "plots": "handconv.plots",
     "export_html": "handconv.export",
     "explain": "handconv.analysis",
+    "find_learning_rate": "handconv.analysis",
     "gradcheck": "handconv.analysis",
     "read_digit": "handconv.reading",
-    **dict.fromkeys(("reference_network", "trained_reference_network"), "handconv.zoo"),
+    "recipes": "handconv.recipes",
+    "zoo": "handconv.zoo",
     **dict.fromkeys(
         (
             "CSVLogger",
@@ -137,6 +142,7 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Ensemble",
     "ExponentialAverage",
     "Flatten",
     "GlobalAveragePool2D",
@@ -179,6 +185,7 @@ __all__ = [
     "doctor",
     "explain",
     "export_html",
+    "find_learning_rate",
     "gradcheck",
     "initializers",
     "load",
@@ -187,9 +194,9 @@ __all__ = [
     "optimizers",
     "plots",
     "read_digit",
-    "reference_network",
+    "recipes",
     "schedules",
-    "trained_reference_network",
+    "zoo",
 ]
 
 

@@ -16,7 +16,7 @@ import copy
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -56,7 +56,7 @@ class Network:
     ) -> None:
         if not isinstance(layers, Sequence):
             raise TypeError(f"A network is made of a list of layers, got {layers!r}. Put them in brackets: [layer, …].")
-        self._layers = tuple(layers)
+        self._layers = _Layers(layers)
         self.names = _checked_names(self._layers)
         self.streams = Streams(seed)
         self.dtype = np.dtype(dtype)
@@ -80,6 +80,10 @@ class Network:
     def layers(self) -> tuple[Layer, ...]:
         """The layers, in order. They cannot be changed: make another network of copies of them."""
         return self._layers
+
+    @layers.setter
+    def layers(self, _: object) -> NoReturn:
+        raise AttributeError(_UNCHANGEABLE)
 
     @property
     def parameters(self) -> FloatArray:
@@ -139,7 +143,7 @@ class Network:
             raise ValueError("network[:k] needs the input shape: give input_shape=… or call build(shape) first.")
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
-        view._layers, view.names, view._whole, view._pending = shown, self.names[part], self, None
+        view._layers, view.names, view._whole, view._pending = _Layers(shown), self.names[part], self, None
         view.store = self.store.first([layer for _, layer in view.tree()])
         return view
 
@@ -449,6 +453,21 @@ def _check_channels_first(layer: Layer, shape: Shape) -> None:
             f"Images are (C, H, W), channels first; input_shape {shape} has them last. Use input_shape={first} and "
             "x.transpose(0, 3, 1, 2)."
         )
+
+
+_UNCHANGEABLE = (
+    "The layers of a network do not change. model[:k] shows the first k of them; a new network takes copies of built "
+    "layers: handconv.Sequential([*(layer.copy() for layer in model.layers[:k]), handconv.Dense(5)])."
+)
+
+
+class _Layers(tuple[Layer, ...]):
+    """The layers of a network; who tries to change what they are is told what to do."""
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TypeError(_UNCHANGEABLE)
+
+    append = extend = insert = pop = remove = clear = __setitem__ = __delitem__ = __iadd__ = _refuse
 
 
 def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ def named_well(pictures: np.ndarray, model: hc.Sequential, x: np.ndarray, y: np.
 def hundred(data_dir: Path) -> tuple[hc.Sequential, np.ndarray, np.ndarray]:
     """The bundled model and the first hundred images of MNIST's test set."""
     _, (x, y) = hc.datasets.load_mnist(data_dir=data_dir)
-    return hc.trained_reference_network(), x[:100], y[:100]
+    return hc.zoo.trained_reference(), x[:100], y[:100]
 
 
 @pytest.mark.parametrize("attribution", [saliency, integrated_gradients])

@@ -255,7 +255,7 @@ HEALTHY: dict[str, Callable[[Path], Run]] = {
     "digits, seven layers of Tanh": digits_run(dense(*[hc.Tanh] * 6), 0),
     "digits, convolutional": digits_run(convolutional(hc.ReLU), 0),
     "digits, convolutional, another seed": digits_run(convolutional(hc.ReLU), 1),
-    "digits, reference network": digits_run(lambda seed: hc.reference_network(seed=seed), 0),
+    "digits, reference network": digits_run(lambda seed: hc.zoo.reference(seed=seed), 0),
     "MNIST, convolutional": image_run("mnist", convolutional(hc.ReLU), 2),
     "MNIST, BatchNorm": image_run("mnist", convolutional(hc.ReLU, norm=True), 3),
     "MNIST, residual": image_run("mnist", residual, 0),

@@ -354,6 +354,45 @@ def test_the_new_weight_is_the_one_that_the_optimizers_own_step_makes(optimizer:
     same(lines[-1].numbers["new"], moved[d * 3 + k])
 
 
+@pytest.mark.parametrize("limits", [{"clip_norm": 0.05}, {"clip_value": 0.01}])
+def test_a_clipped_gradient_is_told_whole_and_clipped(limits: dict[str, float]) -> None:
+    told, loops, _ = step_of("many inputs", optimizer=hc.Adam(**limits))
+    gradients = loops.gradients[1]
+    if "clip_norm" in limits:
+        norm = math.sqrt(sum(float((array**2).sum()) for array in gradients.values()))
+        clipped = {name: array * limits["clip_norm"] / norm for name, array in gradients.items()}
+    else:
+        bound = limits["clip_value"]
+        clipped = {name: np.clip(array, -bound, bound) for name, array in gradients.items()}
+    (section,) = [section for section in told if section.phase == "update"]
+    for begin, *lines in arrays_of(section):
+        ((array, index),) = NAME.findall(begin.template)
+        place = tuple(map(int, index.split(",")))
+        assert "The gradient is clipped from" in lines[0].template
+        same([lines[0].numbers["whole"], lines[0].numbers["g"]], [gradients[array][place], clipped[array][place]])
+        new = oracles.adam(np.array([begin.numbers["old"]]), [np.array([clipped[array][place]])], epsilon=1e-7)[0]
+        same(lines[-1].numbers["new"], new)
+
+
+def test_a_gradient_within_the_limits_is_not_said_to_be_clipped() -> None:
+    told, *_ = step_of("many inputs", optimizer=hc.Adam(0.1, clip_norm=1e6, clip_value=1e6))
+    assert "clipped" not in str(told)
+
+
+@pytest.mark.parametrize("limits", [{"clip_norm": 0.05}, {"clip_value": 0.01}, {"clip_norm": 0.05, "clip_value": 0.02}])
+def test_the_new_weights_of_a_clipped_step_are_those_that_fit_makes(limits: dict[str, float]) -> None:
+    _, loops, model = step_of("reference")
+    model.layers[6].rate = 0.0
+    told = hc.explain(model, loops.x[0], [1], optimizer=hc.SGD(0.1, **limits))
+    model.fit(loops.x[0], [1], batch_size=1, optimizer=hc.SGD(0.1, **limits))
+    for section in told:
+        if section.phase == "update":
+            k = int(re.findall(r"layer (\d+)", section.title)[0])
+            for begin, *lines in arrays_of(section):
+                ((array, index),) = NAME.findall(begin.template)
+                same(lines[-1].numbers["new"], getattr(model.layers[k], array)[tuple(map(int, index.split(",")))])
+
+
 def test_a_later_step_goes_on_from_the_optimizers_state_and_leaves_it_alone() -> None:
     optimizer = hc.Adam(0.1)
     _, loops, model = step_of("many inputs")
@@ -408,7 +447,7 @@ def test_a_loss_on_numbers_is_told_with_its_formula_and_no_class() -> None:
 
 
 def test_nothing_is_wider_than_80_columns() -> None:
-    model = hc.reference_network()
+    model = hc.zoo.reference()
     told = hc.explain(model, np.random.default_rng(0).random((1, 1, 28, 28), np.float32), [3])
     assert max(map(len, str(told).splitlines())) <= 80
 

@@ -79,7 +79,7 @@ def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 @pytest.mark.parametrize("fuse", [True, False])
 def test_the_reference_network_passes_with_loss_penalty_and_dropout(fuse: bool, digits: Any) -> None:
-    model = hc.reference_network()
+    model = hc.zoo.reference()
     model.fuse = fuse
     report = gradcheck(model, *digits, samples=12)
     assert report.ok, str(report)

@@ -17,7 +17,7 @@ def samples(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def profile(samples: tuple[np.ndarray, np.ndarray]) -> Profile:
-    return profile_step(hc.reference_network(), *samples, 16, passes=2)
+    return profile_step(hc.zoo.reference(), *samples, 16, passes=2)
 
 
 def test_the_rows_add_up_to_the_step(profile: Profile) -> None:
@@ -53,7 +53,7 @@ def test_it_is_shown_in_short_and_as_a_table_in_a_notebook(profile: Profile) -> 
 def test_the_forward_products_of_unfused_layers_are_the_multiply_adds_of_the_summary(
     samples: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    layers = [layer.copy() for layer in hc.reference_network().layers]
+    layers = [layer.copy() for layer in hc.zoo.reference().layers]
     model = hc.Sequential(layers, input_shape=(1, 28, 28), seed=0, fuse=False)
     products = step_products(model, *samples, batch_size=16)
     forward = sum(product.multiply_adds for product in products if product.label[1] == "forward")
@@ -61,7 +61,7 @@ def test_the_forward_products_of_unfused_layers_are_the_multiply_adds_of_the_sum
 
 
 def test_fused_ops_leave_out_what_the_pooling_drops(samples: tuple[np.ndarray, np.ndarray]) -> None:
-    model = hc.reference_network()
+    model = hc.zoo.reference()
     products = step_products(model, *samples, batch_size=16)
     forward = sum(product.multiply_adds for product in products if product.label[1] == "forward")
     dropped = (26 * 26 - 24 * 24) * 8 * 9 + (11 * 11 - 10 * 10) * 16 * 8 * 9
@@ -69,7 +69,7 @@ def test_fused_ops_leave_out_what_the_pooling_drops(samples: tuple[np.ndarray, n
 
 
 def test_parameters_layers_and_numpy_are_as_they_were(samples: tuple[np.ndarray, np.ndarray]) -> None:
-    model, matmul = hc.reference_network(), np.matmul
+    model, matmul = hc.zoo.reference(), np.matmul
     before = model.parameters.copy()
     profile_step(model, *samples, 16, passes=1)
     assert np.array_equal(model.parameters, before)
@@ -79,4 +79,4 @@ def test_parameters_layers_and_numpy_are_as_they_were(samples: tuple[np.ndarray,
 
 def test_fewer_samples_than_a_batch_are_refused(samples: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(ValueError, match="at least one batch of 64 samples, got 32"):
-        profile_step(hc.reference_network(), *samples, 64)
+        profile_step(hc.zoo.reference(), *samples, 64)

@@ -74,7 +74,6 @@ MISTAKES = [
     ("summary broken.npz", 1, "broken.npz"),
     ("summary a.npz b.npz", 2, "b.npz"),
     ("predict", 2, "image files or --row"),
-    ("predict one.npz two.npz three.png", 2, "one model"),
     ("predict --row x", 2, "--row must be"),
     ("data frobnicate", 2, "list, download, verify, remove"),
     ("data download", 2, "needs a name"),

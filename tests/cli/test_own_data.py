@@ -117,7 +117,7 @@ class TestClasses:
     def test_a_model_without_names_takes_those_of_the_data(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        hc.reference_network(classes=2).save(tmp_path / "bare.npz")
+        hc.zoo.reference(classes=2).save(tmp_path / "bare.npz")
         folder = write_folder(tmp_path / "images", *(f"{name}/{i}.png" for name in ("ant", "bee") for i in range(4)))
         assert main(["evaluate", str(tmp_path / "bare.npz"), "--dataset", str(folder)]) == 0
         output = capsys.readouterr()
@@ -129,7 +129,7 @@ class TestClasses:
 def test_a_model_that_does_not_know_its_data_is_not_judged_on_any(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hc.reference_network().save(tmp_path / "bare.npz")
+    hc.zoo.reference().save(tmp_path / "bare.npz")
     assert main([command[0], str(tmp_path / "bare.npz"), *command[1:]]) == 2
     assert "not known what this model was trained on. Name the data" in capsys.readouterr().err
     assert main([command[0], str(tmp_path / "bare.npz"), *command[1:], "--dataset", "digits"]) == 0

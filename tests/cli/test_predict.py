@@ -50,7 +50,7 @@ def test_what_was_drawn_is_recognised(
 
 @pytest.mark.parametrize("command", ["predict", "evaluate", "play"])
 def test_a_dead_network_has_no_answers(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    network = hc.reference_network()
+    network = hc.zoo.reference()
     network.named_parameters()["3.weights"][0] = np.nan
     network.save(tmp_path / "dead.npz")
     row = ["--row", "1"] if command == "predict" else []
@@ -64,7 +64,7 @@ def test_models_saved_in_python_get_images_of_their_size(
     drawings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small, flat = tmp_path / "small.npz", tmp_path / "flat.npz"
-    hc.reference_network(input_shape=(1, 32, 20)).save(small)
+    hc.zoo.reference(input_shape=(1, 32, 20)).save(small)
     assert main(["predict", str(small), str(drawings[0])]) == 0
     hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(784,), seed=0).save(flat)
     assert main(["predict", str(flat), str(drawings[0])]) == 1
@@ -197,7 +197,7 @@ def test_what_is_no_digit_is_an_answer_too(
 
 
 def test_a_doubtful_digit_is_a_guess(cache_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = hc.trained_reference_network()
+    model = hc.zoo.trained_reference()
     model.info["temperature"] = 20.0
     model.save(seven.parent / "hot.npz")
     (found,) = answers(capsys, seven.parent / "hot.npz", seven)
@@ -260,7 +260,7 @@ def test_show_draws_what_the_network_saw_and_ten_bars(
 def test_pictures_on_white_become_negatives_for_a_model_of_images_on_black(
     cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = hc.reference_network()
+    model = hc.zoo.reference()
     model.info = {"dataset": "fashion-mnist", "class_names": [f"garment {number}" for number in range(10)]}
     model.save(tmp_path / "fashion.npz")
     shirt = np.full((280, 280), 255)
@@ -280,7 +280,7 @@ def test_pictures_on_white_become_negatives_for_a_model_of_images_on_black(
 def test_a_model_of_digits_from_a_table_reads_own_handwriting(
     cache_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = hc.trained_reference_network()
+    model = hc.zoo.trained_reference()
     model.info = {
         "dataset": "train.csv",
         "class_names": list("0123456789"),

@@ -11,7 +11,7 @@ import handconv as hc
 from cli_helpers import handconv, objects
 from handconv.cli import main
 from handconv.cli._runs import Kept, age, described, find_run, kept_runs, new_name
-from handconv.zoo import reference_network
+from handconv.zoo import reference
 
 QUICK = (
     "train",
@@ -29,7 +29,7 @@ QUICK = (
 
 def keep(cache: Path, name: str, *, dataset: str, hour: int, classes: int = 10) -> Path:
     """Put a model among the runs."""
-    model = reference_network(classes=classes)
+    model = reference(classes=classes)
     names = (
         list(map(str, range(10))) if dataset != "fashion-mnist" else [f"garment {place}" for place in range(classes)]
     )

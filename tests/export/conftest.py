@@ -2,6 +2,8 @@
 
 import base64
 import shutil
+import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 
 import handconv as hc
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Chromium; the test skips where it or Playwright is not installed."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -30,7 +34,7 @@ def digits_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the bundled model, with a dozen of the embedded digits."""
     path = tmp_path_factory.mktemp("pages") / "digits.html"
     digits = hc.datasets.load("digits")
-    hc.export_html(hc.trained_reference_network(), path, digits.x_test, digits.y_test)
+    hc.export_html(hc.zoo.trained_reference(), path, digits.x_test, digits.y_test)
     return path
 
 
@@ -87,3 +91,29 @@ def computed(page: Any, images: np.ndarray) -> list[list[float]]:
         return answers;
     }"""
     return page.evaluate(script, [base64.b64encode(images.astype("<f4")).decode(), images[0].size])
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from the npm registry; the test skips where that cannot be reached."""
+    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
+    if npm is None:
+        pytest.skip("npm, which brings axe-core, is not installed")
+    command = [npm, "pack", "axe-core@4", "--silent", "--fetch-retries=0", "--fetch-timeout=20000"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        pytest.skip("the npm registry does not answer")
+    if done.returncode:
+        pytest.skip(f"axe-core cannot be had from the npm registry: {done.stderr.strip()[-100:]}")
+    with tarfile.open(next(folder.glob("axe-core-*.tgz"))) as archive:
+        source = archive.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
+
+
+def complaints(page: Any, axe: str) -> list[tuple[str, list[str]]]:
+    """What axe-core finds wrong with a page: the rules, and the elements that break them."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run()")["violations"]
+    return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]

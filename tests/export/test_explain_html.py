@@ -11,6 +11,25 @@ import handconv as hc
 from handconv.analysis import Explanation, Line, Matrices, Matrix, Section, Table, toy
 from handconv.export import explanation_html
 
+from .conftest import PHONE, Open, complaints
+
+
+@pytest.fixture(scope="module")
+def toy_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the toy."""
+    model, x, y, optimizer = toy()
+    path = tmp_path_factory.mktemp("steps") / "toy.html"
+    explanation_html(hc.explain(model, x, y, optimizer=optimizer), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def digit_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a step of the bundled model, with pictures of its maps."""
+    path, digits = tmp_path_factory.mktemp("steps") / "digit.html", hc.datasets.load("digits")
+    explanation_html(hc.explain(hc.trained_reference_network(), digits.x_test[:1], digits.y_test[:1]), path)
+    return path
+
 
 def page_of(told: Explanation, folder: Path) -> str:
     explanation_html(told, folder / "step.html")
@@ -62,3 +81,38 @@ def test_a_page_is_an_html_file(tmp_path: Path) -> None:
     model, x, y, _ = toy()
     with pytest.raises(ValueError, match=r"Pages are written as \.html files"):
         explanation_html(hc.explain(model, x, y), tmp_path / "step.txt")
+
+
+# In the browser
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+@pytest.mark.parametrize("which", ["toy_page", "digit_page"])
+def test_axe_finds_nothing(
+    which: str, device: str, scheme: str, axe: str, open_page: Open, request: pytest.FixtureRequest
+) -> None:
+    path = request.getfixturevalue(which)
+    page = open_page(path, color_scheme=scheme, **(PHONE if device == "phone" else {}))
+    assert complaints(page, axe) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 720, 1024, 1280, 1920])
+def test_no_width_makes_the_page_scroll_sideways(width: int, digit_page: Path, open_page: Open) -> None:
+    page = open_page(digit_page, viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_contents_lead_to_every_station(toy_page: Path, open_page: Open) -> None:
+    page = open_page(toy_page, viewport={"width": 1280, "height": 800})
+    targets = page.locator("nav a").evaluate_all("links => links.map((link) => link.getAttribute('href'))")
+    assert targets == [f"#{section}" for section in page.locator("section").evaluate_all("all => all.map((s) => s.id)")]
+    page.get_by_role("link", name="layer 2, MaxPool2D(2, stride=2)").last.click()
+    box = page.locator("section:has-text('dx = dy for the cell that won')").bounding_box()
+    assert 0 <= box["y"] < 800
+
+
+def test_the_theme_is_that_of_the_system(toy_page: Path, open_page: Open) -> None:
+    script = "getComputedStyle(document.body).backgroundColor"
+    assert open_page(toy_page, color_scheme="dark").evaluate(script) == "rgb(16, 18, 23)"
+    assert open_page(toy_page, color_scheme="light").evaluate(script) == "rgb(245, 243, 238)"

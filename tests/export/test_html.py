@@ -25,7 +25,7 @@ def described(path: Path) -> dict[str, Any]:
 
 
 def test_the_page_of_the_reference_network_is_below_700_kb(tmp_path: Path) -> None:
-    hc.export_html(hc.trained_reference_network(), tmp_path / "page.html", DIGITS.x_test, DIGITS.y_test)
+    hc.export_html(hc.zoo.trained_reference(), tmp_path / "page.html", DIGITS.x_test, DIGITS.y_test)
     assert (tmp_path / "page.html").stat().st_size < 700_000
 
 
@@ -35,7 +35,7 @@ def test_nothing_is_left_of_the_template(tmp_path: Path) -> None:
 
 
 def test_a_dozen_images_travel_along_one_of_each_class_first(tmp_path: Path) -> None:
-    hc.export_html(hc.trained_reference_network(), tmp_path / "page.html", DIGITS.x_test, DIGITS.y_test)
+    hc.export_html(hc.zoo.trained_reference(), tmp_path / "page.html", DIGITS.x_test, DIGITS.y_test)
     truths = [image["truth"] for image in described(tmp_path / "page.html")["images"]]
     assert len(truths) == 12
     assert truths[:10] == list(range(10))
@@ -69,6 +69,7 @@ class Wide(hc.Conv2D):
         (hc.Sequential([hc.Flatten(), hc.Dense(3)]), "needs parameters: give input_shape"),
         (small(Square(), hc.Flatten(), hc.Dense(3)), "cannot compute the layer Square.*; it knows Conv2D, MaxPool2D"),
         (small(Wide(2, 3), hc.Flatten(), hc.Dense(3)), "cannot compute the layer Wide"),
+        (small(hc.Residual([hc.Residual([Square()])]), hc.Flatten(), hc.Dense(3)), "cannot compute the layer Square"),
         (small(hc.Conv2D(2, 3)), r"shows classifiers.* gives outputs of shape \(2, 4, 4\)"),
         (small(hc.Flatten(), hc.Dense(1)), r"shows classifiers.* at least two classes.* gives outputs of shape \(1,\)"),
         (small(input_shape=(1, 600, 600)), r"images .* of up to 512x512"),
@@ -92,6 +93,13 @@ def test_a_dead_model_is_refused(tmp_path: Path) -> None:
     model = small()
     model.parameters[5] = np.nan
     with pytest.raises(hc.ModelFileError, match=r"dead: 1\.weights hold NaN"):
+        hc.export_html(model, tmp_path / "page.html")
+
+
+def test_a_model_with_dead_statistics_is_refused(tmp_path: Path) -> None:
+    model = small(hc.BatchNorm(), hc.Flatten(), hc.Dense(3))
+    model.buffers[1] = np.inf
+    with pytest.raises(hc.ModelFileError, match=r"dead: 0\.running_var hold NaN or infinity"):
         hc.export_html(model, tmp_path / "page.html")
 
 

@@ -1,8 +1,6 @@
 """What the page shows: units with their numbers, themes, names, and that all people can use it."""
 
-import shutil
-import subprocess
-import tarfile
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,7 @@ import pytest
 
 import handconv as hc
 
-from .conftest import Open
-
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+from .conftest import PHONE, Open, complaints
 
 
 def look(page: Any, k: int, index: int) -> None:
@@ -40,13 +36,13 @@ def numbers(page: Any, selector: str) -> list[float]:
 @pytest.fixture(scope="module")
 def seen() -> np.ndarray:
     """The image that the page of the bundled model begins with."""
-    digits, model = hc.datasets.load("digits"), hc.trained_reference_network()
+    digits, model = hc.datasets.load("digits"), hc.zoo.trained_reference()
     right = model.predict(digits.x_test).argmax(axis=1) == digits.y_test
     return digits.x_test[np.flatnonzero(right & (digits.y_test == 3))[0]][None] / np.float32(255)
 
 
 def test_a_convolutions_unit_shows_patch_kernel_and_sum(page: Any, seen: np.ndarray) -> None:
-    conv = hc.trained_reference_network().layers[0]
+    conv = hc.zoo.trained_reference().layers[0]
     f, i, j = 4, 9, 14
     look(page, 1, (f * 26 + i) * 26 + j)
     assert page.locator("#unit .place").inner_text() == "filter 5, row 10, column 15"
@@ -59,7 +55,7 @@ def test_a_convolutions_unit_shows_patch_kernel_and_sum(page: Any, seen: np.ndar
 
 
 def test_the_sums_of_all_maps_and_the_bias_make_the_unit(page: Any, seen: np.ndarray) -> None:
-    layers = hc.trained_reference_network().layers
+    layers = hc.zoo.trained_reference().layers
     x = seen
     for layer in layers[:3]:
         x = layer.forward(x)
@@ -78,7 +74,7 @@ def test_each_maps_patch_can_be_asked_for(page: Any) -> None:
 
 
 def test_a_poolings_unit_shows_which_cell_won(page: Any, seen: np.ndarray) -> None:
-    layers = hc.trained_reference_network().layers
+    layers = hc.zoo.trained_reference().layers
     x = layers[1].forward(layers[0].forward(seen))
     c, i, j = 1, 6, 7
     look(page, 3, (c * 13 + i) * 13 + j)
@@ -94,6 +90,57 @@ def test_a_dense_unit_lists_its_largest_products_and_adds_up_the_rest(page: Any)
     assert sum(numbers(page, "#unit .terms .number")) == pytest.approx(total, abs=6e-3)
     assert page.locator("#unit .terms li").count() == 9
     assert numbers(page, "#unit .value") == [value]
+
+
+@pytest.fixture
+def block(rng: np.random.Generator) -> hc.Sequential:
+    """Two branches side by side: stages 2 to 4 within the residual, 5 its projection, 6 the sum."""
+    branch = [hc.Conv2D(4, 3, padding=1, groups=2), hc.BatchNorm(), hc.ReLU()]
+    layers = [hc.Conv2D(2, 3), hc.Residual(branch, hc.Conv2D(4, 1)), hc.Flatten(), hc.Dense(3), hc.Softmax()]
+    model = hc.Sequential(layers, input_shape=(1, 8, 8), seed=0)
+    model.buffers[:] = rng.uniform(0.5, 2, model.buffers.shape)
+    model.parameters[:] = rng.normal(0, 0.5, model.parameters.shape)
+    return model
+
+
+def test_a_residuals_unit_is_the_sum_of_branch_and_shortcut(
+    block: hc.Sequential, open_model: Open, rng: np.random.Generator
+) -> None:
+    image = rng.random((1, 1, 8, 8)).astype(np.float32)
+    page = open_model(block, image)
+    block.forward(image)
+    residual = block.layers[1]
+    unit = int(residual.output.argmax())
+    look(page, 6, unit)
+    ways = [residual.layers[-1], residual.projection, residual]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(numbers(page, "#unit .sum b"), [way.output.flat[unit] for way in ways], atol=6e-4)
+    assert "4 (ReLU)" in page.locator("#unit").inner_text()
+    assert "5 (Conv2D)" in page.locator("#unit").inner_text()
+
+
+def test_a_projection_says_what_it_reads(block: hc.Sequential, open_model: Open) -> None:
+    page = open_model(block)
+    assert "reads 1 (Conv2D)" in page.locator("#layers li:nth-child(5)").inner_text()
+    assert "The sum of 4 (ReLU) and of 5 (Conv2D)" in page.locator("#layers li:nth-child(6)").inner_text()
+
+
+def test_a_normalised_unit_shows_its_statistics(
+    block: hc.Sequential, open_model: Open, rng: np.random.Generator
+) -> None:
+    image = rng.random((1, 1, 8, 8)).astype(np.float32)
+    page = open_model(block, image)
+    block.forward(image)
+    norm = block.layers[1].layers[1]  # type: ignore[attr-defined]
+    look(page, 3, 2 * 36 + 7)
+    told = re.findall(r"-?\d+\.\d+", page.locator("#unit .sum").first.inner_text().replace("−", "-"))
+    np.testing.assert_allclose([float(each) for each in told], [norm.running_mean[2], norm.running_var[2]], atol=6e-4)
+    assert numbers(page, "#unit .sum b")[-1] == pytest.approx(norm.output.flat[2 * 36 + 7], abs=6e-4)
+
+
+def test_a_filter_of_a_group_shows_the_maps_of_its_group(block: hc.Sequential, open_model: Open) -> None:
+    page = open_model(block)
+    look(page, 2, 3 * 36 + 7)
+    assert "patch of map 2" in page.locator("#unit").inner_text()
 
 
 @pytest.mark.parametrize("k", range(13))
@@ -233,25 +280,6 @@ def test_without_images_one_begins_on_blank_paper(open_model: Open) -> None:
     assert not page.locator("#samples").is_visible()
 
 
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, from the npm registry; the test skips where that cannot be reached."""
-    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
-    if npm is None:
-        pytest.skip("npm, which brings axe-core, is not installed")
-    command = [npm, "pack", "axe-core@4", "--silent", "--fetch-retries=0", "--fetch-timeout=20000"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
-    except subprocess.TimeoutExpired:
-        pytest.skip("the npm registry does not answer")
-    if done.returncode:
-        pytest.skip(f"axe-core cannot be had from the npm registry: {done.stderr.strip()[-100:]}")
-    with tarfile.open(next(folder.glob("axe-core-*.tgz"))) as archive:
-        source = archive.extractfile("package/axe.min.js")
-        assert source is not None
-        return source.read().decode()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 @pytest.mark.parametrize("state", ["blank", "a unit held"])
@@ -262,9 +290,7 @@ def test_axe_finds_nothing(scheme: str, device: str, state: str, axe: str, open_
     else:
         look(page, 4, 700)
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    page.evaluate(axe)
-    found = page.evaluate("axe.run()")["violations"]
-    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+    assert complaints(page, axe) == []
 
 
 def test_the_page_holds_no_address_of_another_place(digits_page: Path) -> None:

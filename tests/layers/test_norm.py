@@ -78,6 +78,11 @@ def test_a_single_number_for_each_feature_has_no_variance(shape: tuple[int, ...]
     assert BatchNorm().forward(np.ones(shape)).shape == shape
 
 
+def test_single_numbers_have_no_features() -> None:
+    with pytest.raises(ValueError, match=r"BatchNorm expects features, \(N, D\).*Use x\[:, None\]"):
+        BatchNorm().forward(np.ones(3))
+
+
 def test_one_image_of_several_pixels_is_enough() -> None:
     assert_close(BatchNorm().forward(np.array([[[[1.0, 3.0]]]]), training=True), np.array([[[[-1.0, 1.0]]]]), 1e-5)
 

@@ -22,7 +22,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def model() -> hc.Sequential:
-    return hc.trained_reference_network()
+    return hc.zoo.trained_reference()
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_nothing_kept_cannot_be_drawn() -> None:
         (lambda: plots.hidden_map(dense(), np.zeros((2, 3)), [0, 1], method="umap"), '"pca" or "tsne"'),
         (lambda: plots.exciting_inputs(dense(), 2), "layer must be from 0 to 1"),
         (lambda: plots.histograms(hc.Sequential([hc.Softmax()], input_shape=(3,)), np.zeros((1, 3)), [0]), "has none"),
-        (lambda: plots.attributions(hc.reference_network(), np.zeros((1, 28, 28)), 10), "from 0 to 9"),
+        (lambda: plots.attributions(hc.zoo.reference(), np.zeros((1, 28, 28)), 10), "from 0 to 9"),
     ],
 )
 def test_what_cannot_be_drawn_is_told_in_one_sentence(draw: object, message: str) -> None:

@@ -10,7 +10,7 @@ from picture_cases import BOX, SHAPE, ink, mixed
 
 
 def model(**info: object) -> hc.Sequential:
-    network = hc.reference_network()
+    network = hc.zoo.reference()
     network.info = info
     return network
 

@@ -218,7 +218,7 @@ def test_probabilities_are_calibrated(reader: DigitReader, data_dir: Path) -> No
 
 
 def test_the_temperature_of_a_model_is_used() -> None:
-    model = hc.trained_reference_network()
+    model = hc.zoo.trained_reference()
     image = hc.datasets.load("digits").x_test[0, 0]
     (sharp,) = DigitReader(model).recognize([image])
     model.info["temperature"] = 10.0
@@ -228,7 +228,7 @@ def test_the_temperature_of_a_model_is_used() -> None:
 
 
 def test_a_model_without_a_temperature_keeps_its_probabilities() -> None:
-    model = hc.trained_reference_network()
+    model = hc.zoo.trained_reference()
     del model.info["temperature"]
     image = hc.datasets.load("digits").x_test[:1]
     (digit,) = DigitReader(model).recognize([image[0, 0]])
@@ -237,7 +237,7 @@ def test_a_model_without_a_temperature_keeps_its_probabilities() -> None:
 
 def test_a_model_of_other_images_is_refused() -> None:
     with pytest.raises(ValueError, match=r"images \(1, 28, 28\), this one takes \(1, 32, 32\)"):
-        DigitReader(hc.reference_network(input_shape=(1, 32, 32)))
+        DigitReader(hc.zoo.reference(input_shape=(1, 32, 32)))
 
 
 def test_a_clean_picture_is_read_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import gc
+import operator
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -240,13 +241,14 @@ class TestTheLayersOfANetwork:
             lambda network: network.layers.__setitem__(2, hc.Dense(3)),
             lambda network: network.layers.__delitem__(3),
             lambda network: setattr(network, "layers", [*network.layers, hc.Dense(5)]),
+            lambda network: operator.iadd(network.layers, [hc.Dense(5)]),
         ],
-        ids=["popped", "appended", "replaced", "deleted", "added"],
+        ids=["popped", "appended", "replaced", "deleted", "assigned", "added"],
     )
     def test_cannot_be_changed_by_halves(self, change: Callable[[Any], object]) -> None:
         network = trained()
         answers, described = network.predict(VECTORS[:8]), repr(network)
-        with pytest.raises((AttributeError, TypeError)):
+        with pytest.raises((AttributeError, TypeError), match=r"do not change.*takes copies of built layers"):
             change(network)
         np.testing.assert_array_equal(network.predict(VECTORS[:8]), answers)
         assert repr(network) == described

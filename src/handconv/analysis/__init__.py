@@ -18,14 +18,16 @@ from handconv.analysis.doctor import findings as findings
 from handconv.analysis.explain import explain as explain
 from handconv.analysis.explain import toy as toy
 from handconv.analysis.gradcheck import gradcheck as gradcheck
+from handconv.analysis.learning_rate import RangeTest as RangeTest
+from handconv.analysis.learning_rate import find_learning_rate as find_learning_rate
 from handconv.analysis.predictions import Answer as Answer
 from handconv.analysis.predictions import answer as answer
-from handconv.analysis.predictions import probabilities as probabilities
 from handconv.analysis.profile import profile_step as profile_step
 from handconv.analysis.report import ClassReport as ClassReport
 from handconv.analysis.report import Mistake as Mistake
 from handconv.analysis.report import Report as Report
 from handconv.analysis.report import report as report
+from handconv.ensemble import probabilities as probabilities
 
 __all__ = [
     "Answer",
@@ -42,12 +44,14 @@ __all__ = [
     "Mistake",
     "Profile",
     "ProfileRow",
+    "RangeTest",
     "Report",
     "Section",
     "Table",
     "answer",
     "doctor",
     "explain",
+    "find_learning_rate",
     "findings",
     "gradcheck",
     "probabilities",

@@ -136,7 +136,7 @@ def grad_cam(model: Sequential, x: ArrayLike, labels: ArrayLike | None = None) -
 
     Example:
         >>> import handconv as hc
-        >>> grad_cam(hc.reference_network(), np.zeros((2, 1, 28, 28), np.uint8)).shape
+        >>> grad_cam(hc.zoo.reference(), np.zeros((2, 1, 28, 28), np.uint8)).shape
         (2, 28, 28)
 
     References:
@@ -165,7 +165,7 @@ def hires_cam(model: Sequential, x: ArrayLike, labels: ArrayLike | None = None) 
 
     Example:
         >>> import handconv as hc
-        >>> hires_cam(hc.reference_network(), np.zeros((2, 1, 28, 28), np.uint8)).shape
+        >>> hires_cam(hc.zoo.reference(), np.zeros((2, 1, 28, 28), np.uint8)).shape
         (2, 28, 28)
 
     References:
@@ -199,7 +199,7 @@ def exciting_input(
 
     Example:
         >>> import handconv as hc
-        >>> exciting_input(hc.reference_network(), 0, 3, steps=2).shape
+        >>> exciting_input(hc.zoo.reference(), 0, 3, steps=2).shape
         (1, 28, 28)
 
     References:

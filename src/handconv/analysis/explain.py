@@ -64,7 +64,7 @@ def explain(
 
     Example:
         >>> import handconv as hc
-        >>> model = hc.reference_network()
+        >>> model = hc.zoo.reference()
         >>> told = hc.explain(model, np.ones((1, 1, 28, 28), np.float32), [3])
         >>> [section.title for section in told if section.phase == "loss"]
         ['Softmax and cross-entropy']

@@ -21,7 +21,7 @@ def last_hidden(model: Sequential, x: ArrayLike) -> FloatArray:
 
     Example:
         >>> import handconv as hc
-        >>> last_hidden(hc.reference_network(), np.zeros((2, 1, 28, 28), np.uint8)).shape
+        >>> last_hidden(hc.zoo.reference(), np.zeros((2, 1, 28, 28), np.uint8)).shape
         (2, 128)
     """
     dense = [place for place, layer in enumerate(model.layers) if isinstance(layer, Dense)]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handconv.analysis.predictions import probabilities
 from handconv.arrays import FloatArray
+from handconv.ensemble import probabilities
 from handconv.sequential import Sequential
 from handconv.training import Callback
 from handconv.training.state import TrainingState

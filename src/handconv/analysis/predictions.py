@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from handconv.engine.kernels.softmax import softmax
-from handconv.layers import Sigmoid
-from handconv.sequential import Sequential
+from handconv.ensemble import Classifier, probabilities
 
 
 @dataclass(frozen=True)
@@ -39,43 +37,11 @@ class Answer:
         return tuple((label, self.probabilities[label]) for label in self.ranking[:count])
 
 
-def probabilities(model: Sequential, x: ArrayLike) -> NDArray[np.floating]:
-    """Give the probability of each class for each sample.
-
-    After a final Softmax these are the outputs, after a single Sigmoid those of "no" and "yes", else the softmax of
-    the outputs.
-
-    Args:
-        model: the classifier.
-        x: samples (N, …).
-
-    Shapes:
-        (N, …) -> (N, K)
-
-    Raises:
-        ValueError, TypeError: if the model does not give one vector of classes a sample.
-
-    Example:
-        >>> import handconv as hc
-        >>> model = hc.Sequential([hc.Dense(1), hc.Sigmoid()], input_shape=(2,), seed=0)
-        >>> probabilities(model, np.zeros((1, 2)))
-        array([[0.5, 0.5]], dtype=float32)
-    """
-    if not isinstance(model, Sequential):
-        raise TypeError(f"A classifier is a handconv.Sequential, got {model!r}.")
-    outputs = model.predict(x)
-    if outputs.ndim != 2:
-        raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {outputs.shape[1:]}.")
-    if outputs.shape[1] == 1 and isinstance(model.layers[-1], Sigmoid):
-        return np.concatenate([1 - outputs, outputs], axis=1)
-    return outputs if model.ends_in_softmax else softmax(outputs)
-
-
-def answer(model: Sequential, image: ArrayLike) -> Answer:
+def answer(model: Classifier, image: ArrayLike) -> Answer:
     """Let a model classify one sample, given without the batch axis.
 
     Args:
-        model: the classifier.
+        model: the classifier, or the ensemble.
         image: the sample, (C, H, W) for an image.
 
     Raises:
@@ -83,7 +49,7 @@ def answer(model: Sequential, image: ArrayLike) -> Answer:
 
     Example:
         >>> import handconv as hc
-        >>> answer(hc.reference_network(), np.zeros((1, 28, 28), np.uint8)).top(1)
+        >>> answer(hc.zoo.reference(), np.zeros((1, 28, 28), np.uint8)).top(1)
         ((0, 0.1...),)
     """
     row = probabilities(model, np.asarray(image)[None])[0]

@@ -89,7 +89,7 @@ def profile_step(
 
     Example:
         >>> import handconv as hc
-        >>> profile = profile_step(hc.reference_network(), np.zeros((64, 1, 28, 28)), np.arange(64) % 10, 32, passes=1)
+        >>> profile = profile_step(hc.zoo.reference(), np.zeros((64, 1, 28, 28)), np.arange(64) % 10, 32, passes=1)
         >>> profile.rows[1].name, profile.rows[1].direction, profile.rows[-1].name
         ('0 Conv2D + LeakyReLU + MaxPool2D', 'forward', 'rest')
     """

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handconv.analysis.predictions import probabilities
+from handconv.ensemble import Classifier, probabilities
+from handconv.losses import CategoricalCrossentropy
 from handconv.metrics import accuracy, confusion_matrix, precision_recall
-from handconv.sequential import Sequential
+from handconv.sequential import Sequential, Workers
 
 
 @dataclass(frozen=True)
@@ -69,23 +70,30 @@ class Report:
 
 
 def report(
-    model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = (), *, worst: int = 10
+    model: Classifier,
+    x: ArrayLike,
+    y: ArrayLike,
+    class_names: Sequence[str] = (),
+    *,
+    worst: int = 10,
+    workers: Workers = 1,
 ) -> Report:
     """Examine a classifier on labelled samples.
 
     Args:
-        model: the classifier.
+        model: the classifier, or the ensemble.
         x: inputs (N, …).
         y: class numbers (N,).
         class_names: names of the classes; numbers stand in for those that are missing.
         worst: how many mistakes to tell, those with the highest loss (the least probability of the truth) first.
+        workers: as in ``Sequential.predict``.
 
     Raises:
         ValueError, TypeError: if samples and model do not fit together.
 
     Example:
         >>> import handconv as hc
-        >>> result = report(hc.reference_network(), np.zeros((2, 1, 28, 28), np.uint8), [0, 1])
+        >>> result = report(hc.zoo.reference(), np.zeros((2, 1, 28, 28), np.uint8), [0, 1])
         >>> result.accuracy, [mistake.row for mistake in result.mistakes]
         (0.5, [1])
     """
@@ -94,8 +102,11 @@ def report(
         raise ValueError(
             f"report expects class numbers (N,), got labels of shape {labels.shape}. One-hot? Use y.argmax(axis=1)."
         )
-    chances = probabilities(model, x)
-    loss = model.evaluate(x, labels)["loss"]
+    chances = probabilities(model, x, workers=workers)
+    if isinstance(model, Sequential):
+        loss = model.evaluate(x, labels, workers=workers)["loss"]
+    else:
+        loss = CategoricalCrossentropy().forward(chances, labels)
     answers, of_truth = chances.argmax(axis=1), chances[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(answers != labels)
     wrong = wrong[np.argsort(of_truth[wrong], kind="stable")][:worst]

@@ -28,7 +28,7 @@ from handconv.cli import (
 from handconv.cli._command import Command, Parser
 from handconv.cli._errors import UsageError, guarded
 from handconv.cli._output import Output, forgive_characters, open_closed_streams
-from handconv.cli._settings import nearest
+from handconv.utils.nearest import nearest
 from handconv.utils.text_table import wrapped
 
 __all__ = ["main"]

@@ -16,8 +16,8 @@ from handconv.datasets import Dataset, Preparation
 from handconv.datasets.catalog import KNOWN
 from handconv.datasets.paths import user_path
 from handconv.datasets.readers.samples import listed
+from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError, SourceError
-from handconv.sequential import Sequential
 
 _OTHER = " Name another --dataset, or train a model on this one."
 
@@ -80,7 +80,7 @@ def load_dataset(settings: DataSettings, name: str, output: Output, preparation:
     return _tell(get, output)
 
 
-def load_for_model(settings: DataSettings, model: Sequential, output: Output) -> Dataset:
+def load_for_model(settings: DataSettings, model: Classifier, output: Output) -> Dataset:
     """Load the data set that was asked for, else the one that the model was trained on, in the form that it had then.
 
     Its classes are numbered as those of the model.
@@ -106,7 +106,7 @@ def load_for_model(settings: DataSettings, model: Sequential, output: Output) ->
     return _numbered_as(model, dataset, output)
 
 
-def preparation_of(model: Sequential) -> Preparation | None:
+def preparation_of(model: Classifier) -> Preparation | None:
     """How the images were prepared that a model was trained on; its input shape, where it does not know more."""
     kept = model.info.get("preparation")
     if isinstance(kept, dict):
@@ -123,7 +123,7 @@ def _sides(text: str) -> tuple[int, int]:
     return height, width
 
 
-def _numbered_as(model: Sequential, dataset: Dataset, output: Output) -> Dataset:
+def _numbered_as(model: Classifier, dataset: Dataset, output: Output) -> Dataset:
     """Number the classes of a data set as the model does that has the same names for them."""
     names, given = class_names(model), dataset.class_names
     if given == names[: len(given)]:

@@ -1,7 +1,8 @@
 """Which model a command works with: the file or run that was named, the last fitting run, or the bundled one."""
 
+import argparse
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 from handconv.cli._errors import UsageError
 from handconv.cli._output import Output
 from handconv.cli._runs import described, find_run, folder, kept_runs, new_name
+from handconv.cli._settings import whole
+from handconv.ensemble import Classifier, Ensemble
 from handconv.errors import HandconvError, ModelFileError
 from handconv.sequential import Sequential, load
 from handconv.training import Checkpoint
 from handconv.training.checkpoint import read, sibling
-from handconv.zoo import trained_reference_network
+from handconv.zoo import trained_reference
 
 HELP = "a saved model, FILE.npz, or the name of a run (default: the last fitting run, else the bundled model)"
 
@@ -37,7 +40,7 @@ def open_model(path: str | None, output: Output, fits: Fits = lambda _: True) ->
     if path is None:
         run = next((run for run in kept_runs() if fits(run.info)), None)
         if run is None:
-            model, name = trained_reference_network(), "the bundled model"
+            model, name = trained_reference(), "the bundled model"
         else:
             model, name = load(run.path), f"run {run.name}"
     else:
@@ -51,6 +54,42 @@ def open_model(path: str | None, output: Output, fits: Fits = lambda _: True) ->
             )
     output.notice(f"{name}: {described(model.info)}")
     return model
+
+
+def add_views(parser: argparse.ArgumentParser) -> None:
+    """How many views of each image the model looks at."""
+    parser.add_argument(
+        "--tta",
+        metavar="N",
+        default=1,
+        help="look at N views of each image, slightly moved, and take the mean (test-time augmentation; default: 1)",
+    )
+
+
+def open_models(paths: Sequence[str], tta: object, output: Output, fits: Fits = lambda _: True) -> Classifier:
+    """Load a model, or several that answer together.
+
+    Args:
+        paths: the files or runs that were named, if any.
+        tta: what was said by --tta.
+        output: where a line for each goes.
+        fits: as for ``open_model``.
+
+    Raises:
+        UsageError: if the models do not answer the same question, or --tta is no number of views.
+        OSError, ModelFileError, ValueError: as ``handconv.load``.
+    """
+    try:
+        views: int = whole(1)(tta)
+    except ValueError as rule:
+        raise UsageError(f"--tta must be {rule}, got {tta!r}.") from None
+    models = [open_model(path, output, fits) for path in paths] or [open_model(None, output, fits)]
+    if len(models) == 1 and views == 1:
+        return models[0]
+    try:
+        return Ensemble(models, views)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def is_model_name(text: str) -> bool:
@@ -132,28 +171,27 @@ def checkpoint_to_resume(named: str) -> str:
     return str(found[-1])
 
 
-def saved_settings(path: str) -> dict[str, Any]:
-    """The settings with which the run of a checkpoint was started.
+def saved_info(path: str) -> dict[str, Any]:
+    """What the command line noted in a checkpoint: the settings with which the run was started, and the recipe.
 
     Raises:
         OSError, ModelFileError: if there is no checkpoint of the command line.
     """
     _, description = read(path)
     info = description.get("info")
-    settings = info.get("settings") if isinstance(info, dict) else None
-    if not isinstance(settings, dict):
+    if not isinstance(info, dict) or not isinstance(info.get("settings"), dict):
         raise ModelFileError(
             f"{path} is no checkpoint of handconv train. Resume it in Python, with fit(…, resume=path)."
         )
-    return settings
+    return info
 
 
-def known_dataset(model: Sequential) -> str:
+def known_dataset(model: Classifier) -> str:
     """The data set that a model was trained on, as far as it knows."""
     return str(model.info.get("dataset") or "mnist")
 
 
-def class_names(model: Sequential, fallback: tuple[str, ...] = ()) -> tuple[str, ...]:
+def class_names(model: Classifier, fallback: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The names of the classes that a model tells apart."""
     names = model.info.get("class_names") or fallback
     count = max(2, model.output_shape[0] if model.output_shape else 0)

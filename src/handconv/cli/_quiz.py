@@ -2,21 +2,23 @@
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handconv.analysis import answer
 from handconv.analysis.attribution import integrated_gradients
-from handconv.analysis.predictions import probabilities
 from handconv.cli._cards import Card, MapsCard
 from handconv.cli._models import class_names
 from handconv.cli._output import Output, optional
 from handconv.cli._pictures import Drawn, Pictures
-from handconv.cli._settings import nearest
 from handconv.datasets import Dataset
+from handconv.ensemble import Classifier, probabilities
 from handconv.layers import Conv2D
 from handconv.sequential import Sequential
 from handconv.utils.live import is_terminal
+from handconv.utils.nearest import nearest
 
 _QUIT = ("quit", "exit", "q")
 _HELP = """type
@@ -27,6 +29,8 @@ _HELP = """type
   heat       what in the image speaks for the answer, from now on or no more
   maps       the filters of the first convolution, and what they make of the image
   quit       or exit, or q: leave"""
+Heat = Callable[[NDArray[Any], int], NDArray[np.floating]]
+
 _WORDS = ("next", "random", "wrong", "heat", "maps", "help", *_QUIT)
 _SHOWN = 10  # classes, filters
 _AT_A_TIME = 500  # rows that are looked through for a mistake
@@ -82,7 +86,9 @@ class Quiz:
 
     def _show(self, row: int) -> None:
         self._row = row
-        show_row(self._model, self._dataset, row, self._output, self._pictures, heat=self._heat)
+        show_row(
+            self._model, self._dataset, row, self._output, self._pictures, heat=self._heat_of if self._heat else None
+        )
 
     def _next_mistake(self) -> None:
         """Show the next row that is answered wrong; after the last row comes the first."""
@@ -96,6 +102,11 @@ class Quiz:
                 self._show(int(wrong[0]))
                 return
         self._output.reply("There is none: the model gets every row right.")
+
+    def _heat_of(self, image: NDArray[Any], label: int) -> NDArray[np.floating]:
+        """What in an image speaks for a class: (H, W)."""
+        heat: NDArray[np.floating] = integrated_gradients(self._model, image[None], [label])[0].sum(axis=0)
+        return heat
 
     def _switch_heat(self) -> None:
         self._heat = not self._heat
@@ -148,7 +159,13 @@ def maps_of(model: Sequential, dataset: Dataset, row: int) -> MapsCard | None:
 
 
 def show_row(
-    model: Sequential, dataset: Dataset, row: int, output: Output, pictures: Pictures | None, *, heat: bool = False
+    model: Classifier,
+    dataset: Dataset,
+    row: int,
+    output: Output,
+    pictures: Pictures | None,
+    *,
+    heat: Heat | None = None,
 ) -> None:
     """Classify one row of the test set; tell and draw it, with what speaks for the answer if that is asked for."""
     image, truth = dataset.x_test[row], int(dataset.y_test[row])
@@ -168,7 +185,7 @@ def show_row(
             classes=tuple((names[label], found.probabilities[label]) for label in shown),
             label=shown.index(found.label),
             truth=shown.index(truth) if truth in shown else None,
-            heat=integrated_gradients(model, image[None], [found.label])[0].sum(axis=0) if heat else None,
+            heat=None if heat is None else heat(image, found.label),
         )
         path = pictures.show(card)
     output.record(

@@ -7,14 +7,12 @@ over the default.
 
 import argparse
 import dataclasses
-import difflib
 import math
-import tomllib
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from handconv.cli._errors import UsageError
+from handconv.utils.nearest import nearest
 
 Reader = Callable[[object], Any]
 """Turns what was typed, or a value of the file, into a setting; a ValueError says what it has to be."""
@@ -115,29 +113,38 @@ def add_settings(parser: argparse.ArgumentParser, settings: type[Any], *, title:
             group.add_argument(flag, default=argparse.SUPPRESS, metavar=about["metavar"], help=text + shown, **alone)
 
 
-def read_settings(
-    settings: type[Settings],
-    arguments: argparse.Namespace,
-    config: str | None = None,
-    base: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _: {},
-) -> Settings:
-    """Make the settings from the defaults, then the base, then the file, then the command line.
+def read_settings(settings: type[Settings], arguments: argparse.Namespace) -> Settings:
+    """Make the settings from the defaults, then the command line.
 
     Args:
         settings: the class to make.
         arguments: the command line.
-        config: the file.
-        base: from what file and command line say to what is to stand instead of the defaults: a recipe, for one.
+
+    Raises:
+        UsageError: if a value is not what it has to be.
+    """
+    return settings(**given_settings(settings, arguments))
+
+
+def given_settings(
+    settings: type[Any], arguments: argparse.Namespace, config: Mapping[str, object] | None = None, file: str = ""
+) -> dict[str, Any]:
+    """The settings that a file and the command line give, by name; the command line wins.
+
+    Args:
+        settings: the class that they are for.
+        arguments: the command line.
+        config: what stands in the file.
+        file: its name.
 
     Raises:
         UsageError: if a value is not what it has to be, or the file has an unknown key.
-        OSError: if the file cannot be read.
     """
-    values = {} if config is None else check_settings(settings, _read_toml(Path(config)), config)
+    values = check_settings(settings, config or {}, file)
     for name, field in _fields(settings).items():
         if hasattr(arguments, name):
             values[name] = _read(field.metadata["read"], getattr(arguments, name), f"--{name.replace('_', '-')}")
-    return settings(**{**base(values), **values})
+    return values
 
 
 def check_settings(
@@ -168,28 +175,8 @@ def _fields(settings: type[Any]) -> dict[str, "dataclasses.Field[Any]"]:
     return {field.name: field for field in dataclasses.fields(settings)}
 
 
-def nearest(word: str, known: Collection[str], otherwise: str = "") -> str:
-    """Guess what was meant: a question to be put behind a message, or what else is to be said, or all that is known.
-
-    Example:
-        >>> nearest("epoch", ["epochs", "seed"]), nearest("moon", ["epochs", "seed"])
-        (' Did you mean epochs?', ' There are: epochs, seed.')
-    """
-    guesses = difflib.get_close_matches(word, known, 1, 0.6)
-    if guesses:
-        return f" Did you mean {guesses[0]}?"
-    return f" {otherwise}" if otherwise else f" There are: {', '.join(known)}."
-
-
 def _read(reader: Reader, value: object, what: str) -> Any:
     try:
         return reader(value)
     except ValueError as rule:
         raise UsageError(f"{what} must be {rule}, got {value!r}.") from None
-
-
-def _read_toml(path: Path) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML file: {error}. A line is, for one: epochs = 5") from error

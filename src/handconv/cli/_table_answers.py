@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handconv.analysis.predictions import probabilities
+from handconv.analysis import probabilities
 from handconv.cli._data import preparation_of
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._models import class_names
@@ -15,8 +15,8 @@ from handconv.cli._output import Output
 from handconv.cli._quiz import shares
 from handconv.datasets.paths import user_path
 from handconv.datasets.readers.csv import read_table
+from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError
-from handconv.sequential import Sequential
 from handconv.serialization.atomic import naming
 from handconv.utils.words import counted
 
@@ -51,7 +51,7 @@ def table_of(files: list[str], arguments: argparse.Namespace) -> str | None:
 
 
 def predict_table(
-    model: Sequential, path: str, label_column: str | None, arguments: argparse.Namespace, output: Output
+    model: Classifier, path: str, label_column: str | None, arguments: argparse.Namespace, output: Output
 ) -> int:
     """Classify each line of a table; print the answers, or write them to the file of ``--output``."""
     preparation = preparation_of(model)
@@ -67,7 +67,7 @@ def predict_table(
         )
     if samples.labels is not None:
         output.notice(f"The labels in {path} are not looked at; handconv evaluate --dataset {path} compares with them.")
-    chances = probabilities(model, np.ascontiguousarray(images))
+    chances = probabilities(model, np.ascontiguousarray(images), workers="auto")
     labels, names = chances.argmax(axis=1).tolist(), class_names(model)
     if arguments.output:
         target = user_path(arguments.output)

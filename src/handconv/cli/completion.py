@@ -9,8 +9,8 @@ from typing import Any
 from handconv.cli._command import Command, Parser
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._output import Output
-from handconv.cli._settings import nearest
 from handconv.cli._typed import how_to_call
+from handconv.utils.nearest import nearest
 from handconv.utils.optional_imports import import_optional
 
 _SHELLS = {

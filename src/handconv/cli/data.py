@@ -7,10 +7,11 @@ from handconv.cli._command import Command
 from handconv.cli._data import fetch_dataset
 from handconv.cli._errors import DONE, FAILED, UsageError
 from handconv.cli._output import Output
-from handconv.cli._settings import nearest, one_of
+from handconv.cli._settings import one_of
 from handconv.cli._tables import show_table
 from handconv.datasets import cache
 from handconv.datasets.catalog import KNOWN
+from handconv.utils.nearest import nearest
 
 _ACTIONS = ("list", "download", "verify", "remove")
 

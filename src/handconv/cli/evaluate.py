@@ -11,7 +11,7 @@ from handconv.analysis import Report, report
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE
-from handconv.cli._models import HELP, open_model, trained_on
+from handconv.cli._models import HELP, add_views, open_models, trained_on
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings
 from handconv.cli._tables import plain_table, show_table
@@ -25,7 +25,8 @@ _WIDTH = 80
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model and data."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help=HELP)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"{HELP}; of several, the mean of their answers")
+    add_views(parser)
     parser.add_argument(
         "--full", action="store_true", help="all classes and the whole confusion matrix, however many there are"
     )
@@ -35,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Examine the model and print the report."""
     settings = read_settings(DataSettings, arguments)
-    model = open_model(arguments.model, output, trained_on(settings.dataset))
+    model = open_models(arguments.models, arguments.tta, output, trained_on(settings.dataset))
     dataset = load_for_model(settings, model, output)
     names = dataset.class_names
-    result = report(model, dataset.x_test, dataset.y_test, names)
+    result = report(model, dataset.x_test, dataset.y_test, names, workers="auto")
     _show(result, names, len(dataset.x_test), output, full=arguments.full)
     output.record(
         {
@@ -148,6 +149,7 @@ COMMAND = Command(
     summary="loss, accuracy, precision and recall of each class, the confusion matrix and the worst mistakes",
     examples="""  handconv evaluate
   handconv evaluate fashion.npz
+  handconv evaluate a.npz b.npz c.npz --tta 8       several models together, each looking at 8 views of an image
   handconv evaluate letters.npz --full
   handconv evaluate model.npz --dataset digits --json""",
     add_arguments=add_arguments,

@@ -14,7 +14,7 @@ from handconv.analysis import answer
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError, sentence
-from handconv.cli._models import HELP, class_names, open_model, tells_digits, trained_on
+from handconv.cli._models import HELP, add_views, class_names, open_models, tells_digits, trained_on
 from handconv.cli._output import Output
 from handconv.cli._pictures import ReadingCard, Seen, Shower, write_png
 from handconv.cli._progress import CountProgress
@@ -22,10 +22,10 @@ from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.cli._table_answers import add_table_arguments, predict_table, table_of
 from handconv.datasets.readers.images import decode_picture
+from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError
 from handconv.reading import Digit, DigitReader, input_form, prepare, reads_digits
 from handconv.reading.segmentation import LARGEST
-from handconv.sequential import Sequential
 from handconv.utils.live import is_terminal
 
 _STDIN = "-"
@@ -38,8 +38,12 @@ Answer = tuple[str, dict[str, Any], ReadingCard]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model and images in one list, as they are typed; or rows."""
     parser.add_argument(
-        "files", nargs="*", metavar="[MODEL] IMAGE", help=f"{HELP}, then image files; - reads one from standard input"
+        "files",
+        nargs="*",
+        metavar="[MODEL…] IMAGE",
+        help=f"{HELP}, or several, then image files; - reads one from standard input",
     )
+    add_views(parser)
     add_table_arguments(parser)
     parser.add_argument("--row", action="append", metavar="N", help="a row of the test set instead; may be repeated")
     parser.add_argument("--one", action="store_true", help="each picture has one digit: several are no answer")
@@ -53,8 +57,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     settings = read_settings(DataSettings, arguments)
     models = [file for file in arguments.files if file.endswith(".npz")]
     images = [file for file in arguments.files if not file.endswith(".npz")]
-    if len(models) > 1:
-        raise UsageError(f"predict works with one model, got {', '.join(models)}.")
     if bool(images) == bool(arguments.row):
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     if arguments.save_picture and len(images) != 1:
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     rows = [_row(text) for text in arguments.row or ()]
     table = table_of(images, arguments)
     fits = tells_digits if images and table is None else trained_on(settings.dataset)
-    model = open_model(models[0] if models else None, output, fits)
+    model = open_models(models, arguments.tta, output, fits)
     if table is not None:
         return predict_table(model, table, settings.label_column, arguments, output)
     if images:
@@ -84,7 +86,7 @@ def _row(text: str) -> int:
     return row
 
 
-def _predict_files(model: Sequential, files: Sequence[str], arguments: argparse.Namespace, output: Output) -> int:
+def _predict_files(model: Classifier, files: Sequence[str], arguments: argparse.Namespace, output: Output) -> int:
     """Classify files one after the other; what cannot be read gets a line, and the others are done."""
     find = _digits_of(model, one=arguments.one) if reads_digits(model) else _class_of(model, output)
     failures = 0
@@ -125,7 +127,7 @@ def _read(files: Sequence[str], progress: CountProgress) -> Iterator[tuple[str, 
             yield path, error
 
 
-def _digits_of(model: Sequential, *, one: bool) -> Callable[[str, NDArray[np.uint8]], Answer]:
+def _digits_of(model: Classifier, *, one: bool) -> Callable[[str, NDArray[np.uint8]], Answer]:
     """Make the function that reads the digits of a picture."""
     reader, names = DigitReader(model), class_names(model)
 
@@ -174,7 +176,7 @@ def _digits_of(model: Sequential, *, one: bool) -> Callable[[str, NDArray[np.uin
     return read
 
 
-def _class_of(model: Sequential, output: Output) -> Callable[[str, NDArray[np.uint8]], Answer]:
+def _class_of(model: Classifier, output: Output) -> Callable[[str, NDArray[np.uint8]], Answer]:
     """Make the function that classifies a picture as a whole, by a model of anything but digits."""
     shape, names, form = model.input_shape or (), class_names(model), input_form(model)
     if len(shape) != 3 or shape[0] != 1:
@@ -220,6 +222,7 @@ COMMAND = Command(
     examples="""  handconv predict my-seven.png scan.jpg
   handconv predict my-seven.png --show
   handconv predict model.npz my-seven.png --json
+  handconv predict a.npz b.npz c.npz my-seven.png --tta 8
   handconv predict --one -- -7.png
   curl -s "$ADDRESS" | handconv predict -
   handconv predict --row 122 --row 123

@@ -1,14 +1,16 @@
 """``handconv runs``: the models that were trained and kept; list them, show one, remove some."""
 
 import argparse
+import json
 from datetime import datetime
 
 from handconv.cli._command import Command
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._output import Output
 from handconv.cli._runs import Kept, age, described, find_run, folder, kept_runs
-from handconv.cli._settings import nearest
+from handconv.recipes import entries
 from handconv.sequential import load
+from handconv.utils.nearest import nearest
 from handconv.utils.text_table import format_table
 
 _ACTIONS = ("list", "show", "remove")
@@ -76,11 +78,15 @@ def _show(kept: Kept, output: Output) -> None:
     for name, value in settings.items() if isinstance(settings, dict) else ():
         if value is not None:
             output.show(f"  {name.replace('_', '-'):18} {value}")
+    recipe = kept.info.get("recipe")
+    for entry, value in entries(recipe) if isinstance(recipe, dict) else ():
+        if not entry.startswith("network."):  # the summary shows the layers
+            output.show(f"  {entry} = {json.dumps(value)}")
     output.show(str(load(kept.path).summary()))
 
 
 def _facts(kept: Kept) -> dict[str, object]:
-    names = ("dataset", "test_accuracy", "trained_at", "class_names")
+    names = ("dataset", "test_accuracy", "trained_at", "class_names", "recipe")
     return {"parameters": kept.parameters} | {name: kept.info.get(name) for name in names}
 
 

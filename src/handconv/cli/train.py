@@ -2,30 +2,32 @@
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from handconv import __version__
+from handconv import __version__, recipes
 from handconv.analysis.doctor import findings
 from handconv.analysis.profile import profile_step
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_dataset
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._memory import MemoryWatch
-from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, saved_settings
+from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, saved_info
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._progress import TrainingProgress
 from handconv.cli._quiz import quiz
+from handconv.cli._recipe import SCHEDULES, read_config, resolve
 from handconv.cli._settings import (
     add_settings,
     check_settings,
+    given_settings,
     number,
     one_of,
-    read_settings,
     setting,
     switch,
     text,
@@ -35,36 +37,15 @@ from handconv.cli._settings import (
 from handconv.datasets import NAMES, Dataset
 from handconv.datasets.paths import user_path
 from handconv.errors import DataError
-from handconv.losses import SoftmaxCategoricalCrossentropy
-from handconv.optimizers import Adam
-from handconv.optimizers.schedules import CosineDecay, OneCycle, Schedule
 from handconv.parallel.cpu import worker_count
+from handconv.recipes import Recipe
 from handconv.sequential import Sequential
 from handconv.serialization.atomic import check_writable
 from handconv.training import Callback, CSVLogger, EarlyStopping
 from handconv.utils.words import counted
-from handconv.zoo import reference_network
 
 _EPOCHS, _EPOCHS_OF_FEW, _FEW = 5, 30, 10_000
 _PATIENCE = 5
-
-SCHEDULES: dict[str, Callable[[float], float | Schedule]] = {
-    "one-cycle": OneCycle,
-    "cosine": CosineDecay,
-    "constant": float,
-}
-# These and the default rate were chosen on 5,000 held-out training images, over eight seeds; never on the test set.
-RECIPES: dict[str, dict[str, object]] = {
-    "standard": {},
-    "fast": {
-        "epochs": 2,
-        "batch_size": 64,
-        "learning_rate": 0.015,
-        "dropout": 0.0,
-        "l2": 0.0,
-        "label_smoothing": 0.1,
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -77,33 +58,44 @@ class TrainSettings(DataSettings):
         f"{', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV file, or IDX files",
         metavar="NAME|PATH",
     )
+    recipe: str = setting(
+        "standard",
+        one_of(*recipes.NAMES),
+        "what is trained how; the options below, --config and --set change it",
+        metavar="|".join(recipes.NAMES),
+    )
+    network: str | None = setting(
+        None,
+        text,
+        "a network of the zoo, or a file that lists layers (default: the recipe's, else reference)",
+        metavar="reference|plus|colour|FILE.toml",
+    )
     epochs: int | None = setting(
         None,
         whole(1),
-        f"passes over the training images (default: {_EPOCHS}; {_EPOCHS_OF_FEW} if there are fewer than {_FEW:,})",
+        f"passes over the training images (default: the recipe's, else {_EPOCHS}; {_EPOCHS_OF_FEW} if there are fewer "
+        f"than {_FEW:,})",
         metavar="N",
     )
-    batch_size: int = setting(128, whole(1), "images to each step of the optimizer", metavar="N")
-    learning_rate: float = setting(
-        0.01,
+    batch_size: int | None = setting(None, whole(1), "images to each step of the optimizer", metavar="N")
+    learning_rate: float | None = setting(
+        None,
         number("above 0", lambda rate: rate > 0),
-        "step size of Adam, the highest of its schedule",
+        "step size of the optimizer, the highest of its schedule",
         metavar="RATE",
     )
-    schedule: str = setting(
-        "one-cycle", one_of(*SCHEDULES), "how the learning rate changes while training", metavar="|".join(SCHEDULES)
+    schedule: str | None = setting(
+        None, one_of(*SCHEDULES), "how the learning rate changes while training", metavar="|".join(SCHEDULES)
     )
-    l2: float = setting(
-        1e-4, number("of at least 0", lambda l2: l2 >= 0), "L2 penalty of the hidden dense layer", metavar="L2"
-    )
-    dropout: float = setting(
-        0.3,
+    l2: float | None = setting(None, number("of at least 0", lambda l2: l2 >= 0), "L2 penalty", metavar="L2")
+    dropout: float | None = setting(
+        None,
         number("of at least 0 and below 1", lambda share: 0 <= share < 1),
         "share of the hidden units silenced in training",
         metavar="SHARE",
     )
-    label_smoothing: float = setting(
-        0.0,
+    label_smoothing: float | None = setting(
+        None,
         number("of at least 0 and below 1", lambda share: 0 <= share < 1),
         "share of the truth that is spread over all classes in training",
         metavar="SHARE",
@@ -123,11 +115,8 @@ class TrainSettings(DataSettings):
         alone=_PATIENCE,
     )
     csv_log: str | None = setting(None, text, "write a row of figures an epoch to this file", metavar="FILE.csv")
-    recipe: str = setting(
-        "standard",
-        one_of(*RECIPES),
-        "settings that go together; fast: 99 % on MNIST in two epochs",
-        metavar="|".join(RECIPES),
+    test: bool = setting(
+        True, switch, "measure the trained model on the test images; with --no-test nobody looks at them"
     )
     workers: int | str = setting(
         "auto", workers, "processes that share the work; any number gives the same weights", metavar="auto|N"
@@ -154,23 +143,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on with a run, or from a checkpoint, with the settings it was started with (default: the last one)",
     )
     parser.add_argument("--profile", action="store_true", help="tell where the time of a step goes, layer by layer")
-    parser.add_argument("--config", metavar="FILE.toml", help="read settings from a file: epochs = 3; options win")
+    parser.add_argument(
+        "--config",
+        metavar="FILE.toml",
+        help="read settings, and tables of a recipe, from a file: epochs = 3; options win",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ENTRY=VALUE",
+        help="change one entry of the recipe, as handconv runs show lists them: optimizer.beta_1=0.95; may be repeated",
+    )
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Train, test, save, play."""
-    resumed: Mapping[str, object] | None = None
-    if arguments.resume is not None:
-        arguments.resume = checkpoint_to_resume(arguments.resume)
-        found, remedy = saved_settings(arguments.resume), " Resume with the handconv that wrote it."
-        resumed = check_settings(TrainSettings, found, arguments.resume, remedy)
-
-    def base(values: Mapping[str, object]) -> Mapping[str, object]:
-        return resumed if resumed is not None else RECIPES[str(values.get("recipe", "standard"))]
-
-    settings = read_settings(TrainSettings, arguments, arguments.config, base)
-    if resumed is not None and settings.recipe != (started := resumed.get("recipe", "standard")):
-        raise UsageError(f"the run was started with --recipe {started} and goes on with it, got {settings.recipe!r}.")
+    settings, recipe = read_all(arguments)
     _check_save(settings.save)
     if settings.early_stopping is not None and not settings.validation_split:
         raise UsageError(
@@ -184,27 +173,60 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             f"{dataset.class_names[0]!r}. Add images of another class. If the labels of a CSV file stand in another "
             "column: --label-column last"
         )
-    if settings.epochs is None:
-        settings = replace(settings, epochs=_EPOCHS_OF_FEW if len(dataset.x_train) < _FEW else _EPOCHS)
-    model = reference_network(
+    recipe = {"epochs": _EPOCHS_OF_FEW if len(dataset.x_train) < _FEW else _EPOCHS} | dict(recipe)
+    model = recipes.network(
+        recipe,
         classes=len(dataset.class_names),
         input_shape=dataset.x_train.shape[1:],
-        l2=settings.l2,
-        dropout=settings.dropout,
         seed=settings.seed,
         engine=settings.engine,
     )
-    _train(model, dataset, settings, arguments.resume, output)
+    _train(model, dataset, settings, recipe, arguments.resume, output)
     if arguments.profile:
-        profile = profile_step(model, dataset.x_train, dataset.y_train, batch_size=settings.batch_size)
+        profile = profile_step(model, dataset.x_train, dataset.y_train, batch_size=recipe.get("batch_size", 128))
         output.show(str(profile))
         output.record({"event": "profile"} | asdict(profile))
-    if settings.play if settings.play is not None else not output.json:
+    if settings.play if settings.play is not None else settings.test and not output.json:
         quiz(model, dataset, output, settings.picture)
     return DONE
 
 
-def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume: str | None, output: Output) -> None:
+def read_all(arguments: argparse.Namespace) -> tuple[TrainSettings, Recipe]:
+    """The settings and the recipe: of the run that goes on, or as they were asked for."""
+    config, tables = read_config(arguments.config)
+    given = given_settings(TrainSettings, arguments, config, str(arguments.config))
+    settings: Mapping[str, Any] = {}
+    base: Recipe = recipes.load(given.get("recipe", "standard"))
+    if arguments.resume is not None:
+        arguments.resume = checkpoint_to_resume(arguments.resume)
+        settings, base = _as_it_was_started(arguments.resume, given)
+    return TrainSettings(**{**settings, **given}), resolve(base, arguments.config, tables, given, arguments.set)
+
+
+def _as_it_was_started(path: str, given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Recipe]:
+    """The settings and the recipe that the run of a checkpoint was started with."""
+    remedy = " Resume with the handconv that wrote it."
+    info = saved_info(path)
+    settings = check_settings(TrainSettings, info["settings"], path, remedy)
+    started = settings.get("recipe", "standard")
+    if given.get("recipe", started) != started:
+        raise UsageError(f"the run was started with --recipe {started} and goes on with it, got {given['recipe']}.")
+    if given.get("network", settings.get("network")) != settings.get("network"):
+        raise UsageError(f"the run goes on with the network it was started with, got --network {given['network']}.")
+    try:
+        return settings, recipes.check(info.get("recipe"))  # type: ignore[arg-type]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: {error}{remedy}") from error
+
+
+def _train(
+    model: Sequential,
+    dataset: Dataset,
+    settings: TrainSettings,
+    recipe: Recipe,
+    resume: str | None,
+    output: Output,
+) -> None:
     """Train, test and save the model, and tell how it went."""
     height, width = dataset.x_train.shape[2:]
     output.notice(
@@ -225,19 +247,16 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
         "preparation": dataset.preparation.as_dict(),
         "handconv": __version__,
         "settings": asdict(settings) | places,
+        "recipe": recipe,
     }
-    assert settings.epochs is not None
     run_name, checkpoints = begin_run(dataset.name, resume, settings.save, output)
     start, memory = time.perf_counter(), MemoryWatch()
-    loss = SoftmaxCategoricalCrossentropy(label_smoothing=settings.label_smoothing)
+    how = recipes.fit_arguments(recipe)
     progress = TrainingProgress(output)
     history = model.fit(
         dataset.x_train,
         dataset.y_train,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        optimizer=Adam(SCHEDULES[settings.schedule](settings.learning_rate)),
-        loss=loss,
+        **how,
         validation_split=settings.validation_split,
         workers=worker_count(settings.workers),
         callbacks=[progress, memory, *_watching(settings), *checkpoints],
@@ -247,27 +266,28 @@ def _train(model: Sequential, dataset: Dataset, settings: TrainSettings, resume:
     if settings.early_stopping is not None:
         best = int(np.argmin(history["val_loss"]))
         output.notice(f"The validation loss was least after epoch {best + 1}; the model has the weights of that epoch.")
-    scores = model.evaluate(dataset.x_test, dataset.y_test, workers=worker_count(settings.workers))
-    model.info["test_accuracy"] = scores["accuracy"]
-    output.show(
-        f"test loss {scores['loss']:.4f}  test accuracy {100 * scores['accuracy']:.2f} %  "
-        f"({counted(len(dataset.x_test), 'image')}; trained in {seconds:.1f} s)"
-    )
+    scores: Mapping[str, float] = {}
+    if settings.test:
+        scores = model.evaluate(dataset.x_test, dataset.y_test, workers=worker_count(settings.workers))
+        model.info["test_accuracy"] = scores["accuracy"]
+        output.show(
+            f"test loss {scores['loss']:.4f}  test accuracy {100 * scores['accuracy']:.2f} %  "
+            f"({counted(len(dataset.x_test), 'image')}; trained in {seconds:.1f} s)"
+        )
     saved = keep_model(model, run_name, settings.save, output)
     if saved:
         output.notice(f"The model is in {saved}" + (f" (run {run_name})" if run_name else ""))
-    for finding in findings(
-        model, dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test, history, loss=loss
-    ):
+    x_test, y_test = (dataset.x_test, dataset.y_test) if settings.test else (None, None)
+    for finding in findings(model, dataset.x_train, dataset.y_train, x_test, y_test, history, loss=how.get("loss")):
         output.notice(str(finding))
     output.record(
         {
             "event": "result",
             "dataset": dataset.name,
             "source": dataset.source,
-            "test_loss": scores["loss"],
-            "test_accuracy": scores["accuracy"],
-            "epochs": settings.epochs,
+            "test_loss": scores.get("loss"),
+            "test_accuracy": scores.get("accuracy"),
+            "epochs": how["epochs"],
             "parameters": model.parameters.size,
             "seconds": seconds,
             "seed": settings.seed,
@@ -313,10 +333,12 @@ def _check_save(path: str | None) -> None:
 
 COMMAND = Command(
     name="train",
-    summary="train the reference network, test it, then ask for rows of the test set (the quiz)",
+    summary="train a network, test it, then ask for rows of the test set (the quiz)",
     examples="""  handconv train --epochs 1
   handconv train --dataset fashion-mnist --epochs 10 --save fashion.npz --no-play
   handconv train --dataset my-images/ --validation-split 0.1      my-images/cat/1.png, my-images/dog/1.png, …
+  handconv train --recipe best --network plus --set augment.0.rotate=5
+  handconv train --recipe plain --validation-split 0.1 --no-test --set optimizer.beta_1=0.95      to choose settings
   handconv train --resume digits.run.npz
   handconv train --config run.toml --json --no-play > run.jsonl""",
     add_arguments=add_arguments,

@@ -15,6 +15,7 @@ import numpy as np
 from handconv.analysis import Explanation, Line, Matrices, Matrix, Section, Table
 from handconv.serialization.atomic import write_atomically
 
+_FIT = 4  # columns of numbers that fit on a phone; more can be scrolled
 _HEADS = {
     "start": "What goes in",
     "forward": "Forward: from the input to the scores",
@@ -106,7 +107,7 @@ def _part(part: Line | Table | Matrices) -> str:
         kind = "equation" if " = " in part.template else "words"
         return f"<p class={kind}>{html.escape(str(part))}</p>"
     if isinstance(part, Table):
-        head = "".join(f"<th scope=col>{html.escape(cell)}</th>" for cell in part.head)
+        head = "".join(f"<th scope=col>{html.escape(cell)}</th>" if cell else "<td></td>" for cell in part.head)
         rows = "".join(
             f"<tr><th scope=row>{html.escape(first)}</th>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
             for first, *rest in part.cells
@@ -143,7 +144,10 @@ def _numbers(matrix: Matrix) -> str:
             )
         rows.append(f"<tr>{''.join(cells_of_row)}</tr>")
     caption = f"<figcaption>{html.escape(matrix.name)}</figcaption>"
-    return f"<figure>{caption}<table class=matrix>{''.join(rows)}</table></figure>"
+    table = f"<table class=matrix>{''.join(rows)}</table>"
+    if shares.shape[1] > _FIT:
+        table = f"<div class=wide tabindex=0>{table}</div>"
+    return f"<figure>{caption}{table}</figure>"
 
 
 def _picture(matrix: Matrix) -> str:

@@ -7,7 +7,7 @@ float32, the layers as plain values, a dozen test images. It sends no request.
     ink.js       from strokes to an image, as MNIST's were made
     page.js      the page as a whole; elements.js, pad.js, answer.js, maps.js and unit.js are its parts
 
-To add a layer: its function in ``FORWARD`` of network.js, and its class in ``_FORMS`` here.
+To add a layer: its function in ``FORWARD`` of network.js, and its class in ``_SETTINGS`` of stages.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import base64
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any
@@ -28,7 +27,7 @@ from handconv import layers as kinds
 from handconv.analysis import probabilities
 from handconv.datasets.catalog import KNOWN
 from handconv.errors import ModelFileError
-from handconv.geometry import geometry
+from handconv.export.stages import check_stages, describe, stages_of
 from handconv.sequential import Sequential
 from handconv.serialization.atomic import write_atomically
 
@@ -64,7 +63,7 @@ def export_html(
         >>> import tempfile, pathlib, handconv as hc
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "digits.html"
         >>> digits = hc.datasets.load("digits")
-        >>> hc.export_html(hc.trained_reference_network(), path, digits.x_test, digits.y_test)
+        >>> hc.export_html(hc.zoo.trained_reference(), path, digits.x_test, digits.y_test)
         >>> path.stat().st_size < 700_000
         True
     """
@@ -94,10 +93,7 @@ def _check(model: Sequential) -> None:
     shape, outputs = model.input_shape or (), model.output_shape
     if len(shape) != 3 or shape[1] * shape[2] > _MOST_PIXELS:
         raise ValueError(f"A page shows networks for images (C, H, W) of up to 512x512, this one takes {shape}.")
-    unknown = [layer for layer in model.layers if type(layer) not in _FORMS]
-    if unknown:
-        known = ", ".join(kind.__name__ for kind in _FORMS)
-        raise ValueError(f"A page cannot compute the layer {unknown[0]!r}; it knows {known}.")
+    check_stages(stages_of(model.layers))
     if len(outputs) != 1 or (outputs == (1,) and not isinstance(model.layers[-1], kinds.Sigmoid)):
         raise ValueError(
             "A page shows classifiers, which give one number for each of at least two classes; "
@@ -108,7 +104,7 @@ def _check(model: Sequential) -> None:
             f"A page carries its weights, at most {_MOST_PARAMETERS:,} of them, this model has "
             f"{model.parameters.size:,}. Export a smaller one."
         )
-    for name, values in model.named_parameters().items():
+    for name, values in (model.named_parameters() | model.named_buffers()).items():
         if not np.isfinite(values).all():
             raise ModelFileError(
                 f"This network is dead: {name} hold NaN or infinity, so it has no answers. Train it anew."
@@ -178,26 +174,13 @@ def _knows_digits(model: Sequential) -> bool:
 
 
 def _describe(model: Sequential, images: list[dict[str, Any]]) -> dict[str, Any]:
-    """Describe the model by plain values, and its weights in base64."""
-    parameters = model.named_parameters()
-    ends = np.cumsum([values.size for values in parameters.values()]).tolist()
-    places = {name: [end - parameters[name].size, end] for name, end in zip(parameters, ends, strict=True)}
+    """Describe the model by plain values, and all that it learnt in base64."""
     dataset, accuracy = str(model.info.get("dataset") or ""), model.info.get("test_accuracy")
-    vector = np.concatenate([np.ravel(values) for values in parameters.values()]) if parameters else np.empty(0)
+    layers, numbers = describe(stages_of(model.layers))
     return {
-        "layers": [
-            {
-                "type": type(layer).__name__,
-                "title": repr(layer),
-                "shape": layer.output_shape,
-                "weights": places.get(f"{name}.weights"),
-                "biases": places.get(f"{name}.biases"),
-                **_FORMS[type(layer)](layer),
-            }
-            for name, layer in zip(model.names, model.layers, strict=True)
-        ],
-        "weights": _base64(vector.astype("<f4")),
-        "parameters": len(vector),
+        "layers": layers,
+        "numbers": _base64(numbers.astype("<f4")),
+        "parameters": len(model.parameters),
         "inputShape": model.input_shape,
         "ending": _ending(model),
         "classes": _class_names(model),
@@ -226,36 +209,3 @@ def _class_names(model: Sequential) -> list[str]:
 
 def _base64(array: NDArray[Any]) -> str:
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
-def _window(size: str) -> Callable[[Any], dict[str, Any]]:
-    """How the window slides whose size is this attribute of its layer; the padding before each axis is worked out."""
-
-    def form(layer: Any) -> dict[str, Any]:
-        kernel = getattr(layer, size)
-        axes = geometry(*layer.input_shape[1:], kernel, layer.stride, layer.padding)
-        return {"kernel": kernel, "stride": layer.stride, "before": [axes.rows.before, axes.columns.before]}
-
-    return form
-
-
-def _nothing(_: Any) -> dict[str, Any]:
-    return {}
-
-
-#: What ``network.js`` must know of a layer, beside its shape and its weights.
-_FORMS: Mapping[type[kinds.Layer], Callable[[Any], dict[str, Any]]] = {
-    kinds.Conv2D: _window("kernel_size"),
-    kinds.MaxPool2D: _window("pool_size"),
-    kinds.AveragePool2D: _window("pool_size"),
-    kinds.GlobalAveragePool2D: _nothing,
-    kinds.Dense: _nothing,
-    kinds.Flatten: _nothing,
-    kinds.Reshape: _nothing,
-    kinds.Dropout: lambda layer: {"rate": layer.rate},
-    kinds.LeakyReLU: lambda layer: {"alpha": layer.alpha},
-    kinds.ReLU: _nothing,
-    kinds.Sigmoid: _nothing,
-    kinds.Tanh: _nothing,
-    kinds.Softmax: _nothing,
-}

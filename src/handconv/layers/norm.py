@@ -77,6 +77,12 @@ class BatchNorm(Layer):
         self.momentum = check_number("BatchNorm: momentum", momentum, lambda value: 0 <= value < 1, rule)
         self.epsilon = _check_epsilon("BatchNorm", epsilon)
 
+    def infer_shape(self, input_shape: Shape) -> Shape:
+        """(D,) or (C, H, W), unchanged."""
+        if not input_shape:
+            raise ValueError(f"{self.label} expects features, (N, D), got single numbers (N,). Use x[:, None].")
+        return input_shape
+
     def declare(self, input_shape: Shape) -> tuple[ParameterSpec, ...]:
         """Scale and shift, and the running statistics, one of each a feature or channel."""
         shape = input_shape[:1]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from handconv.datasets.readers.images import grey, resized
 from handconv.datasets.readers.mnist_form import SIDE
+from handconv.ensemble import Classifier
 from handconv.reading.framing import read_clean, read_framed, to_mnist_form
-from handconv.sequential import Sequential
 
 Image = NDArray[np.uint8]
 Ground = Literal["dark", "light", "mixed"]
@@ -44,7 +44,7 @@ class InputForm:
     framed: bool = False
 
 
-def input_form(model: Sequential) -> InputForm:
+def input_form(model: Classifier) -> InputForm:
     """How the images of a model were prepared, as far as it knows.
 
     Args:
@@ -57,7 +57,7 @@ def input_form(model: Sequential) -> InputForm:
     return InputForm(ground, framed)
 
 
-def reads_digits(model: Sequential) -> bool:
+def reads_digits(model: Classifier) -> bool:
     """Whether a model tells digits apart that are framed as MNIST's are; one that says nothing of itself may do so.
 
     Args:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from handconv.analysis import probabilities
 from handconv.datasets.readers.images import grey, read_picture
+from handconv.ensemble import Classifier
 from handconv.reading.calibration import with_temperature
 from handconv.reading.framing import read_clean, read_framed, to_mnist_form
 from handconv.reading.segmentation import LARGEST, WAYS, Box, Part, segmentations
 from handconv.sequential import Sequential, load
-from handconv.zoo import trained_reference_network
+from handconv.zoo import trained_reference
 
 Image = NDArray[np.uint8]
 # What has a smaller probability of being a digit is nothing like one: 0.4 % of MNIST's images.
@@ -91,7 +92,7 @@ class DigitReader:
 
     Raises:
         ValueError: if the model takes samples of another shape.
-        TypeError: if it is no ``Sequential``.
+        TypeError: if it is no ``Sequential``, and no ``Ensemble``.
 
     Example:
         >>> import handconv as hc
@@ -101,9 +102,9 @@ class DigitReader:
         (True, 'digit')
     """
 
-    def __init__(self, model: Sequential | None = None) -> None:
-        self.model = trained_reference_network() if model is None else model
-        if not isinstance(self.model, Sequential):
+    def __init__(self, model: Classifier | None = None) -> None:
+        self.model = trained_reference() if model is None else model
+        if not isinstance(self.model, Classifier):
             raise TypeError(f"model must be a handconv.Sequential that tells digits apart, got {model!r}.")
         if self.model.input_shape != (1, 28, 28):
             raise ValueError(
@@ -189,7 +190,7 @@ class DigitReader:
         return found
 
 
-def read_digit(path: str | os.PathLike[str], model: Sequential | None = None, *, one: bool = False) -> Reading:
+def read_digit(path: str | os.PathLike[str], model: Classifier | None = None, *, one: bool = False) -> Reading:
     """Read the digits of a photograph or drawing.
 
     The ink is found on its paper, dark on light or light on dark, in uneven light, on ruled or squared paper; each

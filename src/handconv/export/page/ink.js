@@ -83,5 +83,3 @@ function centreOfMass(image, side) {
   }
   return mass ? [x / mass, y / mass] : [side / 2, side / 2];
 }
-
-const clamp = (value, least, most) => Math.min(Math.max(value, least), most);

@@ -48,8 +48,17 @@ class Maps {
   target() {
     const [M, H, W] = this.shape;
     if (this.k === 0) return M === 1 ? pictureSide() : 130;
-    const units = [[16, 44], [160, 18], [1024, 10], [Infinity, 5]];
-    const maps = [[8, 78], [32, 56], [Infinity, 40]];
+    const units = [
+      [16, 44],
+      [160, 18],
+      [1024, 10],
+      [Infinity, 5],
+    ];
+    const maps = [
+      [8, 78],
+      [32, 56],
+      [Infinity, 40],
+    ];
     return (H * W === 1 ? units : maps).find(([most]) => M <= most)[1];
   }
 
@@ -202,18 +211,36 @@ class Maps {
   }
 }
 
+// An activation by its number on the page and the layer that gave it: "3 (ReLU)".
+const called = (k) => (k ? `${k} (${network.layers[k - 1].type})` : "the image");
+
+const mapOr = (shape) => (shape.length === 3 ? "map" : "unit");
+const LEARNT = "then to a scale and a shift that were learnt";
+
 const DOES = {
-  Conv2D: ({ shape, kernel }) =>
-    `${plural(shape[0], "filter")} of ${times(kernel)}: each tells, at every place, how well its pattern fits.`,
+  Conv2D: ({ shape, kernel, dilation, groups }) =>
+    `${plural(shape[0], "filter")} of ${times(kernel)}: each tells, at every place, how well its pattern fits.` +
+    (groups > 1 ? ` The maps are split into ${groups} groups; a filter reads those of its own.` : "") +
+    (Math.max(...dilation) > 1 ? ` The cells of a window lie ${times(dilation)} apart.` : ""),
   MaxPool2D: ({ kernel }) => `Of each ${times(kernel)} window only the greatest number is kept.`,
   AveragePool2D: ({ kernel }) => `Of each ${times(kernel)} window the mean is kept.`,
   GlobalAveragePool2D: () => "Of each map only its mean is kept.",
   Dense: ({ shape }) => `${plural(shape[0], "weighted sum")} of all numbers before.`,
   Flatten: () => "The maps are laid out as one long vector.",
   Reshape: () => "The same numbers in another shape.",
+  ZeroPad2D: () => "A margin of zeros around each map.",
   Dropout: () => "It silences units at random in training; here it changes nothing.",
-  LeakyReLU: ({ alpha }) => `What is positive passes; of what is negative, ${+(100 * alpha).toPrecision(3)} %.`,
+  SpatialDropout2D: () => "It silences whole maps at random in training; here it changes nothing.",
+  BatchNorm: ({ shape }) => `Each ${mapOr(shape)} is brought to mean 0 and variance 1, ${LEARNT}.`,
+  LayerNorm: () => `All numbers together are brought to mean 0 and variance 1, ${LEARNT}.`,
+  GroupNorm: ({ groups }) => `Each of ${groups} groups of maps is brought to mean 0 and variance 1, ${LEARNT}.`,
+  Residual: ({ reads: [branch, shortcut] }) => `The sum of ${called(branch)} and of ${called(shortcut)}, the shortcut.`,
   ReLU: () => "What is positive passes, nothing else.",
+  LeakyReLU: ({ alpha }) => `What is positive passes; of what is negative, ${+(100 * alpha).toPrecision(3)} %.`,
+  ELU: ({ alpha }) => `What is positive passes; what is negative is bent smoothly towards ${number(-alpha)}.`,
+  GELU: () => "A smooth ReLU: what is positive passes nearly whole, of what is negative only a little near 0.",
+  SiLU: () => "Each number times its sigmoid: a smooth ReLU that dips a little below 0.",
+  Softplus: () => "A smooth ReLU: log(1 + exp(x)), always above 0.",
   Sigmoid: () => "Each number is squashed into 0 … 1.",
   Tanh: () => "Each number is squashed into −1 … 1.",
   Softmax: () => "Scores become probabilities, which add up to 1.",
@@ -226,12 +253,15 @@ function makeLayers() {
     byId("layers").append(
       h(
         "li",
-        {},
+        { style: `--depth:${layer.depth}`, className: layer.depth ? "within" : "" },
         h(
           "div",
           {},
           h("span", { className: "name" }, h("i", { textContent: k + 1 }), layer.type),
           h("span", { className: "made", textContent: times(layer.shape) }),
+          layer.type === "Residual" || layer.reads[0] === k
+            ? ""
+            : h("span", { className: "made", textContent: `reads ${called(layer.reads[0])}` }),
         ),
         h("p", { className: "does", textContent: DOES[layer.type]?.(layer) ?? layer.title }),
         h("div", {}, canvas),

@@ -1,8 +1,11 @@
 // The forward pass: one small function a layer, over the model's own weights.
 //
+// Layer k reads the activations network.layers[k].reads and gives activation k + 1; activation 0 is the input. Nearly
+// every layer reads the one before; only a residual's sum reads two, and its first layers read what the block reads.
+//
 // Numbers of one image or vector lie in a Float32Array, row by row: x[(c·H + i)·W + j] for an image (C, H, W).
 // Letters are those of handconv's layers: C channels, H W input, F filters, OH OW output, KH KW kernel, s stride,
-// p padding.
+// d dilation, p padding.
 "use strict";
 
 const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
@@ -13,23 +16,23 @@ function inside(shift, stride, size, outputs) {
   return [first, Math.min(outputs, Math.floor((size - 1 - shift) / stride) + 1)];
 }
 
-// The rows and columns that the window of output (i, j) covers, without what lies beyond the edge.
-function windowOf(layer, [, H, W], i, j) {
-  const top = i * layer.stride[0] - layer.before[0],
-    left = j * layer.stride[1] - layer.before[1];
+// The rows and columns from the first to the last cell of the window of output (i, j), without what lies beyond the edge.
+function windowOf({ kernel, stride, before, dilation }, [, H, W], i, j) {
+  const top = i * stride[0] - before[0],
+    left = j * stride[1] - before[1];
   return {
-    rows: [Math.max(0, top), Math.min(H, top + layer.kernel[0])],
-    columns: [Math.max(0, left), Math.min(W, left + layer.kernel[1])],
+    rows: [Math.max(0, top), Math.min(H, top + (kernel[0] - 1) * dilation[0] + 1)],
+    columns: [Math.max(0, left), Math.min(W, left + (kernel[1] - 1) * dilation[1] + 1)],
   };
 }
 
 // The numbers in the window of output (i, j) of channel c, row by row; null beyond the edge.
-function patchOf(x, layer, [, H, W], c, i, j) {
+function patchOf(x, { kernel, stride, before, dilation }, [, H, W], c, i, j) {
   const patch = [];
-  for (let u = 0; u < layer.kernel[0]; u++) {
-    for (let v = 0; v < layer.kernel[1]; v++) {
-      const row = i * layer.stride[0] + u - layer.before[0],
-        column = j * layer.stride[1] + v - layer.before[1];
+  for (let u = 0; u < kernel[0]; u++) {
+    for (let v = 0; v < kernel[1]; v++) {
+      const row = i * stride[0] + u * dilation[0] - before[0],
+        column = j * stride[1] + v * dilation[1] - before[1];
       const isInside = row >= 0 && row < H && column >= 0 && column < W;
       patch.push(isInside ? x[(c * H + row) * W + column] : null);
     }
@@ -37,24 +40,33 @@ function patchOf(x, layer, [, H, W], c, i, j) {
   return patch;
 }
 
-// y[f, i, j] = b[f] + sum over c, u, v of w[f, c, u, v] · x[c, i·s + u - p, j·s + v - p]
+// The channels [first, end) that filter f reads: those of its group, all where there is one group.
+function channelsOf({ shape: [F], groups }, C, f) {
+  const first = Math.floor((f * groups) / F) * (C / groups);
+  return [first, first + C / groups];
+}
+
+// y[f, i, j] = b[f] + sum over c, u, v of w[f, c, u, v] · x[c, i·s + u·d - p, j·s + v·d - p], c in the group of f
 function convolve(x, layer, [C, H, W]) {
   const [F, OH, OW] = layer.shape,
     [KH, KW] = layer.kernel,
-    [down, right] = layer.stride,
-    [top, left] = layer.before;
+    [down, right] = layer.stride;
   const y = new Float32Array(F * OH * OW),
     sums = new Float64Array(OH * OW);
+  let weight = 0; // the place of w[f, c, u, v]
   for (let f = 0; f < F; f++) {
+    const [firstChannel, endChannel] = channelsOf(layer, C, f);
     sums.fill(layer.biases ? layer.biases[f] : 0);
-    for (let c = 0; c < C; c++) {
+    for (let c = firstChannel; c < endChannel; c++) {
       for (let u = 0; u < KH; u++) {
-        const [firstRow, endRow] = inside(u - top, down, H, OH);
+        const below = u * layer.dilation[0] - layer.before[0];
+        const [firstRow, endRow] = inside(below, down, H, OH);
         for (let v = 0; v < KW; v++) {
-          const [firstColumn, endColumn] = inside(v - left, right, W, OW);
-          const w = layer.weights[((f * C + c) * KH + u) * KW + v];
+          const beside = v * layer.dilation[1] - layer.before[1];
+          const [firstColumn, endColumn] = inside(beside, right, W, OW);
+          const w = layer.weights[weight++];
           for (let i = firstRow; i < endRow; i++) {
-            let from = (c * H + i * down + u - top) * W + firstColumn * right + v - left;
+            let from = (c * H + i * down + below) * W + firstColumn * right + beside;
             for (let j = firstColumn; j < endColumn; j++, from += right) sums[i * OW + j] += w * x[from];
           }
         }
@@ -96,6 +108,53 @@ function averageChannels(x, layer, [C, H, W]) {
   });
 }
 
+// Numbers that lie one behind the other share a scale and a shift: one of each a channel, or one a number.
+const shareOf = (values, cell, x) => values[Math.floor((cell * values.length) / x.length)];
+
+// y = gamma · (x - mean) / sqrt(variance + epsilon) + beta, with the mean and the variance that training kept
+function normalizeByTraining(x, { running_mean, running_var, gamma, beta, epsilon }) {
+  return x.map((value, cell) => {
+    const normal = (value - shareOf(running_mean, cell, x)) / Math.sqrt(shareOf(running_var, cell, x) + epsilon);
+    return shareOf(gamma, cell, x) * normal + shareOf(beta, cell, x);
+  });
+}
+
+// The numbers that are normalised together with x[cell], their mean and their variance: a group of maps, or all.
+function companyOf(x, { groups = 1 }, cell) {
+  const size = x.length / groups,
+    start = cell - (cell % size),
+    values = x.subarray(start, start + size),
+    middle = mean(values);
+  return { values, mean: middle, variance: values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / size };
+}
+
+// y = gamma · (x - mean) / sqrt(variance + epsilon) + beta, with the mean and the variance of this very image
+function normalizeByItself(x, layer) {
+  const { groups = 1, gamma, beta, epsilon } = layer,
+    size = x.length / groups;
+  const company = Array.from({ length: groups }, (_, g) => companyOf(x, layer, g * size));
+  return x.map((value, cell) => {
+    const { mean, variance } = company[Math.floor(cell / size)];
+    return shareOf(gamma, cell, x) * ((value - mean) / Math.sqrt(variance + epsilon)) + shareOf(beta, cell, x);
+  });
+}
+
+// y[c, i + top, j + left] = x[c, i, j], 0 elsewhere
+function surround(x, { shape, before: [top, left] }, [C, H, W]) {
+  const [, OH, OW] = shape,
+    y = new Float32Array(C * OH * OW);
+  for (let c = 0; c < C; c++) {
+    for (let i = 0; i < H; i++) {
+      const row = (c * H + i) * W;
+      y.set(x.subarray(row, row + W), (c * OH + i + top) * OW + left);
+    }
+  }
+  return y;
+}
+
+// y = F(x) + P(x): the ends of both ways
+const add = (branch, _, __, shortcut) => branch.map((value, cell) => value + shortcut[cell]);
+
 // y[k] = b[k] + sum over d of x[d] · w[d, k]
 function weigh(x, layer) {
   const [K] = layer.shape,
@@ -127,8 +186,9 @@ function softmax(x, { shape }) {
 
 const each = (f) => (x, layer) => x.map((value) => f(value, layer));
 const same = (x) => x;
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-// To add a layer: its function here, and what it needs in html.py.
+// To add a layer: its function here, and what it needs in stages.py.
 const FORWARD = {
   Conv2D: convolve,
   MaxPool2D: pool(-Infinity, Math.max, same),
@@ -141,10 +201,20 @@ const FORWARD = {
   Dense: weigh,
   Flatten: same,
   Reshape: same,
+  ZeroPad2D: surround,
   Dropout: same, // it silences units in training alone
-  LeakyReLU: each((x, { alpha }) => Math.max(x, alpha * x)),
+  SpatialDropout2D: same,
+  BatchNorm: normalizeByTraining,
+  LayerNorm: normalizeByItself,
+  GroupNorm: normalizeByItself,
+  Residual: add,
   ReLU: each((x) => Math.max(x, 0)),
-  Sigmoid: each((x) => 1 / (1 + Math.exp(-x))),
+  LeakyReLU: each((x, { alpha }) => Math.max(x, alpha * x)),
+  ELU: each((x, { alpha }) => (x > 0 ? x : alpha * Math.expm1(x))),
+  GELU: each((x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))),
+  SiLU: each((x) => x * sigmoid(x)),
+  Softplus: each((x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
+  Sigmoid: each(sigmoid),
   Tanh: each(Math.tanh),
   Softmax: softmax,
 };
@@ -152,9 +222,10 @@ const FORWARD = {
 // All activations: the input, then the output of each layer.
 function forward(network, input) {
   const activations = [input];
-  network.layers.forEach((layer, k) => {
-    activations.push(FORWARD[layer.type](activations[k], layer, network.shapes[k]));
-  });
+  for (const layer of network.layers) {
+    const [main, aside] = layer.reads;
+    activations.push(FORWARD[layer.type](activations[main], layer, network.shapes[main], activations[aside]));
+  }
   return activations;
 }
 
@@ -165,13 +236,13 @@ function probabilitiesOf(network, outputs) {
   return softmax(outputs, { shape: [outputs.length] });
 }
 
-// What a unit's number depends on, layer by layer back to the input: {maps, rows, columns}, each [first, end).
-// A vector is one map for each unit. Layers that are not here look at the one place of the input.
+// What a box of units is made from: a box {maps, rows, columns} of the layer's input, each [first, end); null where that
+// is nothing but padding. A vector is one map for each unit. Layers that are not here look at the one place of the input.
 const everything = (_, __, [C, H, W]) => ({ maps: [0, C], rows: [0, H], columns: [0, W] });
 const through = (box, layer, shape) => {
   const first = windowOf(layer, shape, box.rows[0], box.columns[0]);
   const last = windowOf(layer, shape, box.rows[1] - 1, box.columns[1] - 1);
-  return { maps: box.maps, rows: [first.rows[0], last.rows[1]], columns: [first.columns[0], last.columns[1]] };
+  return boxOf(box.maps, [first.rows[0], last.rows[1]], [first.columns[0], last.columns[1]]);
 };
 const reread = (box, layer, shape) => {
   const isOneCell = [box.maps, box.rows, box.columns].every(([first, end]) => end - first === 1);
@@ -179,16 +250,43 @@ const reread = (box, layer, shape) => {
   const [, H, W] = imageShape(layer.shape);
   return cellOf(shape, (box.maps[0] * H + box.rows[0]) * W + box.columns[0]);
 };
+const company = (box, { groups }, [C, H, W]) => {
+  const size = C / groups;
+  const maps = [Math.floor(box.maps[0] / size) * size, Math.ceil(box.maps[1] / size) * size];
+  return { maps, rows: [0, H], columns: [0, W] };
+};
 const LOOKS_AT = {
-  Conv2D: (box, layer, shape) => ({ ...through(box, layer, shape), maps: [0, shape[0]] }),
+  Conv2D: (box, layer, shape) => {
+    const [first] = channelsOf(layer, shape[0], box.maps[0]),
+      [, end] = channelsOf(layer, shape[0], box.maps[1] - 1);
+    return through({ ...box, maps: [first, end] }, layer, shape);
+  },
   MaxPool2D: through,
   AveragePool2D: through,
   GlobalAveragePool2D: (box, layer, [, H, W]) => ({ maps: box.maps, rows: [0, H], columns: [0, W] }),
+  ZeroPad2D: ({ maps, rows, columns }, { before: [top, left] }, [, H, W]) =>
+    boxOf(
+      maps,
+      rows.map((row) => clamp(row - top, 0, H)),
+      columns.map((column) => clamp(column - left, 0, W)),
+    ),
+  LayerNorm: everything,
+  GroupNorm: company,
   Dense: everything,
   Softmax: everything,
   Flatten: reread,
   Reshape: reread,
 };
+
+const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
+const boxOf = (maps, rows, columns) => (rows[0] < rows[1] && columns[0] < columns[1] ? { maps, rows, columns } : null);
+
+// The least box that holds both.
+function boxAround(a, b) {
+  if (!a || !b) return a ?? b;
+  const around = (axis) => [Math.min(a[axis][0], b[axis][0]), Math.max(a[axis][1], b[axis][1])];
+  return { maps: around("maps"), rows: around("rows"), columns: around("columns") };
+}
 
 // Any shape as that of an image: what is no image is one map for each unit.
 const imageShape = (shape) => (shape.length === 3 ? shape : [sizeOf(shape), 1, 1]);
@@ -202,13 +300,18 @@ function cellOf(shape, index) {
 }
 
 // The boxes that unit `index` of activation k depends on: boxes[k] is the unit itself, boxes[0] a part of the input.
+// Activations that lie on none of its ways have no box.
 function fieldOf(network, k, index) {
   const boxes = [];
   boxes[k] = cellOf(network.shapes[k], index);
-  for (let m = k - 1; m >= 0; m--) {
-    const layer = network.layers[m],
+  for (let m = k; m > 0; m--) {
+    const layer = network.layers[m - 1],
       step = LOOKS_AT[layer.type];
-    boxes[m] = step ? step(boxes[m + 1], layer, imageShape(network.shapes[m])) : boxes[m + 1];
+    if (!boxes[m]) continue;
+    for (const read of layer.reads) {
+      const box = step ? step(boxes[m], layer, imageShape(network.shapes[read])) : boxes[m];
+      boxes[read] = boxAround(boxes[read], box);
+    }
   }
   return boxes;
 }
@@ -269,13 +372,11 @@ const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
 // From the description that html.py wrote to a network that can be run: base64 becomes float32.
 function unpack(model) {
-  const numbers = new Float32Array(bytesOf(model.weights).buffer);
-  const array = (range) => (range ? numbers.subarray(range[0], range[1]) : null);
-  const layers = model.layers.map((layer) => ({
-    ...layer,
-    weights: array(layer.weights),
-    biases: array(layer.biases),
-  }));
+  const numbers = new Float32Array(bytesOf(model.numbers).buffer);
+  const layers = model.layers.map(({ arrays, ...layer }) => {
+    for (const [name, [start, end]] of Object.entries(arrays)) layer[name] = numbers.subarray(start, end);
+    return layer;
+  });
   return { layers, ending: model.ending, shapes: [model.inputShape, ...layers.map((layer) => layer.shape)] };
 }
 

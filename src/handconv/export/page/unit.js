@@ -95,17 +95,64 @@ function terms(list, { limit = 8, pick = null, rest = "others" }) {
 const line = (...parts) => h("p", { className: "sum" }, ...parts);
 const strong = (text) => h("b", { textContent: text });
 
+// y = gamma · (x - mean) / sqrt(variance + epsilon) + beta, in numbers.
+function normalized(x, layer, { index }, value, mean, variance) {
+  const gamma = shareOf(layer.gamma, index, x),
+    beta = shareOf(layer.beta, index, x),
+    normal = (x[index] - mean) / Math.sqrt(variance + layer.epsilon);
+  return [
+    line(
+      `(${number(x[index])} ${signed(-mean)}) / √(${number(variance)} + ${layer.epsilon}) = `,
+      strong(number(normal)),
+    ),
+    line(
+      `${number(normal)} × ${number(gamma)} (the learnt scale) ${signed(beta)} (the learnt shift) = `,
+      strong(number(value)),
+    ),
+  ];
+}
+function normalizedByItself(x, layer, shape, unit, value) {
+  const together = companyOf(x, layer, unit.index),
+    maps = shape[0] / (layer.groups ?? 1),
+    whose = layer.type === "LayerNorm" ? "all numbers" : `its group of ${plural(maps, "map")}`;
+  return [
+    line(
+      `Mean ${number(together.mean)} and variance ${number(together.variance)} are those of ${whose}, in this image.`,
+    ),
+    ...normalized(x, layer, unit, value, together.mean, together.variance),
+  ];
+}
+
+const onlyInTraining =
+  (noun) =>
+  (_, { rate }) => [
+    line("Unchanged: it only acts in training."),
+    line(
+      `There, a random ${+(100 * rate).toPrecision(3)} % of these ${noun} are set to 0 at each step, ` +
+        "so that the network relies on none of them.",
+    ),
+  ];
+
+// An activation of one number: its formula with the number put in.
+const formula =
+  (text) =>
+  (x, layer, _, { index }, value) => [
+    line(`${text(layer)} with x = ${number(x[index])} gives `, strong(number(value))),
+  ];
+
 // Each function tells how the number of a unit came about: x is the layer's input.
 const EXPLAIN = {
   Conv2D(x, layer, shape, { map, row, column }, value) {
     const [KH, KW] = layer.kernel,
       size = KH * KW,
-      bias = layer.biases ? layer.biases[map] : 0;
-    const channels = Array.from({ length: shape[0] }, (_, c) => {
-      const patch = patchOf(x, layer, shape, c, row, column);
-      const kernel = [...layer.weights.subarray((map * shape[0] + c) * size, (map * shape[0] + c + 1) * size)];
+      bias = layer.biases ? layer.biases[map] : 0,
+      [first, end] = channelsOf(layer, shape[0], map);
+    const channels = Array.from({ length: end - first }, (_, c) => {
+      const patch = patchOf(x, layer, shape, first + c, row, column),
+        start = (map * (end - first) + c) * size;
+      const kernel = [...layer.weights.subarray(start, start + size)];
       const products = patch.map((cell, k) => (cell ?? 0) * kernel[k]);
-      return { key: c, label: `map ${c + 1}`, patch, kernel, products, value: sum(products) };
+      return { key: c, label: `map ${first + c + 1}`, patch, kernel, products, value: sum(products) };
     });
     const strongest = channels.reduce((a, b) => (Math.abs(b.value) > Math.abs(a.value) ? b : a));
     const shown = channels[unit.channel ?? strongest.key];
@@ -115,7 +162,7 @@ const EXPLAIN = {
         "div",
         { className: KW > 3 ? "product" : "product tight" },
         grid(shown.patch, KW, largest(shown.patch), {
-          title: channels.length > 1 ? `patch of map ${shown.key + 1}` : "patch",
+          title: shape[0] > 1 ? `patch of ${shown.label}` : "patch",
         }),
         h("span", { className: "operator", textContent: "×" }),
         grid(shown.kernel, KW, largest(shown.kernel), { title: "kernel" }),
@@ -133,9 +180,9 @@ const EXPLAIN = {
       };
       parts.push(
         line(
-          `These ${size} products add up to `,
+          size === 1 ? "This product is " : `These ${size} products add up to `,
           strong(number(shown.value)),
-          `. Each of the ${channels.length} maps gives such a sum:`,
+          `. Each of the ${channels.length} maps gives such a ${size === 1 ? "product" : "sum"}:`,
         ),
       );
       parts.push(terms(channels, { limit: 16, pick, rest: "other maps" }));
@@ -192,7 +239,7 @@ const EXPLAIN = {
       bias = layer.biases ? layer.biases[map] : 0;
     const list = [...x].map((input, d) => {
       const weight = layer.weights[d * K + map];
-      return { value: input * weight, label: `${origin(k - 1, d)}: ${number(input)} × ${number(weight)}` };
+      return { value: input * weight, label: `${origin(inputOf(k), d)}: ${number(input)} × ${number(weight)}` };
     });
     return [
       line(`The largest of ${plural(list.length, "product")}, input × weight:`),
@@ -205,6 +252,41 @@ const EXPLAIN = {
       ),
     ];
   },
+  BatchNorm(x, layer, _, unit, value) {
+    const mean = shareOf(layer.running_mean, unit.index, x),
+      variance = shareOf(layer.running_var, unit.index, x);
+    return [
+      line(
+        `Mean ${number(mean)} and variance ${number(variance)} are what this ${mapOr(layer.shape)} had in training, on average.`,
+      ),
+      ...normalized(x, layer, unit, value, mean, variance),
+    ];
+  },
+  LayerNorm: normalizedByItself,
+  GroupNorm: normalizedByItself,
+  Residual(branch, { reads, depth }, _, { index }, value) {
+    const shortcut = activations[reads[1]],
+      isProjected = reads[1] > 0 && network.layers[reads[1] - 1].depth > depth;
+    return [
+      line(`What the layers within give, ${called(reads[0])}: `, strong(number(branch[index]))),
+      line(`What passes them by, ${called(reads[1])}: `, strong(number(shortcut[index]))),
+      line(
+        "The sum is ",
+        strong(number(value)),
+        isProjected ? "." : ". So the layers within only had to learn the difference.",
+      ),
+    ];
+  },
+  ZeroPad2D(x, { before: [top, left] }, [, H, W], { row, column }) {
+    const isInside = row >= top && row < top + H && column >= left && column < left + W;
+    return [
+      line(
+        isInside
+          ? `The same number as before, at row ${row - top + 1}, column ${column - left + 1}.`
+          : "A zero of the margin.",
+      ),
+    ];
+  },
   LeakyReLU: (x, { alpha }, _, { index }, value) => [
     line(`max(x, ${alpha} · x) with x = ${number(x[index])} gives `, strong(number(value))),
     line(
@@ -213,18 +295,15 @@ const EXPLAIN = {
         : `Not positive: only ${+(100 * alpha).toPrecision(3)} % of it passes.`,
     ),
   ],
-  ReLU: (x, _, __, { index }, value) => [line(`max(x, 0) with x = ${number(x[index])} gives `, strong(number(value)))],
-  Sigmoid: (x, _, __, { index }, value) => [
-    line(`1 / (1 + exp(−x)) with x = ${number(x[index])} gives `, strong(number(value))),
-  ],
-  Tanh: (x, _, __, { index }, value) => [line(`tanh(x) with x = ${number(x[index])} gives `, strong(number(value)))],
-  Dropout: (x, { rate }) => [
-    line("Unchanged: it only acts in training."),
-    line(
-      `There, a random ${+(100 * rate).toPrecision(3)} % of these units are set to 0 at each step, ` +
-        "so that the network relies on none of them.",
-    ),
-  ],
+  ReLU: formula(() => "max(x, 0)"),
+  ELU: formula(({ alpha }) => `x where it is positive, else ${alpha} · (exp(x) − 1),`),
+  GELU: formula(() => "x / 2 · (1 + tanh(0.798 · (x + 0.0447 · x³)))"),
+  SiLU: formula(() => "x / (1 + exp(−x))"),
+  Softplus: formula(() => "log(1 + exp(x))"),
+  Sigmoid: formula(() => "1 / (1 + exp(−x))"),
+  Tanh: formula(() => "tanh(x)"),
+  Dropout: onlyInTraining("units"),
+  SpatialDropout2D: onlyInTraining("maps"),
   Softmax(x, { shape }, _, { index }, value) {
     const K = shape[shape.length - 1],
       start = index - (index % K),
@@ -241,9 +320,12 @@ const EXPLAIN = {
   },
 };
 const reshaped = (x, _, __, { index }, ___, k) => [
-  line("The same number under another address: ", strong(origin(k - 1, index)), "."),
+  line("The same number under another address: ", strong(origin(inputOf(k), index)), "."),
 ];
 EXPLAIN.Flatten = EXPLAIN.Reshape = reshaped;
+
+// The activation that the layer before activation k reads.
+const inputOf = (k) => network.layers[k - 1].reads[0];
 
 // Where a number came from before it was laid out as a vector.
 function origin(k, index) {
@@ -252,7 +334,7 @@ function origin(k, index) {
     network.shapes[k].length === 1 &&
     ["Flatten", "Reshape", "Dropout"].includes(network.layers[k - 1].type)
   )
-    k -= 1;
+    k = inputOf(k);
   return nameOf(k, index).place.replace("channel 1, ", "").replace("row ", "").replace("column ", "");
 }
 
@@ -272,11 +354,23 @@ function paintUnit() {
       h("div", { className: "value", textContent: number(named.value) }),
       h("div", { className: "place", textContent: named.place }),
     ),
-    h("figure", {}, small, h("figcaption", { textContent: k ? "it looks at" : "here" })),
+    h(
+      "figure",
+      {},
+      small,
+      h("figcaption", { textContent: k ? (unit.boxes[0] ? "it looks at" : "it looks at nothing") : "here" }),
+    ),
   );
   const explain = layer && EXPLAIN[layer.type];
   const parts = explain
-    ? explain(activations[k - 1], layer, imageShape(network.shapes[k - 1]), { ...named, index }, named.value, k)
+    ? explain(
+        activations[inputOf(k)],
+        layer,
+        imageShape(network.shapes[inputOf(k)]),
+        { ...named, index },
+        named.value,
+        k,
+      )
     : [
         line(
           layer
@@ -298,6 +392,7 @@ function paintField(canvas) {
     context = sized(canvas, WIDTH * scale, HEIGHT * scale),
     box = unit.boxes[0];
   context.drawImage(bitmapOf(imageData(activations[0])), 0, 0, WIDTH * scale, HEIGHT * scale);
+  if (!box) return; // a zero of the margin looks at nothing
   const frame = [box.columns[0], box.rows[0], box.columns[1] - box.columns[0], box.rows[1] - box.rows[0]].map(
     (size) => size * scale,
   );

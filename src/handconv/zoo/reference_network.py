@@ -5,12 +5,12 @@ from pathlib import Path
 
 from handconv.layers import Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, Softmax
 from handconv.sequential import Sequential, load
-from handconv.utils.validation import check_sample_shape, is_int
+from handconv.zoo.task import check_task
 
 _SMALLEST = 10  # rows and columns of an image of which something is left after the second pooling
 
 
-def reference_network(
+def reference(
     *,
     classes: int = 10,
     input_shape: Sequence[int] = (1, 28, 28),
@@ -56,14 +56,10 @@ def reference_network(
         ValueError: if an argument is out of range, or the images are too small (below 10x10).
 
     Example:
-        >>> reference_network().parameters.size
+        >>> reference().parameters.size
         53866
     """
-    if not is_int(classes) or classes < 2:
-        raise ValueError(f"The reference network tells at least two classes apart, got {classes!r}.")
-    if min(check_sample_shape(input_shape)[1:], default=_SMALLEST) < _SMALLEST:
-        rule = f"at least {_SMALLEST}x{_SMALLEST} pixels"
-        raise ValueError(f"The reference network takes images of {rule}, got {input_shape!r}. Enlarge them.")
+    check_task("The reference network", classes, input_shape, _SMALLEST)
     layers = [
         Conv2D(8, 3),
         LeakyReLU(),
@@ -81,11 +77,11 @@ def reference_network(
     return Sequential(layers, input_shape=input_shape, seed=seed, engine=engine)
 
 
-def trained_reference_network() -> Sequential:
+def trained_reference() -> Sequential:
     """Load the reference network as this package carries it, trained on MNIST (``scripts/make_model.py`` makes it).
 
     Example:
-        >>> round(trained_reference_network().info["test_accuracy"], 2)
+        >>> round(trained_reference().info["test_accuracy"], 2)
         0.99
     """
-    return load(Path(__file__).with_name("reference-mnist.npz"))
+    return load(Path(__file__).parent.parent / "reference-mnist.npz")

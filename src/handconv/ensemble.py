@@ -1,0 +1,187 @@
+"""Several models that answer together, and one that looks several times: the mean of their probabilities.
+
+    p[n, k] = mean over models m and views v of p_m[k | v(x[n])]
+
+Models that were trained from other random numbers are wrong about other images, and a model is less sure of an image
+that it takes for something else once it is turned a little; so the mean is right more often than each of them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from handconv.arrays import FloatArray
+from handconv.augment import Affine
+from handconv.augment.resampling import Maps, resample
+from handconv.engine.kernels.softmax import softmax
+from handconv.layers import Sigmoid
+from handconv.losses import CategoricalCrossentropy
+from handconv.metrics import accuracy
+from handconv.samples import checked_inputs
+from handconv.sequential import Sequential, Workers
+from handconv.utils.validation import check_int
+
+#: How far the views are from the image as it is.
+_VIEWS = Affine(shift=1.0, rotate=5.0, scale=0.05)
+#: What a model's info says of its task; all models of an ensemble must agree in it.
+_TASK = ("class_names", "preparation")
+
+
+class Ensemble:
+    """Models that answer together; with ``views``, each looks at several views of an image.
+
+    The views are the image as it is and small affine changes of it, the same for all images, each with its inverse, so
+    that their mean is the image again.
+
+    Args:
+        models: classifiers of the same classes, of samples in the same form.
+        views: how many views of each image there are, the image as it is included.
+
+    Attributes:
+        models: as a tuple.
+        input_shape, output_shape: of one sample, and its K probabilities.
+        info: what the models know of their task.
+
+    Raises:
+        ValueError: if there is no model, or models do not answer the same question.
+        TypeError: if a model is no ``Sequential``.
+
+    Example:
+        >>> import handconv as hc
+        >>> models = [hc.zoo.reference(seed=seed) for seed in range(3)]
+        >>> hc.Ensemble(models, views=4).predict(np.zeros((2, 1, 28, 28), np.uint8)).shape
+        (2, 10)
+
+    References:
+        Cireşan, Meier and Schmidhuber, Multi-column deep neural networks for image classification, 2012, section 2.
+    """
+
+    def __init__(self, models: Sequence[Sequential], views: int = 1) -> None:
+        self.models, self.views = tuple(models), check_int("Ensemble: views", views)
+        for model in self.models:
+            if not isinstance(model, Sequential):
+                raise TypeError(f"Ensemble: models must be handconv.Sequential models, got {model!r}.")
+        if not self.models:
+            raise ValueError("Ensemble: models must be at least one, got none.")
+        first = self.models[0]
+        self.input_shape, self.output_shape = first.input_shape, _classes(first)
+        for number, model in enumerate(self.models[1:], 2):
+            self._check_same(number, first, model)
+        if views > 1 and len(self.input_shape or ()) != 3:
+            raise ValueError(
+                f"Views are made of images (C, H, W), and these models take samples of shape {self.input_shape}. "
+                "Use views=1."
+            )
+        agreed = ("dataset", "settings", *_TASK)
+        self.info: dict[str, Any] = {name: first.info[name] for name in agreed if name in first.info}
+
+    @staticmethod
+    def _check_same(number: int, first: Sequential, model: Sequential) -> None:
+        """Check that a model answers the question of the first one."""
+        facts = {
+            "images or samples": (first.input_shape, model.input_shape),
+            "classes": (_classes(first)[0], _classes(model)[0]),
+        } | {name.replace("_", " "): (first.info.get(name), model.info.get(name)) for name in _TASK}
+        for what, (expected, received) in facts.items():
+            if received != expected and None not in (expected, received):
+                raise ValueError(
+                    f"The models of an ensemble must have the same {what}: the first has {expected}, number {number} "
+                    f"has {received}. Train them on the same data."
+                )
+
+    def predict(self, x: ArrayLike, *, workers: Workers = 1) -> FloatArray:
+        """Compute the mean of all models' probabilities, (N, K).
+
+        Args:
+            x: samples (N, …); uint8 is divided by 255.
+            workers: as in ``Sequential.predict``.
+
+        Raises:
+            ValueError, TypeError: if the samples do not fit.
+        """
+        inputs = checked_inputs(x, self.input_shape, self.models[0].dtype)
+        total: FloatArray | float = 0.0
+        for matrix in self._matrices():
+            seen = inputs
+            if matrix is not None:
+                pixels = inputs if inputs.dtype == np.uint8 else np.asarray(inputs, self.models[0].dtype)
+                seen = resample(pixels, Maps(np.broadcast_to(matrix, (len(pixels), 3, 3))), 0.0)
+            for model in self.models:
+                total = total + probabilities(model, seen, workers=workers)
+        mean: FloatArray = np.divide(total, self.views * len(self.models))
+        return mean
+
+    def evaluate(self, x: ArrayLike, y: ArrayLike, *, workers: Workers = 1) -> dict[str, float]:
+        """Measure the mean cross-entropy, and the accuracy.
+
+        Args:
+            x: samples (N, …).
+            y: class numbers (N,), or one-hot (N, K).
+            workers: as in ``Sequential.predict``.
+
+        Returns:
+            {"loss": …, "accuracy": …}
+
+        Raises:
+            ValueError, TypeError: if the samples do not fit.
+        """
+        chances, targets = self.predict(x, workers=workers), np.asarray(y)
+        return {"loss": CategoricalCrossentropy().forward(chances, targets), "accuracy": accuracy(chances, targets)}
+
+    def _matrices(self) -> list[NDArray[np.float64] | None]:
+        """Where each view's pixels come from; None for the image as it is."""
+        others = self.views - 1
+        drawn = _VIEWS.draw_maps((-(-others // 2), 1, 1, 1), np.random.default_rng(0)).matrices
+        pairs = [matrix for one in drawn for matrix in (one, np.linalg.inv(one))]
+        return [None, *pairs[:others]]
+
+    def __repr__(self) -> str:
+        return f"Ensemble({len(self.models)} models, views={self.views})"
+
+
+Classifier = Sequential | Ensemble
+
+
+def probabilities(model: Classifier, x: ArrayLike, *, workers: Workers = 1) -> NDArray[np.floating]:
+    """Give the probability of each class for each sample.
+
+    After a final Softmax these are the outputs, after a single Sigmoid those of "no" and "yes", else the softmax of
+    the outputs; of an ensemble the mean of its models'.
+
+    Args:
+        model: the classifier, or the ensemble.
+        x: samples (N, …).
+        workers: as in ``Sequential.predict``.
+
+    Shapes:
+        (N, …) -> (N, K)
+
+    Raises:
+        ValueError, TypeError: if the model does not give one vector of classes a sample.
+
+    Example:
+        >>> import handconv as hc
+        >>> model = hc.Sequential([hc.Dense(1), hc.Sigmoid()], input_shape=(2,), seed=0)
+        >>> probabilities(model, np.zeros((1, 2)))
+        array([[0.5, 0.5]], dtype=float32)
+    """
+    if not isinstance(model, Classifier):
+        raise TypeError(f"A classifier is a handconv.Sequential or a handconv.Ensemble, got {model!r}.")
+    outputs = model.predict(x, workers=workers)
+    if isinstance(model, Ensemble):
+        return outputs
+    if outputs.ndim != 2:
+        raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {outputs.shape[1:]}.")
+    if outputs.shape[1] == 1 and isinstance(model.layers[-1], Sigmoid):
+        return np.concatenate([1 - outputs, outputs], axis=1)
+    return outputs if model.ends_in_softmax else softmax(outputs)
+
+
+def _classes(model: Sequential) -> tuple[int]:
+    """How many classes a model tells apart, as the shape of its probabilities."""
+    shape = model.output_shape or ()
+    if len(shape) != 1:
+        raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {shape}.")
+    return (max(2, shape[0]),)

@@ -1,0 +1,23 @@
+"""Guessing which of the known words was meant by an unknown one."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Guess what was meant: a question to be put behind a message, or what else is to be said, or all that is known.
+
+    Args:
+        word: what was given.
+        known: what there is.
+        otherwise: what is said where nothing is near, in place of the list.
+
+    Example:
+        >>> nearest("epoch", ["epochs", "seed"]), nearest("moon", ["epochs", "seed"])
+        (' Did you mean epochs?', ' There are: epochs, seed.')
+    """
+    words = list(known)
+    guesses = difflib.get_close_matches(word, words, 1, 0.6)
+    if guesses:
+        return f" Did you mean {guesses[0]}?"
+    return f" {otherwise}" if otherwise else f" There are: {', '.join(words)}."
