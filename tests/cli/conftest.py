@@ -1,4 +1,4 @@
-"""A small model that was trained once, as the command line does it."""
+"""A small model that was trained once, as the command line does it; and a shell that finds ``handconv``."""
 
 from pathlib import Path
 
@@ -17,6 +17,12 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return path
+
+
+@pytest.fixture(autouse=True)
+def on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let advice name the command as it is where the shell finds it, wherever these tests run."""
+    monkeypatch.setattr("handconv.cli._typed.how_to_call", lambda: "handconv")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from cli_helpers import environment, handconv
 from handconv.cli import _COMMANDS, _typed, main
-from handconv.cli._typed import NAMES, as_typed
+from handconv.cli._typed import NAMES, as_typed, how_to_call
 from terminal_helpers import needs_terminal, seen, talk
 
 QUICK = ["train", "--dataset", "digits", "--epochs", "2", "--no-play", "--validation-split", "0.2", "--profile"]
@@ -79,8 +79,9 @@ def test_a_typo_is_answered_with_the_nearest_word(
 
 class TestAdvice:
     @pytest.fixture(autouse=True)
-    def forgotten(self) -> None:
-        _typed.how_to_call.cache_clear()
+    def asked_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_typed, "how_to_call", how_to_call)
+        how_to_call.cache_clear()
 
     def python(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> Path:
         """An environment with these programs in it, of which none is on the path."""
@@ -97,10 +98,10 @@ class TestAdvice:
         folder = self.python(tmp_path / "bin", monkeypatch, "handconv", "python")
         assert as_typed("handconv runs lists them.") == f"{folder}/handconv runs lists them."
         monkeypatch.chdir(tmp_path)
-        _typed.how_to_call.cache_clear()
+        how_to_call.cache_clear()
         assert as_typed("handconv runs lists them.") == "bin/handconv runs lists them."
         monkeypatch.setenv("PATH", str(folder))
-        _typed.how_to_call.cache_clear()
+        how_to_call.cache_clear()
         assert as_typed("handconv runs lists them.") == "handconv runs lists them."
 
     @pytest.mark.skipif(sys.platform == "win32", reason="the names are those of POSIX")
@@ -110,7 +111,7 @@ class TestAdvice:
             f"Get it: '{folder}/python' -m handconv data download mnist"
         )
         monkeypatch.setenv("PATH", str(folder))
-        _typed.how_to_call.cache_clear()
+        how_to_call.cache_clear()
         assert as_typed("handconv train makes one.") == "python -m handconv train makes one."
 
     @pytest.mark.parametrize(
