@@ -27,7 +27,7 @@ def toy_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def digit_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a step of the bundled model, with pictures of its maps."""
     path, digits = tmp_path_factory.mktemp("steps") / "digit.html", hc.datasets.load("digits")
-    explanation_html(hc.explain(hc.trained_reference_network(), digits.x_test[:1], digits.y_test[:1]), path)
+    explanation_html(hc.explain(hc.zoo.trained_reference(), digits.x_test[:1], digits.y_test[:1]), path)
     return path
 
 
