@@ -146,6 +146,32 @@ def test_after_flatten_hires_cam_names_more_of_what_matters_than_grad_cam(
     assert named_well(hires_cam(model, x, y), model, x, y) > named_well(grad_cam(model, x, y), model, x, y) + 20
 
 
+def test_of_the_first_poolings_maps_hires_cam_names_what_matters_in_ninety_of_a_hundred_images(
+    hundred: tuple[hc.Sequential, np.ndarray, np.ndarray],
+) -> None:
+    model, x, y = hundred
+    assert named_well(hires_cam(model, x, y, layer=2), model, x, y) >= 90
+
+
+def test_the_maps_of_any_layer_can_be_asked_for(images: np.ndarray) -> None:
+    model = tiny()
+    maps, slopes = model[:1].predict(images), model.layers[-2].weights[:, 1].reshape(2, 3, 3)
+    weights = slopes * (1 - np.tanh(maps) ** 2)  # back through the Tanh
+    centre = np.maximum((maps * weights).sum(axis=1), 0)[:, 1, 1]
+    np.testing.assert_allclose(hires_cam(model, images, [1, 1], layer=0)[:, 2, 2], centre)
+    pooled = np.maximum((maps * weights.mean(axis=(2, 3), keepdims=True)).sum(axis=1), 0)[:, 1, 1]
+    np.testing.assert_allclose(grad_cam(model, images, [1, 1], layer=0)[:, 2, 2], pooled)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [(4, r"layer must be from 0 to 3, got 4"), (-1, "from 0 to 3, got -1"), (2, r"needs feature maps .* Flatten")],
+)
+def test_layers_without_maps_have_no_class_map(layer: int, message: str, images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=message):
+        grad_cam(tiny(), images, layer=layer)
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [([0, 3], r"from 0 to 2, got 0 to 3"), ([0], r"one class number a sample, \(2,\)"), ([0.0, 1.0], "got float64")],

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ def test_what_does_not_suit_the_model_is_left_out_and_said(tmp_path: Path, capsy
     assert "left out: The training." in told
     assert "left out: The filters. This draws filters, and the model has no convolution." in told
     assert "Left out" in (tmp_path / "page.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("named", [None, "digits-1", "dig", "FILE"])
+def test_the_curves_are_those_of_the_model_whichever_way_it_is_named(
+    named: str | None, model_file: Path, cache_folder: Path
+) -> None:
+    runs = cache_folder / "runs"
+    runs.mkdir(parents=True)
+    for kind in ("", ".run"):
+        shutil.copy(model_file.with_name(f"digits{kind}.npz"), runs / f"digits-1{kind}.npz")
+    assert len(report._epochs(str(model_file) if named == "FILE" else named, lambda _: True)) == 3
+    assert report._epochs(None, lambda _: False) == []
 
 
 @pytest.mark.usefixtures("quick")

@@ -11,7 +11,7 @@ import numpy as np
 
 from handconv.cli._errors import UsageError
 from handconv.cli._output import Output
-from handconv.cli._runs import described, find_run, folder, kept_runs, new_name
+from handconv.cli._runs import Kept, described, find_run, folder, kept_runs, new_name
 from handconv.cli._settings import whole
 from handconv.ensemble import Classifier, Ensemble
 from handconv.errors import HandconvError, ModelFileError
@@ -37,15 +37,13 @@ def open_model(path: str | None, output: Output, fits: Fits = lambda _: True) ->
     Raises:
         OSError, ModelFileError, ValueError: as ``handconv.load``.
     """
-    if path is None:
-        run = next((run for run in kept_runs() if fits(run.info)), None)
-        if run is None:
-            model, name = trained_reference(), "the bundled model"
-        else:
-            model, name = load(run.path), f"run {run.name}"
+    run = chosen_run(path, fits)
+    if run is not None:
+        model, name = load(run.path), f"run {run.name}"
+    elif path is not None:
+        model, name = load(path), path
     else:
-        named = None if Path(path).exists() or path.endswith(".npz") else find_run(path)
-        model, name = load(path if named is None else named.path), path if named is None else f"run {named.name}"
+        model, name = trained_reference(), "the bundled model"
     for parameter, values in model.named_parameters().items():
         if not np.isfinite(values).all():
             raise ModelFileError(
@@ -90,6 +88,13 @@ def open_models(paths: Sequence[str], tta: object, output: Output, fits: Fits = 
         return Ensemble(models, views)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def chosen_run(named: str | None, fits: Fits = lambda _: True) -> Kept | None:
+    """The run that was named, or the last fitting one; None where that is a file, or the bundled model."""
+    if named is None:
+        return next((run for run in kept_runs() if fits(run.info)), None)
+    return None if Path(named).exists() or named.endswith(".npz") else find_run(named)
 
 
 def is_model_name(text: str) -> bool:

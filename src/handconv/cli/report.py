@@ -15,11 +15,11 @@ from handconv import plots
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, UsageError
-from handconv.cli._models import HELP, Fits, open_model, trained_on
+from handconv.cli._models import HELP, Fits, chosen_run, open_model, trained_on
 from handconv.cli._output import Output
-from handconv.cli._runs import find_run, kept_runs
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.datasets import Dataset
+from handconv.datasets.catalog import KNOWN
 from handconv.errors import MissingExtraError
 from handconv.sequential import Sequential
 from handconv.serialization import npz
@@ -156,7 +156,9 @@ def _sections(model: Sequential, dataset: Dataset, row: int, epochs: Sequence[Ma
         ),
         _Section(
             "Weights and gradients",
-            "Left: how the weights are spread. Right: the gradient of the mean loss over a few hundred test images.",
+            "Left: how the weights are spread. Right: the gradient of the mean loss over a few hundred test images. "
+            "How both changed by epochs is kept by a callback of fit, handconv.analysis.histograms.Histograms, "
+            "and drawn by handconv.plots.histograms_over_time.",
             partial(plots.histograms, model, x[:_FEW], y[:_FEW]),
         ),
     ]
@@ -164,10 +166,7 @@ def _sections(model: Sequential, dataset: Dataset, row: int, epochs: Sequence[Ma
 
 def _epochs(named: str | None, fits: Fits) -> Sequence[Mapping[str, float]]:
     """The figures of each epoch, from the checkpoint that the model is, or that lies beside it."""
-    if named is None:
-        run = next((run for run in kept_runs() if fits(run.info)), None)
-    else:
-        run = None if Path(named).exists() else find_run(named)
+    run = chosen_run(named, fits)
     files = [run.checkpoint] if run is not None else [Path(named), sibling(Path(named), "run")] if named else []
     for file in files:
         state = npz.metadata(file).get("run") if file.exists() else None
@@ -203,13 +202,14 @@ def _page(
     }
     sections = "".join(
         f"<section><h2>{_text(section.title)}</h2><p>{_text(section.says)}</p>"
-        f'<img alt="{_text(headline)}" src="data:image/png;base64,{image}"></section>\n'
+        f'<div class="picture" tabindex="0"><img alt="{_text(headline)}" src="data:image/png;base64,{image}"></div>'
+        "</section>\n"
         for section, headline, image in drawn
     )
     rest = "".join(f"<li>{_text(title)}: {_text(why)}</li>" for title, why in left_out)
     template = Template(resources.files("handconv.cli").joinpath("report.html").read_text("utf-8"))
     return template.substitute(
-        title=_text(f"A network for {dataset.name}"),
+        title=_text(f"A network for {known.title if (known := KNOWN.get(dataset.name)) else dataset.name}"),
         facts="".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in facts.items()),
         sections=sections,
         summary=_text(str(model.summary())),
