@@ -77,3 +77,27 @@ def test_the_real_mnist_into_the_cache(data_dir: Path, cache_folder: Path, capsy
     assert "all checksums are right" in capsys.readouterr().out
     assert main(["data", "--json"]) == 0
     assert objects(capsys.readouterr().out)[1]["state"] == "cached"
+
+
+class TestShowAugmented:
+    def test_draws_one_image_of_each_class_as_the_recipe_changes_it(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "augmented.png"
+        assert main(["data", "--show-augmented", str(path), "--dataset", "digits"]) == 0
+        assert "10 images of digits, and 8 forms of each" in " ".join(capsys.readouterr().out.split())
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+    @pytest.mark.parametrize(
+        ("file", "options", "message"),
+        [
+            ("x.png", ["--recipe", "plain"], "the recipe 'plain' changes no images. Name another one, --recipe best"),
+            ("x.png", ["--recipe", "bestt"], "there is no recipe 'bestt'. Did you mean best?"),
+            ("x.jpg", [], "--show-augmented must name a file that ends in .png"),
+        ],
+    )
+    def test_says_what_cannot_be_drawn(
+        self, file: str, options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["data", "--show-augmented", str(tmp_path / file), "--dataset", "digits", *options]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())

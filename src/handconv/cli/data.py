@@ -1,18 +1,25 @@
 """``handconv data``: lists, downloads, verifies and removes cached data sets."""
 
 import argparse
+from pathlib import Path
 
-from handconv import datasets
+import numpy as np
+
+from handconv import augment, datasets, recipes
 from handconv.cli._command import Command
-from handconv.cli._data import fetch_dataset
+from handconv.cli._data import DataSettings, fetch_dataset, load_dataset
 from handconv.cli._errors import DONE, FAILED, UsageError
 from handconv.cli._output import Output
+from handconv.cli._recipe import read_config, resolve
 from handconv.cli._settings import one_of
 from handconv.cli._tables import show_table
 from handconv.datasets import cache
 from handconv.datasets.catalog import KNOWN
+from handconv.serialization.atomic import check_folder
 from handconv.utils.nearest import nearest
 
+_SHOWN = 10  # images, at most
+_DOTS = 120  # to an inch
 _ACTIONS = ("list", "download", "verify", "remove")
 
 
@@ -24,11 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source", default="auto", metavar="|".join(datasets.SOURCES), help="where download looks (default: auto)"
     )
     parser.add_argument("--data-dir", metavar="DIR", help="download takes the files from this folder")
+    shown = parser.add_argument_group("augmented images")
+    shown.add_argument("--show-augmented", metavar="FILE.png", help="draw images as a recipe changes them in training")
+    shown.add_argument("--dataset", default="mnist", metavar="NAME|PATH", help="whose images (default: mnist)")
+    shown.add_argument("--recipe", default="best", metavar="NAME", help="whose augmentation (default: best)")
+    shown.add_argument("--config", metavar="FILE.toml", help="entries of your own, over those of the recipe")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Do it."""
     action, name = arguments.action, arguments.name
+    if arguments.show_augmented is not None:
+        return _show_augmented(arguments, output)
     if action not in _ACTIONS:
         raise UsageError(f"data has no action {action!r}.{nearest(action, _ACTIONS)}")
     if name is not None and name not in KNOWN:
@@ -42,6 +56,41 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if action == "remove":
         return _remove(name, output)
     return _verify(name, output) if action == "verify" else _list(output)
+
+
+def _show_augmented(arguments: argparse.Namespace, output: Output) -> int:
+    """Draw one image of each class, and what a recipe makes of it."""
+    path = Path(arguments.show_augmented)
+    if path.suffix != ".png":
+        raise UsageError(f"--show-augmented must name a file that ends in .png, got {arguments.show_augmented!r}.")
+    check_folder(path)
+    if arguments.recipe not in recipes.NAMES:
+        raise UsageError(f"there is no recipe {arguments.recipe!r}.{nearest(arguments.recipe, recipes.NAMES)}")
+    _, tables = read_config(arguments.config)
+    augmentation = recipes.fit_arguments(resolve(recipes.load(arguments.recipe), arguments.config, tables, {}, ())).get(
+        "augment"
+    )
+    if augmentation is None:
+        raise UsageError(
+            f"the recipe {arguments.recipe!r} changes no images. Name another one, --recipe best, or give --config a "
+            "file with an entry augment."
+        )
+    settings = DataSettings(source=_source(arguments), data_dir=arguments.data_dir)
+    dataset = load_dataset(settings, arguments.dataset, output)
+    _, rows = np.unique(dataset.y_train, return_index=True)
+    images = dataset.x_train[rows[:_SHOWN]]
+    figure = augment.preview(images, augmentation, np.random.default_rng(0))
+    figure.savefig(path, dpi=_DOTS)
+    output.show(f"{path}: {len(images)} images of {dataset.name}, and 8 forms of each")
+    output.record({"event": "augmented", "file": str(path), "images": len(images), "recipe": arguments.recipe})
+    return DONE
+
+
+def _source(arguments: argparse.Namespace) -> str:
+    try:
+        return str(one_of(*datasets.SOURCES)(arguments.source))
+    except ValueError as rule:
+        raise UsageError(f"--source must be {rule}, got {arguments.source!r}.") from None
 
 
 def _list(output: Output) -> int:
@@ -69,11 +118,7 @@ def _list(output: Output) -> int:
 
 def _download(name: str, arguments: argparse.Namespace, output: Output) -> int:
     """Get a set into the cache."""
-    try:
-        source = one_of(*datasets.SOURCES)(arguments.source)
-    except ValueError as rule:
-        raise UsageError(f"--source must be {rule}, got {arguments.source!r}.") from None
-    dataset = fetch_dataset(name, source, arguments.data_dir, output)
+    dataset = fetch_dataset(name, _source(arguments), arguments.data_dir, output)
     output.show(f"{name} is in {cache.folder() / name}")
     output.record({"event": "downloaded", "name": name, "source": dataset.source, "path": str(cache.folder() / name)})
     return DONE
@@ -125,7 +170,8 @@ COMMAND = Command(
     examples="""  handconv data
   handconv data download fashion-mnist
   handconv data verify
-  handconv data remove mnist""",
+  handconv data remove mnist
+  handconv data --show-augmented augmented.png --recipe best""",
     add_arguments=add_arguments,
     run=run,
 )
