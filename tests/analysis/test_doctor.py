@@ -181,8 +181,8 @@ ILLNESSES = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:x looks like pixels")
 @pytest.mark.filterwarnings("ignore:x looks like pixels", "ignore:The loss has exploded")
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("sick", ILLNESSES, ids=lambda sick: sick.__name__)
 def test_a_sick_run_is_named_rightly_and_nothing_else_is(sick: Callable[[int], Run], seed: int) -> None:
     assert sick(seed).diagnose().names == (sick.__name__.replace("_", " "),)
