@@ -52,10 +52,10 @@ def test_best_trains_with_averages_and_augmentation(cache_folder: Path, tmp_path
 
 def test_options_win_over_the_recipe(cache_folder: Path, tmp_path: Path) -> None:
     recipe = recipe_of(
-        *(tmp_path, "--recipe", "best", "--learning-rate", "0.5", "--schedule", "cosine", "--batch-size", "32"),
+        *(tmp_path, "--recipe", "best", "--learning-rate", "0.02", "--schedule", "cosine", "--batch-size", "32"),
         *("--l2", "0.1", "--dropout", "0.7", "--label-smoothing", "0.2"),
     )
-    assert recipe["optimizer"]["learning_rate"] == {"class": "CosineDecay", "initial": 0.5}
+    assert recipe["optimizer"]["learning_rate"] == {"class": "CosineDecay", "initial": 0.02}
     assert (recipe["batch_size"], recipe["l2"], recipe["dropout"]) == (32, 0.1, 0.7)
     assert recipe["loss"]["label_smoothing"] == 0.2
 

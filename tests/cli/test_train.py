@@ -239,7 +239,7 @@ def test_the_main_job_on_the_real_mnist_then_the_quiz(data_dir: Path, cache_fold
     *_, out_of_range, word, empty = done.stdout.splitlines()
     assert "no row 99999" in out_of_range
     assert "'abc'" in word
-    assert "whole number from 0 to 9999" in empty
+    assert "whole number, 0 to 9999" in empty
 
 
 class TestResume:
