@@ -1,4 +1,7 @@
-"""Pooling of any window: the maximum, the mean, and the mean of a whole channel."""
+"""Pooling of any window: the maximum, the mean, and the mean of a whole channel.
+
+A maximum over windows that lie side by side, right after a convolution, is part of that op (``ops/conv_block.py``).
+"""
 
 from handconv.arrays import FloatArray
 from handconv.engine.kernels import pooling as kernel
