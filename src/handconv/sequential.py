@@ -147,7 +147,10 @@ class Sequential(Network):
             check_optimizer(optimizer)
         check_callbacks(callbacks)
         if augment is not None and not callable(augment):
-            raise TypeError(f"augment must be a function (images, generator) -> images, got {augment!r}.")
+            raise TypeError(
+                f"augment must be a function (images, generator) -> images, got "
+                f"{augment!r}. Several: handconv.augment.Compose([…])."
+            )
         if averaging is not None and not isinstance(averaging, WeightAverage):
             raise TypeError(f"averaging must be an average such as handconv.ExponentialAverage(), got {averaging!r}.")
         with self.in_training():

@@ -82,7 +82,8 @@ MISTAKES = [
     ("data remove", 2, "needs a name"),
     ("data list mnist", 2, "no name"),
     ("predict nowhere.png", 1, "nowhere.png: No such file or directory. Check its name"),
-    ("predict .", 1, "Is a directory. Name a file in it."),
+    ("predict .", 1, "There is no image in the folder"),
+    ("play nothing", 2, "there is no run and no file 'nothing'; handconv runs lists the runs."),
 ]
 
 

@@ -82,14 +82,14 @@ def test_a_broken_file_gets_one_line_and_the_others_are_done(
 ) -> None:
     broken, missing = tmp_path / "broken.png", tmp_path / "missing.png"
     broken.write_bytes(drawings[0].read_bytes()[:200])
-    files = [str(drawings[0]), str(broken), str(missing), str(tmp_path), str(drawings[1])]
+    files = [str(drawings[0]), str(broken), str(missing), str(drawings[1])]
     assert main(["predict", str(model_file), *files]) == 1
     output = capsys.readouterr()
     assert len(output.out.splitlines()) == 2
-    assert [str(file) in line for file, line in zip(files[1:4], output.err.splitlines()[1:], strict=True)] == [True] * 3
+    assert [str(file) in line for file, line in zip(files[1:3], output.err.splitlines()[1:], strict=True)] == [True] * 2
     assert main(["predict", str(model_file), *files, "--json"]) == 1
     events = [each["event"] for each in objects(capsys.readouterr().out)]
-    assert events == ["answer", "error", "error", "error", "answer"]
+    assert events == ["answer", "error", "error", "answer"]
 
 
 def test_rows_of_the_test_set(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,3 +315,10 @@ def test_many_files_are_counted_for_programs_that_read_the_answers(
 def test_a_clean_picture_needs_no_opencv(cache_folder: Path, seven: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     assert main(["predict", str(seven)]) == 0
+
+
+def test_a_folder_is_all_images_in_it(cache_folder: Path, drawings: list[Path]) -> None:
+    (drawings[0].parent / "notes.txt").write_text("no image")
+    done = handconv("predict", drawings[0].parent, "--json", HANDCONV_CACHE=str(cache_folder))
+    assert done.returncode == 0, done.stderr
+    assert [each["file"] for each in objects(done.stdout)] == sorted(map(str, drawings))

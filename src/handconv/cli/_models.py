@@ -91,10 +91,19 @@ def open_models(paths: Sequence[str], tta: object, output: Output, fits: Fits = 
 
 
 def chosen_run(named: str | None, fits: Fits = lambda _: True) -> Kept | None:
-    """The run that was named, or the last fitting one; None where that is a file, or the bundled model."""
+    """The run that was named, or the last fitting one; None where that is a file, or the bundled model.
+
+    Raises:
+        UsageError: if what was named is neither.
+    """
     if named is None:
         return next((run for run in kept_runs() if fits(run.info)), None)
-    return None if Path(named).exists() or named.endswith(".npz") else find_run(named)
+    if Path(named).exists() or named.endswith(".npz"):
+        return None
+    run = find_run(named)
+    if run is None:
+        raise UsageError(f"there is no run and no file {named!r}; handconv runs lists the runs.")
+    return run
 
 
 def is_model_name(text: str) -> bool:

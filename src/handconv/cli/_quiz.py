@@ -110,9 +110,8 @@ class Quiz:
 
     def _switch_heat(self) -> None:
         self._heat = not self._heat
-        if self._row is None:
-            self._output.reply(f"The heat map is {'on' if self._heat else 'off'}. Type a row.")
-        else:
+        self._output.reply(f"The heat map is {'on, in the picture' if self._heat else 'off'}.")
+        if self._row is not None:
             self._show(self._row)
 
     def _show_maps(self) -> None:

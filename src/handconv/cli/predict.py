@@ -22,6 +22,7 @@ from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.cli._table_answers import add_table_arguments, predict_table, table_of
 from handconv.datasets.readers.images import decode_picture
+from handconv.datasets.readers.prepared import is_readable_name
 from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError
 from handconv.reading import Digit, DigitReader, input_form, prepare, reads_digits
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="[MODEL…] IMAGE",
-        help=f"{HELP}, or several, then image files; - reads one from standard input",
+        help=f"{HELP}, or several, then image files or folders of them; - reads one from standard input",
     )
     add_views(parser)
     add_table_arguments(parser)
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Classify."""
     settings = read_settings(DataSettings, arguments)
     models = [file for file in arguments.files if file.endswith(".npz")]
-    images = [file for file in arguments.files if not file.endswith(".npz")]
+    images = [image for file in arguments.files if not file.endswith(".npz") for image in _images_of(file)]
     if bool(images) == bool(arguments.row):
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     if arguments.save_picture and len(images) != 1:
@@ -76,6 +77,17 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     for row in rows:
         show_row(model, dataset, row, output, None)
     return DONE
+
+
+def _images_of(file: str) -> list[str]:
+    """The file that was named, or the images in a folder, by their names."""
+    folder = Path(file)
+    if not folder.is_dir():
+        return [file]
+    found = [str(entry) for entry in sorted(folder.iterdir()) if entry.is_file() and is_readable_name(entry)]
+    if not found:
+        raise DataError(f"There is no image in the folder {file}. Name one that has some, or files.")
+    return found
 
 
 def _row(text: str) -> int:

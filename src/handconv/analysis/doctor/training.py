@@ -91,7 +91,8 @@ def gradients(case: Case) -> Iterator[Finding]:
         "Use LeakyReLU for Sigmoid and Tanh, BatchNorm after layers with weights, or Residual blocks; and a smaller "
         "learning rate, if it came while training."
         if vanish
-        else "Use the default initial weights, BatchNorm after layers with weights, or an optimizer with clip_norm=1.",
+        else "Use a smaller learning rate, if it came while training; else the default initial weights, BatchNorm "
+        "after layers with weights, or an optimizer with clip_norm=1.",
         "severe",
     )
 
