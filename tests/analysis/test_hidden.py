@@ -1,5 +1,8 @@
 """The last hidden layer and its principal components."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -64,3 +67,38 @@ def test_each_epoch_keeps_a_histogram_of_weights_and_of_the_last_gradient(worker
     assert last.counts.sum() == 8
     assert (last.edges[0], last.edges[-1]) == (network.layers[0].weights.min(), network.layers[0].weights.max())
     assert kept.gradients["2.weights"][0].edges[0] < 0 < kept.gradients["2.weights"][0].edges[-1]
+
+
+class Stopping(hc.Callback):
+    """Ends a training early."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def on_epoch_end(self, run: Any, figures: Any) -> bool:
+        return bool(figures["epoch"] == self.after)
+
+
+def test_histograms_are_saved_with_a_run_and_go_on_when_it_is_resumed(tmp_path: Path) -> None:
+    x, y, path = np.linspace(-1, 1, 24).reshape(12, 2), np.arange(12) % 2, tmp_path / "run.npz"
+    whole, first, second = Histograms(20), Histograms(20), Histograms(20)
+    model().fit(x, y, epochs=3, callbacks=[whole])
+    model().fit(x, y, epochs=3, callbacks=[first, Stopping(after=2), hc.Checkpoint(path)])
+    assert Histograms.read(path).weights.keys() == whole.weights.keys()  # type: ignore[union-attr]
+    model().fit(x, y, epochs=3, callbacks=[second, hc.Checkpoint(path)], resume=path)
+    for found in (second, Histograms.read(path)):
+        assert found is not None
+        assert found.bins == 20
+        for kind in ("weights", "gradients"):
+            for name, series in getattr(whole, kind).items():
+                again = getattr(found, kind)[name]
+                assert len(again) == len(series) == 3
+                for one, other in zip(series, again, strict=True):
+                    np.testing.assert_array_equal(one.counts, other.counts)
+                    np.testing.assert_array_equal(one.edges, other.edges)
+
+
+def test_a_checkpoint_without_histograms_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    model().fit(np.zeros((4, 2)), [0, 1, 0, 1], callbacks=[hc.Checkpoint(path)])
+    assert Histograms.read(path) is None

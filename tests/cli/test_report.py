@@ -30,10 +30,11 @@ def test_the_page_has_all_pictures_and_asks_for_nothing_else(
     assert main(["report", str(model_file), "--out", str(page), "--json"]) == 0
     (told,) = objects(capsys.readouterr().out)
     text = page.read_text("utf-8")
-    assert len(told["pictures"]) == text.count("<img") == 10
+    assert len(told["pictures"]) == text.count("<img") == 11
     assert told["left_out"] == {}
     assert told["bytes"] == page.stat().st_size
     assert "After 3 epochs" in told["pictures"]["The training"]
+    assert "over 3 epochs" in told["pictures"]["Weights and gradients over the epochs"]
     assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', text))
     assert not re.search(r"https?://|<script|<link|\$\w", text)
 
@@ -58,8 +59,10 @@ def test_the_curves_are_those_of_the_model_whichever_way_it_is_named(
     runs.mkdir(parents=True)
     for kind in ("", ".run"):
         shutil.copy(model_file.with_name(f"digits{kind}.npz"), runs / f"digits-1{kind}.npz")
-    assert len(report._epochs(str(model_file) if named == "FILE" else named, lambda _: True)) == 3
-    assert report._epochs(None, lambda _: False) == []
+    checkpoint = report._checkpoint(str(model_file) if named == "FILE" else named, lambda _: True)
+    assert checkpoint is not None
+    assert len(report._epochs(checkpoint)) == 3
+    assert report._checkpoint(None, lambda _: False) is None
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,6 +1,9 @@
 """How weights and gradients are spread: at one time, and from epoch to epoch."""
 
+from __future__ import annotations
+
 import copy
+import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,8 +14,11 @@ from handconv.arrays import FloatArray
 from handconv.ensemble import probabilities
 from handconv.sequential import Sequential
 from handconv.training import Callback
+from handconv.training.checkpoint import kept_arrays
 from handconv.training.state import TrainingState
 from handconv.utils.validation import check_int
+
+_PREFIX = "histograms-"  # of what is kept in a run; the number of intervals follows
 
 
 class Histogram(NamedTuple):
@@ -25,7 +31,8 @@ class Histogram(NamedTuple):
 class Histograms(Callback):
     """Keep a histogram of each array of weights, and of its gradient in the last step, for each epoch.
 
-    ``handconv.plots.histograms_over_time`` draws them. Biases, which are few, are left out.
+    ``handconv.plots.histograms_over_time`` draws them. Biases, which are few, are left out. They are saved with a
+    checkpoint, go on with a resumed run, and come back by ``Histograms.read``.
 
     Args:
         bins: intervals of equal width in each histogram, fewer for small arrays.
@@ -47,9 +54,27 @@ class Histograms(Callback):
         self.weights: dict[str, list[Histogram]] = {}
         self.gradients: dict[str, list[Histogram]] = {}
 
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Histograms | None:
+        """Give those that a checkpoint holds; None if it has none.
+
+        Args:
+            path: the checkpoint.
+
+        Raises:
+            OSError, ModelFileError: if it cannot be read.
+        """
+        arrays = kept_arrays(path)
+        name = next((name for name in arrays if name.startswith(_PREFIX)), None)
+        if name is None:
+            return None
+        found = cls(int(name.removeprefix(_PREFIX).partition("/")[0]))
+        found._take(arrays)
+        return found
+
     def on_train_begin(self, run: TrainingState) -> None:
-        """Keep nothing of another training."""
-        self.weights, self.gradients = {}, {}
+        """Keep nothing of another training; a resumed run goes on with what it has."""
+        self._take(run.kept)
 
     def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
         """Count."""
@@ -57,8 +82,20 @@ class Histograms(Callback):
         for view in network.views:
             values, gradients = view.of(network.parameters), view.of(network.gradients)
             if values.ndim > 1:
-                self.weights.setdefault(view.name, []).append(_counted(values, self.bins))
-                self.gradients.setdefault(view.name, []).append(_counted(gradients, self.bins))
+                for kind, array in (("weights", values), ("gradients", gradients)):
+                    series = getattr(self, kind).setdefault(view.name, [])
+                    series.append(_counted(array, self.bins))
+                    run.kept[f"{_PREFIX}{self.bins}/{kind}/{view.name}"] = np.stack(list(map(np.concatenate, series)))
+
+    def _take(self, arrays: Mapping[str, FloatArray]) -> None:
+        """Take what was kept: a row an epoch, the counts and then the edges."""
+        self.weights, self.gradients = {}, {}
+        for name, rows in arrays.items():
+            prefix, *parts = name.split("/", 2)
+            if prefix == f"{_PREFIX}{self.bins}":
+                kind, view = parts
+                series = [Histogram(*np.split(row, [len(row) // 2])) for row in rows]
+                getattr(self, kind)[view] = [Histogram(counts.astype(np.int64), edges) for counts, edges in series]
 
 
 def loss_gradients(model: Sequential, x: ArrayLike, y: ArrayLike) -> dict[str, FloatArray]:

@@ -12,6 +12,7 @@ from string import Template
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from handconv import plots
+from handconv.analysis.histograms import Histograms
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, UsageError
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if row >= len(dataset.x_test):
         raise UsageError(f"--row must be from 0 to {len(dataset.x_test) - 1}, got {row}.")
     drawn, left_out = [], []
-    for section in _sections(model, dataset, row, _epochs(arguments.model, fits)):
+    for section in _sections(model, dataset, row, _checkpoint(arguments.model, fits)):
         try:
             drawn.append((section, *_picture(section.draw())))
         except (ValueError, MissingExtraError) as reason:
@@ -91,10 +92,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return DONE
 
 
-def _sections(model: Sequential, dataset: Dataset, row: int, epochs: Sequence[Mapping[str, float]]) -> list[_Section]:
+def _sections(model: Sequential, dataset: Dataset, row: int, checkpoint: Path | None) -> list[_Section]:
     """All pictures, in the order of the page."""
     x, y, names = dataset.x_test, dataset.y_test, dataset.class_names
     named = (model, x, y, names)
+    epochs = [] if checkpoint is None else _epochs(checkpoint)
+    kept = (None if checkpoint is None else Histograms.read(checkpoint)) or Histograms()
     of_image = f"of test image {row}, a {names[int(y[row])]}"
     return [
         _Section(
@@ -156,26 +159,32 @@ def _sections(model: Sequential, dataset: Dataset, row: int, epochs: Sequence[Ma
         ),
         _Section(
             "Weights and gradients",
-            "Left: how the weights are spread. Right: the gradient of the mean loss over a few hundred test images. "
-            "How both changed by epochs is kept by a callback of fit, handconv.analysis.histograms.Histograms, "
-            "and drawn by handconv.plots.histograms_over_time.",
+            "Left: how the weights are spread. Right: the gradient of the mean loss over a few hundred test images.",
             partial(plots.histograms, model, x[:_FEW], y[:_FEW]),
+        ),
+        _Section(
+            "Weights and gradients over the epochs",
+            "A ridge for each epoch. Gradients that widen from epoch to epoch announce a rate that is too high.",
+            partial(plots.histograms_over_time, kept),
         ),
     ]
 
 
-def _epochs(named: str | None, fits: Fits) -> Sequence[Mapping[str, float]]:
-    """The figures of each epoch, from the checkpoint that the model is, or that lies beside it."""
+def _checkpoint(named: str | None, fits: Fits) -> Path | None:
+    """The checkpoint of the training: what the model is, or what lies beside it."""
     run = chosen_run(named, fits)
     files = [run.checkpoint] if run is not None else [Path(named), sibling(Path(named), "run")] if named else []
-    for file in files:
-        state = npz.metadata(file).get("run") if file.exists() else None
-        if isinstance(state, dict) and isinstance(state.get("history"), list):
-            return [
-                {name: float("nan") if value is None else float(value) for name, value in figures.items()}
-                for figures in state["history"]
-            ]
-    return []
+    return next((file for file in files if file.exists() and _epochs(file)), None)
+
+
+def _epochs(checkpoint: Path) -> Sequence[Mapping[str, float]]:
+    """The figures of each epoch."""
+    state = npz.metadata(checkpoint).get("run")
+    found = state.get("history") if isinstance(state, dict) else None
+    return [
+        {name: float("nan") if value is None else float(value) for name, value in figures.items()}
+        for figures in (found if isinstance(found, list) else [])
+    ]
 
 
 def _picture(figure: "Figure") -> tuple[str, str]:

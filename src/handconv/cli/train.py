@@ -11,6 +11,7 @@ import numpy as np
 
 from handconv import __version__, recipes
 from handconv.analysis.doctor import findings
+from handconv.analysis.histograms import Histograms
 from handconv.analysis.profile import profile_step
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_dataset
@@ -259,7 +260,7 @@ def _train(
         **how,
         validation_split=settings.validation_split,
         workers=worker_count(settings.workers),
-        callbacks=[progress, memory, *_watching(settings), *checkpoints],
+        callbacks=[progress, memory, Histograms(), *_watching(settings), *checkpoints],
         resume=resume,
     )
     seconds = time.perf_counter() - start

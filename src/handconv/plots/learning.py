@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BINS = 60
+_RIDGES = 30  # of one histogram over time, at most
 
 
 def history(epochs: History | Sequence[Mapping[str, float]]) -> Figure:
@@ -86,7 +87,7 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> Figure:
 
 
 def histograms_over_time(kept: Histograms) -> Figure:
-    """Draw the histograms of each epoch one behind the other, the first at the back.
+    """Draw the histograms of each epoch, of many epochs some, one behind the other, the first at the back.
 
     Args:
         kept: the callback that kept them.
@@ -113,7 +114,7 @@ def histograms_over_time(kept: Histograms) -> Figure:
             (row[0], "", kept.weights[name], BLUE),
             (row[1], ": gradient", kept.gradients[name], ORANGE),
         ):
-            for epoch, each in enumerate(series, start=1):
+            for epoch, each in list(enumerate(series, start=1))[:: -(-epochs // _RIDGES)]:
                 _ridge(axes, epoch, each, colour)
             tidy(axes, f"{name}{kind}", y="epoch")
             shown = range(1, epochs + 1, -(-epochs // 8))

@@ -151,6 +151,15 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
         return content
 
 
+def kept_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """What callbacks have kept in a checkpoint, by name; raises as ``read`` does."""
+    return _kept(read(path)[0])
+
+
+def _kept(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(_KEPT): values for name, values in arrays.items() if name.startswith(_KEPT)}
+
+
 def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
     """Bring a run to where the checkpoint stands: parameters, optimizer, epoch, step, sums and history.
 
@@ -184,7 +193,7 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
         places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations, started_for)
         if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch or not started_for:
             raise ValueError(f"epoch, step, steps in all and epochs cannot be {places[1:]}")
-        run.kept = {name.removeprefix(_KEPT): values for name, values in arrays.items() if name.startswith(_KEPT)}
+        run.kept = _kept(arrays)
         if saved.get("learning_rate") is not None:
             run.optimizer.learning_rate = saved["learning_rate"]
         _read_history(run, saved["history"])
