@@ -13,6 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 import handconv as hc
 from handconv.losses import SoftmaxCategoricalCrossentropy
@@ -154,7 +158,7 @@ class TestAfterwards:
 
 
 class TestTrouble:
-    @pytest.mark.parametrize("moment", ["on_train_begin", "on_epoch_end", "on_pause"])
+    @pytest.mark.parametrize("moment", ["on_epoch_end", "on_pause"])
     @pytest.mark.parametrize("gone", [False, True])
     def test_a_killed_worker_is_an_error_and_ends_the_others(self, moment: str, gone: bool) -> None:
         def kill(self: Callback, run: Any, figures: object = None) -> None:
@@ -349,18 +353,36 @@ def epoch(executor: workers.ProcessExecutor, number: int, **options: Any) -> Non
 
 
 class TestStartingAnew:
-    """A forked worker has what the user wrote as it was at the fork: it is started anew when that may have changed."""
+    """A worker has samples and settings as they were when it was started: it is started anew when they have changed."""
 
-    @pytest.mark.parametrize(("method", "same"), [("fork", False), ("spawn", True)])
-    def test_after_code_of_the_users(self, method: str, same: bool) -> None:
-        run = task(model(Residual(18)))
+    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    @pytest.mark.parametrize("own", [False, True])
+    def test_after_code_of_the_users_only_where_more_is_their_own(self, method: str, own: bool) -> None:
+        run = task(model(Residual(18)) if own else None)
         with workers.ProcessExecutor(run, 2, method=method) as executor:
-            epoch(executor, 0)
+            epoch(executor, 0, anything_changed=True)
             before = pids()
+            assert len(before) == 2
             epoch(executor, 1)
             assert pids() == before
             epoch(executor, 1, anything_changed=True)
-            assert (pids() == before) is same
+            assert (pids() == before) is (method == "spawn" or not own)
+
+    @pytest.mark.parametrize("part", ["loss", "optimizer", "schedule", "augmentation"])
+    def test_a_function_or_class_of_the_users_may_look_at_anything(self, part: str) -> None:
+        run = task()
+        if part == "loss":
+            run.loss = OwnLoss()
+        if part in ("optimizer", "schedule"):
+            run.optimizer = OwnAdam(0.01) if part == "optimizer" else hc.Adam(OwnRate())
+            run.optimizer.build(run.network.parameters, run.network.decayed())
+        if part == "augmentation":
+            run.augment = brighter
+        with workers.ProcessExecutor(run, 2, method="fork") as executor:
+            epoch(executor, 0, anything_changed=True)
+            before = pids()
+            epoch(executor, 1, anything_changed=True)
+            assert not pids() & before
 
     def test_not_for_steps_that_are_done_or_a_count_that_is_set(self) -> None:
         run = task()
@@ -391,25 +413,59 @@ class TestStartingAnew:
             assert not pids() & before
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
-    def test_samples_that_were_changed_in_place_are_heard(self, method: str) -> None:
+    @pytest.mark.parametrize("part", ["x", "y", "weights"])
+    def test_samples_that_were_changed_in_place_are_heard(self, method: str, part: str) -> None:
         results = []
         for count in (1, 2):
-            x, network = X.astype(np.float32), model()
-            run = task(network, samples=Samples(x, Y))
+            samples = Samples(X.astype(np.float32), Y.copy(), np.ones(len(Y)))
+            network = model()
+            run = task(network, samples=samples)
+            changed = getattr(samples, part)
             if count == 1:
                 state = SharedState.of_one_process(run)
                 with arithmetic():
                     step = workers.ShardStep(run, state, OneProcess())
                     list(step.epoch(0))
-                    x *= -1
+                    changed[:] = changed[::-1].copy()
+                    changed[:3] = 0
                     list(step.epoch(1))
             else:
                 with workers.ProcessExecutor(run, 2, method=method) as executor:
                     epoch(executor, 0, anything_changed=True)
-                    x *= -1
+                    changed[:] = changed[::-1].copy()
+                    changed[:3] = 0
                     epoch(executor, 1, anything_changed=True)
             results.append(network.parameters)
         np.testing.assert_array_equal(*results)
+
+    @given(
+        values=arrays(np.uint8, st.tuples(st.integers(1, 3), st.sampled_from([1, 7, 8, 33, 4096 * 8, 4096 * 8 + 11]))),
+        data=st.data(),
+    )
+    def test_any_change_of_any_sample_leaves_a_mark(self, values: NDArray[np.uint8], data: st.DataObject) -> None:
+        samples = Samples(values, np.zeros(len(values)))
+        before = workers._marks(samples)
+        assert workers._marks(samples) == before != b""
+        where = tuple(data.draw(st.integers(0, size - 1)) for size in values.shape)
+        values[where] ^= data.draw(st.integers(1, 255))
+        assert workers._marks(samples) != before
+
+    @pytest.mark.parametrize("axis", [0, 1, 2])
+    def test_an_exchange_of_equal_numbers_leaves_a_mark(self, axis: int) -> None:
+        x = np.random.default_rng(0).integers(0, 256, (1000, 32, 32)).astype(np.uint8)
+        samples = Samples(x, np.zeros(len(x)))
+        before = workers._marks(samples)
+        x[:] = np.roll(x, 8, axis)
+        assert workers._marks(samples) != before
+
+    def test_samples_in_any_order_are_compared_where_they_lie(self, tmp_path: Path) -> None:
+        x = X.astype(np.float32)
+        assert workers._marks(Samples(x.transpose(0, 3, 1, 2), Y)) == workers._marks(Samples(x, Y)) != b""
+        assert workers._marks(Samples(x[::2], Y)) == b""  # it would cost a copy
+        np.save(tmp_path / "x.npy", X)
+        assert workers._marks(Samples(np.load(tmp_path / "x.npy", mmap_mode="r"), Y)) == workers._marks(
+            Samples(np.load(tmp_path / "x.npy", mmap_mode="r")[::2], Y)
+        )
 
 
 class TestSpawned:
@@ -478,6 +534,25 @@ class TestSpawned:
     def test_classes_of_modules_are_fine_in_a_notebook(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
         workers.ProcessExecutor(task(), 2, method="spawn")
+
+
+class OwnLoss(SoftmaxCategoricalCrossentropy):
+    """One of a user's own."""
+
+
+class OwnAdam(hc.Adam):
+    """One of a user's own."""
+
+
+class OwnRate(hc.schedules.Schedule):
+    """One of a user's own."""
+
+    def __call__(self, step: int, total_steps: int | None) -> float:
+        return 0.01
+
+
+def brighter(images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    return images + images.dtype.type(1)
 
 
 class Scaled(hc.Layer):

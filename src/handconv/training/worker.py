@@ -14,12 +14,14 @@ vectors, and back.
                         exchange  publish
 
 A worker is forked, so that whatever the user wrote is what runs; where forking is not safe it is spawned, and gets all
-of it by pickle. After a callback of the user's, which may have changed anything, forked workers are started anew.
+of it by pickle. After a callback of the user's, workers are started anew if it has changed the samples or a setting;
+and if the user wrote more than callbacks, forked ones always are, for nobody can tell what that code looks at.
 """
 
 import contextlib
 import copy
 import dataclasses
+import io
 import multiprocessing
 import multiprocessing.connection
 import pickle
@@ -40,6 +42,7 @@ from handconv.layers import Layer
 from handconv.parallel.barrier import Barrier, SharedMemoryCommunicator
 from handconv.parallel.processes import PARENT_EVERY, main_is_a_file, orphaned, start_method, starting
 from handconv.parallel.shared_memory import MappedArray, SharedArray
+from handconv.samples import Samples
 from handconv.training.state import Task
 from handconv.training.step import ShardStep, SharedState, arithmetic
 
@@ -58,7 +61,7 @@ class Orders:
 
 
 class ProcessExecutor:
-    """The worker processes of a training; a context manager that starts and ends them.
+    """The worker processes of a training; they start with its first epoch, and the context manager ends them.
 
     Args:
         task: what to train; its optimizer is built.
@@ -81,7 +84,7 @@ class ProcessExecutor:
         self._arrays: dict[str, SharedArray] = {}
         self._vectors: dict[str, SharedArray] = {}
         self._x: SharedArray | MappedArray | None = None
-        self._settings, self._is_training = b"", False
+        self._settings, self._marks, self._is_training = b"", b"", False
 
     def __enter__(self) -> Self:
         layout = SharedState.layout(self._task)
@@ -91,12 +94,6 @@ class ProcessExecutor:
         if self._method == "spawn":
             x = self._task.samples.x
             self._x = MappedArray.of(x) or SharedArray(self._context, x.shape, x.dtype)
-        self._share()
-        try:
-            self._start()
-        except BaseException:
-            self._end()
-            raise
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -114,11 +111,9 @@ class ProcessExecutor:
         """
         self._check_alive()
         self._share()
-        if self._must_restart(anything_changed):
+        if self._must_start(anything_changed):
             self._end(expected=True)
             self._start()
-        elif anything_changed:
-            self._share_samples()
         self._arrays["control"].array[...] = 0
         for pipe in self._pipes:
             with contextlib.suppress(ConnectionError):  # of one that died: it is named below
@@ -152,28 +147,27 @@ class ProcessExecutor:
         for own, shared in self._own():
             shared[...] = own
 
-    def _share_samples(self) -> None:
-        """Copy the samples, which may have been changed in place, to where spawned workers see them."""
-        if isinstance(self._x, SharedArray):
-            self._x.array[...] = self._task.samples.x
-
     def _fetch(self) -> None:
         """Copy what the workers have made to the parent's own arrays."""
         for own, shared in self._own():
             own[...] = shared
 
-    def _must_restart(self, anything_changed: bool) -> bool:
-        """Whether workers have copies of something that has changed since."""
-        settings = _settings(self._task)
-        changed, self._settings = settings != self._settings, settings
-        return changed or not settings or (anything_changed and self._method == "fork")
+    def _must_start(self, anything_changed: bool) -> bool:
+        """Whether there are no workers yet, or they have copies of something that has changed since."""
+        settings, is_ours = _settings(self._task)
+        changed, self._settings = not settings or settings != self._settings, settings
+        if anything_changed:
+            marks = _marks(self._task.samples)
+            changed |= not marks or marks != self._marks or (self._method == "fork" and not is_ours)
+            self._marks = marks
+        return changed
 
     def _start(self) -> None:
         """Start the workers and wait until each has said that it is ready."""
         task = self._task
-        self._settings = _settings(task)
         if self._x is not None:
-            self._share_samples()
+            if isinstance(self._x, SharedArray):
+                self._x.array[...] = task.samples.x
             task = _without_samples(task)
         orders = Orders(task, self._x, self._arrays, self._vectors, Barrier(self._context, self._count))
         with starting():
@@ -245,14 +239,58 @@ class ProcessExecutor:
                 )
 
 
-def _settings(task: Task) -> bytes:
-    """What workers have copies of and callbacks may change, parameters left out; empty if it cannot be told."""
+class _Inventory(pickle.Pickler):
+    """A pickler that notes where the classes and functions come from that it meets."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self.packages: set[str] = set()
+
+    def reducer_override(self, value: Any) -> Any:
+        """Note the package of what has one; pickle everything as always."""
+        self.packages.add((getattr(value, "__module__", None) or "").partition(".")[0])
+        return NotImplemented
+
+
+_OURS = {"", "builtins", "copyreg", "handconv", "numpy"}
+
+
+def _settings(task: Task) -> tuple[bytes, bool]:
+    """What workers have copies of and callbacks may change, parameters and samples left out; empty if unknown.
+
+    With it, whether all of it is handconv's own code.
+    """
     optimizer = task.optimizer
     layers = [_settings_of(layer) for layer in task.network.store.layers]
+    kinds = [type(layer) for layer in task.network.store.layers]
+    file = io.BytesIO()
+    inventory = _Inventory(file)
     try:
-        return pickle.dumps((layers, task.loss, optimizer.config(), optimizer.total_steps))
+        inventory.dump((kinds, layers, task.loss, type(optimizer), optimizer.config(), optimizer.total_steps))
+        inventory.dump((task.augment, task.averaging))
     except Exception:  # noqa: BLE001 - whatever cannot be pickled is taken for changed
-        return b""
+        return b"", False
+    return file.getvalue(), inventory.packages <= _OURS
+
+
+def _marks(samples: Samples) -> bytes:
+    """What changes when a number of the samples does, found at the speed of memory; empty if that cannot be done.
+
+    Of each block of 32 kB, the sum of its words times odd numbers drawn at random, modulo 2^64.
+    """
+    factors = np.random.default_rng(0).integers(1 << 63, size=4096, dtype=np.uint64) * 2 + 1
+    marks = []
+    for array in (samples.x, samples.y, samples.weights, samples.chosen):
+        if array is None or (MappedArray.of(array) is not None and not array.flags.writeable):
+            continue
+        in_order = array.view(np.ndarray).transpose(np.argsort(array.strides)[::-1])
+        if not in_order.flags.c_contiguous:
+            return b""
+        numbers = in_order.reshape(-1).view(np.uint8)
+        words = numbers[: numbers.size // 8 * 8].view(np.uint64)
+        blocks = words[: words.size // factors.size * factors.size].reshape(-1, factors.size)
+        marks += [blocks @ factors, numbers[blocks.nbytes :]]
+    return b"".join(mark.tobytes() for mark in marks)
 
 
 _PASSING = ("output", "dinputs", "values", "generator")
