@@ -385,10 +385,9 @@ class _Use:
         self._lock, self._trainer, self._verb = lock, trainer, verb
 
     def __enter__(self) -> None:
-        self._trainer.check(self._verb)
-        self._lock.__enter__()
+        self._lock.__enter__()  # a training does not hold it: what is waited for is one question
         try:
-            self._trainer.check(self._verb)  # a training may have begun while this thread waited
+            self._trainer.check(self._verb)
         except RuntimeError:
             self._lock.__exit__()
             raise
@@ -420,7 +419,7 @@ class _Trainer:
 
     def check(self, verb: str) -> None:
         """Refuse to serve another thread than the one that trains."""
-        if self._thread not in (0, threading.get_ident()):
+        if self._thread and self._thread != threading.get_ident():
             raise RuntimeError(
                 f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. "
                 "Wait until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."

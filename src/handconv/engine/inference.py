@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from handconv.arrays import FloatArray
 from handconv.engine.capture import Call, replay, untracked
 from handconv.engine.layout import memory_view
-from handconv.engine.lower import signature
+from handconv.engine.lower import signature, types_of
 from handconv.engine.ops.inputs import InputOp
 from handconv.engine.program import Program
 from handconv.layers import Layer
@@ -34,15 +34,17 @@ class Inference:
     def __init__(self, members: Sequence[Layer], dtype: DTypeLike, *, fuse: bool, engine: bool) -> None:
         self._members = members
         self._dtype, self._fuse, self._engine = np.dtype(dtype), fuse, engine
-        self._signature: tuple[object, ...] = ()
+        self._signature: list[object] = []
+        self._kinds: tuple[type[Layer], ...] = ()
         self._programs: dict[int, Program] = {}
         self._captured: dict[tuple[object, ...], _Captured] = {}
 
     def outputs(self, layers: Sequence[Layer], x: NDArray[Any]) -> FloatArray:
         """The outputs for one batch (N, …); uint8 is divided by 255. The next call overwrites them."""
-        now = signature(self._members)
+        now = signature(self._members, self._kinds)
         if now != self._signature or len(self._captured) >= _MANY:
-            self._programs, self._captured, self._signature = {}, {}, now
+            self._programs, self._captured, self._kinds = {}, {}, types_of(self._members)
+            self._signature = signature(self._members, self._kinds)
         key = len(layers), x.shape, x.dtype == np.uint8
         found = self._captured.get(key)
         if found is None:

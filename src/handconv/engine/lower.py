@@ -10,6 +10,7 @@ another, the first computes only what the second reads: convolution and pooling 
 
 import itertools
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from handconv.engine.ops.base import Context, Op
@@ -120,9 +121,22 @@ def fast_kind(layer: Layer) -> type[Layer] | None:
     return entry.kind if untouched and entry.suits(layer) else None
 
 
-def signature(members: Sequence[Layer]) -> tuple[object, ...]:
-    """What a program depends on beside the shapes: settings and methods of all layers, those within others too."""
-    return tuple([part for layer in members for part in (layer.version, type(layer).forward, type(layer).backward)])
+_VERSION, _METHODS = attrgetter("version"), attrgetter("forward", "backward")
+
+
+def signature(members: Sequence[Layer], kinds: Sequence[type[Layer]] = ()) -> list[object]:
+    """What a program depends on beside the shapes: settings and methods of all layers, those within others too.
+
+    Args:
+        members: the layers.
+        kinds: their types, each once, if they are known: the signature is looked at before each answer.
+    """
+    return [*map(_VERSION, members), *map(_METHODS, kinds or types_of(members))]
+
+
+def types_of(members: Sequence[Layer]) -> tuple[type[Layer], ...]:
+    """The types of layers, each once; a layer that takes another type counts it as a change of its settings."""
+    return tuple(dict.fromkeys(map(type, members)))
 
 
 def lower(layers: Sequence[Layer], context: Context) -> list[Op]:

@@ -350,7 +350,7 @@ class Layer:
         elif name in self.arguments:
             self._change_setting(name, value)
         else:
-            if name in ("forward", "backward"):
+            if name in ("forward", "backward", "__class__"):
                 object.__setattr__(self, "version", self.version + 1)
             object.__setattr__(self, name, value)
 

@@ -139,7 +139,7 @@ class ShardStep:
         self._averaged = np.zeros(network.buffers.size, np.bool_)  # buffers whose changes are averaged, not summed
         for view in network.store.buffered:
             self._averaged[view.place] = view.spec.reduce == "mean"
-        self._signature: tuple[object, ...] = ()
+        self._signature: list[object] = []
         self._lower()
 
     def _lower(self) -> None:
