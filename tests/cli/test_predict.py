@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scripts.calibration import calibrate
 
 import handconv as hc
 from cli_helpers import handconv, objects
@@ -198,7 +199,7 @@ def test_what_is_no_digit_is_an_answer_too(
 
 def test_a_doubtful_digit_is_a_guess(cache_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = hc.zoo.trained_reference()
-    model.info["temperature"] = 20.0
+    calibrate(model, 20.0)
     model.save(seven.parent / "hot.npz")
     (found,) = answers(capsys, seven.parent / "hot.npz", seven)
     assert (found["prediction"], found["verdict"]) == ("7", "unsure")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import handconv as hc
 from handconv.datasets.readers.images import decode_picture
+from handconv.metrics import expected_calibration_error
 from handconv.reading import DigitReader, Reading
 from picture_cases import BOX, SCENES, SHAPE, Image, ImageDraw, Pixels, bytes_of, coloured, ink, mixed
 
@@ -210,29 +211,10 @@ def test_of_letters_in_fonts_that_were_not_learnt_few_are_answered(reader: Digit
 
 
 def test_probabilities_are_calibrated(reader: DigitReader, data_dir: Path) -> None:
-    from handconv.reading.calibration import expected_calibration_error
-
     data = hc.datasets.load("mnist", data_dir=data_dir)
     chances = np.array([digit.probabilities for digit in reader.recognize(list(data.x_test[:, 0]))])
+    np.testing.assert_allclose(chances, hc.zoo.trained_reference().predict(data.x_test), atol=1e-6)
     assert expected_calibration_error(chances, data.y_test) <= 0.005
-
-
-def test_the_temperature_of_a_model_is_used() -> None:
-    model = hc.zoo.trained_reference()
-    image = hc.datasets.load("digits").x_test[0, 0]
-    (sharp,) = DigitReader(model).recognize([image])
-    model.info["temperature"] = 10.0
-    (flat,) = DigitReader(model).recognize([image])
-    assert flat.label == sharp.label
-    assert flat.confidence < sharp.confidence
-
-
-def test_a_model_without_a_temperature_keeps_its_probabilities() -> None:
-    model = hc.zoo.trained_reference()
-    del model.info["temperature"]
-    image = hc.datasets.load("digits").x_test[:1]
-    (digit,) = DigitReader(model).recognize([image[0, 0]])
-    np.testing.assert_allclose(digit.probabilities, model.predict(image)[0], atol=1e-6)
 
 
 def test_a_model_of_other_images_is_refused() -> None:

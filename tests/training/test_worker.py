@@ -460,7 +460,10 @@ class TestStartingAnew:
 
     def test_samples_in_any_order_are_compared_where_they_lie(self, tmp_path: Path) -> None:
         x = X.astype(np.float32)
-        assert workers._marks(Samples(x.transpose(0, 3, 1, 2), Y)) == workers._marks(Samples(x, Y)) != b""
+        for ordered in (x.transpose(0, 3, 1, 2), np.asfortranarray(x)):
+            before = workers._marks(Samples(ordered, Y))
+            ordered[3] += 1
+            assert workers._marks(Samples(ordered, Y)) != before != b""
         assert workers._marks(Samples(x[::2], Y)) == b""  # it would cost a copy
         np.save(tmp_path / "x.npy", X)
         assert workers._marks(Samples(np.load(tmp_path / "x.npy", mmap_mode="r"), Y)) == workers._marks(

@@ -2,7 +2,7 @@
 
 image     28x28, from a file that is in MNIST's form, from a clean picture, or cut out of a photograph
 p_digit   of a network that tells digits from everything else (digit-or-not.npz, made by scripts/make_reader.py)
-p         of the model, at its temperature
+p         of the model
 known     p_digit · max p; below the threshold under which 1.5 % of MNIST's digits are, the answer is in doubt
 """
 
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from handconv.analysis import probabilities
 from handconv.datasets.readers.images import grey, read_picture
 from handconv.ensemble import Classifier
-from handconv.reading.calibration import with_temperature
 from handconv.reading.framing import read_clean, read_framed, to_mnist_form
 from handconv.reading.segmentation import LARGEST, WAYS, Box, Part, segmentations
 from handconv.sequential import Sequential, load
@@ -87,8 +86,7 @@ class DigitReader:
     """Reads the digits of pictures with one model.
 
     Args:
-        model: a classifier of images (1, 28, 28) in MNIST's form; the bundled one unless given. Its
-            ``info["temperature"]`` is what its probabilities are calibrated with.
+        model: a classifier of images (1, 28, 28) in MNIST's form; the bundled one unless given.
 
     Raises:
         ValueError: if the model takes samples of another shape.
@@ -111,7 +109,6 @@ class DigitReader:
                 f"Digits are read by models of images (1, 28, 28), this one takes {self.model.input_shape}. "
                 "Train one: handconv train."
             )
-        self._temperature = float(self.model.info.get("temperature", 1))
         #: What is known less is in doubt.
         self.threshold = float(_detector().info["threshold"])
         self._names = [str(name) for name in self.model.info.get("class_names", ())]
@@ -178,7 +175,7 @@ class DigitReader:
         x = np.stack(images)[:, None]
         detector = _detector()
         is_digit = detector.predict(x)[:, 0].astype(np.float64)
-        chances = with_temperature(probabilities(self.model, x), self._temperature)
+        chances = probabilities(self.model, x).astype(np.float64)
         threshold = 1 - (1 - self.threshold) / ways
         found = []
         for image, box, detected, row in zip(images, boxes, is_digit, chances, strict=True):

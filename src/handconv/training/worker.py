@@ -45,6 +45,7 @@ from handconv.parallel.shared_memory import MappedArray, SharedArray
 from handconv.samples import Samples
 from handconv.training.state import Task
 from handconv.training.step import ShardStep, SharedState, arithmetic
+from handconv.utils.hashing import row_hashes
 
 _WATCH_EVERY = 0.05  # seconds between two looks at the sums
 
@@ -274,11 +275,7 @@ def _settings(task: Task) -> tuple[bytes, bool]:
 
 
 def _marks(samples: Samples) -> bytes:
-    """What changes when a number of the samples does, found at the speed of memory; empty if that cannot be done.
-
-    Of each block of 32 kB, the sum of its words times odd numbers drawn at random, modulo 2^64.
-    """
-    factors = np.random.default_rng(0).integers(1 << 63, size=4096, dtype=np.uint64) * 2 + 1
+    """What changes when a number of the samples does; empty if finding out would cost a copy of them."""
     marks = []
     for array in (samples.x, samples.y, samples.weights, samples.chosen):
         if array is None or (MappedArray.of(array) is not None and not array.flags.writeable):
@@ -286,11 +283,8 @@ def _marks(samples: Samples) -> bytes:
         in_order = array.view(np.ndarray).transpose(np.argsort(array.strides)[::-1])
         if not in_order.flags.c_contiguous:
             return b""
-        numbers = in_order.reshape(-1).view(np.uint8)
-        words = numbers[: numbers.size // 8 * 8].view(np.uint64)
-        blocks = words[: words.size // factors.size * factors.size].reshape(-1, factors.size)
-        marks += [blocks @ factors, numbers[blocks.nbytes :]]
-    return b"".join(mark.tobytes() for mark in marks)
+        marks.append(row_hashes(in_order).tobytes())
+    return b"".join(marks)
 
 
 _PASSING = ("output", "dinputs", "values", "generator")

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
 from handconv.layers import Layer
-from handconv.losses import Loss
+from handconv.losses import Loss, SigmoidBinaryCrossentropy
 from handconv.losses.targets import Targets
 from handconv.metrics import name_classes
 from handconv.objective import Objective
 from handconv.sequential import Sequential
 
 SAMPLES = 1000
-_BATCH = 100  # samples that pass through the network together
+_BATCH = 16  # samples that pass through the network together; few, to need less memory than training does
 _STEP = 128  # samples of the one training step
 
 
@@ -34,7 +34,8 @@ class Part:
     Args:
         name: "the training set" or "the test set".
         everything: all inputs of the set, as they were given.
-        x: inputs of these samples (n, …) in the model's dtype, pixels divided by 255.
+        chosen: the places of these samples among them (n,).
+        dtype: of the floats that the model computes with.
         targets: their truth, as the loss wants it.
         labels: their classes (n,), if the targets name any.
         classes: how many the model tells apart.
@@ -42,10 +43,31 @@ class Part:
 
     name: str
     everything: NDArray[Any]
-    x: FloatArray
+    chosen: NDArray[np.intp]
+    dtype: np.dtype[Any]
     targets: Targets
     labels: NDArray[np.intp] | None
     classes: int
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    @property
+    def samples(self) -> NDArray[Any]:
+        """The inputs of these samples (n, …) as they were given; made anew each time, to need less memory."""
+        return self.everything[self.chosen]
+
+    @property
+    def x(self) -> FloatArray:
+        """The same as the network computes with them, pixels divided by 255."""
+        return self.floats(self.samples)
+
+    def floats(self, x: NDArray[Any]) -> FloatArray:
+        """Inputs as the network computes with them."""
+        values = x.astype(self.dtype)
+        if x.dtype == np.uint8:
+            values /= 255
+        return values
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
@@ -59,7 +81,7 @@ class Part:
 
         Rows of fewer than 49 numbers are no images: no digit can be read in less than 7x7 pixels.
         """
-        shape = self.x.shape[1:]
+        shape = self.everything.shape[1:]
         if len(shape) == 3 and shape[1] == shape[2] > 1:
             return self.x
         side = math.isqrt(shape[0])
@@ -87,48 +109,43 @@ class Case:
     ) -> None:
         self.model, self.history = copy.deepcopy(model), history
         self.objective = Objective(self.model, loss)
+        self._judged = self.model[: len(self.objective.layers)]
         self.training = self._part("the training set", *training)
         self.test = None if test is None else self._part("the test set", *test)
 
     def _part(self, name: str, x: NDArray[Any], targets: Targets) -> Part:
         count = len(x)
         chosen = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLES])
-        some, truth, outputs = self.floats(x[chosen]), targets[chosen], self.model.output_shape
+        truth, outputs = targets[chosen], self.model.output_shape
         labels = None
         if len(outputs) == 1 and name_classes(truth):
             classes = truth if truth.ndim == 1 else truth[:, 0] > 0.5 if truth.shape[1] == 1 else truth.argmax(axis=1)
             labels = np.asarray(classes, np.intp)
-        return Part(name, x, some, truth, labels, max(2, outputs[0]) if outputs else 0)
+        return Part(name, x, chosen, self.model.dtype, truth, labels, max(2, outputs[0]) if outputs else 0)
 
-    def floats(self, x: NDArray[Any]) -> FloatArray:
-        """Inputs as the network computes with them."""
-        values = x.astype(self.model.dtype)
-        if x.dtype == np.uint8:
-            values /= 255
-        return values
+    def outputs(self, x: NDArray[Any]) -> FloatArray:
+        """What the loss takes: scores where it brings the last activation, else what the model gives."""
+        return np.concatenate([self._judged.infer(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH)])
 
-    def outputs(self, x: FloatArray, layers: int | None = None) -> FloatArray:
-        """What the model, or its first layers, give."""
-        network = self.model[:layers] if layers is not None else self.model
-        return np.concatenate([network.infer(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH)])
-
-    def answers(self, x: FloatArray) -> NDArray[np.intp]:
+    def answers(self, x: NDArray[Any]) -> NDArray[np.intp]:
         """The class that the model takes each sample for (n,)."""
         outputs = self.outputs(x.reshape(len(x), *(self.model.input_shape or ())))
-        return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(np.intp)
+        limit = 0.0 if isinstance(self.objective.page, SigmoidBinaryCrossentropy) else 0.5
+        return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > limit).astype(np.intp)
 
     def accuracy(self, part: Part, x: FloatArray) -> float:
         """The share of right answers on other inputs of the same truth as a part's."""
         return float(np.mean(self.answers(x) == part.labels))
 
-    def largest_outputs(self, kinds: tuple[type[Layer], ...]) -> dict[str, FloatArray]:
+    def largest_outputs(self, paths: Sequence[str]) -> dict[str, FloatArray]:
         """The largest output of each unit, or channel, of these layers over the training part, by their paths."""
         largest: dict[str, FloatArray] = {}
-        for start in range(0, len(self.training.x), _BATCH):
-            self.model.forward(self.training.x[start : start + _BATCH])
+        samples = self.training.samples
+        for start in range(0, len(samples) if paths else 0, _BATCH):
+            self.model.forward(samples[start : start + _BATCH])
             for path, layer in self.model.tree():
                 outputs = layer.output
-                if outputs is not None and isinstance(layer, kinds):
+                if outputs is not None and path in paths:
                     seen = outputs.max(axis=(0, *range(2, outputs.ndim)))
                     largest[path] = np.maximum(largest.get(path, -np.inf), seen)
         return largest
@@ -139,24 +156,34 @@ class Case:
 
         The norm is that of the gradient with respect to the layer's outputs, over all samples.
         """
-        model, layers, part = self.model, self.objective.layers, self.training
-        x, page = part.x[:_STEP], self.objective.page
-        for layer in layers:
-            x = layer.forward(x, training=True)
-        loss = page.forward(x, part.targets[:_STEP])
-        gradient, norms = page.backward(), []
-        for name, layer in reversed(list(zip(model.names, layers, strict=False))):
-            if _has_weights(layer):
-                norms.append((f"{name} {layer.label}", float(np.linalg.norm(gradient.ravel()))))
-            gradient = layer.backward(gradient)
-        return loss, model.gradients.copy(), norms[::-1]
+        model, layers, page = self.model, self.objective.layers, self.objective.page
+        inputs = self.training.floats(self.training.samples[:_STEP])
+        targets = self.training.targets[:_STEP]
+        loss, gradients, squares = 0.0, np.zeros_like(model.gradients), dict.fromkeys(model.names, 0.0)
+        for start in range(0, len(inputs), _BATCH):
+            x = inputs[start : start + _BATCH]
+            share = len(x) / len(inputs)
+            for layer in layers:
+                x = layer.forward(x, training=True)
+            loss += share * page.forward(x, targets[start : start + _BATCH])
+            gradient = share * page.backward()
+            for name, layer in reversed(list(zip(model.names, layers, strict=False))):
+                squares[name] += float(np.vdot(gradient, gradient))
+                gradient = layer.backward(gradient)
+            gradients += model.gradients
+        norms = [
+            (f"{name} {layer.label}", math.sqrt(squares[name]))
+            for name, layer in zip(model.names, layers, strict=False)
+            if _has_weights(layer)
+        ]
+        return loss, gradients, norms
 
     def loss_after(self, change: FloatArray) -> float:
         """The loss of the same samples, if the parameters were changed by this."""
         model, part = self.model, self.training
         model.parameters += change
         try:
-            outputs = self.outputs(part.x[:_STEP], len(self.objective.layers))
+            outputs = self.outputs(part.samples[:_STEP])
         finally:
             model.parameters -= change
         return self.objective.page.forward(outputs, part.targets[:_STEP])

@@ -11,7 +11,6 @@ of that way. A model that is right on most samples, or that knows nothing, never
 former worse and the latter guessing.
 """
 
-import hashlib
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from handconv.analysis.doctor.case import Case, Part
 from handconv.analysis.doctor.finding import Finding
 from handconv.arrays import FloatArray
 from handconv.layers import BatchNorm, GroupNorm, LayerNorm
+from handconv.utils.hashing import row_hashes
 
 #: The root mean square of inputs beyond which they are unscaled. Initial weights presume about 1; pixels from 0 to 1
 #: have 0.1 to 0.6, standardised features 1, pixels from 0 to 255 at least 30.
@@ -44,7 +44,9 @@ def unscaled(case: Case, part: Part) -> Iterator[Finding]:
     first = next((layer for layer in case.model.layers if layer.specs), None)
     if isinstance(first, BatchNorm | LayerNorm | GroupNorm):
         return
-    size = float(np.sqrt(np.mean(np.square(part.x, dtype=np.float64))))
+    size = math.sqrt(
+        np.mean([np.mean(np.square(sample, dtype=np.float64)) for sample in map(part.floats, part.samples)])
+    )
     if size > _LARGE:
         low, high = float(part.x.min()), float(part.x.max())
         pixels = low >= 0 and 128 <= high <= 255
@@ -61,14 +63,17 @@ def unscaled(case: Case, part: Part) -> Iterator[Finding]:
 
 def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
     """Images in negative or on their side, and labels whose numbers are shifted: the first that fits."""
-    if part.labels is None or len(part.x) < _FEW:
+    if part.labels is None or len(part) < _FEW:
         return
-    answers, guess, images = case.answers(part.x), float(part.shares.max()), part.images
+    answers, guess = case.answers(part.samples), float(part.shares.max())
     accuracy = float(np.mean(answers == part.labels))
 
     def explains(other: float) -> bool:
         return other >= guess + (1 - guess) / 2 and other - accuracy >= (1 - guess) / 4
 
+    if not explains(1.0):
+        return
+    images = part.images
     if images is not None:
         inverted = case.accuracy(part, images.max() + images.min() - images)
         if explains(inverted):
@@ -113,15 +118,15 @@ def shuffled(case: Case, part: Part) -> Iterator[Finding]:
         right[k] = share of the right answers among the samples of class k
         sum over k of right[k] / K  <=  1 / K + 3 · sqrt(sum over k of (1 / K) (1 - 1 / K) / n[k]) / K
     """
-    if part.labels is None or len(part.x) < _FEW or np.count_nonzero(part.shares) < 2:
+    if part.labels is None or len(part) < _FEW or np.count_nonzero(part.shares) < 2 or _generalises(case, part):
         return
-    x = part.x.reshape(len(part.x), -1).astype(np.float64)
-    neighbour = _beyond_chance(_by_neighbour(x, part), part.labels)
-    linear = _beyond_chance(_by_linear_map(x, part), part.labels)
-    if not (neighbour.beyond or linear.beyond or _generalises(case, part)):
+    products = _products(part.x.reshape(len(part), -1))
+    neighbour = _beyond_chance(_by_neighbour(products, part), part.labels)
+    linear = _beyond_chance(_by_linear_map(products, part), part.labels)
+    if not (neighbour.beyond or linear.beyond):
         yield Finding(
             "shuffled labels",
-            f"In {part.name} ({len(x):,} samples looked at) the nearest other sample has the same label for "
+            f"In {part.name} ({len(part):,} samples looked at) the nearest other sample has the same label for "
             f"{neighbour.right:.0%}, and a linear map is right on {linear.right:.0%}, in the mean over the classes; "
             f"chance has {neighbour.chance:.0%}. The labels tell nothing about these inputs.",
             "Look at some samples with their labels: x and y were sorted, shuffled or filtered apart from each other.",
@@ -135,10 +140,10 @@ def leaked(case: Case, part: Part) -> Iterator[Finding]:
     Where samples repeat within the training set as well, few different ones exist (the four rows of XOR, say), and
     those of the test set are no leak.
     """
-    training, test = _hashes(case, case.training), _hashes(case, part)
-    known = set(training)
+    training, test = _hashes(case.training, part), _hashes(part, case.training)
+    known = np.unique(training)
     again = 1 - len(known) / len(training)
-    double = sum(each in known for each in test)
+    double = int((known[np.searchsorted(known, test).clip(max=len(known) - 1)] == test).sum())
     if double / len(test) >= max(_LEAK, 3 * again):
         yield Finding(
             "leaked test set",
@@ -171,10 +176,10 @@ def _shift(answers: NDArray[np.intp], part: Part) -> tuple[int, float]:
 
 def _generalises(case: Case, part: Part) -> bool:
     """Whether the model is better than chance on this part and on the test set, so that there is something to learn."""
-    if case.test is None or case.test.labels is None or len(case.test.x) < _FEW:
+    if case.test is None or case.test.labels is None or len(case.test) < _FEW:
         return False
     return all(
-        each.labels is not None and _beyond_chance(case.answers(each.x), each.labels).beyond
+        each.labels is not None and _beyond_chance(case.answers(each.samples), each.labels).beyond
         for each in (part, case.test)
     )
 
@@ -198,39 +203,45 @@ def _beyond_chance(answers: NDArray[np.intp], labels: NDArray[np.intp]) -> _Judg
     return _Judged(right, chance, right > chance + _SIGMAS * deviation)
 
 
-def _by_neighbour(x: NDArray[np.float64], part: Part) -> NDArray[np.intp]:
+def _products(x: FloatArray) -> FloatArray:
+    """The products of the samples with each other (n, n), after their mean was taken off."""
+    x = x - x.mean(axis=0, dtype=np.float64).astype(x.dtype)
+    return x @ x.T
+
+
+def _by_neighbour(products: FloatArray, part: Part) -> NDArray[np.intp]:
     """The label of the nearest other sample, for each."""
     assert part.labels is not None
-    squares = np.square(x).sum(axis=1)
-    distances = squares[:, None] + squares - 2 * (x @ x.T)  # (n, n)
-    np.fill_diagonal(distances, np.inf)
-    nearest: NDArray[np.intp] = part.labels[distances.argmin(axis=1)]
-    return nearest
+    half, nearest = products.diagonal() / 2, np.empty(len(products), np.intp)
+    for row, with_others in enumerate(products):
+        closeness = with_others - half  # half the row's own square minus half the squared distance
+        closeness[row] = -np.inf
+        nearest[row] = closeness.argmax()
+    return part.labels[nearest]
 
 
-def _by_linear_map(x: NDArray[np.float64], part: Part) -> NDArray[np.intp]:
+def _by_linear_map(products: FloatArray, part: Part) -> NDArray[np.intp]:
     """The answers of a linear map, fitted to one half of the samples by least squares, for the other; both ways.
 
     It is solved among samples, (X·Xᵀ + r·I)·c = Y, so that a thousand samples of any size take two systems of 500. The
     ridge r is a tenth of the mean square of a sample, so that more features than samples do no harm. Y is centred: the
     answer is the class whose share is exceeded most.
     """
-    x = x - x.mean(axis=0)
-    products = x @ x.T  # (n, n)
+    count = len(products)
     truth = np.eye(part.classes)[part.labels] - part.shares
-    ridge = 0.1 * np.trace(products) / len(x) + 1e-12
-    order, answers = np.random.default_rng(0).permutation(len(x)), np.empty(len(x), np.intp)
+    ridge = 0.1 * np.trace(products, dtype=np.float64) / count + 1e-12
+    order, answers = np.random.default_rng(0).permutation(count), np.empty(count, np.intp)
     for fit, judge in ((order[::2], order[1::2]), (order[1::2], order[::2])):
-        coefficients = np.linalg.solve(products[np.ix_(fit, fit)] + ridge * np.eye(len(fit)), truth[fit])
+        system = products[np.ix_(fit, fit)].astype(np.float64)
+        system.ravel()[:: len(fit) + 1] += ridge
+        coefficients = np.linalg.solve(system, truth[fit])
         answers[judge] = (products[np.ix_(judge, fit)] @ coefficients).argmax(axis=1)
     return answers
 
 
-def _hashes(case: Case, part: Part) -> list[bytes]:
-    """A hash of each sample of the whole set, as the network sees it."""
+def _hashes(part: Part, other: Part) -> NDArray[np.uint64]:
+    """A number for each sample of the whole set: as the network sees it, where the other set is of another type."""
     x = part.everything
-    return [
-        hashlib.blake2b(row.tobytes(), digest_size=16).digest()
-        for start in range(0, len(x), 1000)
-        for row in case.floats(x[start : start + 1000])
-    ]
+    if x.dtype == other.everything.dtype:
+        return row_hashes(x)
+    return np.concatenate([row_hashes(part.floats(x[start : start + 1000])) for start in range(0, len(x), 1000)])

@@ -111,7 +111,7 @@ def findings(
 
 def _examined(case: Case) -> tuple[Finding, ...]:
     """Run all checks, and leave out what is brought about by something else that was found."""
-    if not np.isfinite(case.outputs(case.training.x)).all():
+    if not np.isfinite(case.outputs(case.training.samples)).all():
         raise ValueError(
             "The model's outputs are NaN or infinity, so it has no answers to examine. "
             "Train it anew, with a smaller learning rate."

@@ -34,20 +34,24 @@ _TRIAL = 0.01
 
 def dead(case: Case) -> Iterator[Finding]:
     """Units and channels that are never positive after a ReLU, and so never get a gradient."""
-    if len(case.training.x) < _FEW:
+    if len(case.training) < _FEW:
         return
     layers, counts = dict(case.model.tree()), []
-    for path, largest in case.largest_outputs((ReLU, LeakyReLU)).items():
+    watched = [
+        path  # a slope below 0 lets gradients through
+        for path, layer in layers.items()
+        if isinstance(layer, ReLU | LeakyReLU) and not getattr(layer, "alpha", 0)
+    ]
+    for path, largest in case.largest_outputs(watched).items():
         layer = layers[path]
-        if not getattr(layer, "alpha", 0):  # a slope below 0 lets gradients through
-            what = "channels" if len(layer.output_shape or ()) > 1 else "units"
-            counts.append((f"{path} {layer.label}", what, int(np.sum(largest <= 0)), len(largest)))
+        what = "channels" if len(layer.output_shape or ()) > 1 else "units"
+        counts.append((f"{path} {layer.label}", what, int(np.sum(largest <= 0)), len(largest)))
     sick = [each for each in counts if each[2] >= _DEAD * each[3]]
     if sick:
         listed = "; ".join(f"{name}: {count} of {size} {what}" for name, what, count, size in sick)
         yield Finding(
             "dead units",
-            f"Never positive for any of {len(case.training.x):,} samples: {listed}. They pass no gradient on.",
+            f"Never positive for any of {len(case.training):,} samples: {listed}. They pass no gradient on.",
             "Train anew with a smaller learning rate, or with LeakyReLU; check that biases do not start far below 0.",
             "severe" if any(count >= _ALL_BUT_DEAD * size for _, _, count, size in sick) else "mild",
         )
@@ -55,10 +59,10 @@ def dead(case: Case) -> Iterator[Finding]:
 
 def saturated(case: Case) -> Iterator[Finding]:
     """A softmax that is certain of wrong answers."""
-    part, layers = case.training, case.objective.layers
+    part = case.training
     if part.labels is None or not isinstance(case.objective.page, SoftmaxCategoricalCrossentropy):
         return
-    scores = case.outputs(part.x, len(layers))
+    scores = case.outputs(part.samples)
     wrong = scores.argmax(axis=1) != part.labels
     if wrong.mean() < _WRONG:
         return

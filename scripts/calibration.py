@@ -10,6 +10,8 @@ References:
 import numpy as np
 from numpy.typing import NDArray
 
+import handconv as hc
+
 Floats = NDArray[np.floating]
 
 _SMALLEST = 1e-30
@@ -47,18 +49,18 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.integer]) -> float
     return float(temperatures[np.argmin(losses)])
 
 
-def expected_calibration_error(probabilities: Floats, labels: NDArray[np.integer], bins: int = 15) -> float:
-    """Measure how far confidence and accuracy are apart.
+def calibrate(model: hc.Sequential, temperature: float) -> None:
+    """Bring a classifier to a temperature: softmax(z / T), by dividing the weights and biases that z comes from by T.
 
-    Maths:
-        ECE = sum over bins of confidence b of  n_b / N · |accuracy_b - mean confidence_b|
-    Shapes:
-        (N, K), (N,)
     Example:
-        >>> expected_calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]))
-        0.0
+        >>> model = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(2,), seed=0)
+        >>> before = model.predict(np.eye(2))
+        >>> calibrate(model, 2.0)
+        >>> bool(np.allclose(model.predict(np.eye(2)), with_temperature(before, 2.0)))
+        True
     """
-    confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(place, weights=right - confidence, minlength=bins)
-    return float(np.abs(gap).sum() / len(labels))
+    scores, softmax = model.layers[-2:]
+    if not (isinstance(scores, hc.Dense) and isinstance(softmax, hc.Softmax)):
+        raise TypeError(f"The last layers must be Dense and Softmax, got {scores!r} and {softmax!r}.")
+    scores.weights /= temperature
+    scores.biases /= temperature

@@ -1,9 +1,10 @@
-"""Temperatures, and how far confidence and accuracy are apart."""
+"""Temperatures, by which the bundled model is made to say how sure it is."""
 
 import numpy as np
 import pytest
+from scripts.calibration import calibrate, fit_temperature, with_temperature
 
-from handconv.reading.calibration import expected_calibration_error, fit_temperature, with_temperature
+import handconv as hc
 
 
 def made(rng: np.random.Generator, count: int = 4000, sharpness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -34,11 +35,13 @@ def test_the_fitted_temperature_undoes_a_sharpening(rng: np.random.Generator, sh
     assert fit_temperature(*made(rng, sharpness=sharpness)) == pytest.approx(sharpness, rel=0.1)
 
 
-def test_overconfidence_is_measured(rng: np.random.Generator) -> None:
-    honest, sharp = made(rng), made(rng, sharpness=3)
-    assert expected_calibration_error(*honest) < 0.03
-    assert expected_calibration_error(*sharp) > 0.08
+def test_a_calibrated_model_answers_at_the_temperature(rng: np.random.Generator) -> None:
+    model, x = hc.zoo.reference(seed=0), rng.random((5, 1, 28, 28))
+    before = model.predict(x)
+    calibrate(model, 0.5)
+    np.testing.assert_allclose(model.predict(x), with_temperature(before, 0.5), atol=1e-6)
 
 
-def test_certainty_that_is_always_right_has_no_error() -> None:
-    assert expected_calibration_error(np.eye(3), np.arange(3)) == 0
+def test_a_model_without_scores_is_refused() -> None:
+    with pytest.raises(TypeError, match="must be Dense and Softmax"):
+        calibrate(hc.Sequential([hc.Dense(2), hc.Sigmoid()], input_shape=(2,)), 2.0)
