@@ -65,6 +65,17 @@ def test_classes_are_shown_in_their_order_with_percentages_and_the_truth_marked(
     assert [label.get_fontweight() for label in axes.get_yticklabels()] == ["normal", "bold"]
 
 
+def test_a_heat_map_lies_over_a_dimmer_image_in_two_colours_as_strong_as_it_is() -> None:
+    figures = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed")
+    figure = figures.Figure()
+    image = np.full((1, 2, 2), 255, np.uint8)
+    dataclasses.replace(card(), image=image, heat=np.array([[1.0, -1.0], [0.25, 0.0]])).draw(figure)
+    under, over = figure.axes[0].images
+    assert under.get_array().max() < 1 == under.norm.vmax
+    assert over.get_array().tolist() == [[True, False], [True, False]]
+    np.testing.assert_allclose(over.get_alpha(), [[1, 1], [0.5, 0]], atol=0.01)
+
+
 def test_many_classes_with_long_names_come_below_the_image() -> None:
     classes = tuple((f"a class with a name of some length {place}", 0.1) for place in range(10))
     text = dataclasses.replace(card(), classes=classes).text(Output())

@@ -71,8 +71,9 @@ def test_a_data_set_is_shown_at_a_glance() -> None:
 
 def test_in_a_notebook_it_is_a_table_in_which_names_do_no_harm() -> None:
     html = replace(load("digits"), class_names=("<b>", "&"))._repr_html_()
-    assert html.startswith('<table><tr><th>data set</th><td align="left">digits, from embedded</td></tr>')
-    assert '<td align="left">2: &lt;b&gt;, &amp;</td>' in html
+    assert html.startswith('<table><tr><th style="text-align: left">data set</th>')
+    assert '<td style="text-align: left">digits, from embedded</td>' in html
+    assert '<td style="text-align: left">2: &lt;b&gt;, &amp;</td>' in html
 
 
 @pytest.mark.parametrize("source", ["auto", "offline"])

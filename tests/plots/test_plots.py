@@ -1,5 +1,7 @@
 """Each plot is a figure that has the right numbers in it, and says in its headline what is seen."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,13 @@ def test_history_has_training_and_validation_of_each_epoch() -> None:
     assert [line.get_ydata().tolist() for line in loss.lines] == [[0.5, 0.3], [0.4, 0.6]]
     assert rate.lines[0].get_ydata().tolist() == [0.1, 0.05]
     assert "validation loss was least after epoch 1" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_a_notebook_shows_a_figure_at_the_end_of_a_cell_and_a_copy_of_it() -> None:
+    history = hc.History()
+    history.append({"epoch": 1, "loss": 0.5})
+    figure = copy.deepcopy(history.plot())
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_a_history_without_epochs_is_told() -> None:

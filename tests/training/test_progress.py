@@ -98,6 +98,11 @@ class TestWhereAPersonSeesIt:
         assert err.startswith("epoch 1/3  loss ")
         assert err.splitlines()[-1].startswith("epoch 3/3  loss ")
 
+    def test_of_few_quick_epochs_each_has_a_line(self, drawn: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        fit(epochs=20, batch_size=60)
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split("  ")[0] for line in lines] == [f"epoch {epoch}/20" for epoch in range(1, 21)]
+
     def test_of_many_quick_epochs_the_last_has_a_line(
         self, drawn: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:

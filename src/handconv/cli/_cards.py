@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from handconv.cli._output import Output
 from handconv.cli._pictures import RAMP, bars, in_text, png
+from handconv.utils.optional_imports import import_optional
 
 _GAP = "  "
 _LEAST_BAR, _WIDEST_BAR = 6, 30  # characters
 _SIGNS = {-1: "░", 0: " ", 1: "█"}  # of a filter's weights: against, hardly any, for
+_MARGINS = {"w_pad": 0.12, "h_pad": 0.1}  # inches
+_DIMMED = 0.6  # how bright an image is under its heat map
+_AGAINST, _FOR = "#9467FF", "#FF9500"  # purple and orange that shine on black
 _PLAIN_SIGNS = {-1: "-", 0: " ", 1: "#"}
 
 
@@ -55,14 +59,16 @@ class Card:
 
     def draw(self, figure: Any) -> None:
         """The image, its heat map, and the bars in a figure of matplotlib."""
+        figure.set_layout_engine("constrained", **_MARGINS)
         colour = "tab:green" if self.label == self.truth else "tab:red"
         left, right = figure.subplots(1, 2, width_ratios=(1, 1))
         picture = np.moveaxis(self.image, 0, 2)
-        left.imshow(picture[:, :, 0] if picture.shape[2] == 1 else picture, cmap="gray", vmin=0, vmax=255)
+        dim = 1 if self.heat is None else _DIMMED
+        left.imshow(dim / 255 * (picture[:, :, 0] if picture.shape[2] == 1 else picture), cmap="gray", vmin=0, vmax=1)
         if self.heat is not None:
             most = float(np.quantile(np.abs(self.heat), 0.995)) or 1.0
             strength = np.minimum(1.0, np.abs(self.heat) / most)
-            left.imshow(self.heat, cmap="PuOr_r", vmin=-most, vmax=most, alpha=0.85 * np.sqrt(strength))
+            left.imshow(self.heat > 0, cmap=_two_colours(), vmin=0, vmax=1, alpha=np.sqrt(strength))
             left.set_title("orange speaks for the answer, purple against it", fontsize="small")
         left.set_axis_off()
         figure.suptitle(self.title, color=colour)
@@ -118,6 +124,7 @@ class MapsCard:
 
     def draw(self, figure: Any) -> None:
         """The image, and beside it the filters above their maps, in a figure of matplotlib."""
+        figure.set_layout_engine("constrained", **_MARGINS)
         left, right = figure.subfigures(1, 2, width_ratios=(1, 2.4))
         figure.suptitle(self.title)
         axes = left.subplots()
@@ -135,6 +142,10 @@ class MapsCard:
     def png(self) -> bytes:
         """The bare image, for those who have no matplotlib."""
         return png(self.image)
+
+
+def _two_colours() -> Any:
+    return import_optional("matplotlib.colors", extra="plot").ListedColormap((_AGAINST, _FOR))
 
 
 def _grey(values: NDArray[Any]) -> NDArray[Any]:

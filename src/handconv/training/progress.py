@@ -10,7 +10,8 @@ from handconv.training.callbacks import Callback, Progress
 from handconv.training.state import TrainingState
 from handconv.utils.live import clock, columns, in_notebook, is_terminal, live_line
 
-_LINE_EVERY = 0.1  # seconds between two lines that nobody has asked for
+_FEW = 20  # epochs that all have their lines
+_LINE_EVERY = 0.1  # seconds between two lines of many epochs, which nobody has asked for
 
 
 class PrintProgress(Callback):
@@ -60,16 +61,16 @@ class PrintProgress(Callback):
 
 
 class DefaultProgress(PrintProgress):
-    """What ``fit`` shows unasked: the bar, and lines of epochs, at most ten a second."""
+    """What ``fit`` shows unasked: the bar, and lines of epochs; where there are many, at most ten a second."""
 
     def __init__(self) -> None:
         super().__init__(print if in_notebook() else partial(print, file=sys.stderr))
         self._told_at, self._told = -math.inf, 0  # when, and the number of an epoch
 
     def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
-        """Print the figures, unless some have just been printed."""
+        """Print the figures, unless there are many epochs and some have just been printed."""
         self.close()
-        if time.monotonic() - self._told_at >= _LINE_EVERY:
+        if run.epochs <= _FEW or time.monotonic() - self._told_at >= _LINE_EVERY:
             super().on_epoch_end(run, figures)
             self._told_at, self._told = time.monotonic(), run.epoch
 

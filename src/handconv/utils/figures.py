@@ -1,9 +1,11 @@
-"""What all figures share: made without a screen, in colours that colour-blind readers can tell apart.
+"""What all figures share: made without a screen, seen in notebooks, in colours that colour-blind readers tell apart.
 
 The colours are those of Okabe and Ito, Color universal design, 2008.
 """
 
+import io
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handconv.utils.optional_imports import import_optional
@@ -18,7 +20,7 @@ _LETTERS = 8.5  # of a headline to an inch
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Make a figure of this size in inches; it belongs to no window.
+    """Make a figure of this size in inches; it belongs to no window, and a notebook shows it.
 
     Raises:
         MissingExtraError: if matplotlib is not installed.
@@ -26,7 +28,14 @@ def new_figure(width: float, height: float) -> "Figure":
     figure: Figure = import_optional("matplotlib.figure", extra="plot").Figure(
         figsize=(width, height), layout="constrained"
     )
+    vars(figure)["_repr_png_"] = partial(_as_png, figure)  # matplotlib itself tells notebooks of pyplot's figures only
     return figure
+
+
+def _as_png(figure: "Figure") -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 def headline(figure: "Figure", text: str) -> None:

@@ -77,17 +77,17 @@ def html_table(rows: Sequence[Sequence[str]], left: Collection[int], *, head: bo
 
     Args:
         rows: the cells of each row, the head's too.
-        left: the columns that begin at the left; the others end at the right.
+        left: the columns that begin at the left; the others end at the right, as notebooks have it.
         head: whether the first row is a head; if not, the first column is one.
 
     Example:
-        >>> html_table([("class", "images"), ("<0>", "980")], left=[0])
-        '<table><tr><th>class</th><th>images</th></tr><tr><td align="left">&lt;0&gt;</td><td>980</td></tr></table>'
+        >>> html_table([("<0>", "980")], left=[0], head=False)
+        '<table><tr><th style="text-align: left">&lt;0&gt;</th><td>980</td></tr></table>'
     """
 
     def cell(row: int, column: int, text: str) -> str:
         kind = "th" if (row if head else column) == 0 else "td"
-        side = ' align="left"' if kind == "td" and column in left else ""
+        side = ' style="text-align: left"' if column in left else ""
         return f"<{kind}{side}>{html.escape(text)}</{kind}>"
 
     lines = ("".join(cell(row, column, text) for column, text in enumerate(cells)) for row, cells in enumerate(rows))
