@@ -86,6 +86,7 @@ _CLOTHES = (
     '{class = "RandomErasing"}]\''
 )
 
+_APART = 1.4  # the least ratio of two epochs that both have a label in the figure
 _PLUS = "--network plus --epochs 12"
 
 ROWS: dict[str, Row] = {
@@ -328,12 +329,23 @@ def _draw_epochs(known: Mapping[str, Sequence[Record]]) -> None:
         for points in means.values():
             axes.plot(*zip(*sorted(points), strict=True), color=figures.GREY, linewidth=1, zorder=0)
         axes.set_xscale("log")
-        axes.set_xticks(sorted({epochs for points in means.values() for epochs, _ in points}))
+        ticks = sorted({epochs for points in means.values() for epochs, _ in points})
+        axes.set_xticks(ticks, labels_of(ticks))
         axes.set_xticks([], minor=True)
-        axes.xaxis.set_major_formatter("{x:.0f}")
         axes.legend(fontsize=8, frameon=False, loc="lower right")
         figures.tidy(axes, dataset, "epochs", "test accuracy, per cent")
     figure.savefig(FIGURES / "results-epochs.png", dpi=110, metadata={"Software": None})
+
+
+def labels_of(ticks: Sequence[float]) -> list[str]:
+    """Label ticks of a logarithmic axis, but none so near to the one labelled before that the two would collide."""
+    labels: list[str] = []
+    last = 0.0
+    for tick in ticks:
+        is_apart = tick >= _APART * last
+        labels.append(f"{tick:.0f}" if is_apart else "")
+        last = tick if is_apart else last
+    return labels
 
 
 def _draw_parameters(known: Mapping[str, Sequence[Record]]) -> None:

@@ -119,6 +119,10 @@ def test_the_page_says_which_bars_are_reached() -> None:
         assert (make_results.FIGURES / shown).stat().st_size > 0
 
 
+def test_labels_of_epochs_that_lie_near_one_another_do_not_collide() -> None:
+    assert make_results.labels_of([2, 10, 12, 20, 150]) == ["2", "10", "", "20", "150"]
+
+
 def test_a_page_without_records_can_be_written() -> None:
     make_results.main(["page"])
     assert "# Results" in make_results.PAGE.read_text("utf-8")

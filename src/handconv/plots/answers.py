@@ -177,7 +177,7 @@ def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10
     upper.set_ylim(0, 1.03)
     percent(upper.yaxis)
     tidy(upper, y="of these, right")
-    upper.legend(frameon=False, loc="lower right")
+    upper.legend(frameon=False, loc="upper left")
     lower.bar((np.arange(bins) + 0.5) / bins, count, 0.9 / bins, color=BLUE)
     lower.set_yscale("symlog", linthresh=1)
     lower.set_xlim(0, 1.01)

@@ -1,0 +1,45 @@
+"""The page of ``handconv report`` in a browser and on paper; what stands in it is tested with the command line."""
+
+from pathlib import Path
+
+import pytest
+
+import handconv as hc
+from handconv.cli import main, report
+
+from .conftest import PHONE, Open, complaints
+
+pytest.importorskip("matplotlib", reason="the report is drawn by matplotlib")
+
+
+@pytest.fixture(scope="module")
+def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the bundled model, without what takes long to draw."""
+    folder = tmp_path_factory.mktemp("report")
+    hc.zoo.trained_reference().save(folder / "model.npz")
+    whole, slow = report._sections, ("Its neighbourhoods", "What each class looks for")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "_sections", lambda *given: [each for each in whole(*given) if each.title not in slow])
+        path = folder / "report.html"
+        assert main(["report", str(folder / "model.npz"), "--dataset", "digits", "--out", str(path)]) == 0
+    return path
+
+
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_axe_finds_nothing(device: str, report_page: Path, axe: str, open_page: Open) -> None:
+    page = open_page(report_page, **(PHONE if device == "phone" else {}))
+    assert complaints(page, axe) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 720, 1280])
+def test_the_page_is_as_wide_as_the_screen(width: int, report_page: Path, open_page: Open) -> None:
+    page = open_page(report_page, viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_paper_every_section_fits_half_a_page(report_page: Path, open_page: Open) -> None:
+    page = open_page(report_page, viewport={"width": 688, "height": 1017})  # A4 without its margins of 14 mm
+    page.emulate_media(media="print")
+    heights = page.evaluate("[...document.querySelectorAll('section')].map(each => each.offsetHeight)")
+    assert len(heights) > 5
+    assert max(heights) < 1017 / 2
