@@ -413,7 +413,7 @@ class TestStartingAnew:
             assert not pids() & before
 
     def test_an_augmentation_that_cannot_be_compared_counts_as_changed_after_code_of_the_users_alone(self) -> None:
-        run = task(augment=lambda images, rng: images)
+        run = task(augment=lambda images, _rng: images)
         with workers.ProcessExecutor(run, 2, method="fork") as executor:
             epoch(executor, 0, anything_changed=True)
             before = pids()
