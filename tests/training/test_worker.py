@@ -412,6 +412,16 @@ class TestStartingAnew:
             epoch(executor, 1)
             assert not pids() & before
 
+    def test_an_augmentation_that_cannot_be_compared_counts_as_changed_after_code_of_the_users_alone(self) -> None:
+        run = task(augment=lambda images, _rng: images)
+        with workers.ProcessExecutor(run, 2, method="fork") as executor:
+            epoch(executor, 0, anything_changed=True)
+            before = pids()
+            epoch(executor, 1)
+            assert pids() == before
+            epoch(executor, 1, anything_changed=True)
+            assert not pids() & before
+
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     @pytest.mark.parametrize("part", ["x", "y", "weights"])
     def test_samples_that_were_changed_in_place_are_heard(self, method: str, part: str) -> None:

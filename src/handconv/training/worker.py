@@ -268,9 +268,13 @@ def _settings(task: Task) -> tuple[bytes, bool]:
     inventory = _Inventory(file)
     try:
         inventory.dump((kinds, layers, task.loss, type(optimizer), optimizer.config(), optimizer.total_steps))
-        inventory.dump((task.augment, task.averaging))
     except Exception:  # noqa: BLE001 - whatever cannot be pickled is taken for changed
         return b"", False
+    settings = file.getvalue()
+    try:
+        inventory.dump((task.augment, task.averaging))
+    except Exception:  # noqa: BLE001 - a lambda, say: the user's, and nobody else changes it
+        return settings, False
     return file.getvalue(), inventory.packages <= _OURS
 
 
