@@ -175,12 +175,17 @@ class Runner:
         except OSError as error:
             self.result.status = f"failed: {error}"
             return
-        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        with (
+            tempfile.TemporaryFile("w+") as out,
+            tempfile.TemporaryFile("w+") as errors,
+            tempfile.TemporaryDirectory() as cache,  # so that no run is kept among the user's own
+        ):
+            apart = {"HANDCONV_CACHE": cache} if "--data-dir" in arguments else {}
             start = time.perf_counter()
             process = subprocess.Popen(
                 arguments,
                 cwd=self.tree.program,
-                env=environment(self.tree),
+                env=environment(self.tree) | apart,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=errors,
