@@ -313,6 +313,16 @@ def test_many_files_are_counted_for_programs_that_read_the_answers(
     assert capsys.readouterr().err == "  1,200 of 10,000 files\n"
 
 
+def test_few_files_are_not_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from handconv.cli import _progress
+    from handconv.cli._output import Output
+
+    monkeypatch.setattr(_progress, "_LINE_EVERY", 0.0)
+    with _progress.CountProgress(Output(), 2) as progress:
+        progress(1)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_clean_picture_needs_no_opencv(cache_folder: Path, seven: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     assert main(["predict", str(seven)]) == 0

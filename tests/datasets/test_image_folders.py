@@ -279,7 +279,7 @@ class TestParts:
         (root / "__MACOSX").mkdir()
         train, test, notices = find_parts(root)
         assert (train, test) == (root / "mnist_png" / "training", root / "mnist_png" / "testing")
-        assert notices == [f"The data set is taken from {root / 'mnist_png'}, the only folder there."]
+        assert notices == [f"The data set is taken from {root / 'mnist_png'}, the only folder with images there."]
 
     def test_a_folder_around_the_classes_is_entered_too(self, root: Path) -> None:
         self.fill(root, "images")

@@ -130,7 +130,7 @@ def find_parts(path: Path) -> tuple[Path, Path | None, list[str]]:
     notices: list[str] = []
     while (only := _only_folder(path)) is not None:
         path = only
-        notices.append(f"The data set is taken from {path}, the only folder there.")
+        notices.append(f"The data set is taken from {path}, the only folder with images there.")
     folders = _subfolders(path)
     named = [(_part(folder.name), folder) for folder in folders]
     parts = {part: folder for part, folder in reversed(named) if _subfolders(folder) and not _has_images(folder)}
