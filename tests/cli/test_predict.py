@@ -243,6 +243,11 @@ def test_the_picture_that_is_saved_is_a_png(cache_folder: Path, seven: Path, tmp
     assert (tmp_path / "seen.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_is_saved_under_the_name_of_a_png(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(seven), "--save-picture", "seen.jpg"]) == 2
+    assert "--save-picture must name a file that ends in .png, got 'seen.jpg'" in capsys.readouterr().err
+
+
 def test_one_picture_is_saved_of_one_file(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(seven), str(seven), "--save-picture", "seen.png"]) == 2
     assert "--save-picture writes what is seen of one picture, got 2" in capsys.readouterr().err
