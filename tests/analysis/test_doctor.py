@@ -529,3 +529,17 @@ def test_a_model_whose_outputs_overflow_is_refused(healthy: Run) -> None:
     model.parameters *= 1e30
     with pytest.raises(ValueError, match=r"outputs are NaN or infinity.*smaller learning rate"):
         hc.doctor(model, healthy.x, healthy.y)
+
+
+def test_a_softmax_alone_is_examined() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    assert hc.doctor(hc.Sequential([hc.Softmax()], input_shape=(3,)), x, x.argmax(axis=1)).names == ()
+
+
+def test_scores_without_a_sigmoid_are_judged_at_zero() -> None:
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    y, loss = (x[:, :1] + 0.5 > 0).astype(int), hc.SigmoidBinaryCrossentropy()
+    model = hc.Sequential([hc.Dense(1)], input_shape=(3,), seed=0)
+    history = model.fit(x, y, loss=loss, epochs=60, optimizer=hc.Adam(0.05))
+    assert hc.doctor(model, x, y, history=history, loss=loss).names == ()
+    assert hc.doctor(model, x, 1 - y, loss=loss).names == ("shifted labels",)

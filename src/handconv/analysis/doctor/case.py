@@ -109,7 +109,8 @@ class Case:
     ) -> None:
         self.model, self.history = copy.deepcopy(model), history
         self.objective = Objective(self.model, loss)
-        self._judged = self.model[: len(self.objective.layers)]
+        before_loss = len(self.objective.layers)
+        self._judged = self.model[:before_loss] if before_loss else None  # a Softmax alone brings its loss
         self.training = self._part("the training set", *training)
         self.test = None if test is None else self._part("the test set", *test)
 
@@ -125,6 +126,8 @@ class Case:
 
     def outputs(self, x: NDArray[Any]) -> FloatArray:
         """What the loss takes: scores where it brings the last activation, else what the model gives."""
+        if self._judged is None:
+            return self.training.floats(x)
         return np.concatenate([self._judged.infer(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH)])
 
     def answers(self, x: NDArray[Any]) -> NDArray[np.intp]:

@@ -33,7 +33,7 @@ class Context:
     dtype: "np.dtype[Any]"
     gradients: Callable[[Layer], dict[str, FloatArray]]
     generator: "np.random.Generator | None" = None
-    training: bool = True  # whether the program is for training; for inference more can be fused
+    training: bool = True
     fuse: bool = True
     engine: bool = True
 

@@ -34,7 +34,7 @@ class DenseOp(Op):
         by_sample[...] = dy  # BLAS multiplies rows by rows slower than rows by columns, by more than the copy costs
         blocked_matmul(self._inputs.T, by_sample, self.gradient(self._layer, "weights"))  # (D, N) @ (N, units)
         if self._layer.use_bias:
-            np.add.reduce(by_sample, axis=0, out=self.gradient(self._layer, "biases"))
+            np.add.reduce(by_sample, out=self.gradient(self._layer, "biases"))
         if not needs_input_grad:
             return None
         weights = self.parameter(self._layer, "weights")
