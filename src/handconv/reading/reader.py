@@ -219,7 +219,7 @@ def read_digit(path: str | os.PathLike[str], model: Classifier | None = None, *,
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(
-            f"read_digit reads a file, got {type(path).__name__}. An array: DigitReader(model).read(array)."
+            f"read_digit reads a file, got {type(path).__name__}. An array: handconv.reading.DigitReader().read(array)."
         )
     return DigitReader(model).read(read_picture(path, at_most=LARGEST), one=one)
 
