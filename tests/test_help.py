@@ -54,3 +54,25 @@ def test_the_help_of_fit_names_the_types() -> None:
     page = pydoc.plain(pydoc.render_doc(hc.Sequential.fit))
     signature = next(line for line in page.splitlines() if line.startswith("fit("))
     assert signature.startswith("fit(self, x: 'ArrayLike', y: 'ArrayLike', *, epochs: 'int' = 1")
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("MaxPooling2D", "Did you mean MaxPool2D?"),
+        ("AveragePooling2D", "Did you mean AveragePool2D?"),
+        ("GlobalAveragePooling2D", "Did you mean GlobalAveragePool2D?"),
+        ("ZeroPadding2D", "Did you mean ZeroPad2D?"),
+        ("Conv2d", "Did you mean Conv2D?"),
+        ("MaxPool2d", "Did you mean MaxPool2D?"),
+        ("BatchNormalization", "Here it is BatchNorm."),
+        ("LayerNormalization", "Here it is LayerNorm."),
+        ("Linear", "Here it is Dense."),
+        ("SparseCategoricalCrossentropy", "Here it is CategoricalCrossentropy."),
+        ("ModelCheckpoint", "Here it is Checkpoint."),
+        ("Xyz", r"dir\(handconv\) lists all."),
+    ],
+)
+def test_a_name_of_another_package_leads_to_ours(name: str, ours: str) -> None:
+    with pytest.raises(AttributeError, match=f"module 'handconv' has no attribute '{name}'. {ours}"):
+        getattr(hc, name)

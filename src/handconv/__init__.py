@@ -121,6 +121,26 @@ _LATER = {
     ),
 }
 
+#: What other packages call differently; where names are alike, the nearest one is guessed.
+_ELSEWHERE = {
+    "Activation": "a layer of its own, ReLU() say",
+    "AvgPool2d": "AveragePool2D",
+    "BatchNorm2d": "BatchNorm",
+    "BatchNormalization": "BatchNorm",
+    "CrossEntropyLoss": "SoftmaxCategoricalCrossentropy",
+    "Dropout2d": "SpatialDropout2D",
+    "GroupNormalization": "GroupNorm",
+    "Input": "Sequential(…, input_shape=…)",
+    "LayerNormalization": "LayerNorm",
+    "Linear": "Dense",
+    "MSELoss": "MeanSquaredError",
+    "Model": "Sequential",
+    "ModelCheckpoint": "Checkpoint",
+    "ReduceLROnPlateau": "ReduceOnPlateau",
+    "SparseCategoricalCrossentropy": "CategoricalCrossentropy",
+    "Swish": "SiLU",
+    "load_model": "load",
+}
 
 __all__ = [
     "ELU",
@@ -203,10 +223,21 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import what is imported late (PEP 562)."""
     if name not in _LATER:
-        raise AttributeError(f"module 'handconv' has no attribute {name!r}")
+        raise AttributeError(f"module 'handconv' has no attribute {name!r}.{_remedy(name)}")
     module = importlib.import_module(_LATER[name])
     value = globals()[name] = getattr(module, name, module)
     return value
+
+
+def _remedy(name: str) -> str:
+    """Name what is meant by a name that other packages have."""
+    from handconv.utils.nearest import nearest
+
+    if name.startswith("_"):
+        return ""
+    if name in _ELSEWHERE:
+        return f" Here it is {_ELSEWHERE[name]}."
+    return nearest(name, __all__, "dir(handconv) lists all.")
 
 
 def __dir__() -> list[str]:

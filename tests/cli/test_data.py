@@ -20,6 +20,18 @@ def test_an_empty_cache(cache_folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert "is not in the cache" in capsys.readouterr().out
 
 
+def test_the_folder_of_the_environment_is_shown(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HANDCONV_DATA_DIR", str(tmp_path))
+    assert main(["data"]) == 0
+    last = f"HANDCONV_DATA_DIR names {tmp_path}; data sets are taken from there first.\n"
+    assert capsys.readouterr().out.endswith(last)
+    monkeypatch.setenv("HANDCONV_DATA_DIR", str(tmp_path / "nowhere"))
+    assert main(["data"]) == 0
+    assert "nowhere, which is no folder;" in capsys.readouterr().out
+
+
 def test_what_is_damaged_is_found(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (cache_folder / "mnist").mkdir(parents=True)
     (cache_folder / "mnist" / "x_train.npy").write_bytes(b"cut off")

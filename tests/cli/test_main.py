@@ -269,3 +269,18 @@ def test_a_run_goes_on_with_the_recipe_that_it_was_started_with(
     run = model_file.with_name("digits.run.npz")
     assert main(["train", "--resume", str(run), "--recipe", "fast"]) == 2
     assert "started with --recipe standard" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("short", "option"), [("--lr", "--learning-rate"), ("--bs", "--batch-size")])
+def test_initials_lead_to_their_option(short: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", short, "3"]) == 2
+    assert f"has no option '{short}'. Did you mean {option}?" in capsys.readouterr().err
+
+
+def test_a_file_that_looks_like_an_option_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-7.png").touch()
+    assert main(["predict", "-7.png"]) == 2
+    assert "has no option '-7.png'. The file of that name: ./-7.png" in capsys.readouterr().err

@@ -65,6 +65,13 @@ class TestClasses:
         assert [each["name"] for each in report["classes"]] == list(map(str, labels))
         assert all(each["samples"] > 0 for each in report["classes"])
 
+    def test_data_that_are_gone_are_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = write_digits(tmp_path / "a.csv", [5, 7] * 8)
+        train(path, tmp_path)
+        path.unlink()
+        assert main(["evaluate", str(tmp_path / "model.npz")]) == 2
+        assert f"the model was trained on {path}, which is no longer there. Name the data" in capsys.readouterr().err
+
     def test_one_class_is_too_few_and_the_remedy_is_told(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

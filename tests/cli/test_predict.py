@@ -243,6 +243,11 @@ def test_the_picture_that_is_saved_is_a_png(cache_folder: Path, seven: Path, tmp
     assert (tmp_path / "seen.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_is_saved_under_the_name_of_a_png(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(seven), "--save-picture", "seen.jpg"]) == 2
+    assert "--save-picture must name a file that ends in .png, got 'seen.jpg'" in capsys.readouterr().err
+
+
 def test_one_picture_is_saved_of_one_file(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(seven), str(seven), "--save-picture", "seen.png"]) == 2
     assert "--save-picture writes what is seen of one picture, got 2" in capsys.readouterr().err
@@ -311,6 +316,16 @@ def test_many_files_are_counted_for_programs_that_read_the_answers(
     with _progress.CountProgress(Output(json_lines=True), 10_000) as progress:
         progress(1200)
     assert capsys.readouterr().err == "  1,200 of 10,000 files\n"
+
+
+def test_few_files_are_not_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from handconv.cli import _progress
+    from handconv.cli._output import Output
+
+    monkeypatch.setattr(_progress, "_LINE_EVERY", 0.0)
+    with _progress.CountProgress(Output(), 2) as progress:
+        progress(1)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_clean_picture_needs_no_opencv(cache_folder: Path, seven: Path, monkeypatch: pytest.MonkeyPatch) -> None:

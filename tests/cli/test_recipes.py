@@ -124,6 +124,15 @@ def test_a_run_does_not_go_on_with_another_network(
     assert "goes on with the network it was started with, got --network plus." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("started", "other"), [("--engine", "--no-engine"), ("--no-engine", "--engine")])
+def test_a_run_does_not_go_on_with_another_engine(
+    cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], started: str, other: str
+) -> None:
+    trained(tmp_path, started)
+    assert main(["train", "--resume", str(tmp_path / "model.run.npz"), other]) == 2
+    assert f"the run was started with {started} and goes on with it." in capsys.readouterr().err
+
+
 def test_settings_can_be_chosen_without_the_test_images(
     cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,3 +121,9 @@ def test_wrong_usage_is_told_before_the_work(
     assert main(["predict", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "a.csv").read_text() == "not read"
+
+
+@pytest.mark.parametrize("option", ["--one", "--show"])
+def test_options_for_pictures_are_refused(table: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(table), option]) == 2
+    assert f"{option} is for image files, got the table {table}." in capsys.readouterr().err

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from handconv.datasets.readers import csv, load_csv
 from handconv.datasets.readers.csv import read_table
+from handconv.datasets.readers.samples import Samples
 from handconv.errors import DataError, MissingExtraError
 
 needs_pandas = pytest.mark.skipif(
@@ -139,7 +140,7 @@ def test_blocks_are_joined_without_a_seam(tmp_path: Path, monkeypatch: pytest.Mo
         (b"5\n", "has 1 column,"),
         (b"1,2,3\n", "square number of pixels.*has 3 columns"),
         (b"<!DOCTYPE html>\n<html>403</html>", "DOCTYPE"),
-        (b"\0" * 5_000_000, "longer than"),
+        (b"\0" * 5_000_000, "no table in plain text"),
         (packed_bytes(b"1,2,3,4,5\n")[:-3], "damaged or cut-off gzip"),
     ],
 )
@@ -482,3 +483,111 @@ def test_a_zip_file_with_a_flipped_bit_is_a_data_error_or_other_pixels(tmp_path:
     damaged[position % len(damaged)] ^= 1 << bit
     with contextlib.suppress(DataError):
         assert load_csv(saved(tmp_path, bytes(damaged)))[0].dtype == np.uint8
+
+
+class TestColumnsByTheirNames:
+    """Pixels have names that differ by their numbers; what is called otherwise is the label, or is left out."""
+
+    HEADER = ",".join(f"pixel{place}" for place in range(4))
+
+    def read(self, folder: Path, text: str, column: int | str | None = None) -> Samples:
+        return read_table(saved(folder, text.encode()), label_column=column)
+
+    @pytest.mark.parametrize("name", ["labels", "category", "étiquette", "class_name"])
+    def test_a_last_column_of_another_name_has_the_labels(self, tmp_path: Path, name: str) -> None:
+        samples = self.read(tmp_path, f"{self.HEADER},{name}\n1,2,3,4,9\n1,2,3,4,8\n")
+        assert samples.class_names == ("8", "9")
+        assert samples.images[0].ravel().tolist() == [1, 2, 3, 4]
+        assert f"the labels are taken from the column {name!r}" in samples.notices[0]
+
+    def test_other_columns_are_left_out(self, tmp_path: Path) -> None:
+        samples = self.read(tmp_path, f"file,label,{self.HEADER},usage\na.png,7,1,2,3,4,train\n")
+        assert (samples.class_names, samples.images.ravel().tolist()) == (("7",), [1, 2, 3, 4])
+        assert samples.notices[0] == "Columns that are neither label nor pixels are left out: 'file', 'usage'."
+
+    def test_a_column_that_the_user_names_has_the_labels_among_others(self, tmp_path: Path) -> None:
+        samples = self.read(tmp_path, f"file,kind,{self.HEADER}\na.png,7,1,2,3,4\n", "kind")
+        assert (samples.class_names, samples.images.ravel().tolist()) == (("7",), [1, 2, 3, 4])
+
+    def test_two_columns_that_may_be_the_label_are_asked_about(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"2 columns beside the pixels, a, b, .*--label-column"):
+            self.read(tmp_path, f"a,b,{self.HEADER}\n7,8,1,2,3,4\n")
+
+    def test_a_number_of_the_row_is_no_label(self, tmp_path: Path) -> None:
+        assert self.read(tmp_path, f"id,{self.HEADER}\n0,1,2,3,4\n1,1,2,3,4\n").labels is None
+
+
+class TestLabelsWithoutHeader:
+    """Without a header the labels stand first, unless they can only stand last."""
+
+    def test_texts_in_the_last_column_are_the_labels(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, b"1,2,3,4,cat\n5,6,7,8,dog\n"))
+        assert samples.class_names == ("cat", "dog")
+        assert samples.notices == ("The labels are taken from the last column. Another one: --label-column first.",)
+
+    def test_numbers_above_255_in_the_last_column_are_the_labels(self, tmp_path: Path) -> None:
+        assert read_table(saved(tmp_path, b"1,2,3,4,300\n5,6,7,8,301\n")).class_names == ("300", "301")
+
+    @pytest.mark.parametrize("step", [0, 5])
+    def test_a_first_column_of_pixels_is_no_label(self, tmp_path: Path, step: int) -> None:
+        lines = "".join(f"{step * row},2,3,4,{row % 3}\n" for row in range(40))
+        assert read_table(saved(tmp_path, lines.encode())).class_names == ("0", "1", "2")
+
+    def test_a_single_class_in_the_first_column_stays_one(self, tmp_path: Path) -> None:
+        lines = "".join(f"7,2,3,4,{row % 3}\n" for row in range(40))
+        assert read_table(saved(tmp_path, lines.encode())).class_names == ("7",)
+
+    def test_a_first_column_that_counts_the_rows_is_left_out(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, b"0,7,1,2,3,4\n1,8,5,6,7,8\n"))
+        assert samples.class_names == ("7", "8")
+        assert samples.notices == ("The first column numbers the rows; it is left out.",)
+
+
+class TestMoreWaysOfWriting:
+    """Programs write tables in more ways, and other files are called CSV."""
+
+    @pytest.mark.parametrize("missing", ["NA", "N/A", "<NA>", "?"])
+    @needs_pandas
+    def test_a_missing_label_among_numbers_is_no_class(self, tmp_path: Path, missing: str) -> None:
+        with pytest.raises(DataError, match="label of image 2 is missing"):
+            read_table(saved(tmp_path, f"label,a1,a2,a3,a4\n7,1,2,3,4\n{missing},1,2,3,4\n".encode()))
+
+    @needs_pandas
+    def test_na_among_texts_is_a_class(self, tmp_path: Path) -> None:
+        assert read_table(saved(tmp_path, b"NA,1,2,3,4\nEU,1,2,3,4\n")).class_names == ("EU", "NA")
+
+    @needs_pandas
+    def test_decimal_commas_in_quotes_are_read(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, b'7,"0,0","1,0","0,4","0,2"\n'))
+        assert samples.images.ravel().tolist() == [0, 255, 102, 51]
+
+    @needs_pandas
+    def test_bars_between_values_are_read(self, tmp_path: Path) -> None:
+        assert read_table(saved(tmp_path, b"7|1|2|3|4\n")).images.ravel().tolist() == [1, 2, 3, 4]
+
+    def test_rows_of_delimiters_alone_are_passed_over(self, tmp_path: Path) -> None:
+        assert len(read_table(saved(tmp_path, b"7,1,2,3,4\n,,,,\n,,,,\n")).images) == 1
+
+    def test_utf_32_is_read(self, tmp_path: Path) -> None:
+        assert len(read_table(saved(tmp_path, "7,1,2,3,4\n".encode("utf-32"))).images) == 1
+
+    def test_a_title_above_the_table_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"begins with the line 'My digits', .* Take it out\."):
+            read_table(saved(tmp_path, b"My digits\nlabel,1,2,3,4\n7,1,2,3,4\n"))
+
+    @pytest.mark.parametrize(
+        ("start", "kind"),
+        [(b"PAR1", "a Parquet file"), (b"BZh9", "packed with bzip2"), (b"\0\0\x08\x03", "an IDX file")],
+    )
+    def test_another_kind_of_file_is_named(self, tmp_path: Path, start: bytes, kind: str) -> None:
+        with pytest.raises(DataError, match=rf"no table in plain text, but {kind}.*Save it as a CSV file"):
+            read_table(saved(tmp_path, start + bytes(60)))
+
+    @pytest.mark.parametrize("column", [True, 1.0])
+    def test_a_place_is_a_whole_number(self, tmp_path: Path, column: int) -> None:
+        with pytest.raises(ValueError, match="label_column must be one of the 5 columns"):
+            load_csv(saved(tmp_path, b"7,1,2,3,4\n"), label_column=column)
+
+    def test_a_pixel_above_the_range_is_to_be_divided(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"got '65535'\. Divide the pixels\."):
+            load_csv(saved(tmp_path, b"7,1,2,3,65535\n"))

@@ -137,6 +137,12 @@ def test_a_broken_image_is_passed_over_and_named(folder: Path) -> None:
     assert "broken.png" in line
 
 
+def test_a_link_to_nowhere_is_passed_over_and_named(folder: Path) -> None:
+    (folder / "cat" / "dead.png").symlink_to(folder / "nowhere.png")
+    with pytest.warns(UserWarning, match=r"1 file .* passed over.*dead\.png"):
+        assert len(load_image_folder(folder)[0]) == 5
+
+
 @pytest.mark.parametrize("name", ["a.jfif", "a.JFIF", "a.tif", "a.TIFF", "a.webp", "a.bmp", "a.gif", "b/c/a.png"])
 def test_every_usual_kind_of_image_is_read_at_any_depth(sevens: Path, name: str) -> None:
     path = sevens / "7" / name
@@ -223,6 +229,34 @@ class TestParts:
         assert (found, other) == (root / train, root / test)
         assert len(notices) == test.startswith("val")
 
+    @pytest.mark.parametrize(
+        ("train", "test"),
+        [("training_set", "test_set"), ("train_images", "test_images"), ("trainset", "dev"), ("Train-1", "test1")],
+    )
+    def test_names_that_say_more_are_parts_too(self, root: Path, train: str, test: str) -> None:
+        self.fill(root, train, test)
+        assert find_parts(root)[:2] == (root / train, root / test)
+
+    def test_a_part_within_a_folder_of_its_name_is_found(self, root: Path) -> None:
+        self.fill(root, "seg_train/seg_train", "seg_test/seg_test", "seg_pred/seg_pred")
+        train, test, notices = find_parts(root)
+        assert (train, test) == (root / "seg_train" / "seg_train", root / "seg_test" / "seg_test")
+        assert notices == ["Used neither to train on nor to test on: seg_pred/."]
+
+    @pytest.mark.parametrize("parts", [("train", "test1"), ("train", "val", "test")])
+    def test_parts_whose_images_are_not_in_classes_are_a_data_error(self, root: Path, parts: tuple[str, ...]) -> None:
+        for part in parts:
+            (root / part).mkdir(parents=True)
+            Image.new("L", (9, 9)).save(root / part / "cat.0.png")
+        with pytest.raises(DataError, match="Each part of a data set has one subfolder a class"):
+            find_parts(root)
+
+    def test_folders_without_images_do_not_hide_the_set(self, root: Path) -> None:
+        self.fill(root, "images")
+        (root / "annotations").mkdir()
+        (root / "annotations" / "0.txt").touch()
+        assert find_parts(root)[0] == root / "images"
+
     def test_a_third_part_is_left_out_and_that_is_said(self, root: Path) -> None:
         self.fill(root, "train", "valid", "test")
         assert find_parts(root) == (
@@ -245,7 +279,7 @@ class TestParts:
         (root / "__MACOSX").mkdir()
         train, test, notices = find_parts(root)
         assert (train, test) == (root / "mnist_png" / "training", root / "mnist_png" / "testing")
-        assert notices == [f"The data set is taken from {root / 'mnist_png'}, the only folder there."]
+        assert notices == [f"The data set is taken from {root / 'mnist_png'}, the only folder with images there."]
 
     def test_a_folder_around_the_classes_is_entered_too(self, root: Path) -> None:
         self.fill(root, "images")

@@ -234,6 +234,11 @@ def test_a_photograph_without_opencv_names_the_extra(monkeypatch: pytest.MonkeyP
         read(DigitReader(), SCENES[scene](6, np.random.default_rng(0)))
 
 
+def test_read_digit_of_an_array_names_what_reads_arrays() -> None:
+    with pytest.raises(TypeError, match=r"reads a file, got ndarray\. An array: handconv\.reading\.DigitReader"):
+        hc.read_digit(np.zeros((28, 28), np.uint8))  # type: ignore[arg-type]
+
+
 def test_read_digit_reads_a_file(reader: DigitReader, tmp_path: Path) -> None:
     (tmp_path / "four.png").write_bytes(bytes_of(coloured(ink(4, SHAPE, BOX), (240, 235, 230), (30, 30, 160))))
     reading = hc.read_digit(tmp_path / "four.png")

@@ -127,8 +127,21 @@ class TestEarlyStopping:
         np.testing.assert_array_equal(model.parameters, before)
 
     def test_a_figure_that_no_epoch_has_is_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"watches 'error', and an epoch has epoch, loss, .*\. Name another one\."):
+        with pytest.raises(ValueError, match=r"watches 'error', and an epoch has .*\. Name one of these\."):
             fit(hc.EarlyStopping("error"))
+
+    @pytest.mark.parametrize("monitor", ["val_acc", "acc", "val_learning_rate"])
+    def test_a_figure_of_another_name_is_refused_before_the_first_step(self, monitor: str) -> None:
+        model = network()
+        before = model.parameters.copy()
+        with pytest.raises(ValueError, match=f"watches '{monitor}', .* val_loss and val_accuracy with validation data"):
+            fit(hc.EarlyStopping(monitor), model=model, **VALID)
+        np.testing.assert_array_equal(model.parameters, before)
+
+    def test_every_figure_of_an_epoch_can_be_watched(self) -> None:
+        _, history = fit(**VALID)
+        for name in history.epochs[0]:
+            fit(hc.ReduceOnPlateau(name), **VALID)
 
     @pytest.mark.parametrize("workers", [1, 2])
     @pytest.mark.parametrize("epoch", [2, 3, 4, 5])

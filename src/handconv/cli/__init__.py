@@ -8,6 +8,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 from handconv import __version__
 from handconv.cli import (
@@ -120,4 +121,9 @@ def _not_known(unknown: list[str], parser: Parser) -> str:
     word = unknown[0].partition("=")[0]
     what = "option" if word.startswith("-") else "argument"
     options = [option for action in parser._actions for option in action.option_strings]
+    if what == "option" and Path(unknown[0]).is_file():
+        return f"{parser.prog} has no option {word!r}. The file of that name: ./{unknown[0]}"
+    for option in options:
+        if word.lstrip("-") == "".join(part[0] for part in option.split("-") if part) and len(word) > 2:
+            return f"{parser.prog} has no {what} {word!r}. Did you mean {option}?"
     return f"{parser.prog} has no {what} {word!r}.{nearest(word, options, f'See {parser.prog} --help.')}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -93,6 +94,8 @@ def load_for_model(settings: DataSettings, model: Classifier, output: Output) ->
     trained_on = known_dataset(model)
     name = settings.dataset or trained_on
     before = model.info.get("settings")
+    if settings.dataset is None and Path(name).is_absolute() and not Path(name).exists():
+        raise UsageError(f"the model was trained on {name}, which is no longer there. Name the data: --dataset PATH")
     if (
         trained_on in (name, str(user_path(name).resolve()))
         and settings.label_column is None

@@ -57,6 +57,9 @@ class _Told:
         self.close()
 
 
+_MANY = 100  # files of which it is worth a line how many are done
+
+
 class DownloadProgress(_Told):
     """Told the bytes of a download: draws a bar, or prints a line at its start, at its end and every few seconds."""
 
@@ -103,6 +106,6 @@ class CountProgress(_Told):
             self._live.draw("files", done, self._total, f"{done:,} of {self._total:,}")
             return
         now = time.monotonic()
-        if now - self._told > _LINE_EVERY:
+        if self._total >= _MANY and now - self._told > _LINE_EVERY:
             self._told = now
             self._output.notice(f"  {done:,} of {self._total:,} files")

@@ -40,6 +40,9 @@ def table_of(files: list[str], arguments: argparse.Namespace) -> str | None:
     tables = [file for file in files if file.lower().endswith(_ENDINGS)]
     if tables and len(files) > 1:
         raise UsageError(f"predict takes one table, or image files, got {', '.join(files)}.")
+    if tables and (arguments.one or arguments.show or arguments.save_picture):
+        option = "--one" if arguments.one else "--show" if arguments.show else "--save-picture"
+        raise UsageError(f"{option} is for image files, got the table {tables[0]}. Leave it out.")
     if not tables and (arguments.output or arguments.submission):
         option = "--output" if arguments.output else "--submission"
         raise UsageError(f"{option} is for a table: handconv predict FILE.csv --output answers.csv")

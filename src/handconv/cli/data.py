@@ -1,6 +1,7 @@
 """``handconv data``: lists, downloads, verifies and removes cached data sets."""
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from handconv.cli._settings import one_of
 from handconv.cli._tables import show_table
 from handconv.datasets import cache
 from handconv.datasets.catalog import KNOWN
+from handconv.datasets.paths import user_path
+from handconv.datasets.sources import DATA_DIR_VARIABLE
 from handconv.serialization.atomic import check_folder
 from handconv.utils.nearest import nearest
 
@@ -113,6 +116,9 @@ def _list(output: Output) -> int:
             }
         )
     show_table(output, f"Data sets (the cache is {cache.folder()})", ("name", "state", "source", "size"), rows, left=3)
+    if folder := os.environ.get(DATA_DIR_VARIABLE):
+        missing = "" if user_path(folder).is_dir() else ", which is no folder"
+        output.show(f"{DATA_DIR_VARIABLE} names {folder}{missing}; data sets are taken from there first.")
     return DONE
 
 

@@ -74,7 +74,7 @@ def _show(result: Report, names: tuple[str, ...], images: int, output: Output, *
     if result.mistakes:
         show_table(
             output,
-            "The worst mistakes (look at one with handconv play)",
+            "The worst mistakes (type a row into handconv play to look at it)",
             ("row", "truth", "answer", "confidence", "of the truth"),
             [
                 (

@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     if arguments.save_picture and len(images) != 1:
         raise UsageError(f"--save-picture writes what is seen of one picture, got {len(images)}.")
+    if arguments.save_picture and not arguments.save_picture.lower().endswith(".png"):
+        raise UsageError(f"--save-picture must name a file that ends in .png, got {arguments.save_picture!r}.")
     rows = [_row(text) for text in arguments.row or ()]
     table = table_of(images, arguments)
     fits = tells_digits if images and table is None else trained_on(settings.dataset)

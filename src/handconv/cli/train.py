@@ -214,6 +214,9 @@ def _as_it_was_started(path: str, given: Mapping[str, Any]) -> tuple[Mapping[str
         raise UsageError(f"the run was started with --recipe {started} and goes on with it, got {given['recipe']}.")
     if given.get("network", settings.get("network")) != settings.get("network"):
         raise UsageError(f"the run goes on with the network it was started with, got --network {given['network']}.")
+    if given.get("engine", settings.get("engine", True)) != settings.get("engine", True):
+        started = "--engine" if settings.get("engine", True) else "--no-engine"
+        raise UsageError(f"the run was started with {started} and goes on with it. Leave the other out.")
     try:
         return settings, recipes.check(info.get("recipe"))  # type: ignore[arg-type]
     except (ValueError, TypeError, AttributeError) as error:

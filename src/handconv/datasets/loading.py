@@ -22,6 +22,7 @@ from handconv.datasets.readers.image_folder import find_parts, read_image_folder
 from handconv.datasets.readers.table_form import LabelColumn
 from handconv.datasets.sources import Report, Search
 from handconv.errors import SourceError
+from handconv.utils.nearest import nearest
 
 NAMES = (*KNOWN, "digits")
 """The data sets that have a name."""
@@ -134,6 +135,7 @@ def _locate_own(name: str, data_dir: PathLike | None) -> tuple[Path, IdxFiles | 
         raise ValueError(
             f"A data set is {', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV file, or IDX "
             f"files; got {name!r}, which is none of these."
+            f"{nearest(name.casefold().replace('_', '-'), NAMES, 'Check its name, or its path.')}"
         )
     return path, files
 

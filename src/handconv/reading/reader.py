@@ -204,6 +204,7 @@ def read_digit(path: str | os.PathLike[str], model: Classifier | None = None, *,
 
     Raises:
         DataError: if the file is no image, is broken, cut off or too large.
+        TypeError: if it is no path.
         ValueError: if the model takes samples of another shape.
         OSError: if the file cannot be opened (``FileNotFoundError``, ``IsADirectoryError``, …).
         MissingExtraError: if Pillow, or for photographs OpenCV, is not installed.
@@ -216,6 +217,10 @@ def read_digit(path: str | os.PathLike[str], model: Classifier | None = None, *,
         >>> hc.read_digit(path).text
         '2'
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"read_digit reads a file, got {type(path).__name__}. An array: handconv.reading.DigitReader().read(array)."
+        )
     return DigitReader(model).read(read_picture(path, at_most=LARGEST), one=one)
 
 

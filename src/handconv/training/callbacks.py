@@ -40,6 +40,9 @@ class Progress:
         return (self.samples - self.samples_done) / max(self.images_per_second, 1e-9)
 
 
+_MEASURED = ("loss", "accuracy")  # also on the validation data
+
+
 class Callback:
     """Hooks of the training loop; each does nothing unless a subclass defines it.
 
@@ -79,6 +82,13 @@ class _Monitor(Callback):
 
     def on_train_begin(self, run: TrainingState) -> bool | None:
         """Refuse what cannot be watched, and go through the epochs that a resumed run has already."""
+        known = _figures(run)
+        measured = [f"val_{name}" for name in known if name in _MEASURED]
+        if self.monitor not in (*known, *measured):
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, and an epoch has {', '.join(known)}, and "
+                f"{' and '.join(measured)} with validation data. Name one of these."
+            )
         if self.monitor.startswith("val_") and run.validation is None:
             raise ValueError(
                 f"{type(self).__name__} watches {self.monitor!r}, and there is no validation data. "
@@ -91,11 +101,6 @@ class _Monitor(Callback):
 
     def _improved(self, figures: Mapping[str, float]) -> bool:
         """Whether the figure is better than ever before."""
-        if self.monitor not in figures:
-            raise ValueError(
-                f"{type(self).__name__} watches {self.monitor!r}, and an epoch has {', '.join(figures)}. "
-                "Name another one."
-            )
         value = figures[self.monitor] * (1 if self.monitor.endswith("loss") else -1)
         better = value < self._best - self.min_delta
         self._best, self._waited = (value, 0) if better else (self._best, self._waited + 1)
@@ -105,6 +110,12 @@ class _Monitor(Callback):
         """Whether the figure has not become better for as long as one waits."""
         self._improved(figures)
         return self._waited >= self.patience
+
+
+def _figures(run: TrainingState) -> tuple[str, ...]:
+    """The names of the figures that an epoch of a run has without validation."""
+    accuracy = ("accuracy",) if run.has_class_labels else ()
+    return ("epoch", "loss", "data_loss", "penalty", *accuracy, "learning_rate", "train_seconds", "images_per_second")
 
 
 class EarlyStopping(_Monitor):

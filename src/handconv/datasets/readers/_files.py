@@ -66,6 +66,10 @@ def _only_member(file: io.BufferedReader, path: PathLike) -> zipfile.ZipExtFile:
         raise zipfile.BadZipFile(str(error)) from error
     if any(member.filename == "[Content_Types].xml" for member in members):
         raise DataError(f"{path} is a workbook of a spreadsheet program. Save its sheet as a CSV file.")
+    if members and all(member.filename.endswith(".npy") for member in members):
+        raise DataError(
+            f"{path} holds arrays of NumPy. Train on them in Python, model.fit(x, y), or save them as a CSV file."
+        )
     if stream is None:
         names = ", ".join(member.filename for member in members[:5])
         raise DataError(f"A zip file must hold one file, {path} holds {len(members)} ({names}). Unpack it.")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -33,7 +34,25 @@ Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 _BLOCK = 1 << 20
 _LARGEST_LABEL = 1e15
-_BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
+# What stands for a missing label among numbers; among texts it may be the name of a class.
+_MISSING = ("na", "n/a", "<na>", "#n/a", "?", "-", "missing", "unknown")
+_CONTROLS = frozenset(range(32)) - set(b"\t\n\r\f")
+# Files that are taken for tables, by their first bytes.
+_OTHERS = {
+    b"PAR1": "a Parquet file",
+    b"\x93NUMPY": "an array of NumPy",
+    b"\xfd7zXZ": "packed with xz",
+    b"BZh": "packed with bzip2",
+    b"7z\xbc\xaf": "packed with 7-Zip",
+    b"Rar!": "packed with RAR",
+    b"\x89PNG": "an image",
+    b"\xff\xd8": "an image",
+    b"\x89HDF": "an HDF5 file",
+    b"\x80": "a pickle of Python",
+    b"\0\0\x08": "an IDX file; their names tell what they hold, train-images-idx3-ubyte and train-labels-idx1-ubyte",
+}
+# Also the rows that a spreadsheet program writes where cells were emptied: delimiters alone.
+_BLANK_LINE = re.compile(r"^[ \t,;|]+$", re.MULTILINE)
 # Room for the longest line that makes sense: an image of 1000 x 1000.
 _MAX_LINE = 1 << 22
 
@@ -115,6 +134,13 @@ def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float
     labels = [block.labels for block in blocks]
     numbers, names = (None, ()) if form.label is None else number_classes(_joined(labels))
     mixed = []
+    strangers = [name for name in names if not is_whole(name)]
+    if numbers is not None and len(strangers) == 1 < len(names) and strangers[0].casefold() in _MISSING:
+        row = int(numbers.tolist().index(names.index(strangers[0])))
+        raise DataError(
+            f"{path}: the label of image {row + 1:,} is missing, it is {strangers[0]!r} among numbers. Give it one, or "
+            "leave the line out."
+        )
     if 0 < sum(map(is_whole, names)) < len(names):
         mixed.append(f"The labels are numbers and texts, {len(names)} classes: {listed(names)}.")
     return Samples(
@@ -132,7 +158,11 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
     found: list[_Block] = []
     values, line_number = 0, 1  # of the first line of the block
     with open_data(path) as (stream, _):
-        encoding = _wide_encoding(stream.peek(64)[:64]) or encoding
+        start = stream.peek(64)[:64]
+        encoding = _wide_encoding(start) or encoding
+        if not encoding.startswith("utf-16") and not encoding.startswith("utf-32") and _CONTROLS.intersection(start):
+            kind = next((f", but {name}" for magic, name in _OTHERS.items() if start.startswith(magic)), "")
+            raise DataError(f"{path} is no table in plain text{kind}. Save it as a CSV file.")
         with io.TextIOWrapper(stream, encoding=encoding, errors="strict" if encoding == "utf-8" else "replace") as text:
             for block in _blocks(text, path):
                 images = block
@@ -151,7 +181,9 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
 
 
 def _wide_encoding(start: bytes) -> str | None:
-    """Recognise UTF-16 and UTF-8 by their byte order mark, and UTF-16 without one by its zero bytes."""
+    """Recognise UTF-16, UTF-32 and UTF-8 by their byte order mark, and UTF-16 without one by its zero bytes."""
+    if start.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     if start.startswith(b"\xef\xbb\xbf"):
@@ -254,7 +286,7 @@ def _plain_label(label: str, decimal: str = ".") -> str:
 def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -> DataError:
     """Find the first line that cannot be read, and say why."""
     for number, line in enumerate(block.split("\n"), first):
-        if not line.strip():
+        if not line.strip(" \t,;|"):
             continue
         try:
             fields = cut_fields(line, form.delimiter)
@@ -266,7 +298,12 @@ def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -
         for column in form.pixels:
             if not _in_range(fields[column].replace(form.decimal, "."), top):
                 rule = f"a number from 0 to {top:g}" + (" (the scale that was asked for)" if top != 255 else "")
-                return DataError(f"{here}, column {column + 1:,}: expected {rule}, got {excerpt(fields[column])}.")
+                remedy = (
+                    "Divide the pixels." if _in_range(fields[column], math.inf) else "Mend this line, or leave it out."
+                )
+                return DataError(
+                    f"{here}, column {column + 1:,}: expected {rule}, got {excerpt(fields[column])}. {remedy}"
+                )
         if form.label is not None and not _plain_label(fields[form.label], form.decimal):
             return DataError(
                 f"{here}, column {form.label + 1:,}: this image has no label. Give it one, or leave it out."

@@ -19,7 +19,7 @@ from handconv.datasets.readers.samples import Samples, listed, number_classes
 from handconv.errors import DataError
 
 TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "t10k", "val", "valid", "validation")
+TEST_NAMES = ("test", "testing", "t10k", "val", "valid", "validation", "dev", "eval", "evaluation")
 """The names that the parts of a data set have; "test" is preferred to "val"."""
 
 _NAME = re.compile(

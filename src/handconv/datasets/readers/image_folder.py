@@ -7,6 +7,7 @@ their names. What operating systems put between the files is passed over in sile
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from handconv.errors import DataError
 
 _ENOUGH = 4  # so many times the pixels of the result are enough of a JPEG file
 _MAX_PIXELS = 64_000_000
+_TEST = ("test", "testing", "t10k")
 _COLOURED = 24  # a picture whose channels nowhere differ by more than this is grey
 # Kinds that Pillow lists and hands to other programs, or only knows the header of.
 _NOT_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -128,19 +130,26 @@ def find_parts(path: Path) -> tuple[Path, Path | None, list[str]]:
     notices: list[str] = []
     while (only := _only_folder(path)) is not None:
         path = only
-        notices.append(f"The data set is taken from {path}, the only folder there.")
+        notices.append(f"The data set is taken from {path}, the only folder with images there.")
     folders = _subfolders(path)
-    parts = {folder.name.casefold(): folder for folder in folders if _subfolders(folder) and not _has_images(folder)}
+    named = [(_part(folder.name), folder) for folder in folders]
+    parts = {part: folder for part, folder in reversed(named) if _subfolders(folder) and not _has_images(folder)}
     train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
-    if parts and len(parts) == len(folders) and all(name in TEST_NAMES for name in parts):
-        there = listed([f"{folder.name}/" for folder in folders])
+    there = listed([f"{folder.name}/" for folder in folders])
+    if parts and len(parts) == len(folders) and all(part in TEST_NAMES for part in parts):
         raise DataError(f"There must be images to train on, in a folder train/ say; {path} has {there} alone.")
+    if train is None and len(folders) > 1 and all(part for part, _ in named):
+        raise DataError(
+            f"Each part of a data set has one subfolder a class; {path} has {there}, and there are none in them to "
+            "train on. Sort the images into them."
+        )
     if train is None:
         return path, None, notices
     test = next((parts[name] for name in TEST_NAMES if name in parts), None)
-    if test is not None and test.name.casefold().startswith("val"):
+    if test is not None and _part(test.name) not in _TEST:
         notices.append(f"{test.name}/ is the set to test on: there is no test/.")
     unused = [folder.name for folder in folders if folder not in (train, test)]
+    train, test = _innermost(train), None if test is None else _innermost(test)
     if unused:
         notices.append(f"Used neither to train on nor to test on: {listed([f'{name}/' for name in unused])}.")
     return train, test, notices
@@ -160,7 +169,7 @@ def _images(folder: Path, log: _Log, size: tuple[int, int], colour: bool, fit: s
         else:
             try:
                 image = read_prepared(entry, size, colour=colour, fit=fit)
-            except DataError as error:
+            except (DataError, OSError) as error:
                 log.passed_over["damaged or of no kind that is read"] += 1
                 log.damaged.append(str(error))
             else:
@@ -169,10 +178,25 @@ def _images(folder: Path, log: _Log, size: tuple[int, int], colour: bool, fit: s
                 yield image.pixels
 
 
+def _part(name: str) -> str:
+    """The part of a data set that a folder is by its name, "train" for ``training_set1`` say; "" if it is none."""
+    words = re.findall(r"[^\W\d_]+", name.casefold())
+    words = [word if word in TRAIN_NAMES + TEST_NAMES else word.removesuffix("set") for word in words]
+    found = [word for word in words if word in TRAIN_NAMES + TEST_NAMES]
+    return "t10k" if name.casefold() == "t10k" else found[0] if len(found) == 1 else ""
+
+
+def _innermost(path: Path) -> Path:
+    """The folder of the classes, if a part of a set only holds one other folder around them."""
+    while (only := _only_folder(path)) is not None:
+        path = only
+    return path
+
+
 def _only_folder(path: Path) -> Path | None:
     """The only subfolder, if it is no class and no part of a set, but a folder around its classes or parts."""
-    match _subfolders(path):
-        case [only] if only.name.casefold() not in TRAIN_NAMES and not _has_images(only):
+    match [folder for folder in _subfolders(path) if _has_images(folder, deep=True)]:
+        case [only] if path.name == only.name or (_part(only.name) not in TRAIN_NAMES and not _has_images(only)):
             return only if any(_has_images(folder, deep=True) for folder in _subfolders(only)) else None
     return None
 

@@ -1,14 +1,18 @@
 """How a table of images is written, told from its first lines: delimiter, header, the columns of label and pixels.
 
 A first line is a header if one of its fields names the label, if most of them are no numbers, or if they are the
-numbers 0, 1, 2, …; a row of pixels is none of these, whatever stands in the place of its label.
+numbers 0, 1, 2, …; a row of pixels is none of these, whatever stands in the place of its label. In a header the pixels
+have names that differ by their numbers, pixel0, pixel1, …: what has another name is the label, or is left out.
 """
 
 import csv
+import io
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from handconv.datasets.paths import PathLike
 from handconv.datasets.readers.samples import is_whole, listed
@@ -22,6 +26,8 @@ LabelColumn = int | str | None
 
 _INDEX_NAMES = ("", "id", "index", "imageid", "image_id", "unnamed: 0")
 _LOOKED_AT = 1 << 17  # characters in which a decimal comma is looked for
+_ROWS = 200  # that are looked at to tell labels from pixels where there is no header
+_ENOUGH_ROWS = 20
 _RUN = 10  # a first line of at least so many numbers 0, 1, 2, … is a header
 _LEAST_COLOURED = 8  # rows of the smallest colour image: a few columns more are more likely a mistake
 
@@ -59,15 +65,23 @@ def tell_form(block: str, path: PathLike, label_column: LabelColumn) -> tuple[Fo
         rest = after
     if line.lstrip().startswith("<"):
         raise DataError(f"{path} is a web page and no table: its first line is {excerpt(line)}. Fetch it again.")
-    delimiter = delimiter or next((mark for mark in "\t;," if mark in line), " " if " " in line.strip() else ",")
-    decimal = "," if delimiter != "," and re.search(r"\d,\d", rest[:_LOOKED_AT]) else "."
+    if not re.search(r"[\t;|,]", line) and re.search(r"[\t;|,]", after.partition("\n")[0]):
+        raise DataError(
+            f"{path} begins with the line {excerpt(line)}, which is neither names nor numbers as those after it. Take "
+            "it out."
+        )
+    delimiter = delimiter or next((mark for mark in "\t;|," if mark in line), " " if " " in line.strip() else ",")
+    comma = r'"\d+,\d+"' if delimiter == "," else r"\d,\d"
+    decimal = "," if re.search(comma, rest[:_LOOKED_AT]) else "."
     try:
         names = cut_fields(line, delimiter)
     except csv.Error as error:
         raise DataError(f"{path} is no table of images: its first line is {excerpt(line)} ({error}).") from error
     is_header = _is_header(names, decimal, has_more=bool(after.strip()))
     header = tuple(names) if is_header else None
-    label, pixels, notices = _columns(names, header, path, label_column, line)
+    rows = [row for row in _rows(after, delimiter) if len(row) == len(names)]
+    rows = rows if is_header else [names, *rows]
+    label, pixels, notices = _columns(names, header, rows, path, label_column, line)
     form = Form(delimiter, decimal, len(names), label, pixels, tuple(notices))
     return form, after if is_header else rest
 
@@ -113,28 +127,56 @@ def _is_number(field: str, decimal: str) -> bool:
     return True
 
 
+def _rows(text: str, delimiter: str) -> list[list[str]]:
+    """The first rows that can be cut, to see what stands in a column."""
+    try:
+        return [cut_fields(line, delimiter) for line in islice(io.StringIO(text), _ROWS) if line.strip()]
+    except csv.Error:
+        return []
+
+
 def _columns(
-    fields: Sequence[str], header: Sequence[str] | None, path: PathLike, label_column: LabelColumn, line: str
+    fields: Sequence[str],
+    header: Sequence[str] | None,
+    rows: Sequence[Sequence[str]],
+    path: PathLike,
+    label_column: LabelColumn,
+    line: str,
 ) -> tuple[int | None, tuple[int, ...], list[str]]:
     """Find the column of the label, and those of the pixels; tell what was taken for granted."""
     count, notices = len(fields), []
     label = _label_by_name(header, path) if label_column is None else _named(label_column, header, count, path)
-    rest = [column for column in range(count) if column != label]
+    by_name = None if header is None else _pixels_by_name(header, label)
+    rest = [column for column in range(count) if column != label] if by_name is None else by_name
     numbered = header is not None and all(_is_number(name, ".") for name in header)
-    indexed = header is not None and header[0].casefold() in _INDEX_NAMES and label != 0
-    fits = [square_side(len(rest) - fewer) is not None for fewer in range(3)]
-    if indexed and not fits[0] and (fits[1] or (label is None and fits[2])):
-        rest = rest[1:]
-        notices.append(f"The first column, {fields[0]!r}, numbers the rows; it is left out.")
-    if label is None and square_side(len(rest)) is None:
-        label, rest = rest[0], rest[1:]
-        if header is not None and not numbered:
+    if by_name is not None and header is not None:
+        label, left_out = _beside(header, by_name, label, path)
+    else:
+        indexed = label != 0 and (header[0].casefold() in _INDEX_NAMES if header is not None else _counts(rows))
+        fits = [square_side(len(rest) - fewer) is not None for fewer in range(3)]
+        if header is None and label is None and fits[1]:
+            indexed = False  # labels that count
+        left_out = rest[:1] if indexed and not fits[0] and (fits[1] or (label is None and fits[2])) else []
+        rest = rest[len(left_out) :]
+        if label is None and square_side(len(rest)) is None:
+            label = rest[-1] if header is None and _is_last_label(rows, rest[0]) else rest[0]
+            rest = [column for column in rest if column != label]
+    if left_out == [0]:
+        first = f"The first column, {fields[0]!r}," if header is not None else "The first column"
+        notices.append(f"{first} numbers the rows; it is left out.")
+    elif left_out:
+        names = listed([repr(fields[column]) for column in left_out])
+        notices.append(f"Columns that are neither label nor pixels are left out: {names}.")
+    if label is not None and label_column is None and header is not None and not numbered:
+        if header[label].casefold() not in LABEL_NAMES:
             notices.append(
                 f"No column is named {', '.join(LABEL_NAMES[:-1])} or {LABEL_NAMES[-1]}; the labels are taken from the "
                 f"column {header[label]!r}. Another one: --label-column NAME."
             )
-    elif label and header is not None and label_column is None:
-        notices.append(f"The labels are taken from the column {header[label]!r}.")
+        elif label:
+            notices.append(f"The labels are taken from the column {header[label]!r}.")
+    elif label == count - 1 and label_column is None and header is None:
+        notices.append("The labels are taken from the last column. Another one: --label-column first.")
     if count < 2 or square_side(len(rest)) is None:
         raise DataError(
             "A table of images has a label and a square number of pixels in each line, 1 + 28·28 = 785 columns say; "
@@ -143,6 +185,62 @@ def _columns(
     if numbered:
         notices.append(f"The first line, {', '.join(fields[:4])}, …, is taken for a header.")
     return label, tuple(rest), notices
+
+
+def _pixels_by_name(header: Sequence[str], label: int | None) -> list[int] | None:
+    """The columns whose names differ by their numbers only, if there are as many as an image has pixels."""
+    stems = [re.sub(r"\d+", "", name.casefold()) for name in header]
+    counts = Counter(stem for column, stem in enumerate(stems) if column != label).most_common(2)
+    stem, most = counts[0] if counts else ("", 0)
+    if most < 2 or (len(counts) > 1 and counts[1][1] == most) or square_side(most) is None:
+        return None
+    return [column for column, name in enumerate(stems) if name == stem and column != label]
+
+
+def _beside(
+    header: Sequence[str], pixels: Sequence[int], label: int | None, path: PathLike
+) -> tuple[int | None, list[int]]:
+    """The column of the label among those that are no pixels, and the columns that are left out."""
+    others = [column for column in range(len(header)) if column != label and column not in set(pixels)]
+    if label is None:
+        names = [column for column in others if header[column].casefold() not in _INDEX_NAMES]
+        if len(names) > 1:
+            raise DataError(
+                f"{path} has {len(names)} columns beside the pixels, {listed([header[column] for column in names])}, "
+                "and none of them is named label. Name that of the labels with label_column (--label-column)."
+            )
+        label = names[0] if names else None
+    return label, [column for column in others if column != label]
+
+
+def _counts(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first column counts the rows, from 0 or from 1."""
+    column = [row[0] for row in rows]
+    return len(column) > 1 and any(
+        column == [str(number) for number in range(start, start + len(column))] for start in (0, 1)
+    )
+
+
+def _is_last_label(rows: Sequence[Sequence[str]], first: int) -> bool:
+    """Whether the last column can hold the labels, and the first one cannot, where no header tells.
+
+    A text, or a number above 255, is no pixel. What is 0 or 255 in every row, or has another value in most of them, is
+    no label, if the last column has a few numbers that come again.
+    """
+    front, back = {row[first] for row in rows}, {row[-1] for row in rows}
+    if not any(map(_is_pixel, back)):
+        return all(map(_is_pixel, front)) and not (len(back) == 1 and all(map(is_whole, back)))
+    is_pixels = front <= {"0", "255"} if len(front) == 1 else len(front) > len(rows) / 2
+    is_labels = 1 < len(back) <= len(rows) / 4 and all(map(is_whole, back)) and back != {"0", "255"}
+    return len(rows) >= _ENOUGH_ROWS and is_pixels and is_labels
+
+
+def _is_pixel(field: str) -> bool:
+    """Whether a field may be the value of a pixel."""
+    try:
+        return 0 <= float(field.replace(",", ".")) <= 255
+    except ValueError:
+        return False
 
 
 def _label_by_name(header: Sequence[str] | None, path: PathLike) -> int | None:
@@ -166,7 +264,7 @@ def _named(column: int | str, header: Sequence[str] | None, count: int, path: Pa
         if wanted.casefold() in names:
             return names.index(wanted.casefold())
         place = {"first": 0, "last": -1}.get(wanted.casefold(), int(wanted) if is_whole(wanted) else None)
-    else:
+    elif not isinstance(column, bool | float):
         place = int(column)
     if place is None or not -count <= place < count:
         there = f"named {listed(header)}, or " if header else ""
