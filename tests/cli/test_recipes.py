@@ -72,7 +72,8 @@ def test_the_file_gives_tables_beside_settings(cache_folder: Path, tmp_path: Pat
     config = tmp_path / "mine.toml"
     config.write_text('recipe = "plain"\nbatch_size = 64\n[optimizer]\nbeta-1 = 0.8\n[[augment]]\nclass = "Elastic"\n')
     recipe = recipe_of(tmp_path, "--config", str(config))
-    assert recipe["optimizer"] == {"class": "Adam", "learning_rate": 0.001, "beta_1": 0.8}
+    rate = {"class": "InverseTimeDecay", "initial": 0.003, "decay": 1e-3}
+    assert recipe["optimizer"] == {"class": "Adam", "learning_rate": rate, "beta_1": 0.8}
     assert recipe["augment"] == [{"class": "Elastic"}]
     assert recipe["batch_size"] == 64
 

@@ -1,6 +1,7 @@
 """``handconv predict FILE.csv``: the images of a table, and the answers as another table."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,23 @@ def test_a_submission_has_the_form_that_kaggle_wants(
     assert objects(capsys.readouterr().out) == [
         {"event": "answers", "file": str(table), "images": 20, "output": str(target)}
     ]
+
+
+@pytest.mark.parametrize(("numbers", "name"), [(range(7, 27), "id"), ([f"{k:03}.png" for k in range(20)], "ImageId")])
+def test_the_ids_of_a_table_are_those_of_its_answers(
+    model_file: Path, table: Path, expected: list[str], tmp_path: Path, numbers: Sequence[object], name: str
+) -> None:
+    header, *lines = table.read_text("utf-8").splitlines()
+    numbered = [f"{name},{header}", *(f"{number},{line}" for number, line in zip(numbers, lines, strict=True))]
+    (tmp_path / "numbered.csv").write_text("\n".join(numbered))
+    for options, names in ((["--submission"], [name, "Label"]), ([], [name, "prediction", "confidence"])):
+        target = tmp_path / "answers.csv"
+        assert (
+            main(["predict", str(model_file), str(tmp_path / "numbered.csv"), "--output", str(target), *options]) == 0
+        )
+        rows = list(csv.DictReader(target.read_text("utf-8").splitlines()))
+        assert list(rows[0]) == names
+        assert [(row[name], row[names[1]]) for row in rows] == list(zip(map(str, numbers), expected, strict=True))
 
 
 def test_labels_are_not_looked_at_and_that_is_said(

@@ -15,6 +15,7 @@ from handconv.cli._output import Output
 from handconv.cli._quiz import shares
 from handconv.datasets.paths import user_path
 from handconv.datasets.readers.csv import read_table
+from handconv.datasets.readers.samples import Samples
 from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError
 from handconv.serialization.atomic import naming
@@ -27,7 +28,9 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the answers to a table go."""
     parser.add_argument("--output", metavar="FILE.csv", help="write the answers to the images of a table to this file")
     parser.add_argument(
-        "--submission", action="store_true", help="write them as Kaggle's digit recognizer wants them: ImageId,Label"
+        "--submission",
+        action="store_true",
+        help="write them as Kaggle wants them: ImageId,Label, or by the table's ids",
     )
 
 
@@ -75,7 +78,7 @@ def predict_table(
     if arguments.output:
         target = user_path(arguments.output)
         confidences = [float(row[label]) for row, label in zip(chances, labels, strict=True)]
-        _write(target, [names[label] for label in labels], None if arguments.submission else confidences)
+        _write(target, samples, [names[label] for label in labels], None if arguments.submission else confidences)
         output.show(f"{counted(len(images), 'answer')} {'is' if len(images) == 1 else 'are'} in {target}")
         output.record({"event": "answers", "file": path, "images": len(images), "output": str(target)})
         return DONE
@@ -95,19 +98,20 @@ def predict_table(
     return DONE
 
 
-def _write(target: Path, answers: list[str], confidences: list[float] | None) -> None:
-    """Write the answers: rows from 0 with how sure the model is; or, as Kaggle counts, from 1 without."""
+def _write(target: Path, samples: Samples, answers: list[str], confidences: list[float] | None) -> None:
+    """Write the answers by the table's own ids: with how sure the model is; or, as Kaggle wants them, without.
+
+    Where a table has no ids, its rows are numbered from 0, and, as Kaggle counts, from 1.
+    """
     with naming(target), target.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         if confidences is None:
-            table.writerow(("ImageId", "Label"))
-            table.writerows(enumerate(answers, 1))
+            table.writerow((samples.ids_name or "ImageId", "Label"))
+            table.writerows(zip(samples.ids or range(1, len(answers) + 1), answers, strict=True))
         else:
-            table.writerow(("row", "prediction", "confidence"))
-            table.writerows(
-                (row, answer, f"{confidence:.6f}")
-                for row, (answer, confidence) in enumerate(zip(answers, confidences, strict=True))
-            )
+            sure = [f"{confidence:.6f}" for confidence in confidences]
+            table.writerow((samples.ids_name or "row", "prediction", "confidence"))
+            table.writerows(zip(samples.ids or range(len(answers)), answers, sure, strict=True))
 
 
 def _check_target(target: Path, table: Path) -> None:

@@ -59,10 +59,11 @@ _MAX_LINE = 1 << 22
 
 @dataclass(frozen=True)
 class _Block:
-    """Lines of a file: their pixels (n, P), and their classes as numbers or as texts, empty if there are none."""
+    """Lines of a file: their pixels (n, P), their classes as numbers or as texts, and their ids, if there are any."""
 
     pixels: Pixels
     labels: list[str] | NDArray[np.int64]
+    ids: list[str]
 
 
 def load_csv(path: PathLike, *, label_column: LabelColumn = None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -149,6 +150,8 @@ def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float
         class_names=names,
         notices=(*notices, *changes, *mixed),
         scale=scale,
+        ids=tuple(each for block in blocks for each in block.ids),
+        ids_name=form.ids_name,
     )
 
 
@@ -217,7 +220,8 @@ def _parse(block: str, form: Form, path: PathLike, line_number: int, top: float)
         parsed = _parse_by_pandas(block, form, path, line_number, top)
     else:
         labels = plain[:, form.label] if form.label is not None else plain[:, 0]
-        parsed = _Block(np.ascontiguousarray(plain[:, form.pixels]), labels.astype(np.int64))
+        ids = [] if form.ids is None else list(map(str, plain[:, form.ids].tolist()))
+        parsed = _Block(np.ascontiguousarray(plain[:, form.pixels]), labels.astype(np.int64), ids)
     if parsed is None or not parsed.pixels.max(initial=0) <= top:
         raise _complaint(block, form, path, line_number, top)
     return parsed
@@ -257,7 +261,7 @@ def _parse_by_pandas(block: str, form: Form, path: PathLike, line_number: int, t
                 decimal=form.decimal,
                 skipinitialspace=True,
                 keep_default_na=False,  # a class may be called NA
-                dtype={} if form.label is None else {form.label: str},
+                dtype={column: str for column in (form.label, form.ids) if column is not None},
             )
             columns = frame[list(form.pixels)].apply(pandas.to_numeric, errors="coerce")
             values = columns.to_numpy(dtype=np.float64)
@@ -269,7 +273,8 @@ def _parse_by_pandas(block: str, form: Form, path: PathLike, line_number: int, t
     if not ((values >= 0) & (values <= top)).all() or "" in labels or too_much:
         return None
     whole = (values == values.round()).all() and top >= 255
-    return _Block(values.astype(np.uint8 if whole else np.float32), labels)
+    ids = [] if form.ids is None else frame[form.ids].fillna("").str.strip().tolist()
+    return _Block(values.astype(np.uint8 if whole else np.float32), labels, ids)
 
 
 def _plain_label(label: str, decimal: str = ".") -> str:

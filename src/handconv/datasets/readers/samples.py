@@ -19,6 +19,8 @@ class Samples:
         class_names: the names of the classes that are there, in order.
         notices: one line for each thing that was taken for granted, changed or left out.
         scale: the value in the source that became 255.
+        ids: what the source numbers or names its images by, as it is written; empty if it does not.
+        ids_name: what the source calls that.
     """
 
     images: NDArray[np.uint8]
@@ -26,6 +28,8 @@ class Samples:
     class_names: tuple[str, ...]
     notices: tuple[str, ...] = ()
     scale: float = 255
+    ids: tuple[str, ...] = ()
+    ids_name: str = ""
 
 
 def number_classes(labels: Sequence[str] | NDArray[np.integer]) -> tuple[NDArray[np.int64], tuple[str, ...]]:

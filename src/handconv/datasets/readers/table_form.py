@@ -42,6 +42,8 @@ class Form:
         columns: how many there are.
         label: the column of the classes; None if there is none.
         pixels: the columns of the pixels.
+        ids: the column that numbers or names the rows; None if there is none.
+        ids_name: its name, if there is a header.
         notices: what was taken for granted.
     """
 
@@ -50,6 +52,8 @@ class Form:
     columns: int
     label: int | None
     pixels: tuple[int, ...]
+    ids: int | None
+    ids_name: str
     notices: tuple[str, ...]
 
 
@@ -81,8 +85,11 @@ def tell_form(block: str, path: PathLike, label_column: LabelColumn) -> tuple[Fo
     header = tuple(names) if is_header else None
     rows = [row for row in _rows(after, delimiter) if len(row) == len(names)]
     rows = rows if is_header else [names, *rows]
-    label, pixels, notices = _columns(names, header, rows, path, label_column, line)
-    form = Form(delimiter, decimal, len(names), label, pixels, tuple(notices))
+    label, pixels, left_out, notices = _columns(names, header, rows, path, label_column, line)
+    numbering = [column for column in left_out if header is None or header[column].casefold() in _INDEX_NAMES]
+    ids = numbering[0] if numbering else None
+    ids_name = "" if ids is None or header is None else header[ids]
+    form = Form(delimiter, decimal, len(names), label, pixels, ids, ids_name, tuple(notices))
     return form, after if is_header else rest
 
 
@@ -142,8 +149,8 @@ def _columns(
     path: PathLike,
     label_column: LabelColumn,
     line: str,
-) -> tuple[int | None, tuple[int, ...], list[str]]:
-    """Find the column of the label, and those of the pixels; tell what was taken for granted."""
+) -> tuple[int | None, tuple[int, ...], list[int], list[str]]:
+    """Find the column of the label, those of the pixels, and those of neither; tell what was taken for granted."""
     count, notices = len(fields), []
     label = _label_by_name(header, path) if label_column is None else _named(label_column, header, count, path)
     by_name = None if header is None else _pixels_by_name(header, label)
@@ -184,7 +191,7 @@ def _columns(
         )
     if numbered:
         notices.append(f"The first line, {', '.join(fields[:4])}, …, is taken for a header.")
-    return label, tuple(rest), notices
+    return label, tuple(rest), left_out, notices
 
 
 def _pixels_by_name(header: Sequence[str], label: int | None) -> list[int] | None:
