@@ -14,16 +14,14 @@ from cli_helpers import COMMAND, environment, handconv, objects
 from handconv import __version__
 from handconv.cli import _COMMANDS, main
 
-COMMANDS = sorted(_COMMANDS)
-
 
 def test_the_overview_lists_every_command() -> None:
     done = handconv("--help")
     assert done.returncode == 0
-    assert all(re.search(rf"(?m)^  {name} ", done.stdout) for name in COMMANDS)
+    assert all(re.search(rf"(?m)^  {name} ", done.stdout) for name in _COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", _COMMANDS)
 def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
     text = capsys.readouterr().out

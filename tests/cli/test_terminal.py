@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli_helpers import environment, handconv
-from handconv.cli import _COMMANDS, _typed, main
+from handconv.cli import _COMMANDS, _command_of, _typed, main
 from handconv.cli._typed import NAMES, as_typed, how_to_call
 from terminal_helpers import needs_terminal, seen, talk
 
@@ -44,7 +44,7 @@ class TestNothingIsWiderThanTheScreen:
 @pytest.mark.parametrize("command", NAMES)
 def test_every_command_has_a_short_way_to_version_and_help(command: str) -> None:
     assert set(_COMMANDS) == set(NAMES)
-    parser = _COMMANDS[command].parser(f"handconv {command}")
+    parser = _command_of(command).parser(f"handconv {command}")
     options = {option for action in parser._actions for option in action.option_strings}
     assert {"-h", "--help", "-q", "--quiet", "-V", "--version", "--json", "--debug"} <= options
 

@@ -1,9 +1,10 @@
 """The command line: parses and prints, and leaves everything else to the library.
 
-One file a command; what they share is in the files that begin with an underscore. ``handconv`` without a command is the
-main job, ``handconv train``.
+One file a command, which is imported when it is asked for; what they share is in the files that begin with an
+underscore. ``handconv`` without a command is the main job, ``handconv train``.
 """
 
+import importlib
 import shutil
 import sys
 import textwrap
@@ -11,21 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from handconv import __version__
-from handconv.cli import (
-    completion,
-    data,
-    doctor,
-    evaluate,
-    explain,
-    export,
-    gradcheck,
-    play,
-    predict,
-    report,
-    runs,
-    summary,
-    train,
-)
 from handconv.cli._command import Command, Parser
 from handconv.cli._errors import UsageError, guarded
 from handconv.cli._output import Output, forgive_characters, open_closed_streams
@@ -34,13 +20,11 @@ from handconv.utils.text_table import wrapped
 
 __all__ = ["main"]
 
-_COMMANDS: dict[str, Command] = {
-    module.COMMAND.name: module.COMMAND
-    for module in (
-        *(train, play, predict, evaluate, report, doctor, summary, explain, gradcheck, export, runs, data),
-        completion,
-    )
-}
+#: The commands, in the order of the overview; each is the module of its name.
+_COMMANDS = (
+    *("train", "play", "predict", "evaluate", "report", "doctor", "summary", "explain", "gradcheck", "export"),
+    *("runs", "data", "completion"),
+)
 
 _OVERVIEW = """usage: handconv [OPTIONS]
        handconv COMMAND [OPTIONS]
@@ -78,6 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _run(arguments), debug="--debug" in arguments)
 
 
+def _command_of(name: str) -> Command:
+    """The command of a name."""
+    command: Command = importlib.import_module(f"handconv.cli.{name}").COMMAND
+    return command
+
+
 def _run(arguments: list[str]) -> int:
     """Find the command, read its arguments, do it."""
     while arguments and arguments[0] == "--debug":
@@ -88,7 +78,7 @@ def _run(arguments: list[str]) -> int:
         room = shutil.get_terminal_size().columns
         commands = "\n".join(
             textwrap.fill(command.summary, room, initial_indent=f"  {command.name:10} ", subsequent_indent=" " * 13)
-            for command in _COMMANDS.values()
+            for command in map(_command_of, _COMMANDS)
         )
         print(wrapped(_OVERVIEW.format(commands=commands), room, paragraphs=True), end="")
         return 0
@@ -96,17 +86,17 @@ def _run(arguments: list[str]) -> int:
         print(f"handconv {__version__}")
         return 0
     if not arguments or arguments[0].startswith("-"):
-        command, prog = _COMMANDS["train"], "handconv"
+        command, prog = _command_of("train"), "handconv"
     elif arguments[0] in _COMMANDS:
-        command, prog = _COMMANDS[arguments[0]], f"handconv {arguments[0]}"
+        command, prog = _command_of(arguments[0]), f"handconv {arguments[0]}"
         arguments = arguments[1:]
     else:
         raise UsageError(
             f"there is no command {arguments[0]!r}.{nearest(arguments[0], _COMMANDS, 'handconv --help lists all.')}"
         )
     parser = command.parser(prog)
-    if command is completion.COMMAND:
-        parser.set_defaults(commands=tuple(_COMMANDS.values()))
+    if command.name == "completion":
+        parser.set_defaults(commands=tuple(map(_command_of, _COMMANDS)))
     values, unknown = parser.read(arguments)
     if unknown:
         raise UsageError(_not_known(unknown, parser))

@@ -1,6 +1,7 @@
 """Checks of arguments that many share: each returns the plain value, or raises an error of rule and received value."""
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
@@ -78,7 +79,7 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
         Traceback (most recent call last):
         ValueError: x has 1 masked (missing) value. Fill it first, as x.filled(0) does.
     """
-    if isinstance(values, np.ma.MaskedArray):
+    if "numpy.ma" in sys.modules and isinstance(values, np.ma.MaskedArray):  # else it takes 3 MB to look
         missing = int(np.ma.getmaskarray(values).sum())
         if missing:
             what = "value. Fill it" if missing == 1 else "values. Fill them"
