@@ -21,6 +21,7 @@ and if the user wrote more than callbacks, forked ones always are, for nobody ca
 import contextlib
 import copy
 import dataclasses
+import gc
 import io
 import multiprocessing
 import multiprocessing.connection
@@ -336,6 +337,7 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
     """A worker's life: get ready, train for an epoch whenever told to, end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    gc.freeze()  # a collection would write to, and so copy, all memory that came along with the fork
     try:
         task, arrays = orders.task, {name: shared.array for name, shared in orders.arrays.items()}
         network = task.network
