@@ -326,7 +326,7 @@ def test_as_many_processes_work_as_were_asked_for(workers: int) -> None:
     seen: list[int] = []
 
     class Look(hc.Callback):
-        def on_train_begin(self, run: Any) -> None:
+        def on_epoch_end(self, run: Any, figures: object) -> None:
             seen.append(len(multiprocessing.active_children()))
 
     case = CASES["parameters"]

@@ -74,7 +74,7 @@ def _show(result: Report, names: tuple[str, ...], images: int, output: Output, *
     if result.mistakes:
         show_table(
             output,
-            "The worst mistakes (type a row into handconv play to look at it)",
+            "The worst mistakes (the quiz, handconv play, shows a row)",
             ("row", "truth", "answer", "confidence", "of the truth"),
             [
                 (

@@ -42,8 +42,8 @@ def load(name: str) -> Recipe:
         ValueError: if there is no such recipe.
 
     Example:
-        >>> load("plain")["optimizer"]
-        {'class': 'Adam', 'learning_rate': 0.001}
+        >>> load("plain")["optimizer"]["learning_rate"]
+        {'class': 'InverseTimeDecay', 'initial': 0.003, 'decay': 0.001}
     """
     if name not in NAMES:
         raise ValueError(f"There is no recipe {name!r}.{nearest(str(name), NAMES)} read(path) takes one's own.")
