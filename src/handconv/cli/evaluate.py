@@ -74,7 +74,7 @@ def _show(result: Report, names: tuple[str, ...], images: int, output: Output, *
     if result.mistakes:
         show_table(
             output,
-            "The worst mistakes (the quiz, handconv play, shows a row)",
+            "The worst mistakes",
             ("row", "truth", "answer", "confidence", "of the truth"),
             [
                 (
@@ -88,6 +88,7 @@ def _show(result: Report, names: tuple[str, ...], images: int, output: Output, *
             ],
             left=0,
         )
+        output.show("The quiz shows them: handconv play, then a row.")
 
 
 def _show_classes(result: Report, output: Output, *, full: bool) -> None:
