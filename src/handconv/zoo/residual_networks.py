@@ -39,7 +39,7 @@ def plus(
 
     Each stage halves the image, widens it, and then improves what it has by what two more convolutions find. The mean
     of each channel goes to one dense layer, so that there are few weights to learn by heart. It wants augmentation, a
-    schedule and some ten epochs (``handconv train --recipe best --network plus --epochs 12``).
+    schedule and some twenty epochs (``handconv train --recipe best --network plus --epochs 24``).
 
     Args:
         classes: number of outputs, at least 2.
