@@ -385,7 +385,8 @@ class Network:
             type(self).add_penalty_gradients is Network.add_penalty_gradients
         ):
             raise TypeError(
-                f"{type(self).__name__} has a penalty of its own without its gradient. Override add_penalty_gradients too."
+                f"{type(self).__name__} has a penalty of its own without its gradient. "
+                "Override add_penalty_gradients too."
             )
         with self._trainer.training():
             with self._lock:  # nobody is asking it any longer
@@ -511,8 +512,8 @@ _UNCHANGEABLE = (
 
 #: Attributes that networks of other libraries have, and that would be set here without effect.
 _FOREIGN = {
-    "trainable": "All its parameters are trained. To train the last layers alone, train a network of them on the features "
-    "model[:k].predict(x).",
+    "trainable": "All its parameters are trained. To train the last layers alone, train a network of them on the "
+    "features model[:k].predict(x).",
     "training": "forward(x, training=True) runs the layers as in training, predict as out of it.",
     "stop_training": "A callback ends a training by returning True from on_epoch_end.",
     "optimizer": "Give optimizer=… to fit.",

@@ -95,9 +95,11 @@ class Layer:
         cls.arguments = {parameter.name: parameter for parameter in parameters if parameter.kind not in _VARIABLE}
         cls._constructor = cls.__init__
         if cls.__eq__ is not object.__eq__:  # a layer is the same as itself alone
-            cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[assignment]
+            cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
         if getattr(getattr(cls, "__dataclass_params__", None), "frozen", False):
-            raise TypeError(f"{cls.__name__} is a frozen dataclass, and a layer keeps what it computes. Use @dataclass.")
+            raise TypeError(
+                f"{cls.__name__} is a frozen dataclass, and a layer keeps what it computes. Use @dataclass."
+            )
 
     def __new__(cls, *_: Any, **arguments: Any) -> Self:
         """Refuse arguments that the constructor does not have, and say what stands in their place."""
@@ -401,7 +403,9 @@ class Layer:
     def _copy_in(self, name: str, value: Any, target: FloatArray) -> None:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
-            raise TypeError(f"{self.label}: {name} must be real numbers, got {value if value is None else array.dtype}.")
+            raise TypeError(
+                f"{self.label}: {name} must be real numbers, got {value if value is None else array.dtype}."
+            )
         if array.ndim and array.shape != target.shape:
             raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {array.shape}.")
         target[...] = array
@@ -409,7 +413,9 @@ class Layer:
     def _check_name(self, name: object) -> None:
         """Refuse another name than the one by which a network knows the layer."""
         if self.owner is not None and name != self.name:
-            raise ValueError(f"{self.label} belongs to a network, which knows it by its name. Give name=… when it is made.")
+            raise ValueError(
+                f"{self.label} belongs to a network, which knows it by its name. Give name=… when it is made."
+            )
 
     def _change_setting(self, name: str, value: Any) -> None:
         """Change an argument of a built layer as the constructor would take it, if all shapes stay as they are."""

@@ -236,6 +236,8 @@ class ProcessExecutor:
                     + (
                         "Is memory short? Use fewer workers."
                         if code < 0
+                        else "Something in a layer, a loss or an optimizer ends the process."
+                        if self._method == "fork"
                         else 'A script must start its work under: if __name__ == "__main__":'
                     )
                 )
@@ -362,7 +364,7 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
     except (ValueError, TypeError) as error:
         pipe.send(("refused", _portable(error)))
         pipe.recv()
-    except Exception:  # noqa: BLE001 - whatever it is, the parent must hear of it
+    except BaseException:  # noqa: BLE001 - whatever it is, the parent must hear of it
         pipe.send(("failed", traceback.format_exc()))
         pipe.recv()
 

@@ -29,7 +29,10 @@ def check_number(name: str, value: object, fits: Callable[[float], bool], rule: 
         Traceback (most recent call last):
         ValueError: Dropout: rate must be a number of at least 0 and below 1, got 'half'.
     """
-    plain = float(value) if isinstance(value, Real) else math.nan
+    try:
+        plain = float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:  # of a whole number beyond all floats
+        plain = math.inf
     if not math.isfinite(plain) or not fits(plain):
         raise ValueError(f"{name} must be a number {rule}, got {value!r}.")
     return plain
