@@ -8,7 +8,8 @@ differ afterwards. So it is with a loss, an optimizer and an augmentation of one
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,36 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
             )
 
 
+def check_runs_once(network: Network, samples: Samples) -> None:
+    """Count how often layers of ours go forward in one pass, within layers of the user's own.
+
+    Raises:
+        ValueError: if one does so twice, as its backward knows of the last time alone.
+    """
+    if all(fast_kind(layer) is not None or not layer.sublayers() for layer in network.store.layers):
+        return
+    probe = copy.deepcopy(network)
+    passes: Counter[str] = Counter()
+
+    def counted(path: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            passes[path] += 1
+            return forward(*arguments, **options)
+
+        return run
+
+    for path, layer in probe.tree():
+        if not _is_own(layer):
+            layer.forward = counted(path, layer.forward)  # type: ignore[method-assign]
+    probe.forward(samples.x[:_SAMPLES], training=True)
+    often = [path for path, times in passes.items() if times > 1]
+    if often:
+        raise ValueError(
+            f"Layer {often[0]} goes forward {passes[often[0]]} times in one pass, and its backward knows of the last time "
+            "alone. Make a layer for each place, or one batch of all its inputs (np.concatenate)."
+        )
+
+
 def check_loss(task: Task) -> None:
     """Compare what a loss of one's own gives for a shard alone and after another.
 
@@ -91,8 +122,8 @@ def check_shares(task: Task) -> None:
     )
     if (value == half != 0) or (gradient.any() and np.array_equal(gradient, half_gradient)):
         raise ValueError(
-            f"{task.loss.label}.forward and backward must give the share of a batch that belongs to these samples, a sum "
-            "divided by batch_size; got the same for two sizes. Or define sample_losses and gradient alone."
+            f"{task.loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
+            "batch_size; got the same for two sizes. Or define sample_losses and gradient alone."
         )
 
 
@@ -138,9 +169,9 @@ def check_augment(task: Task) -> None:
     after(other.copy(), np.random.default_rng(1))
     if not _equal(np.asarray(after(one.copy(), np.random.default_rng(0))), np.asarray(expected)):
         raise RuntimeError(
-            f"What {label_of(task.augment)} makes of the same images depends on the images before, and worker processes "
-            "and a resumed training would lose what it keeps of them. Draw random numbers from the generator that it is "
-            "given, and keep nothing."
+            f"What {label_of(task.augment)} makes of the same images depends on the images before, and worker "
+            "processes and a resumed training would lose what it keeps of them. Draw random numbers from the generator "
+            "that it is given, and keep nothing."
         )
 
 
@@ -159,8 +190,8 @@ def check_schedule(optimizer: Optimizer) -> None:
     probe(1, total)
     if not _equal(probe(0, total), first):
         raise RuntimeError(
-            f"{type(rate).__name__} gives another rate for the same step when it is asked again, as it often is. Let it "
-            "depend on its arguments, step and total_steps, alone, or let a callback change it."
+            f"{type(rate).__name__} gives another rate for the same step when it is asked again, as it often is. Let "
+            "it depend on its arguments, step and total_steps, alone, or let a callback change it."
         )
 
 

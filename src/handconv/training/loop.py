@@ -32,6 +32,7 @@ from handconv.training.hidden_state import (
     check_loss,
     check_no_hidden_state,
     check_optimizer,
+    check_runs_once,
     check_schedule,
     check_shares,
 )
@@ -160,6 +161,7 @@ def _prepare(
     shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size, run.shard_size))
     run.workers = min(run.workers, shards, ACCUMULATORS)  # more would have nothing to do
     check_schedule(run.optimizer)
+    check_runs_once(run.network, run.samples)
     check_shares(run)
     goes_elsewhere = run.workers > 1 or saved is not None or resume is not None
     if goes_elsewhere:
@@ -231,9 +233,9 @@ def _train_epoch(
     executor.sums[...] = run.sums
     users = [callback for callback in callbacks if not type(callback).__module__.startswith("handconv.")]
     asking = any(type(callback).on_batch_end is not Callback.on_batch_end for callback in users)
-    changed, report_due = bool(users), False
+    changed, report_due, reported = bool(users), False, 0.0
     while run.step < run.steps_per_epoch:
-        started, reported = time.perf_counter(), 0.0
+        started = time.perf_counter()
         for sums in executor.epoch(run.epoch, run.step, anything_changed=changed):
             now = time.perf_counter()
             if callbacks and not report_due and now - reported > _REPORT_EVERY:
@@ -251,10 +253,12 @@ def _train_epoch(
         if report_due and run.step < run.steps_per_epoch:
             report_due = False
             _report(run, callbacks, run.sums, run.seconds)
+            changed = True
         if run.pausing and run.step < run.steps_per_epoch:
             run.pausing = False
             for callback in callbacks:
                 callback.on_pause(run)
+            changed = bool(users)
             _heed_signal(run, saved)
     _report(run, callbacks, run.sums, run.seconds)
     _check_finite(run)

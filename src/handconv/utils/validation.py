@@ -82,8 +82,9 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
         Traceback (most recent call last):
         ValueError: x has 1 masked (missing) value. Fill it first, as x.filled(0) does.
     """
-    if "numpy.ma" in sys.modules and isinstance(values, np.ma.MaskedArray):  # else it takes 3 MB to look
-        missing = int(np.ma.getmaskarray(values).sum())
+    if "numpy.ma" in sys.modules:  # else it takes 3 MB to look
+        parts = values if isinstance(values, list | tuple) else [values]
+        missing = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if isinstance(part, np.ma.MaskedArray))
         if missing:
             what = "value. Fill it" if missing == 1 else "values. Fill them"
             raise ValueError(f"{name} has {missing} masked (missing) {what} first, as x.filled(0) does.")
