@@ -120,9 +120,7 @@ class TestALoss:
 
     def test_whose_forward_leaves_out_the_size_of_the_batch_is_refused(self) -> None:
         class OfTheShard(hc.Loss):
-            def forward(
-                self, predictions: Any, targets: Any, sample_weights: Any = None, batch_size: Any = None
-            ) -> Any:
+            def forward(self, predictions: Any, targets: Any, weights: Any = None, batch_size: Any = None) -> Any:
                 self.difference = predictions - targets
                 return float((self.difference**2).mean())
 

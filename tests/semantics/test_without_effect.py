@@ -21,7 +21,7 @@ class TestAForwardOfANetworksOwn:
     def test_is_refused_where_it_would_not_be_asked(self, verb: str) -> None:
         network = Doubling([hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
         arguments = (VECTORS, CLASSES) if verb in ("evaluate", "fit") else (VECTORS,)
-        with pytest.raises(TypeError, match="Doubling has a forward .* layer"):
+        with pytest.raises(TypeError, match=r"Doubling has a forward .* layer"):
             getattr(network, verb)(*arguments)
 
     def test_is_asked_by_hand(self) -> None:
@@ -31,7 +31,7 @@ class TestAForwardOfANetworksOwn:
 
     def test_put_in_place_of_the_networks_is_refused_too(self) -> None:
         network = dense()
-        network.forward = lambda x, training=False: x  # type: ignore[method-assign]
+        network.forward = lambda x, training=False: x  # type: ignore[method-assign]  # noqa: ARG005
         with pytest.raises(TypeError, match="forward"):
             network.predict(VECTORS)
 

@@ -238,6 +238,8 @@ class Layer:
             ValueError: if the shape of a sample is not the one that the layer was built for.
         """
         x = unmasked("inputs", inputs)
+        if x.dtype.kind not in "biuf":
+            raise TypeError(f"{self.label} expects real numbers, got an array of {x.dtype}.")
         if x.ndim < 1:
             raise ValueError(f"{self.label} expects a batch (N, …), got a single number. Use x[None].")
         if self.input_shape is None:
@@ -323,7 +325,7 @@ class Layer:
                 value = value[0]
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 shown.append(repr(value))
-            elif value != parameter.default:
+            elif isinstance(value, np.ndarray) or value != parameter.default:
                 shown.append(f"{parameter.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
