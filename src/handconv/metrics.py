@@ -17,7 +17,8 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.utils.validation import check_int, unmasked
+from handconv.utils import validation
+from handconv.utils.validation import check_int
 
 Classes = NDArray[np.integer[Any]]
 Average = Literal["macro", "weighted"]
@@ -329,7 +330,7 @@ def _check_classes(truth: Classes, classes: int) -> None:
 
 def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Classes]:
     """Return the answer and the truth for each sample, as class numbers (N,) each."""
-    outputs, targets = unmasked("outputs", outputs), unmasked("targets", targets)
+    outputs, targets = validation.unmasked("outputs", outputs), validation.unmasked("targets", targets)
     if len(outputs) != len(targets) or not len(outputs):
         raise ValueError(
             f"Metrics need at least one sample and as many targets: got {len(outputs)} outputs, {len(targets)} targets."

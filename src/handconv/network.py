@@ -271,9 +271,12 @@ class Network:
             ValueError: if ``dvalues`` has another shape than the outputs.
         """
         with self.in_use("backward"):
-            if not self._pending or not self._pending[0].is_of(self.layers):
+            if not self._pending:
+                raise RuntimeError("backward needs a forward before it: call forward(x) first.")
+            if not self._pending[0].is_of(self.layers):
                 raise RuntimeError(
-                    "backward needs a forward before it, and none of its layers to be run since: call forward(x) first."
+                    "backward needs the forward of these layers to be the last that any of them did, and others came "
+                    "after it: call forward(x) first."
                 )
             gradient, expected = np.array(dvalues, self.dtype), self._pending[0].shape
             if gradient.shape != expected:
@@ -422,8 +425,10 @@ class _Pass(NamedTuple):
 
     def is_of(self, layers: tuple[Layer, ...]) -> bool:
         """Whether these layers were run, and none of them since."""
-        ran_since = any(layer.output is not kept for layer, kept in zip(self.layers, self.outputs, strict=True))
-        return len(layers) == len(self.layers) and not ran_since
+        if len(layers) != len(self.layers):
+            return False
+        pairs = [(layer.output, kept) for layer, kept in zip(self.layers, self.outputs, strict=True)]
+        return all(now is kept or np.array_equal(now, kept, equal_nan=True) for now, kept in pairs)  # type: ignore[arg-type]
 
 
 class _Use:

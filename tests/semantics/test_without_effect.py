@@ -167,7 +167,7 @@ class TestABackwardWhoseForwardIsNotTheLastPass:
         first = network[:2]
         network.forward(VECTORS[:4])
         getattr(first, verb)(VECTORS[4:8])
-        with pytest.raises(RuntimeError, match="none of its layers to be run since"):
+        with pytest.raises(RuntimeError, match="backward needs"):
             network.backward(np.ones((4, 3)))
 
     def test_as_the_whole_was_run_since_is_refused(self) -> None:
@@ -175,14 +175,14 @@ class TestABackwardWhoseForwardIsNotTheLastPass:
         first = network[:2]
         first.forward(VECTORS[:4])
         network.predict(VECTORS[4:8])
-        with pytest.raises(RuntimeError, match="none of its layers to be run since"):
+        with pytest.raises(RuntimeError, match="backward needs"):
             first.backward(np.ones((4, 4)))
 
     def test_as_a_layer_was_run_since_is_refused(self) -> None:
         network = self.network()
         network.forward(VECTORS[:4])
         network.layers[0].forward(VECTORS[4:8])
-        with pytest.raises(RuntimeError, match="none of its layers to be run since"):
+        with pytest.raises(RuntimeError, match="backward needs"):
             network.backward(np.ones((4, 3)))
 
     def test_of_the_first_layers_is_that_of_their_forward(self) -> None:

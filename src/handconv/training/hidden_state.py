@@ -10,7 +10,7 @@ differ afterwards. So it is with a loss, an optimizer and an augmentation of one
 import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from handconv.samples import Samples
 from handconv.training.state import Task, label_of
 
 _SAMPLES = 8
+_Found = TypeVar("_Found")
 _PLAIN = (bool, int, float, str, np.generic, type(None))
 _GIVEN = ("arrays", "generator", "_owner", "_store")
 
@@ -80,7 +81,7 @@ def check_runs_once(network: Network, samples: Samples) -> None:
     for path, layer in probe.tree():
         if type(layer).__module__.startswith("handconv."):
             layer.forward = counted(path, layer.forward)  # type: ignore[method-assign]
-    probe.forward(samples.x[:_SAMPLES], training=True)
+    _tried(lambda: probe.forward(samples.x[:_SAMPLES], training=True))
     often = [path for path, times in passes.items() if times > 1]
     if often:
         raise ValueError(
@@ -97,11 +98,16 @@ def check_loss(task: Task) -> None:
     """
     if not _is_own(task.loss):
         return
-    one, other = _loss_shards(task)
-    alone, after = copy.deepcopy(task.loss), copy.deepcopy(task.loss)
-    expected = _measured(alone, *one)
-    _measured(after, *other)
-    if not _equal(_measured(after, *one), expected):
+
+    def measured() -> list[object]:
+        one, other = _loss_shards(task)
+        alone, after = copy.deepcopy(task.loss), copy.deepcopy(task.loss)
+        expected = _measured(alone, *one)
+        _measured(after, *other)
+        return [expected, _measured(after, *one)]
+
+    found = _tried(measured)
+    if found and not _equal(*found):
         raise RuntimeError(
             f"What {task.loss.label} gives for the same predictions depends on the shard before, and worker processes "
             "and a resumed training would lose what it keeps of that. Let a callback change its settings."
@@ -116,22 +122,24 @@ def check_shares(task: Task) -> None:
     """
     if type(task.loss).forward is Loss.forward or not _is_own(task.loss):
         return
-    (p, t), _ = _loss_shards(task)
-    (value, gradient), (half, half_gradient) = (
-        _measured(copy.deepcopy(task.loss), p, t, batch_size=size) for size in (len(p), 2 * len(p))
-    )
-    if (value == half != 0) or (gradient.any() and np.array_equal(gradient, half_gradient)):
+
+    def measured() -> list[tuple[float, NDArray[Any]]]:
+        one, _ = _loss_shards(task)
+        return [_measured(copy.deepcopy(task.loss), *one, times=times) for times in (1, 2)]
+
+    found = _tried(measured)
+    if found and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*found, strict=True)):
         raise ValueError(
             f"{task.loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
             "batch_size; got the same for two sizes. Or define sample_losses and gradient alone."
         )
 
 
-_Shard = tuple[NDArray[Any], NDArray[Any]]
+_Shard = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
 
 
 def _loss_shards(task: Task) -> tuple[_Shard, _Shard]:
-    """The predictions and targets of two shards."""
+    """The predictions, targets and weights of two shards."""
     samples, count = task.samples, max(1, min(_SAMPLES, len(task.samples) // 2))
     chosen = np.arange(len(samples)) if samples.chosen is None else samples.chosen
     layers = copy.deepcopy(task.network).layers[: len(Objective(task.network, task.loss).layers)]
@@ -140,16 +148,16 @@ def _loss_shards(task: Task) -> tuple[_Shard, _Shard]:
         outputs = samples.x[part].astype(task.network.dtype) / (255 if samples.x.dtype == np.uint8 else 1)
         for layer in layers:
             outputs = np.asarray(layer.forward(outputs, False))
-        return outputs, samples.y[part]
+        return outputs, samples.y[part], None if samples.weights is None else samples.weights[part]
 
     return shard(chosen[:count]), shard(chosen[-count:])
 
 
 def _measured(
-    loss: Loss, predictions: NDArray[Any], targets: NDArray[Any], *, batch_size: int | None = None
+    loss: Loss, predictions: NDArray[Any], targets: NDArray[Any], weights: NDArray[Any] | None, *, times: int = 1
 ) -> tuple[float, NDArray[Any]]:
-    """The value and the gradient that a loss gives."""
-    value = loss.forward(predictions.copy(), targets.copy(), None, batch_size=batch_size or len(predictions))
+    """The value and the gradient that a loss gives for a shard of a batch so many times as large."""
+    value = loss.forward(predictions.copy(), targets.copy(), weights, batch_size=times * len(predictions))
     return as_number(loss, value), np.array(loss.backward())
 
 
@@ -164,10 +172,16 @@ def check_augment(task: Task) -> None:
     samples, count = task.samples, max(1, min(_SAMPLES, len(task.samples) // 2))
     chosen = np.arange(len(samples)) if samples.chosen is None else samples.chosen
     one, other = samples.x[chosen[:count]], samples.x[chosen[-count:]]
-    alone, after = copy.deepcopy(task.augment), copy.deepcopy(task.augment)
-    expected = alone(one.copy(), np.random.default_rng(0))
-    after(other.copy(), np.random.default_rng(1))
-    if not _equal(np.asarray(after(one.copy(), np.random.default_rng(0))), np.asarray(expected)):
+
+    def made(augment: Callable[..., Any]) -> list[NDArray[Any]]:
+        alone, after = copy.deepcopy(augment), copy.deepcopy(augment)
+        expected = alone(one.copy(), np.random.default_rng(0))
+        after(other.copy(), np.random.default_rng(1))
+        return [np.asarray(expected), np.asarray(after(one.copy(), np.random.default_rng(0)))]
+
+    augment = task.augment
+    found = _tried(lambda: made(augment))
+    if found and not _equal(*found):
         raise RuntimeError(
             f"What {label_of(task.augment)} makes of the same images depends on the images before, and worker "
             "processes and a resumed training would lose what it keeps of them. Draw random numbers from the generator "
@@ -211,38 +225,54 @@ def check_optimizer(
     """
     if not _is_own(optimizer) or not parameters.size:
         return
-    generator = np.random.default_rng(0)
-    first, second = (generator.standard_normal(parameters.shape).astype(parameters.dtype) for _ in range(2))
-    whole, again, part = (copy.deepcopy(optimizer) for _ in range(3))
-    for one in (whole, again, part):
-        one.build(parameters, decayed)
-    expected, label = parameters.copy(), type(optimizer).__name__
-    with np.errstate(all="ignore"):
-        whole.step(expected, first.copy())
-        start, state = expected.copy(), whole.state_dict()
-        whole.step(expected, second.copy())
-        found = start.copy()
-        again.load_state_dict(state)
-        again.step(found, second.copy())
-        if not _equal(found, expected):
-            raise RuntimeError(
-                f"{label} carries state from step to step that is not in its state, where worker processes, a resumed "
-                'training and another one would lose it. Name its vectors, vectors = ("velocity",), and use '
-                "self.state['velocity']."
-            )
-        if not by_parts or parameters.size < 2:
-            return
-        mine = slice(0, parameters.size // 2)
-        others = slice(mine.stop, None)
-        found, gradients = start.copy(), second.copy()
-        found[others], gradients[others] = np.inf, np.nan  # which other processes work on
-        part.load_state_dict(state)
-        part.step(found, gradients, mine)
-    if not (_equal(found[mine], expected[mine]) and np.isposinf(found[others]).all()):
+    found = _tried(lambda: _stepped(optimizer, parameters, decayed))
+    label = type(optimizer).__name__
+    if found and not _equal(found["loaded"], found["expected"]):
+        raise RuntimeError(
+            f"{label} carries state from step to step that is not in its state, where worker processes, a resumed "
+            'training and another one would lose it. Name its vectors, vectors = ("velocity",), and use '
+            "self.state['velocity']."
+        )
+    half = parameters.size // 2
+    if (
+        found
+        and by_parts
+        and not (_equal(found["part"][:half], found["expected"][:half]) and np.isposinf(found["part"][half:]).all())
+    ):
         raise RuntimeError(
             f"{label} must move parameters[part] by gradients[part] alone, and does more than that. Each worker "
             "process has its part; use workers=1."
         )
+
+
+def _stepped(optimizer: Optimizer, parameters: NDArray[Any], decayed: Sequence[slice]) -> dict[str, NDArray[Any]]:
+    """The parameters after two steps; with the state saved and loaded between them; with a first half of the second."""
+    generator = np.random.default_rng(0)
+    first, second = (generator.standard_normal(parameters.shape).astype(parameters.dtype) for _ in range(2))
+    whole, loaded, part = (copy.deepcopy(optimizer) for _ in range(3))
+    for one in (whole, loaded, part):
+        one.build(parameters, decayed)
+    found = {"expected": parameters.copy()}
+    half = parameters.size // 2
+    with np.errstate(all="ignore"):
+        whole.step(found["expected"], first.copy())
+        found |= {"loaded": found["expected"].copy(), "part": found["expected"].copy()}
+        state = whole.state_dict()
+        whole.step(found["expected"], second.copy())
+        loaded.load_state_dict(state)
+        loaded.step(found["loaded"], second.copy())
+        found["part"][half:], second[half:] = np.inf, np.nan  # which other processes work on
+        part.load_state_dict(state)
+        part.step(found["part"], second, slice(0, half))
+    return found
+
+
+def _tried(probe: Callable[[], _Found]) -> _Found | None:
+    """What a probe finds; nothing if it cannot be run, as the steps will then say why."""
+    try:
+        return probe()
+    except Exception:  # noqa: BLE001 - of code that is not ours
+        return None
 
 
 def _is_own(thing: object) -> bool:

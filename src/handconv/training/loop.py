@@ -162,7 +162,8 @@ def _prepare(
     run.workers = min(run.workers, shards, ACCUMULATORS)  # more would have nothing to do
     check_schedule(run.optimizer)
     check_runs_once(run.network, run.samples)
-    check_shares(run)
+    if shards > 1:
+        check_shares(run)
     goes_elsewhere = run.workers > 1 or saved is not None or resume is not None
     if goes_elsewhere:
         check_no_hidden_state(run.network, run.samples)

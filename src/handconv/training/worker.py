@@ -238,9 +238,8 @@ class ProcessExecutor:
                     + (
                         "Is memory short? Use fewer workers."
                         if code < 0
-                        else "Something in a layer, a loss or an optimizer ends the process."
-                        if self._method == "fork"
-                        else 'A script must start its work under: if __name__ == "__main__":'
+                        else "Does something in a layer or a loss end the process? A script must start its work "
+                        'under: if __name__ == "__main__":'
                     )
                 )
 
