@@ -365,5 +365,7 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
     from handconv.serialization.description import check_suffix, rebuild
 
     check_suffix(path)
+    if layers is not None and not isinstance(layers, Mapping):
+        raise TypeError(f"layers maps names to classes, as in {{'Mine': Mine}}, got {layers!r}.")
     arrays, description = npz.load(path)
     return rebuild(Sequential, description, arrays, path, layers)

@@ -196,3 +196,18 @@ def test_masked_arrays_in_a_list_are_refused() -> None:
     rows = [np.ma.array(row, mask=[True, False, False, False]) for row in VECTORS[:3]]
     with pytest.raises(ValueError, match="3 masked"):
         dense().predict(rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"), [(hc.Conv2D, (1, 8, 3)), (hc.Dense, (784, 10)), (hc.MaxPool2D, (2, 2)), (hc.Tanh, (1,))]
+)
+def test_sizes_of_the_inputs_given_by_place_are_refused_with_who_tells_them(kind: Any, values: Any) -> None:
+    with pytest.raises(
+        TypeError, match=f"{kind.__name__} takes .* by place, got {len(values)} values.*the inputs tell"
+    ):
+        kind(*values)
+
+
+def test_classes_for_load_that_are_no_names_with_classes_are_refused() -> None:
+    with pytest.raises(TypeError, match="layers maps names to classes"):
+        hc.load("model.npz", layers=[Square])  # type: ignore[arg-type]

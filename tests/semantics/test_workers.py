@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
+from handconv.parallel.shared_memory import MappedArray
 from semantics import users_layers
 from semantics.networks import CLASSES, VECTORS, at, dense, refusal
 from semantics.users_layers import Scale
@@ -221,6 +222,14 @@ def test_samples_that_change_between_two_batches_are_heard_within_the_epoch(work
     network = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(2,), seed=0)
     history = network.fit(x, y, batch_size=16, workers=workers, optimizer=hc.SGD(0.1), callbacks=[Same()])
     assert history["accuracy"][0] > 0.5  # a third of them before
+
+
+def test_a_map_that_was_changed_in_memory_alone_is_what_spawned_workers_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", VECTORS)
+    changed = np.load(tmp_path / "x.npy", mmap_mode="c")
+    changed[...] = 2 * VECTORS
+    assert MappedArray.of(changed) is None
+    assert MappedArray.of(np.load(tmp_path / "x.npy", mmap_mode="r")) is not None
 
 
 class Carries(hc.Layer):

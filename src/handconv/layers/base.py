@@ -101,7 +101,7 @@ class Layer:
                 f"{cls.__name__} is a frozen dataclass, and a layer keeps what it computes. Use @dataclass."
             )
 
-    def __new__(cls, *_: Any, **arguments: Any) -> Self:
+    def __new__(cls, *values: Any, **arguments: Any) -> Self:
         """Refuse arguments that the constructor does not have, and say what stands in their place."""
         if cls._constructor is not cls.__init__:
             cls._note_arguments()
@@ -110,6 +110,13 @@ class Layer:
         if unknown and not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values()):
             remedy = f" {_REMEDIES[unknown[0]]}" if unknown[0] in _REMEDIES else ""
             raise TypeError(f"{cls.__name__} has no argument {unknown[0]!r}; it has {', '.join(known)}.{remedy}")
+        ours = cls.__module__.startswith(_OURS)
+        first = [name for name, argument in known.items() if argument.kind is argument.POSITIONAL_OR_KEYWORD]
+        if ours and len(values) > len(first):
+            raise TypeError(
+                f"{cls.__name__} takes {' and '.join(first) or 'nothing'} by place, got {len(values)} values. Give the "
+                "others by name, stride=2 for one; how many channels or numbers come in, the inputs tell."
+            )
         return super().__new__(cls)
 
     def __init__(self, *, name: str | None = None) -> None:

@@ -49,13 +49,13 @@ class MappedArray:
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Self | None:
-        """Describe an array by its file; None if it does not lie in one."""
+        """Describe an array by its file; None if it does not lie in one, or only until it is changed."""
         base: Any = array
         while base is not None and not (isinstance(base, np.memmap) and base.filename is not None):
             base = getattr(base, "base", None)
         while base is not None and isinstance(base.base, np.memmap):
             base = base.base  # views of a map know the file too, but not where they begin in it
-        if base is None or not array.size:
+        if base is None or base.mode == "c" or not array.size:
             return None
         while isinstance(base.base, np.memmap):
             base = base.base  # views of a map know the file, the map itself knows where it begins
