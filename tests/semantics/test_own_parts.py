@@ -147,6 +147,33 @@ class TestALoss:
         np.testing.assert_array_equal(regression(frozen())[0], regression(Squares())[0])
 
 
+class Shrinking(Squares):
+    """Adds the size of some weights to its value; what it looks at is set afterwards."""
+
+    seen: Any = None
+
+    def sample_losses(self, predictions: Any, targets: Any) -> Any:
+        weights = self.seen.weights if isinstance(self.seen, hc.Layer) else self.seen
+        return super().sample_losses(predictions, targets) + np.abs(weights).sum()
+
+
+class TestALossThatLooksAtWeights:
+    def losses(self, what: Callable[[hc.Sequential], Any], workers: int) -> list[float]:
+        network, loss = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0), Shrinking()
+        loss.seen = what(network)
+        settings: dict[str, Any] = {"epochs": 2, "batch_size": 128, "shard_size": 32, "optimizer": hc.SGD(0.05)}
+        return network.fit(VECTORS, TARGETS, loss=loss, workers=workers, **settings)["loss"]
+
+    def test_by_their_layer_sees_them_in_workers_too(self) -> None:
+        alone, shared = (self.losses(lambda network: network.layers[0], workers) for workers in (1, 2))
+        assert alone == shared
+
+    def test_by_a_view_of_them_is_refused_for_workers(self) -> None:
+        assert self.losses(lambda network: network.layers[0].weights, 1)
+        with pytest.raises(RuntimeError, match="Shrinking keeps a view of the network's numbers as 'seen'"):
+            self.losses(lambda network: network.layers[0].weights, 2)
+
+
 class Momentum(hc.optimizers.Optimizer):
     """Momentum whose velocity is an attribute."""
 

@@ -90,6 +90,22 @@ def check_runs_once(network: Network, samples: Samples) -> None:
         )
 
 
+def check_no_views(task: Task) -> None:
+    """Refuse a loss that keeps a part of the network's vectors: worker processes have vectors of their own.
+
+    Raises:
+        RuntimeError: if it does so.
+    """
+    network = task.network
+    vectors = network.parameters, network.gradients, network.buffers
+    for name, value in vars(task.loss).items():
+        if isinstance(value, np.ndarray) and any(np.may_share_memory(value, vector) for vector in vectors):
+            raise RuntimeError(
+                f"{task.loss.label} keeps a view of the network's numbers as {name!r}, and in worker processes they "
+                "lie elsewhere. Keep the layer or the network, and look at its arrays each time; or use workers=1."
+            )
+
+
 def check_loss(task: Task) -> None:
     """Compare what a loss of one's own gives for a shard alone and after another.
 

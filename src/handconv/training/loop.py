@@ -31,6 +31,7 @@ from handconv.training.hidden_state import (
     check_augment,
     check_loss,
     check_no_hidden_state,
+    check_no_views,
     check_optimizer,
     check_runs_once,
     check_schedule,
@@ -165,6 +166,8 @@ def _prepare(
     if shards > 1:
         check_shares(run)
     goes_elsewhere = run.workers > 1 or saved is not None or resume is not None
+    if run.workers > 1:
+        check_no_views(run)
     if goes_elsewhere:
         check_no_hidden_state(run.network, run.samples)
         check_loss(run)
