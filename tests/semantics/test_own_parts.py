@@ -142,6 +142,13 @@ class TestALoss:
         with pytest.raises(TypeError, match=r"Odd\.forward must return one real number"):
             network.evaluate(VECTORS, TARGETS, loss=kind())
 
+    @pytest.mark.parametrize("value", [-3, 1, "much"])
+    def test_of_ours_has_settings_that_the_constructor_would_take(self, value: Any) -> None:
+        loss = hc.SoftmaxCategoricalCrossentropy(0.1)
+        with pytest.raises(ValueError, match="label_smoothing must be"):
+            loss.label_smoothing = value
+        assert loss.label_smoothing == 0.1
+
     def test_that_is_a_frozen_dataclass_trains(self) -> None:
         frozen = dataclass(frozen=True)(type("Frozen", (Squares,), {}))
         np.testing.assert_array_equal(regression(frozen())[0], regression(Squares())[0])

@@ -9,8 +9,9 @@ here, and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,8 +70,20 @@ class Loss:
         (2.0, [[0.5, 0.5]])
     """
 
+    #: The names of the constructor's arguments.
+    arguments: ClassVar[frozenset[str]] = frozenset()
     dinputs: FloatArray | None = None
     _measured: tuple[FloatArray, Targets, FloatArray | float] | None = None
+
+    def __init_subclass__(cls) -> None:
+        cls.arguments = frozenset(inspect.signature(cls).parameters)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take a setting as the constructor would take it."""
+        if name in self.arguments and name in self.__dict__:
+            with contextlib.suppress(AttributeError):  # of a loss that does not keep all its arguments
+                value = getattr(type(self)(**self.config() | {name: value}), name)
+        object.__setattr__(self, name, value)
 
     def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
         """Return each sample's own loss (N,).
