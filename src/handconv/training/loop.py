@@ -186,7 +186,7 @@ def _tell_epoch(run: TrainingState, callback: Callback) -> object:
     figures = run.history.last
     answer = callback.on_epoch_end(run, figures)
     for name, value in figures.items():
-        if not isinstance(value, Real):
+        if not isinstance(value, Real | np.bool_):
             raise TypeError(
                 f"A figure of an epoch must be a number, and {type(callback).__name__}.on_epoch_end has made {name!r} "
                 f"{value!r}. Give float(…), or keep it elsewhere."
