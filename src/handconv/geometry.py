@@ -49,6 +49,11 @@ class Axis(NamedTuple):
         return self.span > self.stride
 
     @property
+    def first_inside(self) -> NDArray[np.intp]:
+        """Of each window, which of its cells is the first that is no padding before the input; no dilation."""
+        return np.clip(self.before - self.stride * np.arange(self.outputs), 0, self.window)
+
+    @property
     def padded(self) -> int:
         """The size with its padding."""
         return self.size + self.before + self.after

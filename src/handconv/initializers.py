@@ -160,17 +160,19 @@ def initialize(
 
     Raises:
         ValueError: if the name is unknown, or the function returns another shape.
-        TypeError: if it is neither a name nor a function.
+        TypeError: if it is neither a name nor a function, or returns no real numbers.
 
     Example:
         >>> initialize("he_uniform", (2,), fan_in=6, fan_out=2, generator=np.random.default_rng(0)).round(3)
         array([ 0.274, -0.46 ], dtype=float32)
     """
     function = find(initializer)
-    values = np.asarray(function(shape, fan_in, fan_out, generator), dtype)
+    values = np.asarray(function(shape, fan_in, fan_out, generator))
+    name = getattr(function, "__name__", repr(function))
+    if values.shape == tuple(shape) and values.dtype.kind not in "biuf":
+        raise TypeError(f"An initializer must return real numbers; {name} returned {values.dtype}.")
     if values.shape != tuple(shape):
-        name = getattr(function, "__name__", repr(function))
         raise ValueError(
             f"An initializer must return the shape it is asked for, {tuple(shape)}; {name} returned {values.shape}."
         )
-    return values
+    return values.astype(dtype, copy=False)

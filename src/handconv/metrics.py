@@ -17,7 +17,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, unmasked
 
 Classes = NDArray[np.integer[Any]]
 Average = Literal["macro", "weighted"]
@@ -329,13 +329,23 @@ def _check_classes(truth: Classes, classes: int) -> None:
 
 def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Classes]:
     """Return the answer and the truth for each sample, as class numbers (N,) each."""
-    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    outputs, targets = unmasked("outputs", outputs), unmasked("targets", targets)
     if len(outputs) != len(targets) or not len(outputs):
         raise ValueError(
             f"Metrics need at least one sample and as many targets: got {len(outputs)} outputs, {len(targets)} targets."
         )
+    if outputs.ndim > 2 or outputs.dtype.kind not in "biuf" or targets.dtype.kind not in "biuf":
+        raise ValueError(
+            f"Metrics need numbers, outputs (N, K) or (N,): got outputs {outputs.shape} of {outputs.dtype}, targets "
+            f"{targets.shape} of {targets.dtype}. Names of classes? Use np.unique(y, return_inverse=True)[1]."
+        )
     answered = outputs.ndim == 1 and outputs.dtype.kind in "iu"
     if not answered and (outputs.ndim == 1 or outputs.shape[1:] == (1,)):
+        if targets.min() < 0 or targets.max() > 1:
+            raise ValueError(
+                f"One output says yes or no, and its targets are 0 or 1, got {targets.min():g} to {targets.max():g}. "
+                "Answers that are class numbers? Use answers.astype(int)."
+            )
         return _is_one(outputs), _is_one(targets)
     if targets.shape[1:] == (1,):
         raise ValueError(f"Targets are class numbers (N,) or one-hot rows, got a column {targets.shape}. Use y[:, 0].")
@@ -344,4 +354,5 @@ def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Cla
 
 
 def _is_one(values: NDArray[Any]) -> Classes:
+    """Whether a number says yes."""
     return (values.reshape(len(values)) > 0.5).astype(np.int64)

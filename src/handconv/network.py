@@ -15,8 +15,8 @@ import contextlib
 import copy
 import inspect
 import threading
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -69,13 +69,24 @@ class Network:
         self.input_shape: Shape | None = None
         self.store: ParameterStore[Layer] = ParameterStore([], self.dtype)
         self._whole: Network | None = None  # of which this one shows the first layers
-        self._pending: Shape | None = None  # the shape of the outputs of a forward that may be followed by a backward
+        self._pending: list[_Pass] = []  # the forward that may be followed by a backward; network[:k] has the same list
         self._lock, self._trainer = ForkSafeRLock(), _Trainer()
         self._inference: Inference | None = None
         for layer in self._layers:
             layer.belong_to(self)
         if input_shape is not None:
             self.build(input_shape)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse what would have no effect, or leave the network half changed."""
+        known = self.__dict__
+        if name in _FOREIGN and not hasattr(type(self), name) and type(self).__module__.startswith("handconv."):
+            raise AttributeError(f"A network has no {name!r}. {_FOREIGN[name]}")
+        if name in ("dtype", "input_shape") and known.get(name) not in (None, value):
+            raise AttributeError(f"The {name} of a network does not change, it is {known[name]}. Make a new network.")
+        if name in ("engine", "fuse"):
+            known["_inference"] = None
+        object.__setattr__(self, name, value)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -144,7 +155,7 @@ class Network:
             raise ValueError("network[:k] needs the input shape: give input_shape=… or call build(shape) first.")
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
-        view._layers, view.names, view._whole, view._pending = _Layers(shown), self.names[part], self, None
+        view._layers, view.names, view._whole = _Layers(shown), self.names[part], self
         view.store = self.store.first([layer for _, layer in view.tree()])
         return view
 
@@ -180,7 +191,8 @@ class Network:
         self.store = ParameterStore(self.tree(), self.dtype, self.streams.generator(Purpose.INITIALIZE), keep=True)
         self.input_shape = check_sample_shape(input_shape)
         self._seed_layers()
-        self._pending, self._inference = None, None
+        self._pending.clear()
+        self._inference = None
 
     def tree(self) -> list[tuple[str, Layer]]:
         """All layers, and those within them, by path."""
@@ -202,7 +214,8 @@ class Network:
     def bind(self, parameters: FloatArray, gradients: FloatArray, buffers: FloatArray) -> None:
         """Let the layers use these vectors; values are not copied."""
         self.store.bind(parameters, gradients, buffers)
-        self._inference, self._pending = None, None
+        self._pending.clear()
+        self._inference = None
 
     def named_parameters(self) -> dict[str, FloatArray]:
         """The parameters by name, as views."""
@@ -245,7 +258,7 @@ class Network:
             for layer in self.layers:
                 returned, shape = layer.forward(outputs, training), (len(outputs), *(layer.output_shape or ()))
                 outputs = np.array(layer.check_result("forward", returned, shape), self.dtype)  # nobody else's
-            self._pending = outputs.shape
+            self._pending[:] = [_Pass(outputs.shape, self.layers, [layer.output for layer in self.layers])]
         return outputs
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:
@@ -255,18 +268,21 @@ class Network:
             dvalues: the gradient with respect to the outputs.
 
         Raises:
-            RuntimeError: if there was no ``forward`` before, or an inference since.
+            RuntimeError: if there was no ``forward`` before, or another forward or an inference since.
             ValueError: if ``dvalues`` has another shape than the outputs.
         """
         with self.in_use("backward"):
-            if self._pending is None:
-                raise RuntimeError("backward needs a forward before it: call forward(x) first.")
-            gradient = np.array(dvalues, self.dtype)
-            if gradient.shape != self._pending:
+            if not self._pending or not self._pending[0].is_of(self.layers):
+                raise RuntimeError(
+                    "backward needs a forward before it, and none of its layers to be run since: call forward(x) first."
+                )
+            gradient, expected = np.array(dvalues, self.dtype), self._pending[0].shape
+            if gradient.shape != expected:
                 raise ValueError(
-                    f"backward expects the gradient with respect to the outputs, of shape {self._pending}, "
+                    f"backward expects the gradient with respect to the outputs, of shape {expected}, "
                     f"got {gradient.shape}."
                 )
+            self.gradients[...] = 0  # as a layer of one's own may add to them
             for layer in reversed(self.layers):
                 returned, shape = layer.backward(gradient), (len(gradient), *(layer.input_shape or ()))
                 gradient = np.array(layer.check_result("backward", returned, shape), self.dtype)
@@ -287,7 +303,7 @@ class Network:
             from handconv.engine.inference import Inference
 
             self._inference = Inference(self.store.layers, self.dtype, fuse=self.fuse, engine=self.engine)
-        self._pending = None
+        self._pending.clear()
         return self._inference.outputs(layers, x)
 
     def check_batch(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -340,7 +356,18 @@ class Network:
 
     def in_use(self, verb: str) -> _Use:
         """Hold the network while it is used: other threads wait, and while one trains they are refused at once."""
+        if verb not in ("forward", "backward"):
+            self._check_runs_layers(verb)
         return _Use(self._lock, self._trainer, verb)
+
+    def _check_runs_layers(self, verb: str) -> None:
+        """Refuse a pass of one's own where the layers are run without asking it."""
+        own, kind = self.__dict__, type(self)
+        if kind.forward is not Network.forward or kind.backward is not Network.backward or "forward" in own:
+            raise TypeError(
+                f"{kind.__name__} has a forward or a backward of its own, and {verb} runs the layers one after the "
+                "other. Put what it does into a layer: class Mine(handconv.Layer), with forward and backward."
+            )
 
     @contextlib.contextmanager
     def in_training(self) -> Iterator[None]:
@@ -354,9 +381,17 @@ class Network:
                 "network[:k] shows the layers of another network and cannot be trained by itself. Train that one, or "
                 "make a network of copies: [layer.copy() for layer in network.layers[:k]]."
             )
+        self._check_runs_layers("fit")
+        if type(self).penalty is not Network.penalty and (
+            type(self).add_penalty_gradients is Network.add_penalty_gradients
+        ):
+            raise TypeError(
+                f"{type(self).__name__} has a penalty of its own without its gradient. "
+                "Override add_penalty_gradients too."
+            )
         with self._trainer.training():
             with self._lock:  # nobody is asking it any longer
-                self._pending = None
+                self._pending.clear()
             yield
 
     def __copy__(self) -> Self:
@@ -373,10 +408,23 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become a copy: its layers, which are copies, look into its own vectors."""
         self.__dict__.update(state)
-        self._lock, self._trainer, self._pending, self._inference = ForkSafeRLock(), _Trainer(), None, None
+        self._lock, self._trainer, self._pending, self._inference = ForkSafeRLock(), _Trainer(), [], None
         self.store = ParameterStore(self.tree() if self.built else [], self.dtype, keep=True)
         for layer in self.layers:
             layer.belong_to(self)
+
+
+class _Pass(NamedTuple):
+    """A forward by hand."""
+
+    shape: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    outputs: list[FloatArray | None]  # of each layer that keeps them
+
+    def is_of(self, layers: tuple[Layer, ...]) -> bool:
+        """Whether these layers were run, and none of them since."""
+        ran_since = any(layer.output is not kept for layer, kept in zip(self.layers, self.outputs, strict=True))
+        return len(layers) == len(self.layers) and not ran_since
 
 
 class _Use:
@@ -430,6 +478,8 @@ class _Trainer:
 def _copy_in(name: str, target: FloatArray, values: NDArray[Any]) -> None:
     if np.shape(values) != target.shape:
         raise ValueError(f"{name} is a vector of {target.size} numbers, got shape {np.shape(values)}.")
+    if np.asarray(values).dtype.kind not in "biuf":
+        raise TypeError(f"{name} is a vector of real numbers, got {np.asarray(values).dtype}.")
     target[...] = values
 
 
@@ -461,6 +511,19 @@ _UNCHANGEABLE = (
 )
 
 
+#: Attributes that networks of other libraries have, and that would be set here without effect.
+_FOREIGN = {
+    "trainable": "All its parameters are trained. To train the last layers alone, train a network of them on the "
+    "features model[:k].predict(x).",
+    "training": "forward(x, training=True) runs the layers as in training, predict as out of it.",
+    "stop_training": "A callback ends a training by returning True from on_epoch_end.",
+    "optimizer": "Give optimizer=… to fit.",
+    "loss": "Give loss=… to fit.",
+    "metrics": "fit measures loss and accuracy; handconv.metrics has others, to be called with predict's outputs.",
+    "seed": "Give seed=… when it is made.",
+}
+
+
 class _Layers(tuple[Layer, ...]):
     """The layers of a network; who tries to change what they are is told what to do."""
 
@@ -470,6 +533,24 @@ class _Layers(tuple[Layer, ...]):
     append = extend = insert = pop = remove = clear = __setitem__ = __delitem__ = __iadd__ = _refuse
 
 
+def _check_all_found(layer: Layer) -> None:
+    """Refuse layers that are kept where nobody finds them: their parameters would not be trained, nor saved."""
+    for name, value in vars(layer).items():
+        if isinstance(value, Network):
+            raise TypeError(
+                f"{layer.label} keeps a network as {name!r}, which would not be trained. Keep a list of layers, "
+                f"self.{name} = [layer, …], or take them from it: [layer.copy() for layer in network.layers]."
+            )
+        if isinstance(value, Layer | list | tuple | Mapping) or callable(value) or name.startswith("_"):
+            continue
+        inside = vars(value).values() if hasattr(value, "__dict__") else value if isinstance(value, Set) else ()
+        if any(isinstance(each, Layer) for each in inside):
+            raise TypeError(
+                f"{layer.label} keeps layers within {name!r}, of {type(value).__name__}, where they are not found. "
+                "Keep them as attributes of the layer, or in lists or dicts."
+            )
+
+
 def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     """Name each layer by its own name or its place, and check that they are layers and named apart."""
     if not layers:
@@ -477,13 +558,15 @@ def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     for layer in layers:
         if not isinstance(layer, Layer):
             raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
+        signature = inspect.signature(layer.forward)
         try:
-            inspect.signature(layer.forward).bind(None, False)
+            taken = signature.bind(None, False).arguments
         except TypeError:
-            raise TypeError(
-                f"{layer.label}.forward must take (self, inputs, training=False), got "
-                f"{inspect.signature(layer.forward)}."
-            ) from None
+            taken = {}
+        if not taken or "training" in signature.parameters.keys() - taken.keys():
+            raise TypeError(f"{layer.label}.forward must take (self, inputs, training=False), got {signature}.")
+        for _, each in layer.tree():
+            _check_all_found(each)
     everything = [id(each) for layer in layers for _, each in layer.tree()]
     if len(set(everything)) < len(everything):
         raise ValueError("Each layer may stand in a network once; make a new one for each place.")

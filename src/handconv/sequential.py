@@ -246,6 +246,10 @@ class Sequential(Network):
 
     def __getattr__(self, name: str) -> Never:
         """Say what this package has instead of a method that others have."""
+        if "_layers" not in self.__dict__ and not name.startswith("__"):
+            raise AttributeError(
+                f"{type(self).__name__} has no layers yet. Its __init__ must call super().__init__([layer, …])."
+            )
         remedy = _ELSEWHERE.get(name, "")
         raise AttributeError(f"{type(self).__name__} has no {name!r}.{' ' if remedy else ''}{remedy}")
 

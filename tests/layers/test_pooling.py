@@ -93,12 +93,14 @@ def test_padding_of_a_max_pool_is_minus_infinity_not_zero() -> None:
     np.testing.assert_array_equal(y, -7)
 
 
-def test_no_gradient_gets_lost_in_the_padding() -> None:
+@pytest.mark.parametrize("value", [-7.0, -np.inf])
+def test_no_gradient_gets_lost_in_the_padding(value: float) -> None:
     layer = MaxPool2D(3, stride=3, padding=1)
-    y = layer.forward(np.full((1, 1, 5, 5), -7.0))
+    y = layer.forward(np.full((1, 1, 5, 5), value))
     dx = layer.backward(np.ones(y.shape))
     assert dx.shape == (1, 1, 5, 5)
     assert dx.sum() == y.size
+    assert dx[0, 0, 0, 0] == 1
 
 
 @pytest.mark.parametrize("make", [MaxPool2D, AveragePool2D])

@@ -209,6 +209,20 @@ class TestSamplesThatChangeBetweenEpochs:
         assert losses[0] == losses[1]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_samples_that_change_between_two_batches_are_heard_within_the_epoch(workers: int) -> None:
+    x = np.random.default_rng(0).normal(size=(40_000, 2)).astype(np.float32)
+    y = np.random.default_rng(1).integers(0, 3, 40_000)
+
+    class Same(hc.Callback):
+        def on_batch_end(self, run: Any, progress: Any) -> None:
+            y[...] = 0
+
+    network = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(2,), seed=0)
+    history = network.fit(x, y, batch_size=16, workers=workers, optimizer=hc.SGD(0.1), callbacks=[Same()])
+    assert history["accuracy"][0] > 0.5  # a third of them before
+
+
 class Carries(hc.Layer):
     """Carries something from batch to batch that is no declared buffer; subclasses say what."""
 

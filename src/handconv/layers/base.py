@@ -7,7 +7,7 @@ what ``backward`` will need; ``backward`` turns the gradient with respect to the
 to the inputs, ``dinputs``, and fills the gradients of the parameters. Nothing else happens here: on which samples a
 layer is run, and how fast, is decided elsewhere.
 
-A layer may hold layers: those that it keeps as attributes, or in lists, are found and belong to it.
+A layer may hold layers: those that it keeps as attributes, or in lists or dicts, are found and belong to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import contextlib
 import copy
 import inspect
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.parameters import ParameterSpec, ParameterStore, checked_specs
-from handconv.utils.validation import unmasked
+from handconv.utils.validation import is_int, unmasked
 
 _TRANSIENT = ("_owner", "_store", "arrays")
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -80,14 +80,31 @@ class Layer:
     #: The arguments of the constructor by name, and as Python shows them.
     arguments: ClassVar[dict[str, inspect.Parameter]] = {}
     __signature__: ClassVar[inspect.Signature]
+    _constructor: ClassVar[object] = None
 
     def __init_subclass__(cls) -> None:
+        if {*cls.__dict__.get("__slots__", ())} - {"__dict__", "__weakref__"}:
+            raise TypeError(f"{cls.__name__} has __slots__, which copies of a layer would lose. Leave them out.")
+        cls._note_arguments()
+
+    @classmethod
+    def _note_arguments(cls) -> None:
+        """Note the arguments of the constructor, which a dataclass has only once the class is made."""
         _, *parameters = inspect.signature(cls.__init__).parameters.values()
         cls.__signature__ = inspect.Signature(parameters)  # what help() and editors show, rather than __new__'s
         cls.arguments = {parameter.name: parameter for parameter in parameters if parameter.kind not in _VARIABLE}
+        cls._constructor = cls.__init__
+        if cls.__eq__ is not object.__eq__:  # a layer is the same as itself alone
+            cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
+        if getattr(getattr(cls, "__dataclass_params__", None), "frozen", False):
+            raise TypeError(
+                f"{cls.__name__} is a frozen dataclass, and a layer keeps what it computes. Use @dataclass."
+            )
 
     def __new__(cls, *_: Any, **arguments: Any) -> Self:
         """Refuse arguments that the constructor does not have, and say what stands in their place."""
+        if cls._constructor is not cls.__init__:
+            cls._note_arguments()
         known = cls.arguments
         unknown = [name for name in arguments if name not in known]
         if unknown and not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values()):
@@ -109,14 +126,8 @@ class Layer:
         return ()
 
     def sublayers(self) -> dict[str, Layer]:
-        """The layers that this one holds, by name: its attributes that are layers, or lists of them."""
-        found: dict[str, Layer] = {}
-        for name, value in vars(self).items():
-            if isinstance(value, Layer):
-                found[name] = value
-            elif isinstance(value, list | tuple):
-                found |= {f"{name}.{place}": each for place, each in enumerate(value) if isinstance(each, Layer)}
-        return found
+        """The layers that this one holds, by name: its attributes that are layers, or lists or dicts of them."""
+        return {path: layer for name, value in vars(self).items() for path, layer in _layers_in(value, name)}
 
     def sublayer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """The input shape of each layer within: one after the other, unless a subclass says otherwise."""
@@ -134,13 +145,37 @@ class Layer:
     def fix_shapes(self, input_shape: Shape, dtype: DTypeLike) -> Shape:
         """Settle the shapes and declarations of this layer and of those within; nothing is allocated."""
         input_shape = tuple(input_shape)
-        output_shape = self.infer_shape(input_shape)
+        output_shape = self._inferred(input_shape)
         shapes, held = self.sublayer_shapes(input_shape), self.sublayers()
         for name, layer in held.items():
             layer.fix_shapes(shapes[name], dtype)
-        self.output_shape, self.dtype = tuple(output_shape), np.dtype(dtype)
-        self.specs, self.input_shape = checked_specs(self.label, self.declare(input_shape), Layer), input_shape
-        return self.output_shape
+        specs = checked_specs(self.label, self.declare(input_shape), type(self))
+        self._make_room(specs)
+        self.output_shape, self.dtype = output_shape, np.dtype(dtype)
+        self.specs, self.input_shape = specs, input_shape
+        return output_shape
+
+    def _inferred(self, input_shape: Shape) -> Shape:
+        """What ``infer_shape`` returns, checked."""
+        returned: object = self.infer_shape(input_shape)
+        sizes = tuple(returned) if isinstance(returned, tuple | list | np.ndarray) else None
+        if sizes is None or not all(is_int(size) and size >= 1 for size in sizes):
+            raise ValueError(
+                f"{self.label}.infer_shape must return the shape of one sample, such as {input_shape}, "
+                f"got {returned!r}."
+            )
+        return sizes
+
+    def _make_room(self, specs: tuple[ParameterSpec, ...]) -> None:
+        """Refuse attributes that would hide declared arrays; None held the place until now."""
+        for name in [name for spec in specs for name in (spec.name, f"d{spec.name}")]:
+            if vars(self).get(name, self) is None:
+                object.__delattr__(self, name)
+            elif name in vars(self):
+                raise ValueError(
+                    f"{self.label} has set {name!r} before it was built, which would hide the array of this name that "
+                    "it declares. Set it after build(shape), or give the declaration an initializer."
+                )
 
     def build(
         self,
@@ -203,6 +238,8 @@ class Layer:
             ValueError: if the shape of a sample is not the one that the layer was built for.
         """
         x = unmasked("inputs", inputs)
+        if x.dtype.kind not in "biuf":
+            raise TypeError(f"{self.label} expects real numbers, got an array of {x.dtype}.")
         if x.ndim < 1:
             raise ValueError(f"{self.label} expects a batch (N, …), got a single number. Use x[None].")
         if self.input_shape is None:
@@ -288,7 +325,7 @@ class Layer:
                 value = value[0]
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 shown.append(repr(value))
-            elif value != parameter.default:
+            elif isinstance(value, np.ndarray) or value != parameter.default:
                 shown.append(f"{parameter.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -334,6 +371,8 @@ class Layer:
             return arrays[name]
         if name.startswith("_"):
             raise AttributeError(name)
+        if name == "training":
+            raise AttributeError(f"{self.label} has no 'training'. It is an argument: forward(self, inputs, training).")
         if self.input_shape is None:
             remedy = "An array of parameters exists once the layer is built: call forward(x) or build(shape)."
         else:
@@ -343,7 +382,11 @@ class Layer:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__.get("arrays", ()):
             self._copy_in(name, value, self.arrays[name])
+        elif name in _FOREIGN and not hasattr(self, name) and (self.owner or type(self).__module__.startswith(_OURS)):
+            raise AttributeError(f"{self.label} has no {name!r}. {_FOREIGN[name]}")
         elif self.input_shape is None:
+            if name == "name":
+                self._check_name(value)
             object.__setattr__(self, name, value)
         elif isinstance(value, Layer) or isinstance(self.__dict__.get(name), Layer):
             raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
@@ -360,20 +403,34 @@ class Layer:
             object.__setattr__(self, "version", self.version + 1)
 
     def _copy_in(self, name: str, value: Any, target: FloatArray) -> None:
-        if np.ndim(value) and np.shape(value) != target.shape:
-            raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {np.shape(value)}.")
-        target[...] = value
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(
+                f"{self.label}: {name} must be real numbers, got {value if value is None else array.dtype}."
+            )
+        if array.ndim and array.shape != target.shape:
+            raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {array.shape}.")
+        target[...] = array
+
+    def _check_name(self, name: object) -> None:
+        """Refuse another name than the one by which a network knows the layer."""
+        if self.owner is not None and name != self.name:
+            raise ValueError(
+                f"{self.label} belongs to a network, which knows it by its name. Give name=… when it is made."
+            )
 
     def _change_setting(self, name: str, value: Any) -> None:
         """Change an argument of a built layer as the constructor would take it, if all shapes stay as they are."""
+        if name == "name":
+            self._check_name(value)
         before = self.__dict__.get(name)
         with contextlib.suppress(AttributeError):  # of a layer that does not keep all its arguments
             value = getattr(type(self)(**{**self.config(), name: value}), name)
         object.__setattr__(self, name, value)
         try:
             specs, shape = (
-                checked_specs(self.label, self.declare(self.input_shape or ()), Layer),
-                self.infer_shape(self.input_shape or ()),
+                checked_specs(self.label, self.declare(self.input_shape or ()), type(self)),
+                self._inferred(self.input_shape or ()),
             )
             fits = shape == self.output_shape and [(s.name, s.shape) for s in specs] == [
                 (s.name, s.shape) for s in self.specs
@@ -424,6 +481,24 @@ _REMEDIES = {
     "p": "Use rate=….",
     "negative_slope": "Use alpha=….",
 }
+
+
+_OURS = "handconv."
+_KEPT = (
+    "All parameters of a network are trained. To keep some as they are, train a network of the other layers on what "
+    "the first k give: features = model[:k].predict(x)."
+)
+#: Attributes that layers of other libraries have, and that would be set here without effect.
+_FOREIGN = {"trainable": _KEPT, "requires_grad": _KEPT}
+
+
+def _layers_in(value: object, path: str) -> Iterator[tuple[str, Layer]]:
+    """The layers that a value is, or holds in lists and dicts, with their paths."""
+    if isinstance(value, Layer):
+        yield path, value
+    elif isinstance(value, list | tuple | Mapping):
+        for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _layers_in(each, f"{path}.{key}")
 
 
 def _channels_last_hint(expected: Shape, received: Shape) -> str:

@@ -77,7 +77,7 @@ def checked_specs(owner: str, declared: object, reserved: type) -> tuple[Paramet
     Args:
         owner: the layer, for messages.
         declared: what ``declare`` returned.
-        reserved: the class whose attributes arrays must not be named like.
+        reserved: the class of the layer, whose attributes arrays must not be named like.
 
     Raises:
         TypeError: if it is not made of specs.

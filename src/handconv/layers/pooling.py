@@ -94,7 +94,9 @@ class MaxPool2D(_Pooling):
         """The greatest cell of each window: the cells are looked at one offset (u, v) after another, row by row."""
         x = pad_images(self.check_inputs(inputs), self.geometry, -np.inf)  # (N, C, H, W) with its padding
         y = np.full((*x.shape[:2], *self.geometry.outputs), -np.inf, self.dtype)  # (N, C, OH, OW)
-        self._winner = np.zeros(y.shape, np.uint16)  # which offset gave the maximum
+        rows, columns = self.geometry
+        first = rows.first_inside[:, None] * columns.window + columns.first_inside  # padding never wins
+        self._winner = np.broadcast_to(first, y.shape).astype(np.uint16)  # which offset gave the maximum
         for k, (_, window) in enumerate(window_slices(self.geometry)):
             cell = x[window]  # (N, C, OH, OW): the cell at this offset of every window
             np.maximum(self._winner, np.uint16(k) * (cell > y), out=self._winner)  # the first of equals stays

@@ -27,7 +27,23 @@ def check_loss(loss: object) -> Loss:
     """Return the loss; refuse names and classes."""
     if not isinstance(loss, Loss):
         raise TypeError(f"loss must be a loss such as handconv.MeanSquaredError(), got {loss!r}.")
+    signature = inspect.signature(loss.forward)
+    try:
+        signature.bind(None, None, None, batch_size=None)
+    except TypeError:
+        raise TypeError(
+            f"{loss.label}.forward must take (self, predictions, targets, sample_weights=None, *, batch_size=None), "
+            f"got {signature}. Or define sample_losses and gradient alone."
+        ) from None
     return loss
+
+
+def as_number(loss: Loss, value: object) -> float:
+    """What ``forward`` of a loss of one's own returned; refuse what is not one real number."""
+    found = np.asarray(value)
+    if found.size != 1 or found.dtype.kind not in "biuf":
+        raise TypeError(f"{loss.label}.forward must return one real number, got {value!r}.")
+    return float(found.reshape(()))
 
 
 class Loss:
@@ -98,13 +114,21 @@ class Loss:
         size = len(p) if batch_size is None else batch_size
         if size < len(p):
             raise ValueError(f"batch_size must be at least the number of samples, {len(p)}, got {batch_size}.")
+        kept = np.array(p), np.array(t)  # its own copies: whoever gave them, or looks at them, may change them
         losses = np.asarray(self.sample_losses(p, t))
+        if losses.dtype.kind not in "biuf":
+            raise TypeError(f"{self.label}.sample_losses must return real numbers, got {losses.dtype}.")
+        if losses.shape != (len(p),):
+            raise ValueError(
+                f"{self.label}.sample_losses must return one loss for each of the {len(p)} samples, got an array of "
+                f"shape {losses.shape}. The mean over the samples is taken elsewhere."
+            )
         scale: FloatArray | float = 1.0 / size
         if sample_weights is not None:
             weights = self.check_sample_weights(sample_weights, len(p))
             losses, scale = losses * weights, np.multiply(weights, scale, dtype=p.dtype)
             scale = scale.reshape(len(p), *(1,) * (p.ndim - 1))
-        self._measured = np.array(p), np.array(t), scale  # its own copies: the caller may change what it gave
+        vars(self)["_measured"] = *kept, scale
         return float(np.add.reduce(losses, dtype=np.float64) / size)
 
     def backward(self) -> FloatArray:
@@ -124,8 +148,9 @@ class Loss:
                 f"{self.label}.gradient must return an array of shape {p.shape}, as the predictions, "
                 f"got {gradient.shape}."
             )
-        self.dinputs = np.asarray(gradient * scale, p.dtype)
-        return self.dinputs
+        dinputs: FloatArray = np.asarray(gradient * scale, p.dtype)
+        vars(self)["dinputs"] = dinputs
+        return dinputs
 
     def config(self) -> dict[str, object]:
         """Return the constructor's arguments as plain values.
@@ -178,6 +203,8 @@ class Loss:
         """The name of the class, for messages."""
         return type(self).__name__
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Any:
         """A copy has measured nothing."""
-        return {name: value for name, value in vars(self).items() if name not in ("_measured", "dinputs", "output")}
+        state = {name: value for name, value in vars(self).items() if name not in ("_measured", "dinputs", "output")}
+        whole = super().__getstate__()
+        return (state, whole[1]) if isinstance(whole, tuple) else state  # with what lies in __slots__

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,7 @@ BLOCK = 65_536
 _SETTLE_EVERY, _SETTLE_BELOW = 64, 1e8
 
 _EVERYTHING = slice(None)
+_STATE = ("iterations", "total_steps", "state", "vectors")
 
 
 def check_optimizer(optimizer: object) -> Optimizer:
@@ -47,6 +51,21 @@ class Optimizer(ABC):
 
     #: The names of the vectors in ``state``.
     vectors: tuple[str, ...] = ()
+    #: The names of the constructor's arguments.
+    arguments: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        cls.arguments = frozenset(inspect.signature(cls).parameters)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take a setting as the constructor would take it, and refuse what would have no effect."""
+        if name in self.arguments and name in self.__dict__:
+            value = self._checked_setting(name, value)
+        elif type(self).__module__.startswith("handconv.") and not (
+            name.startswith("_") or name in self.arguments or name in _STATE or hasattr(self, name)
+        ):
+            raise AttributeError(f"{self._label} has no setting {name!r}; it has {', '.join(self.settings)}.")
+        object.__setattr__(self, name, value)
 
     def __init__(
         self, learning_rate: float | Schedule, clip_norm: float | None = None, clip_value: float | None = None
@@ -73,19 +92,58 @@ class Optimizer(ABC):
     @learning_rate.setter
     def learning_rate(self, value: float | Schedule) -> None:
         if not isinstance(value, Schedule):
+            if callable(value):
+                raise TypeError(
+                    f"{self._label}: a learning rate that changes is a schedule, got {value!r}. "
+                    "Derive it from handconv.schedules.Schedule."
+                )
             value = check_number(f"{self._label}: learning_rate", value, lambda rate: rate > 0, "above 0")
         self._learning_rate = value
 
     @property
     def current_learning_rate(self) -> float:
         """The learning rate of the next step."""
+        return self.rate_at(self.iterations)
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate after so many steps.
+
+        Raises:
+            ValueError: if a schedule gives no finite number of at least 0.
+        """
         rate = self._learning_rate
-        return rate(self.iterations, self.total_steps) if isinstance(rate, Schedule) else rate
+        if not isinstance(rate, Schedule):
+            return rate
+        value: Any = rate(step, self.total_steps)
+        number = float(value) if isinstance(value, Real) else math.nan
+        if not 0 <= number < math.inf:
+            name = type(rate).__name__
+            raise ValueError(
+                f"{name}: the learning rate must be a finite number of at least 0, got {value!r} after step {step}."
+            )
+        return number
 
     @property
     def settings(self) -> list[str]:
         """The names of the arguments, which may be changed between two steps."""
         return list(inspect.signature(type(self)).parameters)
+
+    def _checked_setting(self, name: str, value: Any) -> Any:
+        """The value of a setting as the constructor keeps it."""
+        with contextlib.suppress(AttributeError):  # of an optimizer that does not keep all its arguments
+            like = type(self)(**{each: getattr(self, each) for each in self.settings} | {name: value})
+            missing = [vector for vector in like.vectors if vector not in self.state]
+            if missing and self._running:
+                raise ValueError(
+                    f"{self._label}: {name}={value!r} would need {missing[0]!r}, which this training began without. "
+                    "Set it before fit."
+                )
+            if self.vectors != like.vectors:
+                self.vectors = like.vectors
+                if self._shape is not None:
+                    self.state |= {vector: np.zeros(self._shape, self._temporary.dtype) for vector in missing}
+            return getattr(like, name)
+        return value
 
     @property
     def built(self) -> bool:

@@ -286,3 +286,8 @@ def check_callbacks(callbacks: object) -> None:
             f"callbacks must be a list of handconv.Callback objects, got {(wrong or [callbacks])[0]!r}. "
             "Derive from Callback, and give [PrintProgress()] for one."
         )
+    for entry in entries:
+        unknown = [name for name in dir(entry) if name.startswith("on_") and not hasattr(Callback, name)]
+        if unknown:
+            known = ", ".join(name for name in dir(Callback) if name.startswith("on_"))
+            raise TypeError(f"{type(entry).__name__} defines {unknown[0]}, which nobody calls; the hooks are {known}.")

@@ -4,11 +4,12 @@ Who computes which shard is nobody's business, and a resumed training starts fro
 learns by itself in training must be a parameter or a buffer. Other state would be lost in worker processes, and with a
 resume, in silence; it is found before the first step: copies of the network compute a shard alone, and after another
 one, with the same random numbers, and nothing that a layer of one's own keeps, nor what the network then computes, may
-differ afterwards.
+differ afterwards. So it is with a loss, an optimizer and an augmentation of one's own.
 """
 
 import copy
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,15 @@ from numpy.typing import NDArray
 
 from handconv.engine.lower import fast_kind
 from handconv.layers import Layer
+from handconv.losses import Loss
+from handconv.losses.base import as_number
 from handconv.network import Network
+from handconv.objective import Objective
+from handconv.optimizers import Optimizer
+from handconv.optimizers.schedules import Schedule
 from handconv.rng import Purpose
 from handconv.samples import Samples
+from handconv.training.state import Task, label_of
 
 _SAMPLES = 8
 _PLAIN = (bool, int, float, str, np.generic, type(None))
@@ -50,6 +57,199 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
             raise RuntimeError(
                 f"What {labels} compute for the same samples depends on the shard before. {_REMEDY.format(name='name')}"
             )
+
+
+def check_runs_once(network: Network, samples: Samples) -> None:
+    """Count how often layers of ours go forward in one pass, within layers of the user's own.
+
+    Raises:
+        ValueError: if one does so twice, as its backward knows of the last time alone.
+    """
+    if all(fast_kind(layer) is not None or not layer.sublayers() for layer in network.store.layers):
+        return
+    probe = copy.deepcopy(network)
+    passes: Counter[str] = Counter()
+
+    def counted(path: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            passes[path] += 1
+            return forward(*arguments, **options)
+
+        return run
+
+    for path, layer in probe.tree():
+        if type(layer).__module__.startswith("handconv."):
+            layer.forward = counted(path, layer.forward)  # type: ignore[method-assign]
+    probe.forward(samples.x[:_SAMPLES], training=True)
+    often = [path for path, times in passes.items() if times > 1]
+    if often:
+        raise ValueError(
+            f"Layer {often[0]} goes forward {passes[often[0]]} times in one pass, and its backward knows of the last "
+            "time alone. Make a layer for each place, or one batch of all its inputs (np.concatenate)."
+        )
+
+
+def check_loss(task: Task) -> None:
+    """Compare what a loss of one's own gives for a shard alone and after another.
+
+    Raises:
+        RuntimeError: if it carries state from shard to shard.
+    """
+    if not _is_own(task.loss):
+        return
+    one, other = _loss_shards(task)
+    alone, after = copy.deepcopy(task.loss), copy.deepcopy(task.loss)
+    expected = _measured(alone, *one)
+    _measured(after, *other)
+    if not _equal(_measured(after, *one), expected):
+        raise RuntimeError(
+            f"What {task.loss.label} gives for the same predictions depends on the shard before, and worker processes "
+            "and a resumed training would lose what it keeps of that. Let a callback change its settings."
+        )
+
+
+def check_shares(task: Task) -> None:
+    """Check that a loss with a forward of its own gives the share of a batch that belongs to a shard.
+
+    Raises:
+        ValueError: if it does not divide by the size of the batch.
+    """
+    if type(task.loss).forward is Loss.forward or not _is_own(task.loss):
+        return
+    (p, t), _ = _loss_shards(task)
+    (value, gradient), (half, half_gradient) = (
+        _measured(copy.deepcopy(task.loss), p, t, batch_size=size) for size in (len(p), 2 * len(p))
+    )
+    if (value == half != 0) or (gradient.any() and np.array_equal(gradient, half_gradient)):
+        raise ValueError(
+            f"{task.loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
+            "batch_size; got the same for two sizes. Or define sample_losses and gradient alone."
+        )
+
+
+_Shard = tuple[NDArray[Any], NDArray[Any]]
+
+
+def _loss_shards(task: Task) -> tuple[_Shard, _Shard]:
+    """The predictions and targets of two shards."""
+    samples, count = task.samples, max(1, min(_SAMPLES, len(task.samples) // 2))
+    chosen = np.arange(len(samples)) if samples.chosen is None else samples.chosen
+    layers = copy.deepcopy(task.network).layers[: len(Objective(task.network, task.loss).layers)]
+
+    def shard(part: NDArray[np.intp]) -> _Shard:
+        outputs = samples.x[part].astype(task.network.dtype) / (255 if samples.x.dtype == np.uint8 else 1)
+        for layer in layers:
+            outputs = np.asarray(layer.forward(outputs, False))
+        return outputs, samples.y[part]
+
+    return shard(chosen[:count]), shard(chosen[-count:])
+
+
+def _measured(
+    loss: Loss, predictions: NDArray[Any], targets: NDArray[Any], *, batch_size: int | None = None
+) -> tuple[float, NDArray[Any]]:
+    """The value and the gradient that a loss gives."""
+    value = loss.forward(predictions.copy(), targets.copy(), None, batch_size=batch_size or len(predictions))
+    return as_number(loss, value), np.array(loss.backward())
+
+
+def check_augment(task: Task) -> None:
+    """Compare what an augmentation of one's own makes of images alone and after others.
+
+    Raises:
+        RuntimeError: if it depends on more than the images and the generator.
+    """
+    if task.augment is None or not _is_own(task.augment):
+        return
+    samples, count = task.samples, max(1, min(_SAMPLES, len(task.samples) // 2))
+    chosen = np.arange(len(samples)) if samples.chosen is None else samples.chosen
+    one, other = samples.x[chosen[:count]], samples.x[chosen[-count:]]
+    alone, after = copy.deepcopy(task.augment), copy.deepcopy(task.augment)
+    expected = alone(one.copy(), np.random.default_rng(0))
+    after(other.copy(), np.random.default_rng(1))
+    if not _equal(np.asarray(after(one.copy(), np.random.default_rng(0))), np.asarray(expected)):
+        raise RuntimeError(
+            f"What {label_of(task.augment)} makes of the same images depends on the images before, and worker "
+            "processes and a resumed training would lose what it keeps of them. Draw random numbers from the generator "
+            "that it is given, and keep nothing."
+        )
+
+
+def check_schedule(optimizer: Optimizer) -> None:
+    """Check that a schedule of one's own gives the same rate for the same step.
+
+    Raises:
+        RuntimeError: if it counts its calls, say.
+    """
+    rate = optimizer.learning_rate
+    if not isinstance(rate, Schedule) or not _is_own(rate):
+        return
+    probe = copy.deepcopy(rate)
+    total = optimizer.total_steps
+    first = probe(0, total)
+    probe(1, total)
+    if not _equal(probe(0, total), first):
+        raise RuntimeError(
+            f"{type(rate).__name__} gives another rate for the same step when it is asked again, as it often is. Let "
+            "it depend on its arguments, step and total_steps, alone, or let a callback change it."
+        )
+
+
+def check_optimizer(
+    optimizer: Optimizer, parameters: NDArray[Any], decayed: Sequence[slice], *, by_parts: bool
+) -> None:
+    """Compare steps of an optimizer of one's own with steps after its state was saved and loaded, and by parts.
+
+    Args:
+        optimizer: which has been built.
+        parameters: the vector that it is for; not changed.
+        decayed: the pieces that decoupled weight decay shrinks.
+        by_parts: whether several processes will each update a part.
+
+    Raises:
+        RuntimeError: if it carries state that is not in ``state``, or looks at more than its part.
+    """
+    if not _is_own(optimizer) or not parameters.size:
+        return
+    generator = np.random.default_rng(0)
+    first, second = (generator.standard_normal(parameters.shape).astype(parameters.dtype) for _ in range(2))
+    whole, again, part = (copy.deepcopy(optimizer) for _ in range(3))
+    for one in (whole, again, part):
+        one.build(parameters, decayed)
+    expected, label = parameters.copy(), type(optimizer).__name__
+    with np.errstate(all="ignore"):
+        whole.step(expected, first.copy())
+        start, state = expected.copy(), whole.state_dict()
+        whole.step(expected, second.copy())
+        found = start.copy()
+        again.load_state_dict(state)
+        again.step(found, second.copy())
+        if not _equal(found, expected):
+            raise RuntimeError(
+                f"{label} carries state from step to step that is not in its state, where worker processes, a resumed "
+                'training and another one would lose it. Name its vectors, vectors = ("velocity",), and use '
+                "self.state['velocity']."
+            )
+        if not by_parts or parameters.size < 2:
+            return
+        mine = slice(0, parameters.size // 2)
+        others = slice(mine.stop, None)
+        found, gradients = start.copy(), second.copy()
+        found[others], gradients[others] = np.inf, np.nan  # which other processes work on
+        part.load_state_dict(state)
+        part.step(found, gradients, mine)
+    if not (_equal(found[mine], expected[mine]) and np.isposinf(found[others]).all()):
+        raise RuntimeError(
+            f"{label} must move parameters[part] by gradients[part] alone, and does more than that. Each worker "
+            "process has its part; use workers=1."
+        )
+
+
+def _is_own(thing: object) -> bool:
+    """Whether its class is the user's; if a method of it alone was replaced, a copy would run that of the original."""
+    kept = getattr(thing, "__dict__", {})
+    replaced = any(callable(value) and hasattr(type(thing), name) for name, value in kept.items())
+    return not replaced and not type(thing).__module__.startswith("handconv.")
 
 
 _Left = list[tuple[str, dict[str, Any]]]

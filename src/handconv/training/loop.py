@@ -28,7 +28,15 @@ from handconv.optimizers.schedules import Schedule
 from handconv.parallel.communicator import OneProcess
 from handconv.training import checkpoint
 from handconv.training.callbacks import Callback, Progress
-from handconv.training.hidden_state import check_no_hidden_state
+from handconv.training.hidden_state import (
+    check_augment,
+    check_loss,
+    check_no_hidden_state,
+    check_optimizer,
+    check_runs_once,
+    check_schedule,
+    check_shares,
+)
 from handconv.training.history import History
 from handconv.training.progress import PrintProgress
 from handconv.training.state import TrainingState
@@ -116,10 +124,11 @@ def train(
     """
     callbacks = sorted(callbacks, key=_place)
     saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
-    run.more_figures = bool(_of_users(callbacks))
+    run.more_figures, was_used = bool(_of_users(callbacks)), run.optimizer.built
     run.optimizer.start(run.network.parameters, run.network.decayed())
     try:
-        _prepare(run, saved, resume)
+        _prepare(run, saved, resume, was_used=was_used)
+        run.under_way = True
         with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
             _train(run, executor, callbacks, saved)
         run.network.parameters[...] = run.best_parameters
@@ -142,7 +151,13 @@ def _of_users(callbacks: Sequence[Callback]) -> list[Callback]:
     return [callback for callback in callbacks if not type(callback).__module__.startswith("handconv.")]
 
 
-def _prepare(run: TrainingState, saved: checkpoint.Checkpoint | None, resume: str | os.PathLike[str] | None) -> None:
+def _prepare(
+    run: TrainingState,
+    saved: checkpoint.Checkpoint | None,
+    resume: str | os.PathLike[str] | None,
+    *,
+    was_used: bool,
+) -> None:
     """Bring a run to where it begins, and refuse before the first step what cannot be done right."""
     run.optimizer.total_steps = run.optimizer.iterations + run.epochs * run.steps_per_epoch
     if run.averaging is not None:
@@ -151,8 +166,16 @@ def _prepare(run: TrainingState, saved: checkpoint.Checkpoint | None, resume: st
         checkpoint.resume(run, resume)
     shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size, run.shard_size))
     run.workers = min(run.workers, shards, ACCUMULATORS)  # more would have nothing to do
-    if run.workers > 1 or saved is not None or resume is not None:
+    check_schedule(run.optimizer)
+    check_runs_once(run.network, run.samples)
+    check_shares(run)
+    goes_elsewhere = run.workers > 1 or saved is not None or resume is not None
+    if goes_elsewhere:
         check_no_hidden_state(run.network, run.samples)
+        check_loss(run)
+        check_augment(run)
+    if goes_elsewhere or was_used:
+        check_optimizer(run.optimizer, run.network.parameters, run.network.decayed(), by_parts=run.workers > 1)
     if saved is not None:
         saved.check(run)
     _check_shards(run)
@@ -229,9 +252,9 @@ def _train_epoch(
     executor.sums[...] = run.sums
     users = _of_users(callbacks)
     asking = any(type(callback).on_batch_end is not Callback.on_batch_end for callback in users)
-    changed, report_due = bool(users), False
+    changed, report_due, reported = bool(users), False, 0.0
     while run.step < run.steps_per_epoch:
-        started, reported = time.perf_counter(), 0.0
+        started = time.perf_counter()
         for sums in executor.epoch(run.epoch, run.step, anything_changed=changed):
             now = time.perf_counter()
             if callbacks and not report_due and now - reported > _REPORT_EVERY:
@@ -249,10 +272,12 @@ def _train_epoch(
         if report_due and run.step < run.steps_per_epoch:
             report_due = False
             _report(run, callbacks, run.sums, run.seconds)
+            changed = True
         if run.pausing and run.step < run.steps_per_epoch:
             run.pausing = False
             for callback in callbacks:
                 callback.on_pause(run)
+            changed = bool(users)
             _heed_signal(run, saved)
     _report(run, callbacks, run.sums, run.seconds)
     _check_finite(run)
@@ -272,6 +297,11 @@ def _train_epoch(
 
 def _check_finite(run: TrainingState) -> None:
     """Look at what the last step of an epoch has made: no step comes after it that would meet it."""
+    late = [f"{path} ({layer.label})" for path, layer in run.network.tree() if layer not in run.network.store.layers]
+    if late:
+        raise RuntimeError(
+            f"{late[0]} was made after the network was built, and is not trained. Make all layers in __init__."
+        )
     wrong = [name for name, values in run.network.named_parameters().items() if not np.isfinite(values).all()]
     if wrong:
         raise DivergenceError(
@@ -305,7 +335,7 @@ def _mean_learning_rate(run: TrainingState) -> float:
     if not isinstance(rate, Schedule):
         return rate
     steps = range(optimizer.iterations - run.steps_per_epoch, optimizer.iterations)
-    return sum(rate(step, optimizer.total_steps) for step in steps) / len(steps)
+    return sum(map(optimizer.rate_at, steps)) / len(steps)
 
 
 def _report(run: TrainingState, callbacks: Sequence[Callback], sums: NDArray[np.float64], seconds: float) -> None:

@@ -22,6 +22,11 @@ from handconv.training.averaging import WeightAverage
 from handconv.training.history import History
 
 
+def label_of(augment: object) -> str:
+    """The name of an augmentation, for messages."""
+    return str(getattr(augment, "__name__", type(augment).__name__))
+
+
 @dataclass
 class Task:
     """What is trained, on what, and how; all that one rank needs to know."""
@@ -58,6 +63,12 @@ class Task:
         return [order[start : start + self.batch_size] for start in range(0, count, self.batch_size)]
 
 
+_FIXED = {
+    *("network", "loss", "optimizer", "samples", "batch_size", "shuffle", "shard_size", "first_epoch"),
+    *("augment", "averaging", "average", "workers"),
+}
+
+
 @dataclass
 class TrainingState(Task):
     """A training as it stands between two steps.
@@ -71,6 +82,7 @@ class TrainingState(Task):
         kept: arrays that callbacks keep for later, by name; they are saved with the run.
         given_rate: the learning rate that the optimizer came with, which a callback may change.
         length_at_start: the norm of the parameters before the training.
+        under_way: whether the training has begun, so that most of this cannot be exchanged any more.
     """
 
     validation: Samples | None = None
@@ -84,6 +96,16 @@ class TrainingState(Task):
     more_figures: bool = False
     pausing: bool = False
     stopped_by: int | None = None
+    under_way: bool = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to exchange what the steps, or worker processes, go on with as it was."""
+        if self.__dict__.get("under_way") and name in _FIXED:
+            settings = f", or its settings: run.{name}.… = value" if name in ("loss", "optimizer") else ""
+            raise AttributeError(f"run.{name} stays as it is in a training. Change it between two fits{settings}.")
+        if name == "stop_training":
+            raise AttributeError("A run has no 'stop_training'. Return True from on_epoch_end.")
+        object.__setattr__(self, name, value)
 
     def __post_init__(self) -> None:
         """Note the learning rate, and how long the vector of the parameters is."""

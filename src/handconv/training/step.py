@@ -35,7 +35,7 @@ from handconv.parallel import blas_threads
 from handconv.parallel.communicator import BLOCK, Communicator, accumulators_of, part_of
 from handconv.rng import Purpose
 from handconv.samples import GatherOp
-from handconv.training.state import Task
+from handconv.training.state import Task, label_of
 
 ACCUMULATORS = 8
 _BUFFER = 256  # numbers in the buffer of a ufunc
@@ -256,9 +256,14 @@ class ShardStep:
         """Change the images of a shard, by random numbers of their own."""
         assert self.task.augment is not None
         changed = np.asarray(self.task.augment(images, self._augmenting))
+        name = label_of(self.task.augment)
         if changed.shape != images.shape:
-            name = type(self.task.augment).__name__
             raise ValueError(f"{name} must return images of shape {images.shape}, got {changed.shape}.")
+        if changed.dtype != images.dtype and not np.can_cast(changed.dtype, images.dtype, "same_kind"):
+            raise TypeError(
+                f"{name} must return {images.dtype}, as the images are, got {changed.dtype}, which would be cut off. "
+                "Round it, images.round().clip(0, 255).astype('uint8') for one, or give fit floats."
+            )
         return changed
 
     def _compute(self, gather: GatherOp, batch_size: int) -> FloatArray:

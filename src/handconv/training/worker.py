@@ -15,7 +15,8 @@ vectors, and back.
 
 A worker is forked, so that whatever the user wrote is what runs; where forking is not safe it is spawned, and gets all
 of it by pickle. After a callback of the user's, workers are started anew if it has changed the samples or a setting;
-and if the user wrote more than callbacks, forked ones always are, for nobody can tell what that code looks at.
+and if the user wrote more than callbacks, forked ones always are at the next epoch, for nobody can tell what that code
+looks at.
 """
 
 import contextlib
@@ -113,7 +114,7 @@ class ProcessExecutor:
         """
         self._check_alive()
         self._share()
-        if self._must_start(anything_changed):
+        if self._must_start(anything_changed, within_epoch=first_step > 0):
             self._end(expected=True)
             self._start()
         self._arrays["control"].array[...] = 0
@@ -154,13 +155,14 @@ class ProcessExecutor:
         for own, shared in self._own():
             own[...] = shared
 
-    def _must_start(self, anything_changed: bool) -> bool:
+    def _must_start(self, anything_changed: bool, *, within_epoch: bool) -> bool:
         """Whether there are no workers yet, or they have copies of something that has changed since."""
         settings, is_ours = _settings(self._task)
         changed, self._settings = not settings or settings != self._settings, settings
         if anything_changed:
             marks = _marks(self._task.samples)
-            changed |= not marks or marks != self._marks or (self._method == "fork" and not is_ours)
+            may_look_anywhere = self._method == "fork" and not is_ours and not within_epoch
+            changed |= not marks or marks != self._marks or may_look_anywhere
             self._marks = marks
         return changed
 
@@ -236,6 +238,8 @@ class ProcessExecutor:
                     + (
                         "Is memory short? Use fewer workers."
                         if code < 0
+                        else "Something in a layer, a loss or an optimizer ends the process."
+                        if self._method == "fork"
                         else 'A script must start its work under: if __name__ == "__main__":'
                     )
                 )
@@ -362,7 +366,7 @@ def _work(orders: Orders, rank: int, pipe: Connection) -> None:
     except (ValueError, TypeError) as error:
         pipe.send(("refused", _portable(error)))
         pipe.recv()
-    except Exception:  # noqa: BLE001 - whatever it is, the parent must hear of it
+    except BaseException:  # noqa: BLE001 - whatever it is, the parent must hear of it
         pipe.send(("failed", traceback.format_exc()))
         pipe.recv()
 

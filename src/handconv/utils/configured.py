@@ -14,7 +14,9 @@ class Configured:
 
     def config(self) -> dict[str, object]:
         """Return name and arguments as plain values, from which ``from_config`` makes the same thing."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        if not dataclasses.is_dataclass(self):
+            raise TypeError(f"{type(self).__name__} must be a dataclass to be described: @dataclass(frozen=True).")
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {"name": type(self).__name__} | {name: _plain(value) for name, value in values.items()}
 
     def _check(self, name: str, fits: Callable[[float], bool], rule: str) -> None:

@@ -29,7 +29,10 @@ def check_number(name: str, value: object, fits: Callable[[float], bool], rule: 
         Traceback (most recent call last):
         ValueError: Dropout: rate must be a number of at least 0 and below 1, got 'half'.
     """
-    plain = float(value) if isinstance(value, Real) else math.nan
+    try:
+        plain = float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:  # of a whole number beyond all floats
+        plain = math.inf
     if not math.isfinite(plain) or not fits(plain):
         raise ValueError(f"{name} must be a number {rule}, got {value!r}.")
     return plain
@@ -79,8 +82,9 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
         Traceback (most recent call last):
         ValueError: x has 1 masked (missing) value. Fill it first, as x.filled(0) does.
     """
-    if "numpy.ma" in sys.modules and isinstance(values, np.ma.MaskedArray):  # else it takes 3 MB to look
-        missing = int(np.ma.getmaskarray(values).sum())
+    if "numpy.ma" in sys.modules:  # else it takes 3 MB to look
+        parts = values if isinstance(values, list | tuple) else [values]
+        missing = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if isinstance(part, np.ma.MaskedArray))
         if missing:
             what = "value. Fill it" if missing == 1 else "values. Fill them"
             raise ValueError(f"{name} has {missing} masked (missing) {what} first, as x.filled(0) does.")

@@ -45,15 +45,20 @@ def test_infinities_and_nan_are_those_of_the_pages(make: Make, seed: int) -> Non
     assert_same_outputs(make, with_extremes(seed, normal(seed, 2, 2, 7, 8), 5))
 
 
-def test_a_window_of_minus_infinity_alone_gives_its_gradient_to_the_first_cell_as_the_page_does() -> None:
+@pytest.mark.parametrize(("window", "stride", "padding"), [(2, 2, 0), (2, 2, 1), (3, 2, 1), (3, 1, "same"), (4, 3, 2)])
+def test_a_window_of_minus_infinity_alone_gives_its_gradient_to_the_first_cell_as_the_page_does(
+    window: int, stride: int, padding: int | str
+) -> None:
     def make() -> list[Layer]:
-        return [MaxPool2D(2)]
+        return [MaxPool2D(window, stride=stride, padding=padding)]
 
-    x, dy = np.full((1, 1, 4, 4), -np.inf), normal(0, 1, 1, 2, 2)
     run, (page,) = ByProgram(built(make, (1, 4, 4))), built(make, (1, 4, 4))
+    x = np.full((1, 1, 4, 4), -np.inf)
+    dy = normal(0, *page.forward(x).shape)
     received = run(x, dy)
-    np.testing.assert_array_equal(received.y, page.forward(x))
-    np.testing.assert_array_equal(received.dx, page.backward(dy))
+    np.testing.assert_array_equal(received.y, page.output)
+    np.testing.assert_allclose(received.dx, page.backward(dy), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(received.dx.sum(), dy.sum(), rtol=1e-12)
 
 
 def test_an_inference_keeps_nothing_for_a_backward() -> None:

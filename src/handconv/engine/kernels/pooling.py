@@ -98,7 +98,17 @@ def max_pool(
         argmax_masks = by_column, by_row
     running_maximum(along_columns(x, geometry), of_rows, argmax_masks and argmax_masks[0])
     running_maximum(along_rows(of_rows, geometry), y, argmax_masks and argmax_masks[1])
+    if argmax_masks:
+        for window, first in _beginning_outside(geometry.columns):
+            argmax_masks[0][first - 1, :, :, window] = True
+        for window, first in _beginning_outside(geometry.rows):
+            argmax_masks[1][first - 1, window] = True
     return y, argmax_masks
+
+
+def _beginning_outside(axis: Axis) -> list[tuple[int, int]]:
+    """The windows that begin in the padding, each with its first cell inside, which counts as greater than that."""
+    return [(window, int(first)) for window, first in enumerate(axis.first_inside) if 0 < first < axis.window]
 
 
 def max_pool_gradient(

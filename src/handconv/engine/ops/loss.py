@@ -15,6 +15,7 @@ from handconv.engine.arena import Scope
 from handconv.engine.capture import untracked
 from handconv.engine.kernels.softmax import softmax_parts
 from handconv.losses import Loss
+from handconv.losses.base import as_number
 from handconv.losses.cross_entropy import CategoricalLoss
 
 Weights = NDArray[np.float64] | None
@@ -53,7 +54,7 @@ class LossOp:
         def compute() -> float:
             value = self.loss.forward(np.array(p, order="C"), t.copy(), w, batch_size=batch_size)
             self._latest = self.loss.output if self._from_output else p  # type: ignore[attr-defined]
-            return value
+            return as_number(self.loss, value)
 
         return self.scope.computed("loss", (1,), np.float64, compute)
 

@@ -45,6 +45,8 @@ class PythonOp(Op):
         source, shape = untracked(dy), (len(dy), *(self._layer.input_shape or ()))
 
         def compute() -> Any:
+            for _, owner, name in self._gradients:  # as a layer may add to them
+                owner.arrays[name][...] = 0
             dx = self._layer.backward(np.array(source, order="C"))
             for target, owner, name in self._gradients:
                 target[...] = owner.arrays[name]

@@ -1,0 +1,327 @@
+"""Losses, optimizers, schedules and augmentations of one's own: what they return is used, or refused by its name."""
+# ruff: noqa: ARG005 (a function that replaces another has its arguments)
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from semantics.networks import CLASSES, VECTORS, dense
+
+TARGETS = VECTORS[:, :1] * 2.5
+
+
+def regression(loss: hc.Loss, **options: Any) -> Any:
+    network = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0)
+    settings = {"epochs": 2, "batch_size": 128, "shard_size": 32, "optimizer": hc.SGD(0.05)} | options
+    history = network.fit(VECTORS, TARGETS, loss=loss, **settings)
+    return network.parameters, history["loss"]
+
+
+def classifier(**options: Any) -> Any:
+    network = dense()
+    settings = {"epochs": 2, "batch_size": 128, "shard_size": 32, "optimizer": hc.SGD(0.05)} | options
+    network.fit(VECTORS, CLASSES, **settings)
+    return network.parameters
+
+
+class Squares(hc.Loss):
+    """The squared error, by the two pure functions."""
+
+    def sample_losses(self, predictions: Any, targets: Any) -> Any:
+        return ((predictions - targets) ** 2).mean(axis=1)
+
+    def gradient(self, predictions: Any, targets: Any) -> Any:
+        return 2 * (predictions - targets) / predictions.shape[1]
+
+
+class Counting(Squares):
+    """The gradient falls with each call."""
+
+    calls = 0
+
+    def gradient(self, predictions: Any, targets: Any) -> Any:
+        self.calls += 1
+        return super().gradient(predictions, targets) / self.calls
+
+
+class Drawing(Squares):
+    """The gradient has noise out of a generator of the loss's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.random = np.random.default_rng(0)
+
+    def gradient(self, predictions: Any, targets: Any) -> Any:
+        return super().gradient(predictions, targets) + self.random.normal(size=predictions.shape)
+
+
+class InPlace(Squares):
+    """Moves predictions and targets where they lie."""
+
+    def sample_losses(self, predictions: Any, targets: Any) -> Any:
+        predictions -= 1
+        targets += 1
+        return super().sample_losses(predictions, targets)
+
+    def gradient(self, predictions: Any, targets: Any) -> Any:
+        predictions -= 1
+        targets += 1
+        return super().gradient(predictions, targets)
+
+
+class TestALoss:
+    @pytest.mark.parametrize(
+        "wrong", [np.mean, lambda losses: losses[:, None], lambda losses: losses[:-1], lambda losses: losses[None]]
+    )
+    def test_that_does_not_give_one_number_a_sample_is_refused(self, wrong: Callable[[Any], Any]) -> None:
+        kind = type("Odd", (Squares,), {"sample_losses": lambda self, p, t: wrong(Squares.sample_losses(self, p, t))})
+        with pytest.raises(ValueError, match=r"Odd\.sample_losses must return one loss for each"):
+            regression(kind())
+
+    @pytest.mark.parametrize(
+        "wrong", [lambda losses: losses * 1j, lambda losses: losses.astype(object), lambda _: None]
+    )
+    def test_that_gives_no_real_numbers_is_refused(self, wrong: Callable[[Any], Any]) -> None:
+        kind = type("Odd", (Squares,), {"sample_losses": lambda self, p, t: wrong(Squares.sample_losses(self, p, t))})
+        with pytest.raises(TypeError, match=r"Odd\.sample_losses must return real numbers"):
+            regression(kind())
+
+    def test_that_changes_its_arguments_in_place_has_the_gradient_of_its_value(self) -> None:
+        class Shifted(Squares):
+            def sample_losses(self, predictions: Any, targets: Any) -> Any:
+                return super().sample_losses(predictions - 1, targets + 1)
+
+            def gradient(self, predictions: Any, targets: Any) -> Any:
+                return super().gradient(predictions - 1, targets + 1)
+
+        parameters, losses = regression(InPlace())
+        expected, expected_losses = regression(Shifted())
+        np.testing.assert_allclose(parameters, expected, rtol=1e-5)
+        np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+
+    @pytest.mark.parametrize("kind", [Counting, Drawing])
+    def test_that_carries_state_is_refused_for_workers_before_the_first_step(self, kind: type[hc.Loss]) -> None:
+        with pytest.raises(RuntimeError, match=f"{kind.__name__} gives .* depends on the shard before"):
+            regression(kind(), workers=2)
+
+    def test_that_carries_state_is_refused_with_a_checkpoint(self, tmp_path: Path) -> None:
+        with pytest.raises(RuntimeError, match="Counting gives"):
+            regression(Counting(), callbacks=[hc.Checkpoint(tmp_path / "run.npz")])
+
+    def test_that_carries_state_trains_in_one_process(self) -> None:
+        loss = Counting()
+        regression(loss)
+        assert loss.calls == 40
+
+    def test_whose_forward_leaves_out_the_size_of_the_batch_is_refused(self) -> None:
+        class OfTheShard(hc.Loss):
+            def forward(self, predictions: Any, targets: Any, weights: Any = None, batch_size: Any = None) -> Any:
+                self.difference = predictions - targets
+                return float((self.difference**2).mean())
+
+            def backward(self) -> Any:
+                return 2 * self.difference / self.difference.size
+
+        with pytest.raises(ValueError, match=r"OfTheShard\.forward .* batch_size"):
+            regression(OfTheShard())
+
+    def test_whose_forward_takes_other_arguments_is_refused(self) -> None:
+        kind = type("Short", (Squares,), {"forward": lambda self, predictions, targets: 1.0})
+        with pytest.raises(TypeError, match=r"Short\.forward must take .*batch_size"):
+            regression(kind())
+
+    @pytest.mark.parametrize("value", [None, "1", np.ones(2), 1j])
+    def test_whose_forward_gives_no_number_is_refused(self, value: Any) -> None:
+        kind = type("Odd", (Squares,), {"forward": lambda self, *arguments, **options: value})
+        network = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0)
+        with pytest.raises(TypeError, match=r"Odd\.forward must return one real number"):
+            network.evaluate(VECTORS, TARGETS, loss=kind())
+
+    def test_that_is_a_frozen_dataclass_trains(self) -> None:
+        frozen = dataclass(frozen=True)(type("Frozen", (Squares,), {}))
+        np.testing.assert_array_equal(regression(frozen())[0], regression(Squares())[0])
+
+
+class Momentum(hc.optimizers.Optimizer):
+    """Momentum whose velocity is an attribute."""
+
+    def __init__(self, learning_rate: float = 0.05) -> None:
+        super().__init__(learning_rate)
+        self.velocity: Any = None
+
+    def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+        if self.velocity is None:
+            self.velocity = np.zeros_like(parameters)
+        self.velocity[part] = 0.9 * self.velocity[part] - rate * gradients[part]
+        parameters[part] += self.velocity[part]
+
+
+class DeclaredMomentum(hc.optimizers.Optimizer):
+    """Momentum whose velocity is declared."""
+
+    vectors = ("velocity",)
+
+    def __init__(self, learning_rate: float = 0.05) -> None:
+        super().__init__(learning_rate)
+
+    def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+        velocity = self.state["velocity"]
+        velocity[part] = 0.9 * velocity[part] - rate * gradients[part]
+        parameters[part] += velocity[part]
+
+
+class Everything(DeclaredMomentum):
+    """Moves all parameters, whatever the part."""
+
+    vectors = ()
+
+    def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+        parameters -= rate * gradients
+
+
+class OfUnitLength(DeclaredMomentum):
+    """Looks at the length of the whole gradient."""
+
+    vectors = ()
+
+    def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+        parameters[part] -= rate * gradients[part] / np.linalg.norm(gradients)
+
+
+class TestAnOptimizer:
+    def test_with_undeclared_state_trains_in_one_process(self) -> None:
+        np.testing.assert_array_equal(classifier(optimizer=Momentum()), classifier(optimizer=DeclaredMomentum()))
+
+    def test_with_undeclared_state_is_refused_for_workers(self) -> None:
+        with pytest.raises(RuntimeError, match="Momentum carries state"):
+            classifier(optimizer=Momentum(), workers=2)
+
+    def test_with_undeclared_state_is_refused_with_a_checkpoint(self, tmp_path: Path) -> None:
+        with pytest.raises(RuntimeError, match="Momentum carries state"):
+            classifier(optimizer=Momentum(), callbacks=[hc.Checkpoint(tmp_path / "run.npz")])
+
+    def test_with_undeclared_state_is_refused_for_a_second_training(self) -> None:
+        optimizer = Momentum()
+        classifier(optimizer=optimizer)
+        with pytest.raises(RuntimeError, match="Momentum carries state"):
+            classifier(optimizer=optimizer)
+
+    @pytest.mark.parametrize("workers", [2, 4])
+    def test_with_declared_state_gives_the_same_bits_for_any_number_of_workers(self, workers: int) -> None:
+        alone = classifier(optimizer=DeclaredMomentum())
+        np.testing.assert_array_equal(classifier(optimizer=DeclaredMomentum(), workers=workers), alone)
+
+    @pytest.mark.parametrize("kind", [Everything, OfUnitLength])
+    def test_that_looks_beyond_its_part_is_refused_for_workers(self, kind: type[hc.optimizers.Optimizer]) -> None:
+        classifier(optimizer=kind())
+        with pytest.raises(RuntimeError, match=r"must move parameters\[part\] by gradients\[part\] alone"):
+            classifier(optimizer=kind(), workers=2)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("momentum", 2), ("clip_norm", -1), ("clip_value", 0), ("momentum", "much"), ("nesterov", True)],
+    )
+    def test_has_settings_that_the_constructor_would_take(self, name: str, value: Any) -> None:
+        optimizer = hc.SGD(0.1)
+        with pytest.raises(ValueError, match=name):
+            setattr(optimizer, name, value)
+
+    @pytest.mark.parametrize("name", ["lr", "rate", "weight_decay", "betas"])
+    def test_of_ours_has_no_other_settings(self, name: str) -> None:
+        with pytest.raises(AttributeError, match=f"Adam has no setting '{name}'; it has learning_rate, beta_1"):
+            setattr(hc.Adam(), name, 0.5)
+
+    def test_gets_a_velocity_with_its_momentum_before_a_training(self) -> None:
+        optimizer = hc.SGD(0.05)
+        optimizer.momentum = 0.9
+        np.testing.assert_array_equal(classifier(optimizer=optimizer), classifier(optimizer=hc.SGD(0.05, 0.9)))
+
+    def test_gets_a_velocity_with_its_momentum_between_two_trainings(self) -> None:
+        optimizer = hc.SGD(0.05)
+        classifier(optimizer=optimizer)
+        optimizer.momentum = 0.9
+        np.testing.assert_array_equal(classifier(optimizer=optimizer), classifier(optimizer=hc.SGD(0.05, 0.9)))
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_gets_no_velocity_within_a_training(self, workers: int) -> None:
+        class Accelerate(hc.Callback):
+            def on_epoch_end(self, run: Any, figures: Any) -> None:
+                run.optimizer.momentum = 0.9
+
+        with pytest.raises(ValueError, match="'velocity', which this training began without"):
+            classifier(callbacks=[Accelerate()], workers=workers)
+
+    def test_says_what_a_rate_that_changes_is(self) -> None:
+        with pytest.raises(TypeError, match="schedule"):
+            hc.SGD(lambda step: 0.1 / (1 + step))  # type: ignore[arg-type]
+
+
+def schedule(rate: Callable[[Any, int], Any]) -> hc.schedules.Schedule:
+    return type("Own", (hc.schedules.Schedule,), {"calls": 0, "__call__": lambda self, step, total: rate(self, step)})()
+
+
+def counting(own: Any, _step: int) -> float:
+    own.calls += 1
+    return 0.1 / own.calls
+
+
+class TestASchedule:
+    @pytest.mark.parametrize("rate", [-0.1, np.nan, np.inf, None, "0.1", np.array([0.1]), 0.1j])
+    def test_that_gives_no_rate_is_refused(self, rate: Any) -> None:
+        with pytest.raises(ValueError, match="Own: the learning rate must be a finite number of at least 0"):
+            classifier(optimizer=hc.SGD(schedule(lambda own, step: rate)))
+
+    def test_that_counts_its_calls_is_refused(self) -> None:
+        with pytest.raises(RuntimeError, match="Own gives another rate for the same step"):
+            classifier(optimizer=hc.SGD(schedule(counting)))
+
+    def test_that_gives_a_numpy_number_trains_as_with_a_plain_one(self) -> None:
+        numpy, plain = (schedule(lambda own, step, kind=kind: kind(0.5 / (1 + step))) for kind in (np.float64, float))
+        np.testing.assert_array_equal(classifier(optimizer=hc.SGD(numpy)), classifier(optimizer=hc.SGD(plain)))
+
+    def test_that_cannot_be_described_is_told_what_it_must_be(self, tmp_path: Path) -> None:
+        own = hc.SGD(schedule(lambda own, step: 0.1))
+        with pytest.raises(ValueError, match="Own must be a dataclass"):
+            classifier(optimizer=own, callbacks=[hc.Checkpoint(tmp_path / "run.npz")])
+
+
+class Brighter:
+    """Multiplies by a factor that grows from call to call."""
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+
+    def __call__(self, images: Any, generator: Any) -> Any:
+        self.factor += 0.1
+        return images * np.float32(self.factor)
+
+
+class TestAnAugmentation:
+    def test_that_carries_state_trains_in_one_process(self) -> None:
+        brighter = Brighter()
+        classifier(augment=brighter)
+        assert brighter.factor == pytest.approx(5)
+
+    def test_that_carries_state_is_refused_for_workers(self) -> None:
+        with pytest.raises(RuntimeError, match="Brighter makes of the same images depends"):
+            classifier(augment=Brighter(), workers=2)
+
+    def test_that_draws_from_elsewhere_is_refused_for_workers(self) -> None:
+        with pytest.raises(RuntimeError, match="generator that it is given"):
+            classifier(augment=lambda images, generator: images + np.random.rand(), workers=2)  # noqa: NPY002
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.bool_])
+    @pytest.mark.parametrize("make", [lambda images: images / 255.0, lambda images: images * 1j])
+    def test_whose_numbers_the_images_cannot_hold_is_refused(self, dtype: Any, make: Callable[[Any], Any]) -> None:
+        images = (np.abs(VECTORS) * 50).astype(dtype)
+        with pytest.raises(TypeError, match=f"must return {np.dtype(dtype)}, as the images are"):
+            dense().fit(images, CLASSES, augment=lambda images, generator: make(images))
+
+    def test_that_returns_float64_is_taken_for_floats(self) -> None:
+        expected = classifier(augment=lambda images, generator: images * np.float32(2))
+        np.testing.assert_array_equal(classifier(augment=lambda images, generator: images.astype("f8") * 2), expected)
