@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def check_number(name: str, value: object, fits: Callable[[float], bool], rule: str) -> float:
-    """Check a finite number, and return it as a plain float.
+    """Check a finite number, and return it as a plain float; True and False are none.
 
     Args:
         name: whose argument it is, and which: "Adam: beta_1".
@@ -29,7 +29,7 @@ def check_number(name: str, value: object, fits: Callable[[float], bool], rule: 
         Traceback (most recent call last):
         ValueError: Dropout: rate must be a number of at least 0 and below 1, got 'half'.
     """
-    plain = float(value) if isinstance(value, Real) else math.nan
+    plain = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     if not math.isfinite(plain) or not fits(plain):
         raise ValueError(f"{name} must be a number {rule}, got {value!r}.")
     return plain
