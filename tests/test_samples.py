@@ -437,8 +437,7 @@ def test_pixels_of_another_scale_are_warned_of(images: Any, message: str) -> Non
 @pytest.mark.parametrize(
     "x",
     [
-        np.full((2, 64), 200.5), np.full((2, 8), 200), np.full((2, 1, 4, 4), 70_000.0), np.full((2, 1, 4, 4), 300.5),
-        np.full((2, 64), 1, np.uint8), np.full((2, 1, 4, 4), -200.0), np.full((2, 1, 4, 4), 100.0),
+        np.full((2, 64), 200.5), np.full((2, 8), 200), np.full((2, 64), 1, np.uint8), np.full((2, 1, 4, 4), -12.0),
         np.stack([np.zeros((1, 4, 4), np.uint8)] * 300 + [np.full((1, 4, 4), 255, np.uint8)]), np.zeros((2, 0)),
     ],
 )  # fmt: skip
