@@ -89,7 +89,7 @@ def _install(python: Path, wanted: list[str], optional: list[str]) -> bool:
     """Install the project and what is wanted; all of the optional libraries, or as many as can be had."""
     project = ["--editable", str(ROOT)]
     names = ", ".join(re.split(r"[<>=~! ]", line)[0] for line in ["numpy", *optional, *wanted])
-    _say(f"Installing {names} (once, less than a minute) ...")
+    _say(f"Installing {names} (once) ...")
     if optional and _installed(python, *project, *wanted, *optional, silent=True):
         return True
     if not _installed(python, *project, *wanted):

@@ -137,7 +137,8 @@ class VirtualScreen:
 def main() -> None:
     """Type, look, and write the pictures."""
     with tempfile.TemporaryDirectory(prefix="handconv-") as folder:
-        os.environ["HANDCONV_CACHE"] = folder  # no run but the bundled model
+        os.chdir(folder)
+        os.environ["HANDCONV_CACHE"] = "handconv"  # no run but the bundled model, and a short path to be seen
         with VirtualScreen(Path(folder)) as screen, Terminal(DISPLAY=screen.name, MPLBACKEND="tkagg") as terminal:
             for line in ("handconv play", "heat", "716"):
                 terminal.type(line, QUIZ)

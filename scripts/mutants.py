@@ -5,9 +5,10 @@
     python scripts/mutants.py layers --again FILE       only the survivors of an earlier run, whose output FILE is
 
 A mutant changes one operator, comparison, constant, condition or sign, leaves out one statement, one keyword or one
-side of "x += y". Texts, annotations, and what stands in a raise statement are left alone. Each mutant is run in a
-process of its own, forked from one in which NumPy and pytest are loaded, and lives in memory only: the files stay as
-they are. Survivors are listed by file and line; the status is 0 if the share of those noticed reaches --goal.
+side of "x += y". Texts, annotations, what stands in a raise statement, and the strict of a zip, which asserts, are left
+alone. Each mutant is run in a process of its own, forked from one in which NumPy and pytest are loaded, and lives in
+memory only: the files stay as they are. Survivors are listed by file and line; the status is 0 if the share of those
+noticed reaches --goal.
 """
 
 import argparse
@@ -152,8 +153,16 @@ def _ways(tree: ast.Module, node: ast.AST) -> Iterator[ast.AST | None]:
         yield ast.Pass()
     if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Constant) and node not in tree.body:
         yield ast.Assign(node.targets, ast.Constant(None))
-    if isinstance(node, ast.keyword) and node.arg is not None:
+    if isinstance(node, ast.keyword) and node.arg not in (None, "strict") and not _is_default_axis(node, tree):
         yield None
+
+
+def _is_default_axis(keyword: ast.keyword, tree: ast.Module) -> bool:
+    """Whether it is the axis=0 of a ufunc's reduce, which has that for its default."""
+    if keyword.arg != "axis" or ast.unparse(keyword.value) != "0":
+        return False
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and keyword in node.keywords)
+    return any(isinstance(call.func, ast.Attribute) and call.func.attr == "reduce" for call in calls)
 
 
 def _replace(tree: ast.AST, old: ast.AST, new: ast.AST | None) -> None:

@@ -22,7 +22,7 @@ from handconv.cli._errors import UsageError
 from handconv.cli._recipe import read_config, resolve
 from handconv.cli._settings import given_settings
 from handconv.cli.train import TrainSettings
-from handconv.datasets.readers import encode_idx, load_csv, read_idx, read_image
+from handconv.datasets.readers import encode_idx, load_csv, read_idx, read_picture
 
 DOCUMENTED = (hc.DataError, hc.ModelFileError, UsageError)
 MEMORY = 64_000_000  # bytes that reading a small file may take, whatever it promises
@@ -103,9 +103,9 @@ KINDS: dict[str, tuple[str, Callable[[Path], bytes], Callable[[Path], object]]] 
     "idx, packed": ("a-idx3-ubyte.gz", lambda _: gzip.compress(IDX), read_idx),
     "csv": ("a.csv", lambda _: table(), load_csv),
     "csv, packed": ("a.csv.gz", lambda _: gzip.compress(table()), load_csv),
-    "png": ("a.png", lambda _: picture("PNG"), lambda path: read_image(path, (8, 8))),
-    "jpeg": ("a.jpg", lambda _: picture("JPEG"), lambda path: read_image(path, (8, 8))),
-    "gif": ("a.gif", lambda _: picture("GIF"), lambda path: read_image(path, (8, 8))),
+    "png": ("a.png", lambda _: picture("PNG"), lambda path: read_picture(path, at_most=8)),
+    "jpeg": ("a.jpg", lambda _: picture("JPEG"), lambda path: read_picture(path, at_most=8)),
+    "gif": ("a.gif", lambda _: picture("GIF"), lambda path: read_picture(path, at_most=8)),
     "model": ("a.npz", lambda folder: saved(model().save, folder), hc.load),
     "checkpoint": (
         "a.npz",

@@ -603,8 +603,13 @@ def test_an_activation_with_other_methods_is_not_this_packages(
 
 
 def test_a_layer_that_is_not_in_a_list_is_told() -> None:
-    with pytest.raises(TypeError, match=r"a list of layers, got Flatten\(\)\. Put them in brackets"):
+    with pytest.raises(TypeError, match=r"one list of layers, got Flatten\(\)\. Put them in brackets"):
         Network(Flatten())  # type: ignore[arg-type]
+
+
+def test_layers_one_by_one_are_told_to_come_in_a_list() -> None:
+    with pytest.raises(TypeError, match=r"one list of layers, got Flatten\(\), ReLU\(\)\. Put them in brackets"):
+        Network(Flatten(), ReLU())  # type: ignore[arg-type]
 
 
 def test_a_network_shows_its_layers() -> None:

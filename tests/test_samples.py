@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import handconv as hc
 from handconv.datasets.dataset import scale
@@ -388,6 +389,28 @@ def test_no_check_warns() -> None:
         checked_inputs(np.full((3, 2), np.finfo(np.float32).max, np.float32))
 
 
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.full((2, 1, 4, 4), 127, np.int8), r"x holds images from 127 to 127 as int8; .* Use x / 127"),
+        (np.full((2, 1, 4, 4), 200, np.uint8).view(np.int8), r"x looks like pixels that were .* Use x.view\('uint8'\)"),
+        (np.full((2, 1, 4, 4), 70_000, np.uint32), r"x holds images from 70000 to 70000 as uint32"),
+        (np.full((2, 1, 4, 4), 99.5, np.float32), r"x holds images from 99.5 to 99.5 as float32"),
+        (np.full((2, 1, 4, 4), -300.0), r"x holds images from -300 to -300 as float64; .* Use x / 300"),
+    ],
+)
+def test_images_on_another_scale_are_warned_of(images: NDArray[Any], message: str) -> None:
+    with pytest.warns(UserWarning, match=message):
+        checked_inputs(images)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint32, np.float32])
+def test_images_near_the_scale_of_0_to_1_are_not_warned_of(dtype: type[np.generic]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checked_inputs(np.array([-1, 0, 1, 5]).astype(dtype).clip(0, 5).reshape(1, 1, 2, 2))
+
+
 def test_pixels_that_are_not_uint8_are_warned_of() -> None:
     images = np.full((2, 1, 4, 4), 200, np.int64)
     with pytest.warns(UserWarning, match=r"x looks like pixels from 0 to 255 as int64; .* Use x.astype\('uint8'\)"):
@@ -414,8 +437,7 @@ def test_pixels_of_another_scale_are_warned_of(images: Any, message: str) -> Non
 @pytest.mark.parametrize(
     "x",
     [
-        np.full((2, 64), 200.5), np.full((2, 8), 200), np.full((2, 1, 4, 4), 70_000.0), np.full((2, 1, 4, 4), 300.5),
-        np.full((2, 64), 1, np.uint8), np.full((2, 1, 4, 4), -200.0), np.full((2, 1, 4, 4), 100.0),
+        np.full((2, 64), 200.5), np.full((2, 8), 200), np.full((2, 64), 1, np.uint8), np.full((2, 1, 4, 4), -12.0),
         np.stack([np.zeros((1, 4, 4), np.uint8)] * 300 + [np.full((1, 4, 4), 255, np.uint8)]), np.zeros((2, 0)),
     ],
 )  # fmt: skip
@@ -452,6 +474,15 @@ def test_class_weights_name_classes_that_there_are(outputs: int, known: str) -> 
     with pytest.raises(ValueError, match=f"names class 99, which there is not; the classes are {known}"):
         checked_weights(2, np.array([0, 1]), None, {99: 2.0}, outputs)
     checked_weights(2, np.array([0, 1]), None, {outputs - 1: 2.0}, outputs)
+
+
+@pytest.mark.parametrize(
+    ("sample_weights", "class_weights"),
+    [(None, {0: 0.0, 1: 0.0}), ([0.0, 0.0], None), ([1.0, 0.0], {0: 0.0})],
+)
+def test_weights_that_leave_every_sample_out_are_refused(sample_weights: Any, class_weights: Any) -> None:
+    with pytest.raises(ValueError, match=r"weights are 0 for every sample, .* nothing to learn from"):
+        checked_weights(2, np.array([0, 1]), sample_weights, class_weights)
 
 
 def test_class_weights_need_classes() -> None:

@@ -17,8 +17,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.utils import validation
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, unmasked
 
 Classes = NDArray[np.integer[Any]]
 Average = Literal["macro", "weighted"]
@@ -49,6 +48,9 @@ def correct(outputs: NDArray[Any], targets: NDArray[Any]) -> int:
         outputs: (N, K), or (N,) and (N, 1) for yes or no.
         targets: class numbers (N,) or one-hot (N, K).
 
+    Raises:
+        ValueError: if there are no samples, not as many of both, or a class without an output.
+
     Example:
         >>> correct(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
         1
@@ -64,11 +66,14 @@ def accuracy(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
         outputs: (N, K), or (N,) and (N, 1) for yes or no.
         targets: class numbers (N,) or one-hot (N, K).
 
+    Raises:
+        ValueError: if there are no samples, not as many of both, or a class without an output.
+
     Example:
         >>> accuracy(np.array([[0.1], [0.8]]), np.array([1, 1]))
         0.5
     """
-    return correct(outputs, targets) / len(outputs)
+    return correct(outputs, targets) / len(targets)
 
 
 def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.int64]:
@@ -90,7 +95,6 @@ def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np
     classes = max(2, np.size(outputs) // len(outputs))
     if np.ndim(outputs) == 1:
         classes = max(classes, int(answers.max()) + 1, int(truth.max()) + 1)
-    _check_classes(truth, classes)
     return np.bincount(truth * classes + answers, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -100,10 +104,19 @@ def precision_recall(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64],
     Args:
         confusion: how many samples of each class (row) got each answer (column), (K, K).
 
+    Raises:
+        ValueError: if it is no square matrix of whole numbers.
+
     Example:
         >>> precision_recall(np.array([[3, 1], [0, 4]]))
         (array([1. , 0.8]), array([0.75, 1.  ]))
     """
+    confusion = np.asarray(confusion)
+    if confusion.ndim != 2 or len(set(confusion.shape)) != 1 or confusion.dtype.kind not in "iu":
+        raise ValueError(
+            f"A confusion matrix holds whole numbers (K, K), got {confusion.dtype} of shape {confusion.shape}. "
+            "Use confusion_matrix(outputs, targets)."
+        )
     right = np.diagonal(confusion).astype(np.float64)
     answered, existing = confusion.sum(axis=0), confusion.sum(axis=1)
     return right / np.maximum(answered, 1), right / np.maximum(existing, 1)
@@ -255,7 +268,6 @@ def top_k_accuracy(outputs: NDArray[Any], targets: NDArray[Any], k: int = 5) -> 
             f"top_k_accuracy needs one output for each class, (N, K), got shape {outputs.shape}. Use accuracy instead."
         )
     _, truth = _decided(outputs, targets)
-    _check_classes(truth, outputs.shape[1])
     if check_int("top_k_accuracy: k", k) > outputs.shape[1]:
         raise ValueError(f"top_k_accuracy: k must be at most the number of classes, {outputs.shape[1]}, got {k}.")
     own = np.take_along_axis(outputs, truth[:, None], axis=1)
@@ -293,7 +305,7 @@ def expected_calibration_error(outputs: NDArray[Any], targets: NDArray[Any], bin
     bins, outputs = check_int("expected_calibration_error: bins", bins), np.asarray(outputs)
     if outputs.dtype.kind != "f" or not ((outputs >= 0) & (outputs <= 1)).all():
         raise ValueError(
-            "expected_calibration_error needs probabilities from 0 to 1, got other outputs. "
+            f"expected_calibration_error needs probabilities from 0 to 1, got other outputs, {outputs.dtype}. "
             "Put a Softmax or a Sigmoid last."
         )
     answers, truth = _decided(outputs, targets)
@@ -318,40 +330,59 @@ def _averaged(
     return float(np.average(scores, weights=weights))
 
 
-def _check_classes(truth: Classes, classes: int) -> None:
-    if truth.dtype.kind not in "biu":
-        raise ValueError(f"Class numbers must be whole numbers, got {truth.dtype}. Use y.astype(int).")
-    if not 0 <= truth.min() <= truth.max() < classes:
-        raise ValueError(
-            f"Class numbers must be from 0 to {classes - 1} for {classes} outputs, got {truth.min()} to {truth.max()}. "
-            "Count classes from 0."
-        )
-
-
 def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Classes]:
     """Return the answer and the truth for each sample, as class numbers (N,) each."""
-    outputs, targets = validation.unmasked("outputs", outputs), validation.unmasked("targets", targets)
-    if len(outputs) != len(targets) or not len(outputs):
+    outputs, targets = unmasked("outputs", outputs), unmasked("targets", targets)
+    if outputs.ndim not in (1, 2) or outputs.dtype.kind not in "biuf" or outputs.shape[1:] == (0,):
         raise ValueError(
-            f"Metrics need at least one sample and as many targets: got {len(outputs)} outputs, {len(targets)} targets."
+            f"Metrics take outputs (N, K), or answers (N,), that are numbers; got {outputs.dtype} of shape "
+            f"{outputs.shape}. Flatten the network's outputs."
         )
-    if outputs.ndim > 2 or outputs.dtype.kind not in "biuf" or targets.dtype.kind not in "biuf":
+    if targets.shape[:1] != outputs.shape[:1] or not len(outputs):
+        received = len(targets) if targets.ndim else "a single number as"
         raise ValueError(
-            f"Metrics need numbers, outputs (N, K) or (N,): got outputs {outputs.shape} of {outputs.dtype}, targets "
-            f"{targets.shape} of {targets.dtype}. Names of classes? Use np.unique(y, return_inverse=True)[1]."
+            f"Metrics need at least one sample and as many targets: got {len(outputs)} outputs, {received} targets."
         )
     answered = outputs.ndim == 1 and outputs.dtype.kind in "iu"
-    if not answered and (outputs.ndim == 1 or outputs.shape[1:] == (1,)):
-        if targets.min() < 0 or targets.max() > 1:
-            raise ValueError(
-                f"One output says yes or no, and its targets are 0 or 1, got {targets.min():g} to {targets.max():g}. "
-                "Answers that are class numbers? Use answers.astype(int)."
-            )
-        return _is_one(outputs), _is_one(targets)
-    if targets.shape[1:] == (1,):
-        raise ValueError(f"Targets are class numbers (N,) or one-hot rows, got a column {targets.shape}. Use y[:, 0].")
-    answers: Classes = outputs if answered else outputs.argmax(axis=1)
-    return answers, targets if targets.ndim == 1 else targets.argmax(axis=1)
+    if not answered and (outputs.ndim == 1 or outputs.shape[1] == 1):
+        return _is_one(outputs), _is_one(_yes_or_no(targets))
+    if answered:
+        truth = targets.argmax(axis=1) if targets.ndim == 2 and targets.shape[1] > 1 else targets
+        return _class_numbers(outputs, None), _class_numbers(truth, None)
+    answers: Classes = outputs.argmax(axis=1)
+    truth = targets.argmax(axis=1) if targets.shape == outputs.shape else targets
+    return answers, _class_numbers(truth, outputs.shape[1])
+
+
+def _class_numbers(truth: NDArray[Any], classes: int | None) -> Classes:
+    """Check class numbers (N,), below the number of classes if that is known."""
+    if truth.ndim != 1:
+        what = f"a column {truth.shape}. Use y[:, 0]." if truth.shape[1:] == (1,) else f"shape {truth.shape}."
+        rows = "one-hot rows" if classes is None else f"one-hot rows (N, {classes})"
+        raise ValueError(f"Targets are class numbers (N,) or {rows}, got {what}")
+    if truth.dtype.kind not in "biu":
+        remedy = "np.unique(y, return_inverse=True)[1]" if truth.dtype.kind in "UOS" else "y.astype(int)"
+        raise ValueError(f"Class numbers must be whole numbers, got {truth.dtype}. Use {remedy}.")
+    least, most = int(truth.min()), int(truth.max())
+    if least < 0 or (classes is not None and most >= classes):
+        rule = "at least 0" if classes is None else f"from 0 to {classes - 1} for {classes} outputs"
+        raise ValueError(f"Class numbers must be {rule}, got {least} to {most}. Count classes from 0.")
+    return truth
+
+
+def _yes_or_no(targets: NDArray[Any]) -> NDArray[Any]:
+    """Check the truth for one output: numbers from 0 to 1, (N,) or (N, 1)."""
+    if targets.shape[1:] not in ((), (1,)) or targets.dtype.kind not in "biuf":
+        raise ValueError(
+            f"One output is judged by one number from 0 to 1 a sample, got {targets.dtype} of shape {targets.shape}. "
+            "For more classes give an output for each, or answers as whole numbers, answers.astype(int)."
+        )
+    if not ((targets >= 0) & (targets <= 1)).all():
+        raise ValueError(
+            f"One output is judged by numbers from 0 to 1, got {targets.min()} to {targets.max()}. "
+            "For more classes give an output for each, or answers as whole numbers, answers.astype(int)."
+        )
+    return targets
 
 
 def _is_one(values: NDArray[Any]) -> Classes:

@@ -47,15 +47,16 @@ class Network:
     def __init__(
         self,
         layers: Sequence[Layer],
-        *,
+        *args: object,
         input_shape: Sequence[int] | None = None,
         seed: int | None = None,
         dtype: DTypeLike = "float32",
         fuse: bool = True,
         engine: bool = True,
     ) -> None:
-        if not isinstance(layers, Sequence):
-            raise TypeError(f"A network is made of a list of layers, got {layers!r}. Put them in brackets: [layer, …].")
+        if args or not isinstance(layers, Sequence):
+            got = ", ".join(map(repr, (layers, *args)))
+            raise TypeError(f"A network is made of one list of layers, got {got}. Put them in brackets: [layer, …].")
         self._layers = _Layers(layers)
         self.names = _checked_names(self._layers)
         self.streams = Streams(seed)
@@ -79,7 +80,7 @@ class Network:
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse what would have no effect, or leave the network half changed."""
         known = self.__dict__
-        if name in _FOREIGN and not hasattr(type(self), name):
+        if name in _FOREIGN and not hasattr(type(self), name) and type(self).__module__.startswith("handconv."):
             raise AttributeError(f"A network has no {name!r}. {_FOREIGN[name]}")
         if name in ("dtype", "input_shape") and known.get(name) not in (None, value):
             raise AttributeError(f"The {name} of a network does not change, it is {known[name]}. Make a new network.")

@@ -26,6 +26,7 @@ from handconv.utils.validation import check_number, is_int, shape_remedy, unmask
 from handconv.utils.words import counted
 
 _DARK, _MANY = 32, 64  # so many uint8 images that all stay below are probably not pixels
+_FAR = 20  # images whose mean and deviation were taken out stay well within
 
 
 @dataclass(frozen=True)
@@ -180,16 +181,29 @@ def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
             f"{name} must stay within the range of {np.dtype(dtype)}, got {extreme:g}. "
             "Scale it, or use dtype='float64'."
         )
-    image = array.ndim == 4 or (array.ndim == 2 and array.shape[1] >= 49 and _whole_numbers(array[:4]))
-    if image and least >= 0 and largest >= 128:
-        pixels = 255 if largest <= 255 else 65535 if largest <= 65535 and _whole_numbers(array[:4]) else 0
-        if pixels:
-            to_bytes = f"Use {name}.astype('uint8'), or " if pixels == 255 else "Use "
-            warnings.warn(
-                f"{name} looks like pixels from 0 to {pixels} as {array.dtype}; only uint8 is divided by 255. "
-                f"{to_bytes}{name} / {pixels}.",
-                stacklevel=5,
-            )
+    if array.ndim == 4 or (array.ndim == 2 and array.shape[1] >= 49 and _whole_numbers(array[:4])):
+        _remark_on_scale(array, float(least), float(largest), name)
+
+
+def _remark_on_scale(array: NDArray[Any], least: float, largest: float, name: str) -> None:
+    """Warn of images, or rows of whole numbers as long as a small image, that are not on the scale of 0 to 1."""
+    pixels, extreme = 255 if largest <= 255 else 65535 if _whole_numbers(array[:4]) else 0, max(-least, largest)
+    if least >= 0 and 128 <= largest <= pixels:
+        to_bytes = f"{name}.astype('uint8'), or " if pixels == 255 else ""
+        remark = (
+            f"looks like pixels from 0 to {pixels} as {array.dtype}; only uint8 is divided by 255. "
+            f"Use {to_bytes}{name} / {pixels}."
+        )
+    elif array.ndim != 4 or extreme <= _FAR:
+        return
+    elif array.dtype == np.int8 and least < 0:
+        remark = f"looks like pixels that were read as int8: the bright ones are negative. Use {name}.view('uint8')."
+    else:
+        remark = (
+            f"holds images from {least:g} to {largest:g} as {array.dtype}; a network learns from numbers near 0 to 1, "
+            f"and only uint8 is divided by 255. Use {name} / {extreme:g}."
+        )
+    warnings.warn(f"{name} {remark}", stacklevel=6)
 
 
 def _whole_numbers(values: NDArray[Any]) -> bool:
@@ -222,6 +236,11 @@ def checked_weights(
             weights[classes == label] *= check_number(
                 f"class_weights[{label}]", weight, lambda x: x >= 0, "of at least 0"
             )
+    if not weights.any():
+        raise ValueError(
+            "The weights are 0 for every sample, so that there is nothing to learn from. Give some samples, or a class "
+            "that the targets name, a weight above 0."
+        )
     return weights
 
 

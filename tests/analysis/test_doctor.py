@@ -95,7 +95,7 @@ def well(seed: int) -> Run:
     return trained(dense(hc.LeakyReLU), seed, digits())
 
 
-# -- twelve illnesses
+# -- illnesses
 
 
 def dead_units(seed: int) -> Run:
@@ -165,7 +165,31 @@ def leaked_test_set(seed: int) -> Run:
     return trained(dense(hc.LeakyReLU), seed, (x, y, *test))
 
 
+def constant_inputs(seed: int) -> Run:
+    x, y, _, _ = digits()
+    return trained(dense(hc.ReLU), seed, (np.full_like(x, 100), y, None, None))
+
+
+def identical_units(seed: int) -> Run:
+    def zeros(shape: tuple[int, ...], *_: object) -> NDArray[Any]:
+        return np.zeros(shape)
+
+    return trained(dense(hc.ReLU, weight_init=zeros), seed, digits(), 2)
+
+
+def swapped_channels(seed: int) -> Run:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, 600)
+    x = rng.integers(0, 80, (600, 3, 8, 8)).astype(np.uint8)
+    x[np.arange(600), y, 2:6, 2:6] += 150
+    model = trained(dense(hc.ReLU, shape=(3, 8, 8), classes=3), seed, (x, y, None, None)).model
+    return Run(model, x[:, ::-1], y, None, None)
+
+
 ILLNESSES = [
+    constant_inputs,
+    identical_units,
+    swapped_channels,
     dead_units,
     saturated_softmax,
     unscaled_inputs,
@@ -451,6 +475,19 @@ def test_one_hot_labels_are_labels(healthy: Run) -> None:
 def test_a_set_of_one_class_has_no_shuffled_labels(healthy: Run) -> None:
     sevens = healthy.y == 7
     assert hc.doctor(healthy.model, healthy.x[sevens], healthy.y[sevens], history={"loss": [0.5, 0.3]}).healthy
+
+
+def test_a_set_of_one_class_has_no_inverted_images(healthy: Run) -> None:
+    model = dense(hc.LeakyReLU)(0)
+    model.layers[-2].set_parameters(weights=np.zeros((32, 10)), biases=np.eye(10)[7])  # the answer is always 7
+    sevens = healthy.y == 7
+    assert hc.doctor(model, healthy.x[sevens], healthy.y[sevens]).healthy
+
+
+def test_convolutions_that_begin_with_one_constant_are_identical_units(healthy: Run) -> None:
+    model = convolutional(hc.ReLU)(0)
+    model.layers[0].set_parameters(weights=np.full((4, 1, 3, 3), 0.1))
+    assert only(hc.doctor(model, healthy.x, healthy.y)).evidence.startswith("All 4 units of 0 Conv2D")
 
 
 def test_a_network_without_weights_is_examined_too(healthy: Run) -> None:

@@ -47,6 +47,7 @@ def written(table: NDArray[np.uint8], end: str = "\n") -> bytes:
 
 
 @one_file
+@pytest.mark.filterwarnings("ignore:The labels are taken from the first column")
 @given(table=tables, header=st.booleans(), end=st.sampled_from(["\n", "\r\n"]), packed=st.booleans())
 def test_what_is_written_is_read_back(
     tmp_path: Path, table: NDArray[np.uint8], header: bool, end: str, packed: bool
@@ -591,3 +592,9 @@ class TestMoreWaysOfWriting:
     def test_a_pixel_above_the_range_is_to_be_divided(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"got '65535'\. Divide the pixels\."):
             load_csv(saved(tmp_path, b"7,1,2,3,65535\n"))
+
+
+def test_few_rows_with_paper_in_front_and_numbers_at_the_end_are_told_to_leave_doubt(tmp_path: Path) -> None:
+    rows = [f"0,0,200,0,{label}" for label in (7, 3, 3)]
+    (tmp_path / "few.csv").write_text("\n".join(rows))
+    assert any("--label-column last" in notice for notice in read_table(tmp_path / "few.csv").notices)

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import handconv as hc
+
 from .conftest import Open
 from .handwriting import Stroke, Style, everything, write
 
@@ -74,6 +76,19 @@ def test_the_keyboard_draws(page: Any) -> None:
         for _ in range(count):
             page.keyboard.press(key)
     assert answer(page) == "7"
+
+
+def test_what_is_drawn_for_a_model_of_dark_ink_on_white_paper_is_dark_ink_on_white_paper(open_model: Open) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(10), hc.Softmax()], input_shape=(1, 28, 28), seed=0)
+    page = open_model(model, 255 - hc.datasets.load("digits").x_test[:20])
+    draw_by_mouse(page, write(3, 0, Style()))
+    answer(page)
+    seen = np.reshape(page.evaluate("[...activations[0]]"), (28, 28))
+    assert seen[[0, -1]].min() == 1
+    assert seen.min() < 0.05
+    page.locator("#clear").click()
+    answer(page)
+    assert page.evaluate("activations[0].every((value) => value === 1)")
 
 
 def test_two_arrow_keys_move_the_pen_diagonally(page: Any) -> None:

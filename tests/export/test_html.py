@@ -41,6 +41,41 @@ def test_a_dozen_images_travel_along_one_of_each_class_first(tmp_path: Path) -> 
     assert truths[:10] == list(range(10))
 
 
+@pytest.mark.parametrize(
+    ("images", "paper", "ink"),
+    [
+        (None, 0, 1),
+        (DIGITS.x_test, 0, 1),
+        (255 - DIGITS.x_test, 1, 0),
+        (DIGITS.x_test.astype(np.float32), 0, 255),
+        ((DIGITS.x_test / 255 - 0.25) / 0.5, -0.5, 1.5),
+        ((0.25 - DIGITS.x_test / 255) / 0.5, 0.5, -1.5),
+        (np.full((3, 1, 28, 28), 0.7), 0, 1),
+    ],
+)
+def test_paper_is_what_the_edges_of_the_images_are(images: Any, paper: float, ink: float, tmp_path: Path) -> None:
+    hc.export_html(small(input_shape=(1, 28, 28)), tmp_path / "page.html", images)
+    page = described(tmp_path / "page.html")
+    assert (page["paper"], page["ink"]) == pytest.approx((paper, ink))
+
+
+@pytest.mark.parametrize(
+    ("classes", "names", "title"),
+    [
+        (10, [], "Draw a digit, watch the network think"),
+        (10, list("ABCDEFGHIJ"), "Draw, and watch the network think"),
+        (26, [], "Draw, and watch the network think"),
+    ],
+)
+def test_a_digit_is_asked_for_where_the_classes_are_the_digits(
+    classes: int, names: list[str], title: str, tmp_path: Path
+) -> None:
+    model = small(hc.Flatten(), hc.Dense(classes), hc.Softmax())
+    model.info = {"class_names": names}
+    hc.export_html(model, tmp_path / "page.html")
+    assert f"<h1>{title}</h1>" in (tmp_path / "page.html").read_text("utf-8")
+
+
 def test_images_without_labels_are_the_first_dozen(tmp_path: Path) -> None:
     hc.export_html(small(), tmp_path / "page.html", np.zeros((20, 1, 6, 6)))
     assert [image["truth"] for image in described(tmp_path / "page.html")["images"]] == [None] * 12

@@ -238,6 +238,47 @@ def test_pad_and_answer_are_on_the_first_screen_of_a_phone(open_page: Open) -> N
         assert box["y"] + box["height"] <= 844
 
 
+@pytest.mark.parametrize("size", [(640, 360), (667, 375), (844, 390)])
+def test_pad_and_answer_stand_side_by_side_on_a_phone_on_its_side(size: tuple[int, int], open_page: Open) -> None:
+    page = open_page(viewport=dict(zip(("width", "height"), size, strict=True)), has_touch=True, is_mobile=True)
+    pad, best = (page.locator(part).bounding_box() for part in ("#pad", "#best"))
+    assert best["x"] > pad["x"] + pad["width"]
+    assert pad["y"] + pad["height"] <= size[1]
+
+
+@pytest.mark.parametrize("width", [320, 360, 375, 390, 414])
+def test_the_heat_map_stands_beside_the_input_on_every_phone(width: int, open_page: Open) -> None:
+    page = open_page(viewport={"width": width, "height": 800}, has_touch=True, is_mobile=True)
+    assert page.locator("#seen").bounding_box()["x"] < page.locator("#why").bounding_box()["x"]
+
+
+@pytest.mark.parametrize("names", [["no", "yes"], ["ON", "OFF"], ["100", "200"]])
+def test_the_answer_does_not_lie_on_the_bars(names: list[str], open_model: Open) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    model.info = {"class_names": names}
+    page = open_model(model, np.ones((1, 1, 6, 6)))
+    assert page.evaluate("byId('best').scrollWidth <= byId('verdict').clientWidth")
+
+
+def test_the_frame_of_a_cell_at_the_edge_is_whole(open_model: Open) -> None:
+    model = hc.Sequential([hc.Conv2D(1, 3), hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 8, 8), seed=0)
+    page = open_model(model, np.zeros((1, 1, 8, 8)), color_scheme="light")
+    look(page, 1, 35)
+    script = """() => {
+        const canvas = byId("seen"), ratio = canvas.width / parseFloat(canvas.style.width);
+        const edge = canvas.getContext("2d").getImageData(canvas.width - 2 * ratio, 0, 1, canvas.height).data;
+        return [...edge].filter((value, k) => k % 4 === 0 && value < 80).length / ratio;
+    }"""
+    assert page.evaluate(script) > 3 / 8 * 196 - 4
+
+
+def test_a_number_that_was_laid_out_as_a_vector_tells_its_row_and_its_column(open_model: Open) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    page = open_model(model)
+    look(page, 1, 8)
+    assert page.locator("#unit .sum").inner_text().endswith("channel 1, row 2, column 3.")
+
+
 def test_a_tap_on_a_phone_opens_the_unit(open_page: Open) -> None:
     page = open_page(**PHONE)
     assert not page.locator("#unit").is_visible()

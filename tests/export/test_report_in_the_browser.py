@@ -26,9 +26,26 @@ def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("device", ["desktop", "phone"])
-def test_axe_finds_nothing(device: str, report_page: Path, axe: str, open_page: Open) -> None:
-    page = open_page(report_page, **(PHONE if device == "phone" else {}))
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(device: str, scheme: str, report_page: Path, axe: str, open_page: Open) -> None:
+    page = open_page(report_page, color_scheme=scheme, **(PHONE if device == "phone" else {}))
     assert complaints(page, axe) == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "media", "ground"),
+    [
+        ("light", "screen", "rgb(255, 255, 255)"),
+        ("dark", "screen", "rgb(16, 18, 23)"),
+        ("dark", "print", "rgb(255, 255, 255)"),
+    ],
+)
+def test_the_page_is_dark_where_the_screen_is_and_paper_stays_white(
+    scheme: str, media: str, ground: str, report_page: Path, open_page: Open
+) -> None:
+    page = open_page(report_page, color_scheme=scheme)
+    page.emulate_media(media=media, color_scheme=scheme)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
 
 
 @pytest.mark.parametrize("width", [320, 390, 720, 1280])

@@ -182,11 +182,11 @@ def test_a_schedule_of_ones_own_is_a_dataclass() -> None:
         (lambda: StepDecay(0.1, factor=1.1), r"StepDecay: factor must be a number above 0 and at most 1, got 1\.1\."),
         (
             lambda: StepDecay(0.1, milestones=(0.5, 30)),
-            r"StepDecay: milestones must be a number from 0 to 1 each, got 30",
+            r"StepDecay: each of the milestones must be a number from 0 to 1, got 30",
         ),
         (
             lambda: StepDecay(0.1, milestones=(-0.1,)),
-            r"StepDecay: milestones must be a number from 0 to 1 each, got -0\.1",
+            r"StepDecay: each of the milestones must be a number from 0 to 1, got -0\.1",
         ),
         (lambda: CosineDecay(0), r"CosineDecay: initial must be a number above 0, got 0\."),
         (lambda: CosineDecay(0.1, 0.2), r"CosineDecay: final must be a number from 0 to initial, 0\.1, got 0\.2\."),
@@ -221,3 +221,8 @@ def test_the_ends_of_the_ranges_are_allowed(make) -> None:
 def test_what_is_no_config_of_a_schedule_is_told() -> None:
     with pytest.raises(TypeError, match=r"A schedule is made of what its config\(\) returned, got 'CosineDecay'\."):
         from_config("CosineDecay")  # type: ignore[arg-type]
+
+
+def test_a_single_milestone_is_a_list_of_one() -> None:
+    with pytest.raises(TypeError, match=r"milestones must be a list of shares, as in \[0\.5\], got 0\.5\."):
+        StepDecay(0.1, milestones=0.5)  # type: ignore[arg-type]

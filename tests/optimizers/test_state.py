@@ -283,6 +283,7 @@ def test_another_fit_with_the_same_optimizer_is_a_fit_with_a_new_one() -> None:
         (lambda: Adam(-1e-3), r"Adam: learning_rate must be a number above 0, got -0\.001\."),
         (lambda: Adam(math.nan), r"Adam: learning_rate must be a number above 0, got nan\."),
         (lambda: Adam(math.inf), r"Adam: learning_rate must be a number above 0, got inf\."),
+        (lambda: Adam(True), r"Adam: learning_rate must be a number above 0, got True\."),
         (lambda: Adam("fast"), r"Adam: learning_rate must be a number above 0, got 'fast'\."),
         (lambda: SGD(0.1, momentum=1), r"SGD: momentum must be a number of at least 0 and below 1, got 1\."),
         (lambda: SGD(0.1, momentum=-0.1), r"SGD: momentum must be a number of at least 0 and below 1, got -0\.1\."),
@@ -334,9 +335,9 @@ def test_a_learning_rate_set_later_is_checked_too() -> None:
 
 @pytest.mark.parametrize("vectors", [([1.0], np.ones(1)), (np.ones(1), [1.0]), (1.0, None)])
 def test_a_step_is_done_on_arrays_alone(vectors: tuple) -> None:
-    with pytest.raises(TypeError, match=r"SGD works in place on NumPy arrays, got (list|float)\. Use np\.array"):
+    with pytest.raises(TypeError, match=r"works in place on NumPy arrays of floats, got (list|float)\. Use np\.array"):
         SGD(0.1).step(*vectors)
-    with pytest.raises(TypeError, match="Adam works in place on NumPy arrays, got list"):
+    with pytest.raises(TypeError, match="Adam works in place on NumPy arrays of floats, got list"):
         Adam().build([1.0])
 
 
@@ -364,3 +365,41 @@ def test_vectors_of_another_size_are_refused(parameters: int, gradients: int) ->
     )
     with pytest.raises(ValueError, match=message):
         optimizer.step(np.ones(parameters), np.ones(gradients))
+
+
+@pytest.mark.parametrize("vectors", [(np.ones(2, int), np.ones(2)), (np.ones(2), np.ones(2, int))])
+def test_a_step_is_done_on_floats_alone(vectors: tuple) -> None:
+    with pytest.raises(TypeError, match=r"arrays of floats, got int64 numbers\. Use np\.array\(x, float\)\."):
+        SGD(0.1).step(*vectors)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1), RMSprop(0.1)], ids=repr)
+def test_momentum_that_comes_later_needs_a_new_start(optimizer) -> None:
+    parameters = np.ones(2)
+    optimizer.step(parameters, np.ones(2))
+    optimizer.momentum = 0.9
+    with pytest.raises(ValueError, match=r"was built without velocity, which its settings need by now\. Call build"):
+        optimizer.step(parameters, np.ones(2))
+    optimizer.build(parameters)
+    optimizer.step(parameters, np.ones(2))
+    assert optimizer.state["velocity"].all()
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1, 0.9), RMSprop(0.1, momentum=0.9)], ids=repr)
+def test_momentum_can_be_switched_off_between_steps(optimizer) -> None:
+    parameters = np.ones(2)
+    optimizer.step(parameters, np.ones(2))
+    velocity = optimizer.state["velocity"].copy()
+    optimizer.momentum = 0.0
+    optimizer.step(parameters, np.ones(2))
+    np.testing.assert_array_equal(optimizer.state["velocity"], velocity)
+
+
+def test_nesterov_is_a_truth_value() -> None:
+    with pytest.raises(TypeError, match=r"SGD: nesterov must be True or False, got 'no'\."):
+        SGD(0.1, 0.9, "no")  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_no_text_is_no_optimizer() -> None:
+    with pytest.raises(ValueError, match=r"An optimizer must be one of SGD, .*; got \['SGD'\]\."):
+        from_config({"name": ["SGD"]})

@@ -99,6 +99,64 @@ def test_a_stroke_that_stands_off_belongs_to_its_digit(reader: DigitReader) -> N
     assert (reading.text, len(reading.digits)) == ("5", 1)
 
 
+def touching(digits: str, apart: int) -> NDArray[np.float64]:
+    """Draw digits so close to one another that their strokes touch."""
+    amount = np.zeros((200, 300))
+    for place, digit in enumerate(digits):
+        amount = np.maximum(amount, ink(int(digit), (200, 300), (50, 30 + place * apart, 100)))
+    return amount
+
+
+@pytest.mark.parametrize(("digits", "apart"), [("23", 70), ("56", 70), ("35", 66), ("256", 70)])
+def test_digits_that_touch_are_read_one_by_one(reader: DigitReader, digits: str, apart: int) -> None:
+    reading = read(reader, mixed(235.0, touching(digits, apart)))
+    assert (reading.text, reading.verdict) == (digits, "digits")
+
+
+def test_digits_that_touch_are_cut_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert read(DigitReader(), mixed(235.0, touching("23", 70))).text == "23"
+
+
+def test_digits_that_touch_have_boxes_side_by_side(reader: DigitReader) -> None:
+    first, second = read(reader, mixed(235.0, touching("23", 70))).digits
+    assert np.abs(np.array(first.box) - (45, 44, 120, 157)).max() <= 10
+    assert np.abs(np.array(second.box) - (114, 44, 186, 157)).max() <= 10
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_a_single_digit_stays_one_however_wide(reader: DigitReader, digit: int) -> None:
+    sheet = Image.fromarray(mixed(235.0, ink(digit, (200, 200), (50, 50, 100))).astype(np.uint8))
+    assert len(read(reader, np.asarray(sheet.resize((340, 200)))).digits) == 1
+
+
+def test_strokes_that_are_tangled_are_no_digit_without_a_doubt(reader: DigitReader) -> None:
+    reading = read(reader, mixed(235.0, touching("888", 30)))
+    assert reading.verdict in ("unsure", "nothing like a digit")
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_a_shadow_beside_a_digit_raises_no_doubt(reader: DigitReader, digit: int) -> None:
+    plain = mixed(235.0, ink(digit, (480, 360), (120, 100, 200)))
+    reading = read(reader, plain * np.where(np.arange(360) < 60, 1.0, 0.6)[None])
+    assert (reading.text, reading.verdict) == (str(digit), read(reader, plain).verdict)
+
+
+def test_a_digit_at_the_edge_of_a_deep_shadow_is_among_the_others(reader: DigitReader) -> None:
+    amount = numbers("42275", 100, (200, 640), 50)
+    assert read(reader, mixed(235.0, amount) * np.where(np.arange(640) < 350, 0.4, 1.0)[None]).text == "42275"
+
+
+def test_legs_of_trousers_are_no_ones_without_a_doubt(reader: DigitReader) -> None:
+    sheet = Image.new("L", (300, 300), 235)
+    draw = ImageDraw.Draw(sheet)
+    draw.polygon([(105, 40), (195, 40), (200, 100), (100, 100)], 110)
+    draw.polygon([(100, 100), (145, 100), (140, 264), (105, 264)], 70)
+    draw.polygon([(155, 100), (200, 100), (195, 264), (160, 264)], 70)
+    grain = np.random.default_rng(0).normal(0, 4, (300, 300))
+    assert read(reader, np.asarray(sheet) + grain).verdict in ("unsure", "nothing like a digit")
+
+
 def strange_pictures() -> dict[str, Pixels]:
     """Pictures that show no digit."""
     rng, pictures = np.random.default_rng(4), {}

@@ -25,6 +25,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[], hc.Layer], dict[float, float]]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:x holds images from")
 class TestInfinity:
     @pytest.mark.parametrize("engine", [True, False])
     @pytest.mark.parametrize("score", [np.inf, -np.inf])

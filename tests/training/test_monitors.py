@@ -130,6 +130,25 @@ class TestEarlyStopping:
         with pytest.raises(ValueError, match=r"watches 'error', and an epoch has .*\. Name one of these\."):
             fit(hc.EarlyStopping("error"))
 
+    def test_a_figure_that_an_earlier_callback_adds_can_be_watched(self) -> None:
+        class Adding(hc.Callback):
+            def on_epoch_end(self, run: Any, figures: dict[str, float]) -> None:
+                figures["val_error"] = 1.0
+
+        _, history = fit(Adding(), hc.EarlyStopping("val_error", patience=2))
+        assert history["val_error"] == [1.0, 1.0, 1.0]
+        with pytest.raises(ValueError, match=r"watches 'val_error', and .* give the callback that adds it .* before"):
+            fit(hc.EarlyStopping("val_error"), Adding())
+
+    @pytest.mark.parametrize("value", ["good", None, np.arange(3)])
+    def test_a_figure_that_is_no_number_is_refused(self, value: Any) -> None:
+        class Adding(hc.Callback):
+            def on_epoch_end(self, run: Any, figures: dict[str, Any]) -> None:
+                figures["judgement"] = value
+
+        with pytest.raises(TypeError, match=r"must be a number, and Adding.on_epoch_end has made 'judgement'"):
+            fit(Adding())
+
     @pytest.mark.parametrize("monitor", ["val_acc", "acc", "val_learning_rate"])
     def test_a_figure_of_another_name_is_refused_before_the_first_step(self, monitor: str) -> None:
         model = network()

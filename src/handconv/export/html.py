@@ -47,6 +47,7 @@ def export_html(
     The page is one file that needs neither a server nor a network. It runs the model's own weights: the probabilities
     and the feature maps of all layers follow the pen, each unit shows the numbers that made it, and a heat map shows
     what speaks for the answer. Models of square grey images can be drawn for; others show the images that travel along.
+    What is paper and what is ink, the images tell: bright edges are paper, and so is the least number otherwise.
 
     Args:
         model: a classifier of images (C, H, W), with one, three or more channels.
@@ -78,7 +79,7 @@ def export_html(
             f"One draws for models of square grey images; this one takes samples of shape {model.input_shape}. "
             "Give test images that travel along: images=…, or --dataset on the command line."
         )
-    page = _page(model, shown)
+    page = _page(model, shown, _paper_and_ink(images))
 
     def write(file: IO[bytes]) -> None:
         file.write(page.encode())
@@ -153,10 +154,26 @@ def _worth_seeing(model: Sequential, x: NDArray[Any], y: NDArray[Any]) -> list[i
     return [*easy, *(row for row in by_truth if row not in easy)][:_IMAGES]
 
 
-def _page(model: Sequential, images: list[dict[str, Any]]) -> str:
+def _paper_and_ink(images: ArrayLike | None) -> tuple[float, float]:
+    """The numbers that stand for blank paper and for full ink: the end of the range that the edges have is paper."""
+    if images is None:
+        return 0.0, 1.0
+    x = np.asarray(images)
+    low, high = (0.0, 255.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
+    if low == high:
+        return 0.0, 1.0
+    edges = np.concatenate([x[:, :, [0, -1]].ravel(), x[:, :, :, [0, -1]].ravel()])
+    is_bright = float(np.median(edges)) > (low + high) / 2
+    scale = 255 if x.dtype == np.uint8 else 1
+    return (high / scale, low / scale) if is_bright else (low / scale, high / scale)
+
+
+def _page(model: Sequential, images: list[dict[str, Any]], paper_and_ink: tuple[float, float]) -> str:
     """Put everything into the template."""
     pieces = {file.name: file.read_text("utf-8") for file in (resources.files("handconv.export") / "page").iterdir()}
-    description = json.dumps(_describe(model, images), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    description = json.dumps(
+        _describe(model, images, paper_and_ink), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
     pieces["model"] = description.replace("<", "\\u003c")  # no name in it can end the script element
     pieces["title"] = _title(model)
     return re.sub(r"\{\{([\w.]+)\}\}", lambda mark: pieces[mark[1]], pieces["page.html"])
@@ -169,11 +186,15 @@ def _title(model: Sequential) -> str:
 
 
 def _knows_digits(model: Sequential) -> bool:
-    """Whether the images are digits framed as MNIST's are; of a model that knows no data set, that is assumed."""
+    return _is_framed(model) and _class_names(model) == [str(digit) for digit in range(10)]
+
+
+def _is_framed(model: Sequential) -> bool:
+    """Whether the images are framed as MNIST's are; of a model that knows no data set, that is assumed."""
     return model.info.get("dataset") in (None, "mnist", "digits")
 
 
-def _describe(model: Sequential, images: list[dict[str, Any]]) -> dict[str, Any]:
+def _describe(model: Sequential, images: list[dict[str, Any]], paper_and_ink: tuple[float, float]) -> dict[str, Any]:
     """Describe the model by plain values, and all that it learnt in base64."""
     dataset, accuracy = str(model.info.get("dataset") or ""), model.info.get("test_accuracy")
     layers, numbers = describe(stages_of(model.layers))
@@ -188,6 +209,9 @@ def _describe(model: Sequential, images: list[dict[str, Any]]) -> dict[str, Any]
         "accuracy": float(accuracy) if isinstance(accuracy, int | float) and np.isfinite(accuracy) else None,
         "isDrawn": _can_be_drawn_for(model),
         "isDigit": _knows_digits(model),
+        "isFramed": _is_framed(model),
+        "paper": paper_and_ink[0],
+        "ink": paper_and_ink[1],
         "images": images,
     }
 

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
 from handconv.losses.targets import Targets
+from handconv.utils.validation import check_int
 
 #: The clip of losses on probabilities, so that no logarithm meets a zero.
 EPSILON = 1e-7
@@ -124,7 +125,7 @@ class Loss:
         """
         p = self.check_predictions(np.asarray(predictions))
         t = self.check_targets(targets, p.shape)
-        size = len(p) if batch_size is None else batch_size
+        size = len(p) if batch_size is None else check_int("batch_size", batch_size)
         if size < len(p):
             raise ValueError(f"batch_size must be at least the number of samples, {len(p)}, got {batch_size}.")
         kept = np.array(p), np.array(t)  # its own copies: whoever gave them, or looks at them, may change them

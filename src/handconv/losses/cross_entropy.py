@@ -67,7 +67,7 @@ class SoftmaxCategoricalCrossentropy(CategoricalLoss):
         loss[n] = log(sum over k of exp(x[n, k] - m[n])) - (x[n, y] - m[n])        m[n] = max over k of x[n, k]
         dx[n, k] = (softmax(x)[n, k] - q[n, k]) · w[n] / B                         q = (1 - s) · truth + s / K
     Args:
-        label_smoothing: s, the share that is taken from the truth and spread over all classes, from 0 to 1.
+        label_smoothing: s, the share that is taken from the truth and spread over all classes; at least 0, below 1.
     Shapes:
         predictions (N, K); targets (N,) class numbers or (N, K) one-hot -> a number
     Raises:
@@ -129,7 +129,7 @@ class CategoricalCrossentropy(CategoricalLoss):
     Maths:
         loss[n] = -sum over k of q[n, k] · log p[n, k]        dp = -q / p · w / B        p clipped to 1e-7 … 1
     Args:
-        label_smoothing: s in q = (1 - s) · truth + s / K, from 0 to 1.
+        label_smoothing: s in q = (1 - s) · truth + s / K, at least 0 and below 1.
     Shapes:
         predictions (N, K); targets (N,) class numbers or (N, K) one-hot -> a number
     Raises:

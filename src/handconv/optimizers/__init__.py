@@ -25,6 +25,7 @@ from handconv.optimizers.base import Optimizer as Optimizer
 from handconv.optimizers.lion import Lion as Lion
 from handconv.optimizers.rmsprop import RMSprop as RMSprop
 from handconv.optimizers.sgd import SGD as SGD
+from handconv.utils import configured
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Lion", "Optimizer", "RMSprop", "from_config"]
 
@@ -46,12 +47,7 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
         >>> from_config({"name": "SGD", "learning_rate": 0.1})
         SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
     """
-    if not isinstance(config, Mapping):
-        raise TypeError(f"An optimizer is made of what its config() returned, got {config!r}.")
-    name = config.get("name")
-    if name not in OPTIMIZERS:
-        raise ValueError(f"An optimizer must be one of {', '.join(OPTIMIZERS)}; got {name!r}.")
-    arguments = {key: value for key, value in config.items() if key != "name"}
-    if isinstance(arguments.get("learning_rate"), Mapping):
-        arguments["learning_rate"] = schedules.from_config(arguments["learning_rate"])
-    return OPTIMIZERS[name](**arguments)
+    given: object = config
+    if isinstance(given, Mapping) and isinstance(given.get("learning_rate"), Mapping):
+        config = {**given, "learning_rate": schedules.from_config(given["learning_rate"])}
+    return configured.from_config(config, OPTIMIZERS, "An optimizer")

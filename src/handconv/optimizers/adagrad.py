@@ -20,7 +20,7 @@ class Adagrad(Optimizer):
     Args:
         learning_rate: above 0, or a schedule.
         epsilon: keeps the divisor from zero, above 0.
-        clip_norm, clip_value: the longest whole gradient, and the largest number of it, that are let through unchanged.
+        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
 
     Raises:
         ValueError: if an argument is out of range.

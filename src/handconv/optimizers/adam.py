@@ -29,7 +29,7 @@ class Adam(Optimizer):
         beta_1: how long m remembers, at least 0 and below 1.
         beta_2: how long v remembers, at least 0 and below 1.
         epsilon: keeps the divisor from zero, above 0.
-        clip_norm, clip_value: the longest whole gradient, and the largest number of it, that are let through unchanged.
+        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -94,7 +94,7 @@ class AdamW(Adam):
         beta_2: how long v remembers, at least 0 and below 1.
         epsilon: keeps the divisor from zero, above 0.
         weight_decay: at least 0.
-        clip_norm, clip_value: the longest whole gradient, and the largest number of it, that are let through unchanged.
+        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
 
     Raises:
         ValueError: if an argument is out of range.

@@ -23,7 +23,7 @@ BLOCK = 65_536
 
 #: Where gradients stay zero, running means shrink step by step until they are subnormal, and so they remain: 0.9 times
 #: the smallest float rounds to it. Processors take ten times as long for such numbers. So every so many steps what is
-#: nearly subnormal, and far too small to move any parameter, becomes zero.
+#: nearly subnormal, and far too small to move any parameter, becomes zero. (Lion would move one by its sign alone.)
 _SETTLE_EVERY, _SETTLE_BELOW = 64, 1e8
 
 _EVERYTHING = slice(None)
@@ -41,15 +41,16 @@ class Optimizer(ABC):
     """What improves parameters step by step.
 
     ``state`` holds the vectors that live from step to step, by name; ``iterations`` is the number of steps done;
-    ``total_steps`` is set by the training loop, for schedules.
+    ``total_steps`` is set by the training loop, for schedules. Gradients are clipped by ``fit``, which has the whole of
+    them; ``step`` takes those that it is given as they are.
 
     Args:
         learning_rate: above 0, or a schedule.
-        clip_norm: the longest that the whole gradient may be; a longer one is shortened to it before the step.
-        clip_value: the largest that any number of the gradient may be, up or down, before it is shortened.
+        clip_norm: the longest that ``fit`` lets the whole gradient be; a longer one is shortened to it.
+        clip_value: the largest that ``fit`` lets any number of the gradient be, up or down; this comes first.
     """
 
-    #: The names of the vectors in ``state``.
+    #: The names of the vectors in ``state``, for these settings.
     vectors: tuple[str, ...] = ()
     #: The names of the constructor's arguments.
     arguments: ClassVar[frozenset[str]] = frozenset()
@@ -201,7 +202,7 @@ class Optimizer(ABC):
             part: the piece to be updated.
 
         Raises:
-            ValueError, TypeError: if the vectors are not those that the optimizer was built for.
+            ValueError, TypeError: if the vectors, or the settings, are not those that the optimizer was built for.
         """
         self._check_arrays(parameters, gradients)
         if self._shape is None:
@@ -210,6 +211,11 @@ class Optimizer(ABC):
             raise ValueError(
                 f"{self._label} was built for vectors of shape {self._shape}, got parameters {parameters.shape} and "
                 f"gradients {gradients.shape}. Call build(parameters) to start anew."
+            )
+        if missing := set(self.vectors) - self.state.keys():
+            raise ValueError(
+                f"{self._label} was built without {', '.join(sorted(missing))}, which its settings need by now. "
+                "Call build(parameters) to start anew."
             )
         rate = self.current_learning_rate
         self.iterations += 1
@@ -269,9 +275,11 @@ class Optimizer(ABC):
 
     def _check_arrays(self, *vectors: object) -> None:
         for vector in vectors:
-            if not isinstance(vector, np.ndarray):
-                what = type(vector).__name__
-                raise TypeError(f"{self._label} works in place on NumPy arrays, got {what}. Use np.array(x, float).")
+            if not isinstance(vector, np.ndarray) or vector.dtype.kind != "f":
+                what = f"{vector.dtype} numbers" if isinstance(vector, np.ndarray) else type(vector).__name__
+                raise TypeError(
+                    f"{self._label} works in place on NumPy arrays of floats, got {what}. Use np.array(x, float)."
+                )
 
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in self.settings}

@@ -24,7 +24,7 @@ class Lion(Optimizer):
         beta_1: the share of m in the direction, at least 0 and below 1.
         beta_2: how long m remembers, at least 0 and below 1.
         weight_decay: at least 0.
-        clip_norm, clip_value: the longest whole gradient, and the largest number of it, that are let through unchanged.
+        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
 
     Raises:
         ValueError: if an argument is out of range.

@@ -24,7 +24,7 @@ class RMSprop(Optimizer):
         rho: how long v remembers, at least 0 and below 1.
         momentum: how long the velocity remembers, at least 0 and below 1.
         epsilon: keeps the divisor from zero, above 0.
-        clip_norm, clip_value: the longest whole gradient, and the largest number of it, that are let through unchanged.
+        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -56,7 +56,11 @@ class RMSprop(Optimizer):
             f"{self._label}: momentum", momentum, lambda x: 0 <= x < 1, "of at least 0 and below 1"
         )
         self.epsilon = check_number(f"{self._label}: epsilon", epsilon, lambda x: x > 0, "above 0")
-        self.vectors = ("v", "velocity") if momentum else ("v",)
+
+    @property
+    def vectors(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The mean square, and the velocity if there is momentum."""
+        return ("v", "velocity") if self.momentum else ("v",)
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
         for p, g, *state, spare in self._blocks(part, parameters, gradients, *self.state.values()):

@@ -14,7 +14,7 @@ next step. With t = step / total_steps, the share of the training that is done:
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,11 +126,13 @@ class StepDecay(Schedule):
     milestones: tuple[float, ...] = (0.5, 0.75)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.milestones, Iterable):
+            raise TypeError(f"StepDecay: milestones must be a list of shares, as in [0.5], got {self.milestones!r}.")
         object.__setattr__(self, "milestones", tuple(self.milestones))
         self._check("initial", lambda value: value > 0, "above 0")
         self._check("factor", lambda value: 0 < value <= 1, "above 0 and at most 1")
         for milestone in self.milestones:
-            check_number("StepDecay: milestones", milestone, lambda value: 0 <= value <= 1, "from 0 to 1 each")
+            check_number("StepDecay: each of the milestones", milestone, lambda value: 0 <= value <= 1, "from 0 to 1")
 
     def __call__(self, step: int, total_steps: int | None) -> float:
         """Return the learning rate of the next step."""

@@ -20,10 +20,11 @@ class SGD(Optimizer):
         learning_rate: above 0, or a schedule.
         momentum: at least 0 and below 1; 0.9 is usual.
         nesterov: whether to look ahead; needs momentum.
-        clip_norm, clip_value: the longest whole gradient, and the largest number of it, that are let through unchanged.
+        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
 
     Raises:
         ValueError: if an argument is out of range.
+        TypeError: if ``nesterov`` is no truth value.
 
     Example:
         >>> parameters, gradients = np.array([1.0, 2.0]), np.array([0.5, -1.0])
@@ -49,10 +50,16 @@ class SGD(Optimizer):
         self.momentum = check_number(
             f"{self._label}: momentum", momentum, lambda x: 0 <= x < 1, "of at least 0 and below 1"
         )
+        if not isinstance(nesterov, bool):
+            raise TypeError(f"SGD: nesterov must be True or False, got {nesterov!r}.")
         if nesterov and not momentum:
             raise ValueError(f"SGD: nesterov needs momentum above 0, got {momentum!r}. Set momentum=0.9.")
         self.nesterov = nesterov
-        self.vectors = ("velocity",) if momentum else ()
+
+    @property
+    def vectors(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The velocity, if there is momentum."""
+        return ("velocity",) if self.momentum else ()
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
         if not self.momentum:

@@ -7,9 +7,10 @@ known     p_digit · max p; below the threshold under which 1.5 % of MNIST's dig
 """
 
 import functools
+import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,12 +22,17 @@ from handconv.datasets.readers.images import grey, read_picture
 from handconv.ensemble import Classifier
 from handconv.reading.framing import read_clean, read_framed, to_mnist_form
 from handconv.reading.segmentation import LARGEST, WAYS, Box, Part, segmentations
+from handconv.reading.splitting import pieces
 from handconv.sequential import Sequential, load
 from handconv.zoo import trained_reference
 
 Image = NDArray[np.uint8]
 # What has a smaller probability of being a digit is nothing like one: 0.4 % of MNIST's images.
 _NOTHING = 0.1
+# Width, in heights, from which what is no digit may be several that touch, and from which hardly anything is one.
+_WIDE, _WIDEST = 0.7, 1.45
+_SHEET = 5.0  # times the area of a digit, from which what is around it may be the sheet that it is on
+_LIKELY, _CUTS = 0.5, 4  # how likely several must be; and how many times surer, as there are many ways to cut
 
 Verdict = Literal["digit", "digits", "unsure", "several digits", "nothing like a digit"]
 
@@ -146,45 +152,101 @@ class DigitReader:
         if framed is not None:
             return self.recognize([framed])
         clean = read_clean(brightness)
-        if clean is not None:
-            ink, box = clean
-            return self.recognize([to_mnist_form(ink)], [box])
-        return max((self._of_parts(parts) for parts in segmentations(picture)), key=lambda way: way[0])[1]
+        ways = segmentations(picture) if clean is None else [[Part(clean[1], clean[0], 1.0)]]
+        found = [self._of_parts(parts) for parts in ways]
+        best = max(found, key=lambda way: way[0])[1]
+        nothing = [mark for _, marks in found for mark in marks if mark.verdict == "nothing like a digit"]
+        if any(digit.verdict == "digit" and _surrounds(mark, digit) for mark in nothing for digit in best):
+            return _doubted(best, math.inf)
+        readings = [_labels(marks) for _, marks in found]
+        confirmed = len(found) == 1 or readings.count(_labels(best)) > 1
+        return _doubted(best, self._surer(1 if confirmed else WAYS))
 
     def _of_parts(self, parts: Sequence[Part]) -> tuple[float, list[Digit]]:
         """Recognise what was cut out of a picture; the first number says how well that explains the picture."""
-        images, boxes = [to_mnist_form(part.ink) for part in parts], [part.box for part in parts]
-        digits = self.recognize(images, boxes, ways=WAYS)
-        heights = [bottom - top for _, top, _, bottom in (part.box for part in parts)]
-        each = zip(digits, heights, parts, strict=True)
-        return sum(digit.known * height * part.contrast for digit, height, part in each), digits
+        wholes = self.recognize([to_mnist_form(part.ink) for part in parts], [part.box for part in parts])
+        value, found = 0.0, []
+        for part, whole in zip(parts, wholes, strict=True):
+            alone = whole.known >= self._surer(_CUTS) and _width(part) <= _WIDEST
+            digits = [whole] if alone or _width(part) <= _WIDE else self._divided(part, whole)
+            height = part.box[3] - part.box[1]
+            value += sum(digit.known * height * part.contrast for digit in digits)
+            found += digits
+        return value, found
 
-    def recognize(self, images: Sequence[Image], boxes: Sequence[Box] | None = None, *, ways: int = 1) -> list[Digit]:
+    def _divided(self, part: Part, whole: Digit) -> list[Digit]:
+        """Recognise ink as several digits that touch, if that is likelier than that it is one."""
+        cut = pieces(part.ink)
+        left, top, right, bottom = part.box
+        scale = (right - left) / part.ink.shape[1]
+        boxes = [(left + int(start * scale), top, left + round(end * scale), bottom) for _, start, end in cut.values()]
+        digits = self.recognize([to_mnist_form(ink) for ink, _, _ in cut.values()], boxes)
+        best: dict[int, tuple[float, list[Digit]]] = {0: (1.0, [])}
+        for (first, last), digit in sorted(zip(cut, digits, strict=True), key=lambda each: each[0][::-1]):
+            if first in best:
+                known, before = best[first]
+                way = (known * digit.known, [*before, digit])
+                best[last] = max(best.get(last, (0.0, [])), way, key=lambda each: each[0])
+        likely, several = best.get(max((last for _, last in cut), default=0), (0.0, []))
+        if len(several) > 1 and likely >= max(whole.known, _LIKELY):
+            return _doubted(several, self._surer(_CUTS) if whole.verdict == "nothing like a digit" else math.inf)
+        return _doubted([whole], math.inf) if _width(part) > _WIDEST else [whole]
+
+    def _surer(self, ways: int) -> float:
+        """The threshold for what is found in one of several ways, of which no other confirms it.
+
+        Each is a chance to take something else for a digit, so each must be that many times surer.
+        """
+        return 1 - (1 - self.threshold) / ways
+
+    def recognize(self, images: Sequence[Image], boxes: Sequence[Box] | None = None) -> list[Digit]:
         """Recognise images that are in MNIST's form already.
 
         Args:
             images: uint8 (28, 28) each.
             boxes: where they were in a picture; they are pictures of their own unless given.
-            ways: how many ways of finding digits are tried on the picture. Each is a chance to take something else for
-                one, so each must be that many times surer.
         """
         if not images:
             return []
         if boxes is None:
             boxes = [(0, 0, image.shape[1], image.shape[0]) for image in images]
         x = np.stack(images)[:, None]
-        detector = _detector()
-        is_digit = detector.predict(x)[:, 0].astype(np.float64)
+        is_digit = _detector().predict(x)[:, 0].astype(np.float64)
         chances = probabilities(self.model, x).astype(np.float64)
-        threshold = 1 - (1 - self.threshold) / ways
         found = []
         for image, box, detected, row in zip(images, boxes, is_digit, chances, strict=True):
             known = float(detected * row.max())
             verdict: Verdict = "unsure" if detected >= _NOTHING else "nothing like a digit"
-            if known >= threshold:
+            if known >= self.threshold:
                 verdict = "digit"
             found.append(Digit(int(row.argmax()), tuple(map(float, row)), known, verdict, box, image))
         return found
+
+
+def _doubted(digits: list[Digit], threshold: float) -> list[Digit]:
+    """Doubt the digits that are known less."""
+    return [
+        replace(digit, verdict="unsure") if digit.verdict == "digit" and digit.known < threshold else digit
+        for digit in digits
+    ]
+
+
+def _labels(marks: list[Digit]) -> tuple[int, ...]:
+    """What marks are read as, without those that are nothing like a digit."""
+    return tuple(mark.label for mark in marks if mark.verdict != "nothing like a digit")
+
+
+def _width(part: Part) -> float:
+    """How wide ink is, in heights."""
+    height, width = part.ink.shape
+    return float(width / height)
+
+
+def _surrounds(mark: Digit, digit: Digit) -> bool:
+    """Whether a digit is but a part of a mark, unless that is so large that it may be the sheet."""
+    (left, top, right, bottom), (x, y, end, foot) = mark.box, digit.box
+    inside = left <= x and top <= y and right >= end and bottom >= foot
+    return inside and (right - left) * (bottom - top) < _SHEET * (end - x) * (foot - y)
 
 
 def read_digit(path: str | os.PathLike[str], model: Classifier | None = None, *, one: bool = False) -> Reading:

@@ -26,12 +26,13 @@ _SCALES = (0.45, 0.15)
 #: How many assumptions about the ink are tried.
 WAYS = 2 * len(_SCALES)
 _BLUR = 1.0  # standard deviation of the blur against the grain of paper and camera
-# A few pixels beside a stroke, there is this share of the contrast; where it is not, light fades or more is as dark.
+# A few pixels beside a stroke, there is this share of the contrast; where it is not, light fades.
 _SHARP, _MOST_FADING = 0.4, 0.3
 _STRIP = 0.8  # of its box is filled by a strip of light, or of the desk, along an edge of the picture
-_MOST_DARK = 0.25  # of what is around ink: where more is as dark, it is the edge of something
+# Of what is around ink, this much may be as dark, with less than a share of the contrast; else it is an edge.
+_MOST_DARK, _AS_DARK = 0.33, 0.6
 _ENTERING = 0.1  # how much ink counts that enters the picture from outside
-_LEAST_HEIGHT, _LEAST_PIXELS = 0.02, 8  # of a digit: in parts of the longer side, and in the picture's own pixels
+_LEAST_HEIGHT, _LEAST_PIXELS = 0.035, 8  # of a digit: in parts of the longer side, and in the picture's own pixels
 _LEAST_CONTRAST = 0.2  # of ink and paper, in parts of that of the whole picture
 _SPECK = 0.04  # a part with less than this share of the largest part's ink is a speck
 _SHORTEST = 0.4  # of the tallest digit, for others beside it
@@ -128,7 +129,10 @@ def _components(cv: Any, mask: Image, smooth: Image, ink: Floats) -> tuple[NDArr
 
 
 def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Component) -> float:
-    """How much lighter than a component its surroundings are; 0 if some are as dark, or it fades into them."""
+    """How far a component and its surroundings are apart; 0 if some are as dark, or it fades into them.
+
+    Each pixel is compared with the nearest ink, which lies in the same light or shadow.
+    """
     margin = max(2 * max(each.height, each.width) // 5, 3)
     top, left = max(each.top - margin, 0), max(each.left - margin, 0)
     place = np.s_[top : each.bottom + margin, left : each.right + margin]
@@ -137,10 +141,15 @@ def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Componen
     edge, around = spread[1] & ~spread[0], spread[2] & ~spread[0]
     if not edge.any():
         return 0.0
-    lighter = (smooth[place].astype(np.float32) - float(np.median(smooth[place][own]))) / 255
-    paper = float(np.percentile(lighter[around], 90))
-    fades = (lighter[edge] < _SHARP * paper).mean() > _MOST_FADING
-    return 0.0 if fades or (lighter[around] < paper / 4).mean() > _MOST_DARK else paper
+    bright = smooth[place].astype(np.float32)
+    nearest = cv.distanceTransformWithLabels((~own).astype(np.uint8), cv.DIST_L1, 3, labelType=cv.DIST_LABEL_PIXEL)[1]
+    dark = np.zeros(nearest.max() + 1, np.float32)
+    dark[nearest[own]] = cv.erode(bright, np.ones((5, 5), np.uint8))[own]
+    share = 1 - dark[nearest] / np.maximum(bright, 1)
+    paper = float(np.percentile(share[around], 90))
+    if (share[edge] < _SHARP * paper).mean() > _MOST_FADING or (share[around] < _AS_DARK * paper).mean() > _MOST_DARK:
+        return 0.0
+    return float(np.percentile(bright[around], 90) - np.median(bright[own])) / 255
 
 
 def _digits(components: list[_Component], shape: tuple[int, ...], least_height: float) -> list[_Component]:

@@ -46,6 +46,7 @@ _MEASURED = ("loss", "accuracy")  # also on the validation data
 class Callback:
     """Hooks of the training loop; each does nothing unless a subclass defines it.
 
+    What ``on_epoch_end`` adds to ``figures`` stands in the history, and callbacks that come later may watch it.
     ``on_epoch_end`` may return True to end the training after this epoch, and ``on_train_begin`` to train none at all.
     A ``Checkpoint`` is told last, so that it saves what the others have made of the run.
 
@@ -64,7 +65,7 @@ class Callback:
     def on_pause(self, run: TrainingState) -> None:
         """Training stands still between two steps, as somebody called ``run.pause()``."""
 
-    def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> bool | None:
+    def on_epoch_end(self, run: TrainingState, figures: dict[str, float]) -> bool | None:
         """An epoch is done, its validation included."""
 
     def on_train_end(self, run: TrainingState) -> None:
@@ -84,15 +85,16 @@ class _Monitor(Callback):
         """Refuse what cannot be watched, and go through the epochs that a resumed run has already."""
         known = _figures(run)
         measured = [f"val_{name}" for name in known if name in _MEASURED]
-        if self.monitor not in (*known, *measured):
+        if self.monitor in (*known, *measured):
+            if self.monitor.startswith("val_") and run.validation is None:
+                raise ValueError(
+                    f"{type(self).__name__} watches {self.monitor!r}, and there is no validation data. "
+                    "Give validation_split=… or validation_data=…."
+                )
+        elif not run.more_figures:
             raise ValueError(
                 f"{type(self).__name__} watches {self.monitor!r}, and an epoch has {', '.join(known)}, and "
                 f"{' and '.join(measured)} with validation data. Name one of these."
-            )
-        if self.monitor.startswith("val_") and run.validation is None:
-            raise ValueError(
-                f"{type(self).__name__} watches {self.monitor!r}, and there is no validation data. "
-                "Give validation_split=… or validation_data=…."
             )
         self._best, self._waited = math.inf, 0
         for figures in run.history.epochs:
@@ -101,6 +103,11 @@ class _Monitor(Callback):
 
     def _improved(self, figures: Mapping[str, float]) -> bool:
         """Whether the figure is better than ever before."""
+        if self.monitor not in figures:
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, and the epoch has {', '.join(figures)}. Name one of "
+                "these, or give the callback that adds it to the figures before this one."
+            )
         value = figures[self.monitor] * (1 if self.monitor.endswith("loss") else -1)
         better = value < self._best - self.min_delta
         self._best, self._waited = (value, 0) if better else (self._best, self._waited + 1)

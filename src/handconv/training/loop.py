@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from numbers import Real
 from types import FrameType
 from typing import Protocol, Self
 
@@ -124,7 +125,7 @@ def train(
     """
     callbacks = sorted(callbacks, key=_place)
     saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
-    was_used = run.optimizer.built
+    run.more_figures, was_used = bool(_of_users(callbacks)), run.optimizer.built
     run.optimizer.start(run.network.parameters, run.network.decayed())
     try:
         _prepare(run, saved, resume, was_used=was_used)
@@ -144,6 +145,11 @@ def train(
 def _place(callback: Callback) -> int:
     """When a callback is told: what draws a bar first, before others print; what saves the run after all the others."""
     return 0 if isinstance(callback, PrintProgress) else 2 if isinstance(callback, checkpoint.Checkpoint) else 1
+
+
+def _of_users(callbacks: Sequence[Callback]) -> list[Callback]:
+    """The callbacks that are not of this package."""
+    return [callback for callback in callbacks if not type(callback).__module__.startswith("handconv.")]
 
 
 def _prepare(
@@ -194,12 +200,25 @@ def _train(
         run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
         run.sums[...] = 0
         run.history.append(figures)
-        enough = _anyone_says_so([callback.on_epoch_end(run, figures) for callback in callbacks])
+        enough = _anyone_says_so([_tell_epoch(run, callback) for callback in callbacks])
         if not remark and (remark := _explosion(run)):
             warnings.warn(remark, stacklevel=4)  # at the caller of fit
         _heed_signal(run, saved)
     for callback in callbacks:
         callback.on_train_end(run)
+
+
+def _tell_epoch(run: TrainingState, callback: Callback) -> object:
+    """Tell a callback of an epoch's figures, to which it may have added others."""
+    figures = run.history.last
+    answer = callback.on_epoch_end(run, figures)
+    for name, value in figures.items():
+        if not isinstance(value, Real | np.bool_):
+            raise TypeError(
+                f"A figure of an epoch must be a number, and {type(callback).__name__}.on_epoch_end has made {name!r} "
+                f"{value!r}. Give float(…), or keep it elsewhere."
+            )
+    return answer
 
 
 def _anyone_says_so(answers: Sequence[object]) -> bool:
@@ -235,7 +254,7 @@ def _train_epoch(
 ) -> dict[str, float]:
     """Train to the end of the present epoch; its figures."""
     executor.sums[...] = run.sums
-    users = [callback for callback in callbacks if not type(callback).__module__.startswith("handconv.")]
+    users = _of_users(callbacks)
     asking = any(type(callback).on_batch_end is not Callback.on_batch_end for callback in users)
     changed, report_due, reported = bool(users), False, 0.0
     while run.step < run.steps_per_epoch:

@@ -78,6 +78,7 @@ class TrainingState(Task):
         step: steps done of the present epoch.
         sums: of those steps: data loss, penalty, right answers, samples.
         seconds: spent on them.
+        more_figures: whether callbacks of the user's own may add figures to those of an epoch.
         kept: arrays that callbacks keep for later, by name; they are saved with the run.
         given_rate: the learning rate that the optimizer came with, which a callback may change.
         length_at_start: the norm of the parameters before the training.
@@ -92,6 +93,7 @@ class TrainingState(Task):
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
     seconds: float = 0.0
     kept: dict[str, FloatArray] = field(default_factory=dict)
+    more_figures: bool = False
     pausing: bool = False
     stopped_by: int | None = None
     under_way: bool = False

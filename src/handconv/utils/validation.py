@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def check_number(name: str, value: object, fits: Callable[[float], bool], rule: str) -> float:
-    """Check a finite number, and return it as a plain float.
+    """Check a finite number, and return it as a plain float; True and False are none.
 
     Args:
         name: whose argument it is, and which: "Adam: beta_1".
@@ -30,7 +30,7 @@ def check_number(name: str, value: object, fits: Callable[[float], bool], rule: 
         ValueError: Dropout: rate must be a number of at least 0 and below 1, got 'half'.
     """
     try:
-        plain = float(value) if isinstance(value, Real) else math.nan
+        plain = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:  # of a whole number beyond all floats
         plain = math.inf
     if not math.isfinite(plain) or not fits(plain):

@@ -1,4 +1,4 @@
-"""What can be wrong with the data: scale, colours, orientation, labels, and a test set that was trained on.
+"""What can be wrong with the data: scale, sameness, colours, orientation, labels, a test set that was trained on.
 
 Whether images or labels are another kind than those that the model knows shows in its answers. For a share of right
 answers a, one way of guessing, the most frequent class, is right for a share g; another reading of the data explains
@@ -61,9 +61,23 @@ def unscaled(case: Case, part: Part) -> Iterator[Finding]:
         )
 
 
+def constant(_: Case, part: Part) -> Iterator[Finding]:
+    """Samples that are all the same."""
+    samples = part.samples
+    if len(part) >= _FEW and np.array_equal(samples, np.broadcast_to(samples[:1], samples.shape)):
+        low, high = float(samples[0].min()), float(samples[0].max())
+        yield Finding(
+            "constant inputs",
+            f"All of {len(part):,} samples of {part.name} are the same, "
+            f"with {f'numbers from {low:g} to {high:g}' if low < high else f'{low:g} everywhere'}.",
+            "Look at how they were read and scaled: a division of whole numbers gives zeros, a failed reading too.",
+            "severe",
+        )
+
+
 def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
-    """Images in negative or on their side, and labels whose numbers are shifted: the first that fits."""
-    if part.labels is None or len(part) < _FEW:
+    """Images in negative, on their side or in BGR, and labels whose numbers are shifted: the first that fits."""
+    if part.labels is None or len(part) < _FEW or part.shares.max() == 1:  # of one class, any answer fits
         return
     answers, guess = case.answers(part.samples), float(part.shares.max())
     accuracy = float(np.mean(answers == part.labels))
@@ -92,6 +106,16 @@ def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
                 f"The model is right on {accuracy:.0%} of {part.name}, and on {transposed:.0%} with rows and columns "
                 "exchanged.",
                 "Exchange rows and columns, x.swapaxes(2, 3): the model was trained on images the other way round.",
+                "severe",
+            )
+            return
+        swapped = case.accuracy(part, images[:, ::-1]) if images.shape[1] == 3 else 0.0
+        if explains(swapped):
+            yield Finding(
+                "swapped channels",
+                f"The model is right on {accuracy:.0%} of {part.name}, and on {swapped:.0%} with the channels in "
+                "reverse order.",
+                "Give x[:, ::-1]: the model was trained on RGB and these are BGR, as OpenCV reads them, or vice versa.",
                 "severe",
             )
             return

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv.analysis.doctor.case import Case
-from handconv.analysis.doctor.data import leaked, read_otherwise, shuffled, unscaled
+from handconv.analysis.doctor.data import constant, leaked, read_otherwise, shuffled, unscaled
 from handconv.analysis.doctor.finding import Diagnosis, Finding
-from handconv.analysis.doctor.training import dead, gradients, learning_rate, saturated
+from handconv.analysis.doctor.training import dead, gradients, identical, learning_rate, saturated
 from handconv.losses import Loss
 from handconv.losses.targets import Targets
 from handconv.samples import checked_inputs
@@ -28,8 +28,11 @@ _RATES = {"learning rate too high", "learning rate too low"}
 #: What is seen where something else is wrong.
 _BRINGS_ABOUT: dict[str, set[str]] = {
     "unscaled inputs": {"dead units", "saturated softmax", "exploding gradients", "vanishing gradients"} | _RATES,
+    "constant inputs": {"shuffled labels", "dead units", "saturated softmax"} | _RATES,
+    "identical units": {"dead units", "vanishing gradients", "saturated softmax"} | _RATES,
     "inverted inputs": {"dead units", "saturated softmax"} | _RATES,
     "transposed inputs": {"dead units", "saturated softmax"} | _RATES,
+    "swapped channels": {"dead units", "saturated softmax"} | _RATES,
     "shifted labels": {"saturated softmax"} | _RATES,
     "shuffled labels": {"dead units", "saturated softmax"} | _RATES,
     "exploding gradients": {"saturated softmax"} | _RATES,
@@ -50,10 +53,10 @@ def doctor(
 ) -> Diagnosis:
     """Say what is wrong with a model, its data or its training.
 
-    It looks for dead units, a saturated softmax, unscaled, inverted and transposed inputs, shifted and shuffled labels,
-    vanishing and exploding gradients, a learning rate that is far too high or too low, and training samples in the
-    test set. It is silent on a healthy run, and tells the cause rather than what that brings about. The model is not
-    changed.
+    It looks for identical and dead units, a saturated softmax, unscaled, constant, inverted and transposed inputs,
+    swapped colour channels, shifted and shuffled labels, vanishing and exploding gradients, a learning rate that is far
+    too high or too low, and training samples in the test set. It is silent on a healthy run, and tells the cause rather
+    than what that brings about. The model is not changed.
 
     Args:
         model: the model, trained or in training.
@@ -116,13 +119,16 @@ def _examined(case: Case) -> tuple[Finding, ...]:
             "The model's outputs are NaN or infinity, so it has no answers to examine. "
             "Train it anew, with a smaller learning rate."
         )
-    found = [each for check in (unscaled, read_otherwise, shuffled) for each in check(case, case.training)]
-    found += [each for check in (dead, saturated, gradients, learning_rate) for each in check(case)]
+    of_data = (unscaled, constant, read_otherwise, shuffled)
+    found = [each for check in of_data for each in check(case, case.training)]
+    found += [each for check in (identical, dead, saturated, gradients, learning_rate) for each in check(case)]
     brought_about = set().union(*(_BRINGS_ABOUT.get(each.name, set()) for each in found))
     found = [each for each in found if each.name not in brought_about]
     if case.test is not None:
-        of_test = [each for check in (unscaled, read_otherwise, shuffled, leaked) for each in check(case, case.test)]
-        found += [each for each in of_test if each.name not in {known.name for known in found}]
+        of_test = [each for check in (*of_data, leaked) for each in check(case, case.test)]
+        known = {each.name for each in found}
+        known |= set().union(*(_BRINGS_ABOUT.get(each.name, set()) for each in of_test))
+        found += [each for each in of_test if each.name not in known]
     return tuple(sorted(found, key=lambda each: each.severity != "severe"))
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with the network and its training: dead units, saturation, gradients, the learning rate."""
+"""What can be wrong with the network and its training: units alike or dead, saturation, gradients, learning rate."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import numpy as np
 
 from handconv.analysis.doctor.case import Case
 from handconv.analysis.doctor.finding import Finding
-from handconv.layers import LeakyReLU, ReLU
+from handconv.layers import Conv2D, Dense, LeakyReLU, ReLU
 from handconv.losses import SoftmaxCategoricalCrossentropy
 
 #: Fewer samples than this leave many units of a healthy network without their chance.
@@ -30,6 +30,23 @@ _GROWN, _MOVED = 1.2, 0.05
 _OVERSHOT = 10.0
 #: The length of a trial step, as a share of the weights' own.
 _TRIAL = 0.01
+
+
+def identical(case: Case) -> Iterator[Finding]:
+    """Units of the first layer with weights that all have the same: they get the same gradients, and stay alike."""
+    found = next(((path, layer) for path, layer in case.model.tree() if isinstance(layer, Conv2D | Dense)), None)
+    if found is None:
+        return
+    path, layer = found
+    weights = layer.weights if isinstance(layer, Conv2D) else layer.weights.T
+    if len(weights) > 1 and np.array_equal(weights, np.broadcast_to(weights[:1], weights.shape)):
+        yield Finding(
+            "identical units",
+            f"All {len(weights)} units of {path} {layer.label} have the same weights, {weights.flat[0]:.3g} the first. "
+            "They compute the same, get the same gradient and so never learn different things.",
+            "Begin with random weights, as the default initializers give them, not with zeros or one constant.",
+            "severe",
+        )
 
 
 def dead(case: Case) -> Iterator[Finding]:

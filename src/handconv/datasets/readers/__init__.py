@@ -10,7 +10,6 @@ from handconv.datasets.readers.idx import load_idx as load_idx
 from handconv.datasets.readers.idx import read_idx as read_idx
 from handconv.datasets.readers.idx import write_idx as write_idx
 from handconv.datasets.readers.image_folder import load_image_folder as load_image_folder
-from handconv.datasets.readers.images import read_image as read_image
 from handconv.datasets.readers.images import read_picture as read_picture
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "load_idx",
     "load_image_folder",
     "read_idx",
-    "read_image",
     "read_picture",
     "write_idx",
 ]

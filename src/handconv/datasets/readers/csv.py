@@ -17,7 +17,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from handconv.datasets.paths import PathLike
 from handconv.datasets.readers._files import MAX_DECOMPRESSED, open_data
 from handconv.datasets.readers.samples import Samples, is_whole, listed, number_classes
 from handconv.datasets.readers.table_form import Form, LabelColumn, cut_fields, excerpt, square_side, tell_form
+from handconv.datasets.readers.table_layout import plain_blocks
 from handconv.errors import DataError, MissingExtraError
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.words import counted
@@ -71,7 +72,8 @@ def load_csv(path: PathLike, *, label_column: LabelColumn = None) -> tuple[NDArr
 
     Each line is one image: its label and H·H pixels from 0 to 255 (or 3·H·H, red, green and blue of each pixel). A
     header is told from a row; a column of it that is named label, class, target, y or digit holds the labels, else the
-    first one does. Fractions from 0 to 1 are stretched to 0 to 255, with a warning, as for whatever else is changed.
+    first one does, or the last columns do, one for each class. All pixels of an image may stand in one column, with
+    spaces. Fractions from 0 to 1 are stretched to 0 to 255, with a warning, as for whatever else is changed.
 
     Args:
         path: the file; compression is recognised by its first bytes, not by its name.
@@ -160,6 +162,7 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
     form: Form | None = None
     found: list[_Block] = []
     values, line_number = 0, 1  # of the first line of the block
+    layout: list[str] = []  # what there is to say of it
     with open_data(path) as (stream, _):
         start = stream.peek(64)[:64]
         encoding = _wide_encoding(start) or encoding
@@ -167,7 +170,7 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
             kind = next((f", but {name}" for magic, name in _OTHERS.items() if start.startswith(magic)), "")
             raise DataError(f"{path} is no table in plain text{kind}. Save it as a CSV file.")
         with io.TextIOWrapper(stream, encoding=encoding, errors="strict" if encoding == "utf-8" else "replace") as text:
-            for block in _blocks(text, path):
+            for block in plain_blocks(_blocks(text, path), path, label_column, layout):
                 images = block
                 if form is None and block.strip():
                     form, images = tell_form(block, path, label_column)
@@ -180,7 +183,7 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
                     raise DataError(f"{path} has more than {MAX_DECOMPRESSED:,} values. Split it.")
     if form is None or not values:
         raise DataError(f"{path} has no images: there is no line of numbers in it.")
-    return form, found
+    return replace(form, notices=(*layout, *form.notices)), found
 
 
 def _wide_encoding(start: bytes) -> str | None:

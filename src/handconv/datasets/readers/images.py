@@ -1,4 +1,4 @@
-"""Image files: decoded by Pillow, upright and in plain brightness; a folder of them as a data set."""
+"""Image files: decoded by Pillow, upright and in plain brightness or colours."""
 
 import io
 import warnings
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 _MAX_PIXELS = 64_000_000
-_LARGEST = 1024  # pixels of a side before an image is scaled to the size of a data set
 # What white may be in files of more than 8 bits a pixel: integers that use 8, 12 or 16 of them, and floats.
 _WHITES = {"I": (255, 4095, 65535), "F": (1, 255, 65535)}
 # A picture whose channels nowhere differ by more than this is grey.
@@ -65,61 +63,6 @@ def decode_picture(content: bytes, name: str, *, at_most: int) -> NDArray[np.uin
         # On damaged files the decoders raise whatever their code stumbles over (SyntaxError, KeyError, …).
         raise DataError(f"{name} is a damaged image ({error}). Save it again.") from error
     raise DataError(f"{name} cannot be read as an image: {problem}. Save it as a PNG or JPEG file.")
-
-
-def read_image(path: PathLike, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Read one image as ``load_image_folder`` reads those of a folder: grey, and scaled to a height and width.
-
-    Args:
-        path: an image file, as for ``read_picture``.
-        size: height and width of the result.
-
-    Shapes:
-        (1, H, W)
-
-    Raises:
-        DataError: if the file is no such image, is broken, cut off or too large.
-        OSError: if the file cannot be opened (``FileNotFoundError``, ``IsADirectoryError``, …).
-        MissingExtraError: if Pillow is not installed.
-    """
-    return resized(grey(read_picture(path, at_most=_LARGEST)), size)[None]
-
-
-def load_image_folder(
-    path: PathLike, size: tuple[int, int] = (28, 28)
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
-    """Load a folder with one subfolder a class, each full of image files.
-
-    The subfolders in the order of their names are the classes 0, 1, 2, …; hidden files, and files that are no images
-    by their name, are passed over. Images become grey and are scaled to one size; light and dark stay as they are.
-
-    Args:
-        path: the folder.
-        size: height and width of the result.
-
-    Shapes:
-        images (N, 1, H, W), labels (N,), one name a class
-
-    Raises:
-        DataError: if there are no subfolders, one of them has no images, or an image cannot be read.
-        ValueError: if the height or the width is less than 1.
-        OSError: if the folder cannot be read (``FileNotFoundError``, ``NotADirectoryError``, …).
-        MissingExtraError: if Pillow is not installed.
-    """
-    if min(size) < 1:
-        raise ValueError(f"size must be a height and a width of at least 1, got {size}.")
-    folders = sorted(entry for entry in Path(path).iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not folders:
-        raise DataError(f"An image data set is a folder with one subfolder a class; {path} has no subfolders.")
-    images: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
-    for label, folder in enumerate(folders):
-        files = sorted(entry for entry in folder.iterdir() if _is_image_name(entry))
-        if not files:
-            raise DataError(f"Every class needs images, {folder} has none ({', '.join(sorted(_SUFFIXES))}).")
-        images += [read_image(file, size) for file in files]
-        labels += [label] * len(files)
-    return np.stack(images), np.array(labels, dtype=np.int64), tuple(folder.name for folder in folders)
 
 
 def grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -177,7 +120,3 @@ def _flatten(colours: NDArray[np.float64], opacity: NDArray[np.float64]) -> NDAr
         ink = np.average(colours.mean(axis=-1), weights=opacity[..., 0] + 1e-9)
         ground = np.full(3, 0.0 if ink > 127 else 255.0)
     return (colours * opacity + ground * (1 - opacity)).round().astype(np.uint8)
-
-
-def _is_image_name(entry: Path) -> bool:
-    return entry.suffix.lower() in _SUFFIXES and not entry.name.startswith(".") and entry.is_file()

@@ -28,6 +28,7 @@ _INDEX_NAMES = ("", "id", "index", "imageid", "image_id", "unnamed: 0")
 _LOOKED_AT = 1 << 17  # characters in which a decimal comma is looked for
 _ROWS = 200  # that are looked at to tell labels from pixels where there is no header
 _ENOUGH_ROWS = 20
+_LARGEST_CLASS = 100  # a greater number is hardly a label where there are few rows
 _RUN = 10  # a first line of at least so many numbers 0, 1, 2, … is a header
 _LEAST_COLOURED = 8  # rows of the smallest colour image: a few columns more are more likely a mistake
 
@@ -86,6 +87,10 @@ def tell_form(block: str, path: PathLike, label_column: LabelColumn) -> tuple[Fo
     rows = [row for row in _rows(after, delimiter) if len(row) == len(names)]
     rows = rows if is_header else [names, *rows]
     label, pixels, left_out, notices = _columns(names, header, rows, path, label_column, line)
+    if label == 0 and label_column is None and header is None and _is_doubtful(rows):
+        notices.append(
+            "The labels are taken from the first column; so few rows do not tell. Others: --label-column last."
+        )
     numbering = [column for column in left_out if header is None or header[column].casefold() in _INDEX_NAMES]
     ids = numbering[0] if numbering else None
     ids_name = "" if ids is None or header is None else header[ids]
@@ -240,6 +245,13 @@ def _is_last_label(rows: Sequence[Sequence[str]], first: int) -> bool:
     is_pixels = front <= {"0", "255"} if len(front) == 1 else len(front) > len(rows) / 2
     is_labels = 1 < len(back) <= len(rows) / 4 and all(map(is_whole, back)) and back != {"0", "255"}
     return len(rows) >= _ENOUGH_ROWS and is_pixels and is_labels
+
+
+def _is_doubtful(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether few rows look as if the labels stood last: numbers there, and in front nothing but paper, or grey."""
+    front, back = {row[0] for row in rows}, {row[-1] for row in rows}
+    is_paper = front <= {"0", "255"} or any(is_whole(value) and int(value) > _LARGEST_CLASS for value in front)
+    return len(rows) < _ENOUGH_ROWS and is_paper and len(back) > 1 and all(map(is_whole, back)) and back != {"0", "255"}
 
 
 def _is_pixel(field: str) -> bool:

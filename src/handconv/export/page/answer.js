@@ -10,7 +10,7 @@ function makeChances() {
   byId("chances").style.setProperty("--names", `${Math.max(1.2, width)}em`);
   byId("answer").classList.toggle(
     "words",
-    model.classes.some((name) => name.length > 3),
+    model.classes.some((name) => !/^(.|\d\d)$/u.test(name)), // what is wider has no room beside the bars
   );
   rows = listed.map((k) => {
     const bar = h("i", { className: "bar" }),
@@ -86,7 +86,7 @@ function explainSoon() {
 
 // The heat over the image: orange where covering lowers the odds, blue where it raises them.
 function paintWhy(heat, k) {
-  const scale = Math.max(1, Math.round(pictureSide() / Math.max(HEIGHT, WIDTH))),
+  const scale = Math.max(1, Math.floor(pictureSide() / Math.max(HEIGHT, WIDTH))),
     most = largest(heat);
   const context = sized(byId("why"), WIDTH * scale, HEIGHT * scale),
     data = new ImageData(WIDTH, HEIGHT);

@@ -89,13 +89,15 @@ const readable = (colour) => {
 };
 const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
+// From 0 to 1, where all values are, else from the least to the greatest.
+const rangeOf = (values) =>
+  values.every((value) => value >= 0 && value <= 1) ? [0, 1] : [Math.min(...values), Math.max(...values)];
+
 // Pixels of an image (C, H, W) as RGBA; grey ones as ink on paper, in the colours of the theme.
 function imageData(pixels, [C, H, W] = inputShape) {
   const data = new ImageData(W, H);
-  const isUnit = pixels.every((value) => value >= 0 && value <= 1);
-  const least = isUnit ? 0 : Math.min(...pixels),
-    most = isUnit ? 1 : Math.max(...pixels);
-  const share = (value) => (value - least) / (most - least || 1);
+  const [blank, full] = CHANNELS === 1 ? [model.paper, model.ink] : rangeOf(pixels);
+  const share = (value) => clamp((value - blank) / (full - blank || 1), 0, 1);
   for (let cell = 0; cell < H * W; cell++) {
     const rgb =
       C === 3

@@ -69,7 +69,8 @@ class Maps {
       isList = isVector && M <= 16,
       target = this.target();
     const names = isList && namesClasses(this.k) ? 17 : 0;
-    let cell = Math.max(1, Math.min(Math.round(target / Math.max(H, W)), Math.floor(width / W)));
+    const whole = this.k === 0 ? Math.floor : Math.round; // the two pictures of the input stand side by side
+    let cell = Math.max(1, Math.min(whole(target / Math.max(H, W)), Math.floor(width / W)));
     const gap = isVector && !isList ? (cell > 8 ? 2 : 1) : GAP;
     if (isList) cell = Math.max(27, Math.min(cell, Math.floor((width + gap) / M - gap)));
     const fit = Math.max(1, Math.floor((width + gap) / (W * cell + gap)));
@@ -149,7 +150,9 @@ class Maps {
     const isAll =
       box.maps[1] - box.maps[0] === this.shape[0] && this.shape[1] * this.shape[2] === 1 && this.shape[0] > 1;
     if (isAll) return;
-    const dark = isDark();
+    const dark = isDark(),
+      right = parseFloat(this.canvas.style.width),
+      bottom = parseFloat(this.canvas.style.height);
     for (let map = box.maps[0]; map < box.maps[1]; map++) {
       const [x, y] = this.corner(map);
       const isVector = this.shape[1] * this.shape[2] === 1;
@@ -163,11 +166,13 @@ class Maps {
       ]) {
         context.strokeStyle = colour;
         context.lineWidth = line;
+        const x0 = Math.max(1, left - 1),
+          y0 = Math.max(1, top - 1);
         context.strokeRect(
-          Math.max(1, left - 1),
-          Math.max(1, top - 1),
-          Math.max(width + 2, 5),
-          Math.max(height + 2, 5),
+          x0,
+          y0,
+          Math.max(Math.min(left + width + 1, right - 1) - x0, 5),
+          Math.max(Math.min(top + height + 1, bottom - 1) - y0, 5),
         );
       }
     }

@@ -337,7 +337,7 @@ function* occlusion(network, image, k) {
     step = Math.max(1, Math.floor(side / 2));
   const heat = new Float64Array(H * W),
     looks = new Float64Array(H * W);
-  const paper = Array.from({ length: C }, (_, c) => (C === 1 ? 0 : mean(image.subarray(c * H * W, (c + 1) * H * W))));
+  const paper = Array.from({ length: C }, (_, c) => (C === 1 ? network.paper : mean(image.subarray(c * H * W, (c + 1) * H * W))));
   const whole = logOdds(network, forward(network, image), k);
   for (let top = 1 - side; top < H; top += step) {
     for (let left = 1 - side; left < W; left += step) {
@@ -377,7 +377,7 @@ function unpack(model) {
     for (const [name, [start, end]] of Object.entries(arrays)) layer[name] = numbers.subarray(start, end);
     return layer;
   });
-  return { layers, ending: model.ending, shapes: [model.inputShape, ...layers.map((layer) => layer.shape)] };
+  return { layers, ending: model.ending, paper: model.paper, shapes: [model.inputShape, ...layers.map((layer) => layer.shape)] };
 }
 
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

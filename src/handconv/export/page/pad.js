@@ -22,7 +22,9 @@ function undo() {
 const isBlank = () => drawing.image === null && !drawing.strokes.length;
 const clear = () => !isBlank() && change({ image: null, strokes: [] });
 const pixelsOf = () =>
-  drawing.image === null ? inkOf(drawing.strokes, WIDTH, model.isDigit) : tests[drawing.image].pixels;
+  drawing.image === null
+    ? inkOf(drawing.strokes, WIDTH, model.isFramed).map((ink) => model.paper + ink * (model.ink - model.paper))
+    : tests[drawing.image].pixels;
 
 const pad = byId("pad");
 let cursor = null,

@@ -320,7 +320,7 @@ const EXPLAIN = {
   },
 };
 const reshaped = (x, _, __, { index }, ___, k) => [
-  line("The same number under another address: ", strong(origin(inputOf(k), index)), "."),
+  line("The same number under another address: ", strong(nameOf(inputOf(k), index).place), "."),
 ];
 EXPLAIN.Flatten = EXPLAIN.Reshape = reshaped;
 
@@ -376,7 +376,7 @@ function paintUnit() {
           layer
             ? layer.title
             : CHANNELS === 1
-              ? "A pixel of the image: 0 is paper, 1 is full ink."
+              ? `A pixel of the image: ${+model.paper.toPrecision(3)} is paper, ${+model.ink.toPrecision(3)} is full ink.`
               : "One number of the image.",
         ),
       ];
