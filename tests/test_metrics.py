@@ -2,6 +2,7 @@
 
 import math
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -379,3 +380,18 @@ def test_calibration_error_is_the_distance_from_scikit_learns_curve(outputs, tru
     counts = np.histogram(sure, np.linspace(0, 1, 16))[0]
     expected = (counts[counts > 0] * np.abs(shares - confidences)).sum() / 300
     assert expected_calibration_error(outputs, truth) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "message"),
+    [
+        ([[0.9, 0.1], [0.2, 0.8]], np.ma.array([0, 1], mask=[False, True]), "targets has 1 masked"),
+        (np.ma.array([[0.9, 0.1]], mask=[[True, False]]), [0], "outputs has 1 masked"),
+        ([[0.9, 0.1], [0.2, 0.8]], ["cat", "dog"], r"Class numbers must be whole numbers.*np\.unique"),
+        ([0.0, 1.0, 2.0], [0, 1, 2], r"numbers from 0 to 1, got 0 to 2.*astype\(int\)"),
+    ],
+)
+def test_what_would_be_counted_wrongly_is_refused(outputs: Any, targets: Any, message: str) -> None:
+    for metric in (accuracy, f1, confusion_matrix):
+        with pytest.raises(ValueError, match=message):
+            metric(outputs, targets)

@@ -17,7 +17,8 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.utils.validation import check_int, unmasked
+from handconv.utils import validation
+from handconv.utils.validation import check_int
 
 Classes = NDArray[np.integer[Any]]
 Average = Literal["macro", "weighted"]
@@ -332,7 +333,7 @@ def _averaged(
 
 def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Classes]:
     """Return the answer and the truth for each sample, as class numbers (N,) each."""
-    outputs, targets = unmasked("outputs", outputs), unmasked("targets", targets)
+    outputs, targets = validation.unmasked("outputs", outputs), validation.unmasked("targets", targets)
     if outputs.ndim not in (1, 2) or outputs.dtype.kind not in "biuf" or outputs.shape[1:] == (0,):
         raise ValueError(
             f"Metrics take outputs (N, K), or answers (N,), that are numbers; got {outputs.dtype} of shape "
