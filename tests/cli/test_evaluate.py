@@ -55,8 +55,9 @@ def trained(tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("classes", [47, 250])
 def test_many_classes_make_a_readable_page(
-    trained: Callable[..., Path], classes: int, capsys: pytest.CaptureFixture[str]
+    trained: Callable[..., Path], classes: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["evaluate", str(trained(classes))]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 50
@@ -126,3 +127,8 @@ def test_a_terminal_without_the_middle_dot_gets_a_full_stop(model_file: Path) ->
     assert done.returncode == 0
     assert "?" not in done.stdout
     assert "  ." in done.stdout
+
+
+def test_the_advice_names_the_model_that_was_evaluated(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(model_file)]) == 0
+    assert f"handconv play {model_file}, then a row" in capsys.readouterr().out
