@@ -32,6 +32,12 @@ def wide_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def usual_lines(wide_lines: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let lines be as long as in a file."""
+    monkeypatch.delenv("COLUMNS")
+
+
+@pytest.fixture
 def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache folder for this test and the processes that it starts."""
     folder = tmp_path / "cache"

@@ -54,10 +54,10 @@ def trained(tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("classes", [47, 250])
+@pytest.mark.usefixtures("usual_lines")
 def test_many_classes_make_a_readable_page(
-    trained: Callable[..., Path], classes: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    trained: Callable[..., Path], classes: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
     assert main(["evaluate", str(trained(classes))]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 50
@@ -76,6 +76,7 @@ def test_all_of_it_is_there_if_that_is_wanted(trained: Callable[..., Path], caps
     assert "--full" not in text
 
 
+@pytest.mark.usefixtures("usual_lines")
 def test_the_most_frequent_confusions_are_those_of_the_matrix(
     trained: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +95,7 @@ def test_the_most_frequent_confusions_are_those_of_the_matrix(
     assert next(lines).split() == [str(truth), str(answer), str(most), f"{share:.2f}", "%"]
 
 
+@pytest.mark.usefixtures("usual_lines")
 def test_ten_classes_fit_a_page_whole(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(model_file)]) == 0
     text = capsys.readouterr().out
