@@ -82,8 +82,22 @@ def test_a_line_never_takes_more_than_its_room(room: int) -> None:
     assert len(fitted("epoch 1/2", 0.3, ["loss 0.1234", "accuracy 1.00 %"], room)) <= room
 
 
-def test_only_a_terminal_has_columns(clock: list[float]) -> None:
-    assert (columns(Terminal()), columns(io.StringIO()), columns(None)) == (40, None, None)
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO(), None])
+def test_who_says_how_long_a_line_is_is_believed(clock: list[float], stream: io.StringIO | None) -> None:
+    assert columns(stream) == 40
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), None])
+def test_a_line_in_a_file_or_pipe_has_eighty_characters(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert columns(stream) == 80
+
+
+def test_a_notebook_breaks_lines_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "in_notebook", lambda: True)
+    assert columns(io.StringIO()) is None
 
 
 def test_a_notebook_keeps_one_place_for_it(clock: list[float]) -> None:

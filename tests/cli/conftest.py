@@ -25,6 +25,18 @@ def on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handconv.cli._typed.how_to_call", lambda: "handconv")
 
 
+@pytest.fixture(autouse=True)
+def wide_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let messages be whole lines, in which tests look for words."""
+    monkeypatch.setenv("COLUMNS", "1000")
+
+
+@pytest.fixture
+def usual_lines(wide_lines: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let lines be as long as in a file."""
+    monkeypatch.delenv("COLUMNS")
+
+
 @pytest.fixture
 def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache folder for this test and the processes that it starts."""

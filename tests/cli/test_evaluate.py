@@ -54,6 +54,7 @@ def trained(tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("classes", [47, 250])
+@pytest.mark.usefixtures("usual_lines")
 def test_many_classes_make_a_readable_page(
     trained: Callable[..., Path], classes: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,6 +76,7 @@ def test_all_of_it_is_there_if_that_is_wanted(trained: Callable[..., Path], caps
     assert "--full" not in text
 
 
+@pytest.mark.usefixtures("usual_lines")
 def test_the_most_frequent_confusions_are_those_of_the_matrix(
     trained: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +95,7 @@ def test_the_most_frequent_confusions_are_those_of_the_matrix(
     assert next(lines).split() == [str(truth), str(answer), str(most), f"{share:.2f}", "%"]
 
 
+@pytest.mark.usefixtures("usual_lines")
 def test_ten_classes_fit_a_page_whole(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(model_file)]) == 0
     text = capsys.readouterr().out
@@ -126,3 +129,8 @@ def test_a_terminal_without_the_middle_dot_gets_a_full_stop(model_file: Path) ->
     assert done.returncode == 0
     assert "?" not in done.stdout
     assert "  ." in done.stdout
+
+
+def test_the_advice_names_the_model_that_was_evaluated(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(model_file)]) == 0
+    assert f"handconv play {model_file}, then a row" in capsys.readouterr().out

@@ -76,6 +76,7 @@ def test_a_heat_map_lies_over_a_dimmer_image_in_two_colours_as_strong_as_it_is()
     np.testing.assert_allclose(over.get_alpha(), [[1, 1], [0.5, 0]], atol=0.01)
 
 
+@pytest.mark.usefixtures("usual_lines")
 def test_many_classes_with_long_names_come_below_the_image() -> None:
     classes = tuple((f"a class with a name of some length {place}", 0.1) for place in range(10))
     text = dataclasses.replace(card(), classes=classes).text(Output())

@@ -123,6 +123,26 @@ def test_images_for_a_model_of_a_folder_are_read_as_the_folder_was(tmp_path: Pat
     assert main(["predict", str(model), str(tmp_path / "plain.png")]) == 0
 
 
+def test_a_model_is_named_by_its_run(seven: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--dataset", "digits", "--epochs", "1", "--no-play"]) == 0
+    run = next((cache_folder / "runs").glob("digits-*.npz")).name.split(".")[0]
+    hc.zoo.trained_reference().save(cache_folder / "runs" / "other.npz")
+    capsys.readouterr()
+    assert main(["predict", run, str(seven)]) == 0
+    assert capsys.readouterr().err.startswith(f"run {run}: ")
+
+
+def test_a_file_that_is_there_is_no_name_of_a_run(
+    seven: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (cache_folder / "runs").mkdir(parents=True)
+    hc.zoo.trained_reference().save(cache_folder / "runs" / "seven.npz")
+    monkeypatch.chdir(seven.parent)
+    seven.rename("seven")
+    assert main(["predict", "seven"]) == 0
+    assert capsys.readouterr().out.startswith("seven: 7")
+
+
 def test_without_any_training_the_bundled_model_answers(drawings: list[Path], cache_folder: Path) -> None:
     assert not (cache_folder / "runs").exists()
     assert main(["predict", str(drawings[0])]) == 0
@@ -243,6 +263,14 @@ def test_the_picture_that_is_saved_is_a_png(cache_folder: Path, seven: Path, tmp
     assert (tmp_path / "seen.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_where_the_picture_is_is_said(
+    cache_folder: Path, seven: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    assert main(["predict", str(seven), "--save-picture", str(tmp_path / "seen.png")]) == 0
+    assert f"picture: {tmp_path / 'seen.png'}" in capsys.readouterr().err
+
+
 def test_a_picture_is_saved_under_the_name_of_a_png(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(seven), "--save-picture", "seen.jpg"]) == 2
     assert "--save-picture must name a file that ends in .png, got 'seen.jpg'" in capsys.readouterr().err
@@ -259,8 +287,9 @@ def test_show_draws_what_the_network_saw_and_ten_bars(
     assert main(["predict", str(seven), "--show"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith(("┌──", "+--"))
-    assert [line.split()[0] for line in lines[-10:]] == list("0123456789")
-    assert len(lines[-3].split()[1]) == max(len(line.split()[1]) for line in lines[-10:])
+    bars = [line.rpartition("│ ")[2].split() for line in lines[1:] if line.endswith("%")]
+    assert [bar[0] for bar in bars] == list("0123456789")
+    assert len(bars[7][1]) == max(len(bar[1]) for bar in bars)
 
 
 def test_pictures_on_white_become_negatives_for_a_model_of_images_on_black(

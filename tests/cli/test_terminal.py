@@ -1,5 +1,6 @@
 """Every command on terminals of two sizes: nothing is wider than the screen; what all commands share; completion."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,26 @@ class TestNothingIsWiderThanTheScreen:
 
     def test_of_complaints(self, size: tuple[int, int]) -> None:
         assert "Did you mean" in self.check(["train", "--learning-rat", "0.1"], size)
+
+
+@pytest.mark.parametrize("command", ["summary", "gradcheck", "evaluate", "explain", "runs", "data"])
+def test_in_a_file_or_pipe_lines_have_eighty_characters(command: str, model_file: Path) -> None:
+    named = [] if command in ("runs", "data") else [model_file]
+    done = handconv(command, *named, COLUMNS="")
+    lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
+    assert not [line for line in lines if len(line) > 80 and len(max(line.split(), key=len)) < 70]
+
+
+def test_what_programs_read_is_never_broken(model_file: Path) -> None:
+    done = handconv("evaluate", model_file, "--json", COLUMNS="40")
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_commands_of_examples_can_be_copied(command: str) -> None:
+    lines = [line for line in _command_of(command).examples.splitlines() if line.startswith("  handconv")]
+    assert lines
+    assert max(len(re.split(" {3,}", line.strip())[0]) for line in lines) <= 76
 
 
 @pytest.mark.parametrize("command", NAMES)

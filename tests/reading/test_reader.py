@@ -304,6 +304,15 @@ def test_read_digit_reads_a_file(reader: DigitReader, tmp_path: Path) -> None:
     assert reading.confidence > 0.9
 
 
+def test_a_reading_is_printed_as_its_answer(reader: DigitReader) -> None:
+    reading = read(reader, mixed(235.0, ink(4, SHAPE, BOX)))
+    assert str(reading) == f"4 (digit, confidence {100 * reading.confidence:.2f} %)"
+
+
+def test_where_there_is_no_answer_that_is_printed(reader: DigitReader) -> None:
+    assert str(read(reader, np.full((40, 40), 200, np.uint8))) == "nothing like a digit"
+
+
 def test_readings_are_short_when_printed(reader: DigitReader) -> None:
     text = repr(read(reader, mixed(235.0, ink(4, SHAPE, BOX))))
     assert text.startswith("Reading(verdict='digit', digits=(Digit(label=4, ")

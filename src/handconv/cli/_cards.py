@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.cli._output import Output
-from handconv.cli._pictures import RAMP, bars, in_text, png
+from handconv.cli._pictures import GAP, RAMP, png, with_bars
 from handconv.utils.optional_imports import import_optional
 
-_GAP = "  "
-_LEAST_BAR, _WIDEST_BAR = 6, 30  # characters
 _SIGNS = {-1: "░", 0: " ", 1: "█"}  # of a filter's weights: against, hardly any, for
 _MARGINS = {"w_pad": 0.12, "h_pad": 0.1}  # inches
 _DIMMED = 0.6  # how bright an image is under its heat map
@@ -44,18 +42,9 @@ class Card:
 
     def text(self, output: Output) -> str:
         """The image, and the bars beside it if there is room."""
-        picture = in_text(self.image, output).splitlines()
-        room = (output.room or 80) - self.image.shape[2] - 2 - len(_GAP)
-        names = [f"{'>' if place == self.truth else ' '}{name}" for place, (name, _) in enumerate(self.classes)]
-        beside = room - max(map(len, names)) - 11  # of the percentages
-        size = min(beside if beside >= _LEAST_BAR else _WIDEST_BAR, _WIDEST_BAR)
-        chances = [chance for _, chance in self.classes]
-        table = bars(tuple(zip(names, chances, strict=True)), "█" if output.can_print("█") else "#", size)
-        if beside < _LEAST_BAR or len(table) > len(picture):
-            return "\n".join([*picture, *table])
-        above = (len(picture) - len(table)) // 2
-        lines = [*picture[:above], *(f"{line}{_GAP}{bar}" for line, bar in zip(picture[above:], table, strict=False))]
-        return "\n".join([*lines, *picture[len(lines) :]])
+        marks = (">" if place == self.truth else " " for place in range(len(self.classes)))
+        marked = tuple((mark + name, chance) for mark, (name, chance) in zip(marks, self.classes, strict=True))
+        return with_bars(self.image, marked, output)
 
     def draw(self, figure: Any) -> None:
         """The image, its heat map, and the bars in a figure of matplotlib."""
@@ -174,4 +163,4 @@ def _beside(blocks: Sequence[Sequence[str]]) -> list[str]:
     for block in blocks:
         width = max(map(len, block))
         columns.append([" " * width] * (height - len(block)) + [line.ljust(width) for line in block])
-    return [_GAP.join(parts) for parts in zip(*columns, strict=True)]
+    return [GAP.join(parts) for parts in zip(*columns, strict=True)]

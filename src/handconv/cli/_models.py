@@ -107,8 +107,9 @@ def chosen_run(named: str | None, fits: Fits = lambda _: True) -> Kept | None:
 
 
 def is_model_name(text: str) -> bool:
-    """Whether a word names a model: a .npz file, or a run."""
-    return text.endswith(".npz") or (re.fullmatch(r"[\w-]+", text) is not None and find_run(text) is not None)
+    """Whether a word names a model: a .npz file, or a run and nothing that is in the current folder."""
+    is_plain = re.fullmatch(r"[\w-]+", text) is not None and not Path(text).exists()
+    return text.endswith(".npz") or (is_plain and find_run(text) is not None)
 
 
 def trained_on(dataset: str | None) -> Fits:

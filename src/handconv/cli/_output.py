@@ -53,7 +53,7 @@ class Output:
 
     @property
     def room(self) -> int | None:
-        """How many characters a line of results takes; None where no terminal sets a limit."""
+        """How many characters a line of results takes; None where there is no limit."""
         return columns(sys.stdout)
 
     def live_line(self) -> Live | None:
@@ -76,7 +76,7 @@ class Output:
 
 
 def say(text: str, stream: TextIO) -> None:
-    """Print text for people: on a terminal broken at words, with commands as they can be typed here."""
+    """Print text for people: broken at words, with commands as they can be typed here."""
     print(wrapped(as_typed(text), columns(stream)), file=stream, flush=True)
 
 

@@ -25,7 +25,10 @@ _BLOCKS = " ▀▄█"  # nothing, the upper half, the lower half, both
 _FRAME = tuple("┌─┐│└─┘")
 _INK = 100  # grey from which a pixel is drawn as a block
 _ENLARGED = 8
-_BAR = 30  # characters of a bar in text that stands for certainty
+GAP = "  "
+"""What stands between two drawings in text."""
+
+_LEAST_BAR, _BAR = 6, 30  # characters of a bar in text that stands for certainty
 _MOST_ROWS = 8  # digits of one picture that are drawn
 
 
@@ -152,10 +155,8 @@ class Shower:
         if self._window is not None:
             self._window.show(lambda figure: draw_reading(figure, card), wait=True)
             return
-        bar = "█" if self._output.can_print("█") else "#"
         for seen in card.seen:
-            self._output.show(in_text(seen.image[None], self._output))
-            self._output.show("\n".join(bars(seen.classes, bar)))
+            self._output.show(with_bars(seen.image[None], seen.classes, self._output))
 
     def __enter__(self) -> Self:
         return self
@@ -273,6 +274,20 @@ def bars(classes: tuple[tuple[str, float], ...], bar: str, size: int = _BAR) -> 
     """
     wide = max(len(name) for name, _ in classes)
     return [f"{name:>{wide}} {bar * round(size * chance):{size}} {100 * chance:6.2f} %" for name, chance in classes]
+
+
+def with_bars(image: NDArray[np.uint8], classes: tuple[tuple[str, float], ...], output: Output) -> str:
+    """Draw an image in text, and the bars of the classes beside it if there is room."""
+    picture = in_text(image, output).splitlines()
+    room = (output.room or 80) - image.shape[2] - 2 - len(GAP)
+    beside = room - max(len(name) for name, _ in classes) - 11  # of the percentages
+    size = min(beside if beside >= _LEAST_BAR else _BAR, _BAR)
+    table = bars(classes, "█" if output.can_print("█") else "#", size)
+    if beside < _LEAST_BAR or len(table) > len(picture):
+        return "\n".join([*picture, *table])
+    above = (len(picture) - len(table)) // 2
+    lines = [*picture[:above], *(f"{line}{GAP}{bar}" for line, bar in zip(picture[above:], table, strict=False))]
+    return "\n".join([*lines, *picture[len(lines) :]])
 
 
 def in_text(image: NDArray[np.uint8], output: Output) -> str:

@@ -1,4 +1,4 @@
-"""Tables: text aligned with spaces, never cut, so that they can be read in any width and by any program."""
+"""Tables: text aligned with spaces; where a line is short, columns that matter least are left out."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,7 @@
 """``handconv evaluate``: how good a model is on a test set, class by class, and its worst mistakes."""
 
 import argparse
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -41,6 +42,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     names = dataset.class_names
     result = report(model, dataset.x_test, dataset.y_test, names, workers="auto")
     _show(result, names, len(dataset.x_test), output, full=arguments.full)
+    if result.mistakes:
+        named = "".join(f" {shlex.quote(name)}" for name in arguments.models[:1])
+        output.show(f"The quiz shows them: handconv play{named}, then a row.")
     output.record(
         {
             "event": "evaluation",
@@ -88,7 +92,6 @@ def _show(result: Report, names: tuple[str, ...], images: int, output: Output, *
             ],
             left=0,
         )
-        output.show("The quiz shows them: handconv play, then a row.")
 
 
 def _show_classes(result: Report, output: Output, *, full: bool) -> None:

@@ -14,7 +14,7 @@ from handconv.analysis import answer
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError, sentence
-from handconv.cli._models import HELP, add_views, class_names, open_models, tells_digits, trained_on
+from handconv.cli._models import HELP, add_views, class_names, is_model_name, open_models, tells_digits, trained_on
 from handconv.cli._output import Output
 from handconv.cli._pictures import ReadingCard, Seen, Shower, write_png
 from handconv.cli._progress import CountProgress
@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Classify."""
     settings = read_settings(DataSettings, arguments)
-    models = [file for file in arguments.files if file.endswith(".npz")]
-    images = [image for file in arguments.files if not file.endswith(".npz") for image in _images_of(file)]
+    models = [file for file in arguments.files if is_model_name(file)]
+    images = [image for file in arguments.files if file not in models for image in _images_of(file)]
     if bool(images) == bool(arguments.row):
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     if arguments.save_picture and len(images) != 1:
@@ -123,6 +123,7 @@ def _predict_files(model: Classifier, files: Sequence[str], arguments: argparse.
                 shower.show(card)
             if arguments.save_picture:
                 write_png(Path(arguments.save_picture), card)
+                output.notice(f"picture: {arguments.save_picture}")
     return FAILED if failures else DONE
 
 
@@ -158,7 +159,8 @@ def _digits_of(model: Classifier, *, one: bool) -> Callable[[str, NDArray[np.uin
             text = reading.verdict
         elif len(reading.digits) > 1:
             each = ", ".join(f"{100 * digit.confidence:.2f} %" for digit in reading.digits)
-            text = f"{reading.text}  {_doubt(reading.verdict)}{len(reading.digits)} digits, confidence {each}"
+            doubted = [place for place, digit in enumerate(reading.digits, 1) if digit.verdict == "unsure"]
+            text = f"{reading.text}  {_doubt(reading.verdict, doubted)}{len(reading.digits)} digits, confidence {each}"
         else:
             text = f"{reading.text}  {_doubt(reading.verdict)}{shares(first)}"
         if reading.text and reading.others:
@@ -218,8 +220,12 @@ def _class_of(model: Classifier, output: Output) -> Callable[[str, NDArray[np.ui
     return classify
 
 
-def _doubt(verdict: str) -> str:
-    return "unsure: " if verdict == "unsure" else ""
+def _doubt(verdict: str, digits: Sequence[int] = ()) -> str:
+    """Say that the answer is a guess, and of which digits it is, counted from 1."""
+    if verdict != "unsure":
+        return ""
+    which = f" of digit{'s' * (len(digits) > 1)} {', '.join(map(str, digits))}" if digits else ""
+    return f"unsure{which}: "
 
 
 def _title(path: str, text: str) -> str:
@@ -248,8 +254,7 @@ with --json, one object for each file:
   file         as it was named
   prediction   the digits, from left to right, lines from top to bottom; or the class; null if there is no answer
   confidence   the probability of the prediction, of several digits the smallest; calibrated for the bundled model
-  verdict      "digit", "digits", "class"; "unsure": the prediction is a guess; "several digits" (with --one) and
-               "nothing like a digit": there is no answer
+  verdict      "digit", "digits", "class"; "unsure": a guess; "several digits" (--one), "nothing like a digit": none
   top          the most probable classes with their probabilities, of one digit
   others       how many marks of the size of a digit are nothing like one; where they are as many, it is "unsure"
   size         width and height of the picture as it was looked at: upright, no side longer than 1024

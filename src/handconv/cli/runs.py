@@ -75,14 +75,18 @@ def _show(kept: Kept, output: Output) -> None:
     output.show(f"{kept.name}: {described(kept.info)}{when}")
     output.show(f"{kept.path}")
     settings = kept.info.get("settings")
+    if isinstance(settings, dict):
+        output.show("\noptions of the training")
     for name, value in settings.items() if isinstance(settings, dict) else ():
         if value is not None:
             output.show(f"  {name.replace('_', '-'):18} {value}")
     recipe = kept.info.get("recipe")
+    if isinstance(recipe, dict):
+        output.show("entries of the recipe, which --set changes")
     for entry, value in entries(recipe) if isinstance(recipe, dict) else ():
         if not entry.startswith("network."):  # the summary shows the layers
             output.show(f"  {entry} = {json.dumps(value)}")
-    output.show(str(load(kept.path).summary()))
+    output.show(f"\n{load(kept.path).summary()}")
 
 
 def _facts(kept: Kept) -> dict[str, object]:

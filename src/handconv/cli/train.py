@@ -339,10 +339,10 @@ COMMAND = Command(
     name="train",
     summary="train a network, test it, then ask for rows of the test set (the quiz)",
     examples="""  handconv train --epochs 1
-  handconv train --dataset fashion-mnist --epochs 10 --save fashion.npz --no-play
+  handconv train --dataset fashion-mnist --save fashion.npz --no-play
   handconv train --dataset my-images/ --validation-split 0.1      my-images/cat/1.png, my-images/dog/1.png, …
-  handconv train --recipe best --network plus --epochs 12 --set augment.0.rotate=5
-  handconv train --recipe plain --validation-split 0.1 --no-test --set optimizer.beta_1=0.95      to choose settings
+  handconv train --recipe best --network plus --set augment.0.rotate=5
+  handconv train --validation-split 0.1 --no-test      to choose settings
   handconv train --resume digits.run.npz
   handconv train --config run.toml --json --no-play > run.jsonl""",
     add_arguments=add_arguments,

@@ -87,6 +87,9 @@ class Reading:
         """The smallest of the digits' probabilities; 0 if there is no answer."""
         return min((digit.confidence for digit in self.digits), default=0.0) if self.text else 0.0
 
+    def __str__(self) -> str:
+        return f"{self.text} ({self.verdict}, confidence {100 * self.confidence:.2f} %)" if self.text else self.verdict
+
 
 class DigitReader:
     """Reads the digits of pictures with one model.

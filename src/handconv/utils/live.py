@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 _EVERY = 0.1  # seconds between two drawings
 _LEAST_BAR, _WIDEST_BAR = 4, 24  # characters
+_USUAL = 80  # characters of a line where no terminal tells
 _BARS = ("━", "─"), ("#", ".")
 
 
@@ -55,7 +56,7 @@ class TerminalLine(Live):
         self._stream, self._length = stream, 0
 
     def _draw(self, what: str, share: float | None, figures: Sequence[str]) -> None:
-        line = fitted(what, share, figures, (columns(self._stream) or 80) - 1, bar=self._bar())
+        line = fitted(what, share, figures, (columns(self._stream) or _USUAL) - 1, bar=self._bar())
         self._write(f"\r{line.ljust(self._length)}")
         self._length = len(line)
 
@@ -124,14 +125,18 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def columns(stream: TextIO | None) -> int | None:
-    """How many characters a line of a terminal takes; None for what is no terminal."""
-    if not is_terminal(stream):
+    """How many characters a line takes: COLUMNS, or those of the terminal; 80 in a file or pipe.
+
+    None in a notebook, which breaks lines itself.
+    """
+    if in_notebook():
         return None
     with suppress(ValueError):
         if (told := int(os.environ.get("COLUMNS", ""))) > 0:
             return told
+    if stream is None or not is_terminal(stream):
+        return _USUAL
     try:
-        assert stream is not None
         return os.get_terminal_size(stream.fileno()).columns or None
     except (OSError, ValueError):
         return shutil.get_terminal_size().columns
@@ -146,7 +151,7 @@ def fitted(what: str, share: float | None, figures: Sequence[str], room: int, ba
         >>> fitted("epoch 1/2", 0.5, ["loss 0.1234", "0:07 left"], 30)
         'epoch 1/2 ####.... loss 0.1234'
     """
-    least = 0 if share is None else _LEAST_BAR + 1
+    least = 0 if share is None else max(_LEAST_BAR, room // 8) + 1  # else the last figure comes and goes
     shown = list(figures)
     while len(text := "  ".join(shown)) > room - len(what) - 1 - least and len(shown) > 1:
         shown.pop()

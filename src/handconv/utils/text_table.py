@@ -1,8 +1,18 @@
 """Tables in plain text, and as HTML for notebooks."""
 
 import html
+import re
 import textwrap
 from collections.abc import Collection, Sequence
+
+# What is not torn apart at the end of a line: a number and its unit, a command and its options, what pip is to install.
+_TOGETHER = re.compile(
+    r"(?:< )?\d[\d.,]* (?:%|s|kB|MB|images/s)(?!\w)"
+    r"|handconv\"? (?:--)?[a-z]+(?: (?:--?[a-z][\w-]*|[\w-]+\.\w+|[A-Z][A-Z]+\b))*"
+    r"|pip install \S+"
+)
+_COLUMN = re.compile(r" *\S+(?: \S+)* {3,}(?=\S)")  # what stands before the text of a list
+_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def format_table(
@@ -48,6 +58,8 @@ def _length(widths: Sequence[int], shown: Sequence[int], gap: int) -> int:
 def wrapped(text: str, room: int | None, *, paragraphs: bool = False) -> str:
     r"""Break lines that are too long at words, and begin what follows further to the right.
 
+    A number keeps its unit, and a command its options. A text with a name before it goes on below its beginning.
+
     Args:
         text: the lines.
         room: how long a line may be; without one there is no limit.
@@ -59,6 +71,9 @@ def wrapped(text: str, room: int | None, *, paragraphs: bool = False) -> str:
           a line
             that is
             long
+        >>> print(wrapped("size   100.00 % of it", 15))
+        size   100.00 %
+               of it
     """
     if room is None:
         return text
@@ -69,7 +84,11 @@ def _wrapped_line(line: str, room: int, further: int) -> str:
     indent = " " * (len(line) - len(line.lstrip()) + further)
     if len(line) <= room or "\x1b" in line or len(indent) > room // 2:  # colours have no length
         return line
-    return textwrap.fill(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    if (before := _COLUMN.match(line)) and before.end() <= room // 2:
+        indent = " " * before.end()
+    whole = _TOGETHER.sub(lambda found: found[0].replace(" ", _SPACE), line)
+    broken = textwrap.fill(whole, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return broken.replace(_SPACE, " ")
 
 
 def html_table(rows: Sequence[Sequence[str]], left: Collection[int], *, head: bool = True) -> str:

@@ -66,7 +66,7 @@ def plain_blocks(blocks: Iterable[str], path: PathLike, label_column: LabelColum
 
 def _rewritten(block: str, layout: Layout, path: PathLike, number: int, *, has_header: bool) -> Iterator[str]:
     """Bring the lines of a block to one value in a column."""
-    for place, line in enumerate(block.splitlines(), number):
+    for place, line in enumerate(block.split("\n")[:-1], number):
         if not line.strip(" \t,;|") or (has_header and line.startswith("#")):
             yield f"{line}\n"
             continue

@@ -1,0 +1,31 @@
+"""Lines that are too long: where they may be broken, and where not."""
+
+import pytest
+
+from handconv.utils.text_table import wrapped
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["100.00 %", "< 0.01 %", "1,234.5 images/s", "handconv runs", "handconv predict FILE.csv --output answers.csv"],
+)
+@pytest.mark.parametrize("before", range(20, 60, 3))
+def test_what_belongs_together_stays_in_a_line(kept: str, before: int) -> None:
+    assert kept in wrapped(f"{'a' * before} {kept} and what follows it here", 60)
+
+
+def test_a_path_is_never_broken() -> None:
+    path = "/a-folder/" * 9
+    assert path in wrapped(f"The model is in {path} and nowhere else", 40).split()
+
+
+def test_what_has_a_name_before_it_goes_on_below_its_beginning() -> None:
+    assert wrapped("  top        the most probable classes", 30).splitlines() == [
+        "  top        the most probable",
+        "             classes",
+    ]
+
+
+def test_a_break_changes_nothing_but_blanks() -> None:
+    text = "accuracy 99.18 %, then handconv play model.npz shows them all"
+    assert wrapped(text, 20).split() == text.split()
