@@ -174,7 +174,7 @@ class _Step:
 
     def _move(self, network: Sequential, optimizer: Optimizer) -> None:
         """Let the optimizer take its step on copies."""
-        self.optimizer, self.rate = optimizer, optimizer.current_learning_rate
+        self.optimizer = optimizer
         self.old, self.data_gradients = network.parameters.copy(), network.gradients.copy()
         self.gradients = self.data_gradients.copy()
         network.add_penalty_gradients(self.gradients)
