@@ -162,7 +162,7 @@ def test_a_single_number_is_no_target() -> None:
 
 @pytest.mark.parametrize("targets", [[0, 7], [-1, 1], [np.nan, 1], np.eye(2), ["no", "yes"]])
 def test_one_output_is_judged_by_numbers_from_zero_to_one(targets: object) -> None:
-    with pytest.raises(ValueError, match="^One output is judged by .* from 0 to 1"):
+    with pytest.raises(ValueError, match=r"^One output is judged by .* from 0 to 1"):
         accuracy(np.array([[0.2], [0.9]]), np.asarray(targets))
 
 
