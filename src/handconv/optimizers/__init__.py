@@ -47,6 +47,7 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
         >>> from_config({"name": "SGD", "learning_rate": 0.1})
         SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
     """
-    if isinstance(config, Mapping) and isinstance(config.get("learning_rate"), Mapping):
-        config = {**config, "learning_rate": schedules.from_config(config["learning_rate"])}
+    rate = configured.checked(config, "An optimizer").get("learning_rate")
+    if isinstance(rate, Mapping):
+        config = {**config, "learning_rate": schedules.from_config(rate)}
     return configured.from_config(config, OPTIMIZERS, "An optimizer")
