@@ -127,9 +127,7 @@ def test_an_entry_in_two_spellings_is_refused() -> None:
 
 @pytest.mark.parametrize("place", ["optimizer", "loss", "averaging"])
 def test_one_object_is_not_described_by_a_list(place: str) -> None:
-    with pytest.raises(
-        ValueError, match=rf"^{place} must be a table with a class, one of .*; got \[\{{'class': 'Adam'\}}\]\.$"
-    ):
+    with pytest.raises(ValueError, match=rf"^{place} must be a table with a class, one of .*; got \[.*\]\.$"):
         recipes.check({place: [{"class": "Adam"}]})
 
 
