@@ -90,12 +90,12 @@ def test_a_function_is_called_with_shape_fans_and_generator() -> None:
 
 
 def test_an_unknown_name_gets_the_known_ones_and_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"one of he_normal, .*, ones; got 'he_nomal'\. Did you mean 'he_normal'\?"):
+    with pytest.raises(ValueError, match=r"^There is no initializer 'he_nomal'\. Did you mean he_normal\?$"):
         initialize("he_nomal", (2,), 1, 1, np.random.default_rng(0))
 
 
 def test_a_name_unlike_any_other_gets_no_guess() -> None:
-    with pytest.raises(ValueError, match=r"got 'xyz'\.$"):
+    with pytest.raises(ValueError, match=r"^There is no initializer 'xyz'\. There are: he_normal, .*, ones\.$"):
         initialize("xyz", (2,), 1, 1, np.random.default_rng(0))
 
 
@@ -111,4 +111,12 @@ def test_a_function_must_return_the_shape_it_is_asked_for() -> None:
         return np.zeros(3)
 
     with pytest.raises(ValueError, match=r"the shape it is asked for, \(2,\); wrong returned \(3,\)\."):
+        initialize(wrong, (2,), 1, 1, np.random.default_rng(0))
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    def wrong(shape, *_: object) -> np.ndarray:
+        return np.full(shape, np.nan)
+
+    with pytest.raises(ValueError, match=r"must return finite numbers; wrong returned NaN or infinity\."):
         initialize(wrong, (2,), 1, 1, np.random.default_rng(0))

@@ -178,6 +178,8 @@ def probabilities(model: Classifier, x: ArrayLike, *, workers: Workers = 1) -> N
         raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {outputs.shape[1:]}.")
     if outputs.shape[1] == 1 and isinstance(model.layers[-1], Sigmoid):
         return np.concatenate([1 - outputs, outputs], axis=1)
+    if outputs.shape[1] < 2:
+        raise ValueError("A classifier gives a number for each class, this model gives 1. Put a Sigmoid last.")
     return outputs if model.ends_in_softmax else softmax(outputs)
 
 

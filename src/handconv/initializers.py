@@ -17,8 +17,7 @@ References:
 
 from __future__ import annotations
 
-# ruff: noqa: ARG001 (all initialisers have the same signature)
-import difflib
+# ruff: noqa: ARG001 (all initializers have the same signature)
 import math
 from collections.abc import Callable
 
@@ -26,6 +25,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from handconv.arrays import FloatArray
+from handconv.utils.nearest import nearest
 
 Shape = tuple[int, ...]
 #: Called with (shape, fan_in, fan_out, generator); what it returns is converted to the parameters' dtype.
@@ -117,7 +117,7 @@ def find(initializer: str | Function) -> Function:
         initializer: a name out of ``INITIALIZERS``, or a function.
 
     Raises:
-        ValueError: if the name is unknown; the message has the known ones and the nearest.
+        ValueError: if the name is unknown; the message has the nearest one, or all.
         TypeError: if it is neither a name nor a function.
 
     Example:
@@ -132,9 +132,7 @@ def find(initializer: str | Function) -> Function:
             f"got {initializer!r}."
         )
     if initializer not in INITIALIZERS:
-        nearest = difflib.get_close_matches(initializer, INITIALIZERS, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"An initializer must be one of {', '.join(INITIALIZERS)}; got {initializer!r}.{hint}")
+        raise ValueError(f"There is no initializer {initializer!r}.{nearest(initializer, INITIALIZERS)}")
     return INITIALIZERS[initializer]
 
 
@@ -159,7 +157,7 @@ def initialize(
         dtype: of the parameters.
 
     Raises:
-        ValueError: if the name is unknown, or the function returns another shape.
+        ValueError: if the name is unknown, or the function returns another shape or numbers that are not finite.
         TypeError: if it is neither a name nor a function, or returns no real numbers.
 
     Example:
@@ -169,10 +167,12 @@ def initialize(
     function = find(initializer)
     values = np.asarray(function(shape, fan_in, fan_out, generator))
     name = getattr(function, "__name__", repr(function))
-    if values.shape == tuple(shape) and values.dtype.kind not in "biuf":
-        raise TypeError(f"An initializer must return real numbers; {name} returned {values.dtype}.")
     if values.shape != tuple(shape):
         raise ValueError(
             f"An initializer must return the shape it is asked for, {tuple(shape)}; {name} returned {values.shape}."
         )
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"An initializer must return real numbers; {name} returned {values.dtype}.")
+    if not np.isfinite(values).all():
+        raise ValueError(f"An initializer must return finite numbers; {name} returned NaN or infinity.")
     return values.astype(dtype, copy=False)

@@ -562,3 +562,10 @@ def test_a_batch_that_does_not_fit_is_refused(x: np.ndarray, y: list[int]) -> No
 def test_nothing_but_a_network_can_be_explained() -> None:
     with pytest.raises(TypeError, match=r"narrates a step of a handconv\.Sequential, got 3"):
         hc.explain(3, np.ones((1, 1)), [0])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("unit", [(0, (0.7, 0, 0)), (0, ("0", 0, 0)), (True, (0, 0, 0)), "unit", 3])
+def test_a_unit_is_a_layer_and_whole_numbers(unit: object) -> None:
+    model, x, y, _ = toy()
+    with pytest.raises(ValueError, match=r"^(unit must be a layer and an index|There is no layer True)"):
+        hc.explain(model, x, y, unit=unit)  # type: ignore[arg-type]

@@ -102,3 +102,9 @@ def test_a_checkpoint_without_histograms_has_none(tmp_path: Path) -> None:
     path = tmp_path / "run.npz"
     model().fit(np.zeros((4, 2)), [0, 1, 0, 1], callbacks=[hc.Checkpoint(path)])
     assert Histograms.read(path) is None
+
+
+@pytest.mark.parametrize(("values", "count"), [([[1, 2], [3, np.nan]], 1), ([[1, 2], [3, 4]], 0)])
+def test_directions_are_of_finite_numbers_and_at_least_one(values: list, count: int) -> None:
+    with pytest.raises(ValueError, match=r"all finite|count must be a whole number of at least 1, got 0"):
+        principal_components(values, count)

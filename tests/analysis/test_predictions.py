@@ -35,3 +35,15 @@ def test_an_answer_ranks_the_classes(rng: np.random.Generator) -> None:
     assert found.label == network.predict(x[None])[0].argmax()
     assert found.confidence == max(found.probabilities)
     assert list(found.top(4)) == sorted(enumerate(found.probabilities), key=lambda pair: -pair[1])
+
+
+def test_a_single_output_without_a_sigmoid_is_no_classifier() -> None:
+    model = hc.Sequential([hc.Dense(1)], input_shape=(2,), seed=0)
+    with pytest.raises(ValueError, match=r"a number for each class, this model gives 1\. Put a Sigmoid last\."):
+        probabilities(model, np.ones((1, 2)))
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5])
+def test_the_most_probable_classes_are_at_least_one(count: float) -> None:
+    with pytest.raises(ValueError, match=rf"top: count must be a whole number of at least 1, got {count}\."):
+        answer(hc.zoo.reference(), np.zeros((1, 28, 28))).top(count)  # type: ignore[arg-type]

@@ -80,3 +80,10 @@ def test_parameters_layers_and_numpy_are_as_they_were(samples: tuple[np.ndarray,
 def test_fewer_samples_than_a_batch_are_refused(samples: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(ValueError, match="at least one batch of 64 samples, got 32"):
         profile_step(hc.zoo.reference(), *samples, 64)
+
+
+@pytest.mark.parametrize("name", ["steps", "passes", "batch_size"])
+def test_a_profile_is_of_at_least_one_step_and_pass(name: str) -> None:
+    model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
+    with pytest.raises(ValueError, match=rf"^{name} must be a whole number of at least 1, got 0\.$"):
+        profile_step(model, np.ones((8, 3)), np.arange(8) % 2, **{"batch_size": 4, name: 0})

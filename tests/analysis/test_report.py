@@ -50,3 +50,10 @@ def test_one_hot_labels_are_refused_with_the_remedy() -> None:
     network = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(2,), seed=0)
     with pytest.raises(ValueError, match=r"class numbers \(N,\), got labels of shape \(3, 3\).*argmax"):
         report(network, np.ones((3, 2)), np.eye(3))
+
+
+@pytest.mark.parametrize("worst", [-1, 1.5, "all"])
+def test_the_number_of_mistakes_to_tell_is_a_whole_one(worst: object) -> None:
+    model = hc.Sequential([hc.Reshape((3,))], input_shape=(3,), seed=0)
+    with pytest.raises(ValueError, match=rf"report: worst must be a whole number of at least 0, got {worst!r}\."):
+        report(model, np.eye(3), [0, 1, 2], worst=worst)  # type: ignore[arg-type]

@@ -204,3 +204,36 @@ def test_samples_of_one_class_can_be_drawn(scores: tuple) -> None:
     model, x, _ = scores
     assert plots.confusion(model, x[:1], [0]).get_suptitle() == "No mistake in 1 answer"
     assert plots.classes(model, x[:1], [0]).get_suptitle() == "0 is found least often: 1 of 1 (100.0 %)"
+
+
+def test_calibration_of_probabilities_that_are_right_as_often_as_they_say_gives_no_verdict() -> None:
+    model = hc.Sequential([hc.Reshape((2,))], input_shape=(2,), seed=0)
+    figure = plots.calibration(model, np.zeros((4, 2)), [0, 0, 1, 1])  # 50 % each, half of them right
+    assert figure.get_suptitle() == "Confidence is off by 0.00 %"
+
+
+@pytest.mark.parametrize("y", [np.eye(3)[[0, 1, 2, 1, 1]], np.array([0.0, 1, 2, 1, 1]), np.array([0, 1, 2, 1, 9])])
+def test_calibration_refuses_what_is_no_class_number(scores: tuple, y: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"y must be class numbers|Class numbers must be"):
+        plots.calibration(scores[0], scores[1], y)
+
+
+@pytest.mark.parametrize("draw", [plots.histograms, plots.hidden_map])
+def test_what_is_no_model_is_refused(draw, digits: tuple) -> None:
+    with pytest.raises(TypeError, match=r"This looks into a handconv\.Sequential, got 'model'\."):
+        draw("model", digits[0][:2], digits[1][:2])
+
+
+def test_what_is_no_callback_has_kept_no_histograms() -> None:
+    with pytest.raises(TypeError, match=r"what a callback Histograms\(\) has kept, got 3\."):
+        plots.histograms_over_time(3)  # type: ignore[arg-type]
+
+
+def test_a_map_of_negative_class_numbers_is_refused(model: hc.Sequential, digits: tuple) -> None:
+    with pytest.raises(ValueError, match=r"one class number a sample, \(2,\), from 0 on, got int64 of shape \(2,\)\."):
+        plots.hidden_map(model, digits[0][:2], [0, -1])
+
+
+def test_inputs_that_excite_no_unit_are_refused(model: hc.Sequential) -> None:
+    with pytest.raises(ValueError, match="units must be at least one, got none"):
+        plots.exciting_inputs(model, units=[])

@@ -118,3 +118,19 @@ def test_layers_that_do_not_fit_the_images_are_refused() -> None:
 def test_layers_that_tell_other_classes_apart_are_refused() -> None:
     with pytest.raises(ValueError, match=r"for each of the 26 classes, got 3\. Give the last Dense units = 26"):
         recipes.network({"network": {"layers": LAYERS}}, classes=26, input_shape=(1, 8, 8))
+
+
+def test_an_entry_in_two_spellings_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^A recipe has each entry once, got batch_size in two spellings\. Leave"):
+        recipes.check({"batch-size": 32, "batch_size": 64})
+
+
+@pytest.mark.parametrize("place", ["optimizer", "loss", "averaging"])
+def test_one_object_is_not_described_by_a_list(place: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{place} must be a table with a class, one of .*; got \[.*\]\.$"):
+        recipes.check({place: [{"class": "Adam"}]})
+
+
+def test_a_list_of_tables_is_no_plain_value() -> None:
+    with pytest.raises(ValueError, match=r"optimizer\.beta_1 must be a plain value, got the table \[\{'a': 1\}\]\."):
+        recipes.check({"optimizer": {"class": "Adam", "beta_1": [{"a": 1}]}})

@@ -109,3 +109,15 @@ def test_what_is_no_recipe_is_refused(wrong: Any) -> None:
         recipes.merged(wrong, {})
     with pytest.raises(TypeError, match="An entry is named by text"):
         recipes.changed({}, wrong, 3)
+
+
+@pytest.mark.parametrize("entry", ["", "optimizer..beta_1", "optimizer.", ".epochs"])
+def test_an_entry_without_a_name_is_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match="An entry is names with a dot between each two"):
+        recipes.changed({"optimizer": {"beta_1": 0.9}}, entry, 1)
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), "fast"])
+def test_a_new_learning_rate_is_above_zero(rate: object) -> None:
+    with pytest.raises(ValueError, match=r"learning_rate must be a number above 0, got"):
+        recipes.with_learning_rate(recipes.load("fast"), rate)  # type: ignore[arg-type]

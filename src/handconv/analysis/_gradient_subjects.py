@@ -128,7 +128,7 @@ class LossSubject:
         return np.array([self._loss.forward(self.arrays["inputs"], self._targets)])
 
     def gradients(self, projection: Array) -> dict[str, Array]:
-        """The gradient by the predictions."""
+        """The gradient with respect to the predictions."""
         self.values("inputs")
         return {"inputs": self._loss.backward() * projection}
 

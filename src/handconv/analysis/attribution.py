@@ -123,8 +123,7 @@ def grad_cam(
 
     Made for networks that end in GlobalAveragePool2D. Where a Dense layer reads the maps after Flatten, the mean loses
     the place and the map may point beside what matters, whichever layer's maps are taken; ``hires_cam`` does better
-    there. (Deleting the fifth of the pixels that it names lowers the reference network's probability more than deleting
-    as many at random for 38 to 56 of 100 digits of MNIST, by how it was trained.)
+    there.
 
     Maths:
         a[k] = mean over i, j of  d s[c] / d A[k, i, j]          A: the last convolution, with the activation after it
@@ -158,8 +157,7 @@ def hires_cam(
     Grad-CAM takes the mean of the gradient over a map, which loses the place wherever a Dense layer reads each cell
     with a weight of its own, as after Flatten. This map keeps it; after GlobalAveragePool2D both are the same. Cells
     are coarser than pixels: for single pixels, ``integrated_gradients`` is the better guide. In a small network the
-    maps of an earlier layer are finer and say as much. (The figure that is 56 with ``grad_cam`` is 85 here, and 98 with
-    layer=2, the reference network's first pooling.)
+    maps of an earlier layer, such as the reference network's first pooling (layer=2), are finer and say as much.
 
     Maths:
         map[i, j] = max(0, sum over k of  d s[c] / d A[k, i, j] · A[k, i, j]),  enlarged to the size of the image

@@ -174,7 +174,7 @@ class _Step:
 
     def _move(self, network: Sequential, optimizer: Optimizer) -> None:
         """Let the optimizer take its step on copies."""
-        self.optimizer, self.rate = optimizer, optimizer.current_learning_rate
+        self.optimizer = optimizer
         self.old, self.data_gradients = network.parameters.copy(), network.gradients.copy()
         self.gradients = self.data_gradients.copy()
         network.add_penalty_gradients(self.gradients)
@@ -213,16 +213,19 @@ def _asked(step: _Step, unit: Unit | None) -> tuple[int, Index]:
     if unit is None:
         truth = step.truth
         return last.place, (truth,) if truth is not None else (0,) * last.output.ndim
+    rule = f"unit must be a layer and an index, as in (0, (3, 10, 12)), got {unit!r}."
     try:
         layer, given = unit
-        index = tuple(int(place) for place in given)
+        index = tuple(given)
     except (TypeError, ValueError):
-        raise ValueError(f"unit must be a layer and an index, as in (0, (3, 10, 12)), got {unit!r}.") from None
+        raise ValueError(rule) from None
+    if not all(map(is_int, index)):
+        raise ValueError(rule)
     names = [passage.name for passage in step.passages]
     place = names.index(str(layer)) if str(layer) in names else layer
     if isinstance(place, str) and place.isdecimal():
         place = int(place)
-    if not isinstance(place, int) or not 0 <= place < len(names):
+    if not is_int(place) or not 0 <= place < len(names):
         raise ValueError(f"There is no layer {layer!r} before the loss; the layers are {', '.join(names)}.")
     shape = step.passages[place].output.shape
     if len(index) != len(shape) or not all(0 <= i < size for i, size in zip(index, shape, strict=True)):

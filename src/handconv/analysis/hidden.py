@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.arrays import FloatArray
 from handconv.layers import Dense
 from handconv.sequential import Sequential
+from handconv.utils.validation import check_int
 
 
 def last_hidden(model: Sequential, x: ArrayLike) -> FloatArray:
@@ -24,6 +25,8 @@ def last_hidden(model: Sequential, x: ArrayLike) -> FloatArray:
         >>> last_hidden(hc.zoo.reference(), np.zeros((2, 1, 28, 28), np.uint8)).shape
         (2, 128)
     """
+    if not isinstance(model, Sequential):
+        raise TypeError(f"This looks into a handconv.Sequential, got {model!r}.")
     dense = [place for place, layer in enumerate(model.layers) if isinstance(layer, Dense)]
     if not dense or not dense[-1]:
         raise ValueError("The last hidden layer is the one before the last Dense layer, and this model has none.")
@@ -42,7 +45,7 @@ def principal_components(values: ArrayLike, count: int = 2) -> tuple[NDArray[np.
     Shapes:
         (N, D) -> the coordinates (N, count), and each direction's share of the variance (count,)
     Raises:
-        ValueError: if there are fewer samples or dimensions than directions.
+        ValueError: if there are fewer samples or dimensions than directions, or numbers are not finite.
 
     Example:
         >>> principal_components([[0, 0], [3, 4], [6, 8]], 1)[1].round(6)
@@ -52,8 +55,11 @@ def principal_components(values: ArrayLike, count: int = 2) -> tuple[NDArray[np.
         Jolliffe, Principal component analysis, 2002, section 3.5.
     """
     x = np.asarray(values, np.float64)
-    if x.ndim != 2 or min(x.shape) < count:
-        raise ValueError(f"{count} directions need at least {count} samples with as many numbers, got shape {x.shape}.")
+    count = check_int("principal_components: count", count)
+    if x.ndim != 2 or min(x.shape) < count or not np.isfinite(x).all():
+        raise ValueError(
+            f"{count} directions need at least {count} samples with as many numbers, all finite, got shape {x.shape}."
+        )
     u, s, vt = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
     signs = np.where(vt[np.arange(len(vt)), np.abs(vt).argmax(axis=1)] < 0, -1.0, 1.0)  # the same for any LAPACK
     total = float((s**2).sum()) or 1.0

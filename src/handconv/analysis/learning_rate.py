@@ -19,6 +19,7 @@ from handconv.errors import DivergenceError
 from handconv.losses import Loss
 from handconv.losses.base import check_loss
 from handconv.optimizers import Adam, Optimizer
+from handconv.optimizers.base import check_optimizer
 from handconv.optimizers.schedules import Schedule
 from handconv.samples import Samples, checked_inputs, gathered_in_order
 from handconv.sequential import Sequential
@@ -26,7 +27,7 @@ from handconv.training.loop import InProcess
 from handconv.training.state import TrainingState
 from handconv.training.step import arithmetic
 from handconv.utils.figures import BLUE, GREY, ORANGE, headline, new_figure, tidy
-from handconv.utils.validation import check_int, check_number, unmasked
+from handconv.utils.validation import check_int, check_number, is_int, unmasked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,8 +109,8 @@ def find_learning_rate(
 ) -> RangeTest:
     """Find a learning rate by a range test on a copy of the model; the model stays as it is.
 
-    The copy is trained while the rate rises from step to step, until all steps are done or the loss has become four
-    times its least. That is as much work as a part of an epoch.
+    The copy is trained while the rate rises from step to step, until all steps are done or the running mean of the loss
+    has become four times its least. That is as much work as a part of an epoch.
 
     Args:
         model: the model, trained or not.
@@ -118,7 +119,7 @@ def find_learning_rate(
         lowest: the first rate, above 0.
         highest: the last rate, above ``lowest``.
         steps: how many steps lie between them, at least 20.
-        batch_size: samples to each step, at most N: the one that is to be trained with.
+        batch_size: samples to each step, all N if there are no more: the one that is to be trained with.
         optimizer: the one that is to be trained with; it stays as it is. ``Adam()`` if not given.
         loss: the default loss unless given.
 
@@ -143,12 +144,10 @@ def find_learning_rate(
         raise TypeError(f"find_learning_rate takes a handconv.Sequential, got {model!r}.")
     lowest = check_number("find_learning_rate: lowest", lowest, lambda rate: rate > 0, "above 0")
     highest = check_number("find_learning_rate: highest", highest, lambda rate: rate > lowest, f"above {lowest:g}")
-    if check_int("find_learning_rate: steps", steps) < _FEWEST:
+    if not is_int(steps) or steps < _FEWEST:
         raise ValueError(f"find_learning_rate: steps must be a whole number of at least {_FEWEST}, got {steps!r}.")
-    if optimizer is not None and not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
     run = _run(copy.deepcopy(model), x, y, check_int("find_learning_rate: batch_size", batch_size), loss)
-    run.optimizer = Adam() if optimizer is None else copy.deepcopy(optimizer)
+    run.optimizer = Adam() if optimizer is None else copy.deepcopy(check_optimizer(optimizer))
     run.optimizer.learning_rate = _Rising(lowest, highest)
     run.optimizer.build(run.network.parameters, run.network.decayed())
     run.optimizer.total_steps = steps

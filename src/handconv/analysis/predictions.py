@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from handconv.ensemble import Classifier, probabilities
+from handconv.utils.validation import check_int
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Answer:
         return self.probabilities[self.label]
 
     def top(self, count: int = 3) -> tuple[tuple[int, float], ...]:
-        """The most probable classes with their probabilities."""
-        return tuple((label, self.probabilities[label]) for label in self.ranking[:count])
+        """The most probable classes with their probabilities, at least one."""
+        return tuple((label, self.probabilities[label]) for label in self.ranking[: check_int("top: count", count)])
 
 
 def answer(model: Classifier, image: ArrayLike) -> Answer:

@@ -85,7 +85,7 @@ def profile_step(
         passes: how many passes are measured, after one that is not; the quickest counts.
 
     Raises:
-        ValueError: if there are fewer samples than one batch has.
+        ValueError: if there are fewer samples than one batch has, or a number is out of range.
 
     Example:
         >>> import handconv as hc
@@ -93,7 +93,7 @@ def profile_step(
         >>> profile.rows[1].name, profile.rows[1].direction, profile.rows[-1].name
         ('0 Conv2D + LeakyReLU + MaxPool2D', 'forward', 'rest')
     """
-    stopwatch = _observe(model, x, y, batch_size, steps, passes)
+    stopwatch = _observe(model, x, y, batch_size, steps, check_int("passes", passes))
     total, spent = min(stopwatch.passes, key=lambda measured: measured[0])
     floor: dict[Label, float] = defaultdict(float)
     work: dict[Label, int] = defaultdict(int)
@@ -168,6 +168,7 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
     if not isinstance(model, Sequential):
         raise TypeError(f"A profile is of a handconv.Sequential, got {model!r}.")
     check_int("batch_size", batch_size)
+    check_int("steps", steps)
     samples, targets = np.asarray(x), np.asarray(y)
     if samples.ndim < 2 or samples.shape[:1] != targets.shape[:1]:
         raise ValueError(f"A profile needs samples (N, …) and as many labels, got {samples.shape}, {targets.shape}.")

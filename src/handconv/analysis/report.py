@@ -12,6 +12,7 @@ from handconv.ensemble import Classifier, probabilities
 from handconv.losses import CategoricalCrossentropy
 from handconv.metrics import accuracy, confusion_matrix, precision_recall
 from handconv.sequential import Sequential, Workers
+from handconv.utils.validation import is_int
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def report(
         >>> result.accuracy, [mistake.row for mistake in result.mistakes]
         (0.5, [1])
     """
+    if not is_int(worst) or worst < 0:
+        raise ValueError(f"report: worst must be a whole number of at least 0, got {worst!r}.")
     labels = np.asarray(y)
     if labels.ndim != 1:
         raise ValueError(

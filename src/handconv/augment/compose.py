@@ -27,10 +27,11 @@ class Compose(Augmentation):
 
     Example:
         >>> from handconv.augment import Elastic, RandomErasing, Rotate
-        >>> images = np.zeros((8, 1, 28, 28), np.float32)
-        >>> augmentation = Compose([Rotate(10), Elastic(), RandomErasing()])
-        >>> augmentation(images, np.random.default_rng(0)).shape
-        (8, 1, 28, 28)
+        >>> images = np.ones((8, 1, 28, 28), np.float32)
+        >>> augmentation = Compose([Rotate(10), Elastic(), RandomErasing(1.0)])
+        >>> changed = augmentation(images, np.random.default_rng(0))
+        >>> int(changed[:, :, 10:18, 10:18].min() == 0), float(changed.max())
+        (1, 1.0)
     """
 
     steps: Sequence[Augmentation]

@@ -1,10 +1,12 @@
 """Changes of place: the pixels of an image stay what they are and move, together or each a little elsewhere.
 
-new place = R · shear · scale · old place + shift        places are (row, column) from the centre of the image
-old place = scale⁻¹ · shear⁻¹ · R⁻¹ · (new place - shift)
+Places are (row, column), measured from the centre of the image:
 
-R = (cos a  -sin a)    shear = (  1    0)    scale = (s_row     0    )
-(sin a   cos a)            (tan b  1)            (  0    s_column)
+    new place = R · shear · scale · old place + shift
+    old place = scale⁻¹ · shear⁻¹ · R⁻¹ · (new place - shift)
+
+    R = (cos a  -sin a)    shear = (  1    0)    scale = (s_row     0    )
+        (sin a   cos a)            (tan b  1)            (  0    s_column)
 """
 
 import math
@@ -53,9 +55,11 @@ class Shift(Geometric):
         ValueError: if an argument is out of range.
 
     Example:
-        >>> images = np.zeros((8, 1, 28, 28), np.float32)
-        >>> Shift(2.0)(images, np.random.default_rng(0)).shape
-        (8, 1, 28, 28)
+        >>> white = np.ones((1, 1, 3, 3))
+        >>> Shift(1.0)(white, np.random.default_rng(0))[0, 0].round(2)  # 0.27 down, 0.46 to the left
+        array([[0.73, 0.73, 0.39],
+               [1.  , 1.  , 0.54],
+               [1.  , 1.  , 0.54]])
     """
 
     pixels: float
@@ -84,9 +88,11 @@ class Rotate(Geometric):
         ValueError: if an argument is out of range.
 
     Example:
-        >>> images = np.zeros((8, 1, 28, 28), np.float32)
-        >>> Rotate(10)(images, np.random.default_rng(0)).shape
-        (8, 1, 28, 28)
+        >>> line = np.array([[[[0.0, 0, 0], [1, 1, 1], [0, 0, 0]]]])
+        >>> Rotate(90)(line, np.random.default_rng(0))[0, 0].round(2)  # by 25 degrees, counter-clockwise
+        array([[0.  , 0.09, 0.34],
+               [0.58, 1.  , 0.58],
+               [0.34, 0.09, 0.  ]])
     """
 
     degrees: float
@@ -115,9 +121,11 @@ class Scale(Geometric):
         ValueError: if an argument is out of range.
 
     Example:
-        >>> images = np.zeros((8, 1, 28, 28), np.float32)
-        >>> Scale(0.1)(images, np.random.default_rng(0)).shape
-        (8, 1, 28, 28)
+        >>> point = np.array([[[[0.0, 0, 0], [0, 1, 0], [0, 0, 0]]]])
+        >>> Scale(0.5)(point, np.random.default_rng(0))[0, 0].round(2)  # 1.14 times as high, 0.77 times as wide
+        array([[0.  , 0.12, 0.  ],
+               [0.  , 1.  , 0.  ],
+               [0.  , 0.12, 0.  ]])
     """
 
     change: float
@@ -146,9 +154,12 @@ class Shear(Geometric):
         ValueError: if an argument is out of range.
 
     Example:
-        >>> images = np.zeros((8, 1, 28, 28), np.float32)
-        >>> Shear(10)(images, np.random.default_rng(0)).shape
-        (8, 1, 28, 28)
+        >>> stroke = np.zeros((1, 1, 3, 5))
+        >>> stroke[..., 2] = 1
+        >>> Shear(45)(stroke, np.random.default_rng(0))[0, 0].round(2)
+        array([[0.  , 0.22, 0.78, 0.  , 0.  ],
+               [0.  , 0.  , 1.  , 0.  , 0.  ],
+               [0.  , 0.  , 0.78, 0.22, 0.  ]])
     """
 
     degrees: float
@@ -180,9 +191,12 @@ class Affine(Geometric):
         ValueError: if an argument is out of range.
 
     Example:
-        >>> images = np.zeros((8, 1, 28, 28), np.float32)
-        >>> Affine(shift=2, rotate=10, scale=0.1, shear=5)(images, np.random.default_rng(0)).shape
-        (8, 1, 28, 28)
+        >>> stroke = np.zeros((1, 1, 3, 5))
+        >>> stroke[..., 2] = 1
+        >>> Affine(shift=1, rotate=10, scale=0.1, shear=5)(stroke, np.random.default_rng(0))[0, 0].round(2)
+        array([[0.  , 0.27, 0.35, 0.  , 0.  ],
+               [0.  , 0.47, 0.59, 0.  , 0.  ],
+               [0.  , 0.55, 0.51, 0.  , 0.  ]])
 
     References:
         Cireşan, Meier, Gambardella and Schmidhuber, Deep, big, simple neural nets for handwritten digit recognition,
@@ -240,9 +254,12 @@ class Elastic(Geometric):
         ValueError: if an argument is out of range.
 
     Example:
-        >>> images = np.zeros((8, 1, 28, 28), np.float32)
-        >>> Elastic()(images, np.random.default_rng(0)).shape
-        (8, 1, 28, 28)
+        >>> stroke = np.zeros((1, 1, 3, 5))
+        >>> stroke[..., 2] = 1
+        >>> Elastic(alpha=8, sigma=2)(stroke, np.random.default_rng(0))[0, 0].round(2)
+        array([[0.  , 0.22, 0.69, 0.  , 0.  ],
+               [0.  , 0.63, 0.3 , 0.  , 0.  ],
+               [0.  , 0.51, 0.  , 0.  , 0.  ]])
 
     References:
         Simard, Steinkraus and Platt, Best practices for convolutional neural networks applied to visual document

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from handconv.augment.base import Augmentation, Images, white
-from handconv.utils.optional_imports import import_optional
+from handconv.utils.figures import new_figure
 from handconv.utils.validation import check_int
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def preview(images: Images, augmentation: Augmentation, generator: np.random.Gen
     if images.shape[1] not in (1, 3) or not len(images):
         raise ValueError(f"preview draws at least one image with one channel or three, got shape {images.shape}.")
     rows = len(images)
-    figure: Figure = import_optional("matplotlib.figure", extra="plot").Figure(
-        figsize=(count + 1, rows + 0.3), layout="constrained"
-    )
+    figure = new_figure(count + 1, rows + 0.3)
     axes = figure.subplots(rows, count + 1, squeeze=False)
     for place, column in enumerate(columns):
         for row, image in enumerate(column):

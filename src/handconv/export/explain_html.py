@@ -37,6 +37,7 @@ def explanation_html(explanation: Explanation, path: str | os.PathLike[str]) -> 
         path: the file's name, ending in .html.
 
     Raises:
+        TypeError: if it is no explanation.
         ValueError: if the name does not end in .html.
         OSError: if the file cannot be written.
 
@@ -48,6 +49,8 @@ def explanation_html(explanation: Explanation, path: str | os.PathLike[str]) -> 
         >>> path.read_text("utf-8").startswith("<!doctype html>")
         True
     """
+    if not isinstance(explanation, Explanation):
+        raise TypeError(f"explanation_html writes what handconv.explain returned, got {explanation!r}.")
     if Path(path).suffix != ".html":
         raise ValueError(f"Pages are written as .html files, got the name {os.fspath(path)!r}. Let it end in .html.")
     template = (resources.files("handconv.export") / "explanation" / "page.html").read_text("utf-8")

@@ -170,13 +170,17 @@ class Conv2D(Trainable):
 
 
 class Layer_Dropout(layers.Dropout):
-    """Dropout. Without ``training`` it drops, as in the book's earlier chapters.
+    """Dropout. ``forward(inputs)`` alone drops, as in the book's earlier chapters; ``training=False`` switches it off.
 
     Args:
         rate: the share that is dropped.
 
     Example:
-        >>> Layer_Dropout(0.1).forward(np.ones((1, 2)), training=False).tolist()
+        >>> np.random.seed(0)
+        >>> dropout = Layer_Dropout(0.5)
+        >>> sorted(set(dropout.forward(np.ones(100)[None])[0].tolist()))
+        [0.0, 2.0]
+        >>> dropout.forward(np.ones((1, 2)), training=False).tolist()
         [[1.0, 1.0]]
     """
 

@@ -90,7 +90,7 @@ class _FrameworkLoss(Loss):
         return self.kind().sample_losses(np.asarray(y_pred), np.asarray(y_true))
 
     def backward(self, dvalues: NDArray[Any], y_true: ArrayLike) -> FloatArray:
-        """Compute ``dinputs``, the gradient of the mean loss by the predictions ``dvalues``."""
+        """Compute ``dinputs``, the gradient of the mean loss with respect to the predictions ``dvalues``."""
         loss = self.kind()
         loss.forward(dvalues, y_true)
         self.dinputs = loss.backward()
@@ -189,7 +189,7 @@ class Activation_Softmax_Loss_CategoricalCrossentropy:
         return loss
 
     def backward(self, dvalues: NDArray[Any], y_true: ArrayLike) -> FloatArray:
-        """Compute ``dinputs``, the gradient by the scores; ``dvalues`` are the probabilities, ``output``."""
+        """Compute ``dinputs``, the gradient with respect to the scores, from the probabilities ``dvalues``."""
         combined = losses.SoftmaxCategoricalCrossentropy()
         with np.errstate(divide="ignore"):
             combined.forward(np.log(dvalues), y_true)  # softmax(log p) = p, so these scores have the same gradient

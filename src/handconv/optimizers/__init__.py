@@ -47,7 +47,7 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
         >>> from_config({"name": "SGD", "learning_rate": 0.1})
         SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
     """
-    given: object = config
-    if isinstance(given, Mapping) and isinstance(given.get("learning_rate"), Mapping):
-        config = {**given, "learning_rate": schedules.from_config(given["learning_rate"])}
+    rate = configured.checked(config, "An optimizer").get("learning_rate")
+    if isinstance(rate, Mapping):
+        config = {**config, "learning_rate": schedules.from_config(rate)}
     return configured.from_config(config, OPTIMIZERS, "An optimizer")

@@ -31,7 +31,7 @@ class Schedule(configured.Configured, ABC):
 
         Args:
             step: how many steps are done.
-            total_steps: how many there will be; None if nobody knows.
+            total_steps: how many there will be; None if that is unknown.
         """
 
     def _share(self, step: int, total_steps: int | None) -> float:
@@ -39,7 +39,7 @@ class Schedule(configured.Configured, ABC):
         return min(1.0, step / max(1, self._total(total_steps)))
 
     def _total(self, total_steps: int | None) -> int:
-        """Return how many steps the training has, which somebody must have told."""
+        """Return how many steps the training has, which must be known."""
         if total_steps is None:
             raise ValueError(
                 f"{type(self).__name__} needs to know how many steps the training has: set optimizer.total_steps "

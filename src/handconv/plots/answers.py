@@ -161,6 +161,8 @@ def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10
     """
     bins = check_int("calibration: bins", bins)
     chances, labels = probabilities(model, x), np.asarray(y)
+    if labels.ndim != 1:
+        raise ValueError(f"y must be class numbers (N,), got shape {labels.shape}. One-hot? Use y.argmax(axis=1).")
     error = expected_calibration_error(chances, labels, bins)
     confidence, right = chances.max(axis=1).astype(np.float64), chances.argmax(axis=1) == labels
     which = np.searchsorted(np.arange(1, bins) / bins, confidence)  # intervals closed on the right, as in the metric
@@ -184,8 +186,8 @@ def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10
     percent(lower.xaxis)
     tidy(lower, x="confidence of the answer", y="answers")
     lean = float(confidence.mean() - right.mean())
-    verdict = "too sure of itself" if lean > 0 else "not sure enough"
-    headline(figure, f"Confidence is off by {100 * error:.2f} %: {verdict}")
+    verdict = ": too sure of itself" if lean > 0 else ": not sure enough" if lean < 0 else ""
+    headline(figure, f"Confidence is off by {100 * error:.2f} %{verdict}")
     return figure
 
 

@@ -82,9 +82,7 @@ def feature_maps(model: Sequential, image: ArrayLike) -> Figure:
     picture = as_pictures(np.asarray(image)[None])[0]
     if not any(isinstance(layer, Conv2D) for _, layer in model.tree()):
         raise ValueError("This draws feature maps, and the model has no convolution. Use a model with a Conv2D.")
-    layers = [
-        place for place, layer in enumerate(model.layers) if len(layer.output_shape or ()) == 3 and layer.output_shape
-    ]
+    layers = [place for place, layer in enumerate(model.layers) if len(layer.output_shape or ()) == 3]
     columns = min(max((model.layers[place].output_shape or (1,))[0] for place in layers), 8)
     maps = [model[: place + 1].predict(np.asarray(image)[None])[0] for place in layers]
     figure = new_figure(max(1.05 * columns + 1.8, 6), 1.15 * (len(layers) + 1) + 0.6)
@@ -176,6 +174,8 @@ def exciting_inputs(
         raise ValueError(f"exciting_inputs: layer must be from 0 to {len(model.layers) - 1}, got {layer!r}.")
     count = (model.layers[layer].output_shape or (1,))[0]
     chosen = range(min(count, 10)) if units is None else units
+    if not len(chosen):
+        raise ValueError("exciting_inputs: units must be at least one, got none.")
     pictures = as_pictures(np.stack([exciting_input(model, layer, unit) for unit in chosen]))
     columns = min(5, len(pictures))
     rows = -(-len(pictures) // columns)
@@ -211,9 +211,10 @@ def hidden_map(
         van der Maaten and Hinton, Visualizing data using t-SNE, 2008.
     """
     samples, labels = np.asarray(x)[:_MAPPED], np.asarray(y)[:_MAPPED]
-    if labels.shape != (len(samples),) or labels.dtype.kind not in "iu":
+    if labels.shape != (len(samples),) or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         raise ValueError(
-            f"y must hold one class number a sample, ({len(samples)},), got {labels.dtype} {labels.shape}."
+            f"y must hold one class number a sample, ({len(samples)},), from 0 on, got {labels.dtype} of shape "
+            f"{labels.shape}."
         )
     if method not in ("pca", "tsne"):
         raise ValueError(f'method must be "pca" or "tsne", got {method!r}.')

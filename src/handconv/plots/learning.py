@@ -56,6 +56,8 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> Figure:
         ValueError, TypeError: if samples and model do not fit together, or the model has no weights.
         MissingExtraError: if matplotlib is not installed.
     """
+    if not isinstance(model, Sequential):
+        raise TypeError(f"This looks into a handconv.Sequential, got {model!r}.")
     weights = {name: values for name, values in model.named_parameters().items() if values.ndim > 1}
     if not weights:
         raise ValueError("This draws weights, and the model has none. Use a model with a Conv2D or a Dense layer.")
@@ -104,6 +106,8 @@ def histograms_over_time(kept: Histograms) -> Figure:
         >>> len(histograms_over_time(kept).axes)
         2
     """
+    if not isinstance(kept, Histograms):
+        raise TypeError(f"This draws what a callback Histograms() has kept, got {kept!r}.")
     if not kept.weights:
         raise ValueError("There is no histogram yet. Train with it first: model.fit(…, callbacks=[kept]).")
     epochs = len(next(iter(kept.weights.values())))

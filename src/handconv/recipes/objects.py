@@ -46,6 +46,8 @@ _PLACES: dict[str, tuple[type[Any], str]] = {
     "projection": _LAYERS,
 }
 _NETWORKS: dict[str, Callable[..., Sequential]] = {"reference": reference, "plus": plus, "colour": colour}
+#: The places that may hold a list of tables.
+_LISTS = ("augment", "steps", "layers")
 _OBJECTS = ("loss", "optimizer", "averaging", "augment")
 _WHOLE = ("epochs", "batch_size", "shard_size")
 #: The entries that are arguments of the networks of the zoo.
@@ -82,6 +84,9 @@ def check(recipe: Recipe) -> Recipe:
 
 def fit_arguments(recipe: Recipe) -> dict[str, Any]:
     """Make what ``fit`` takes: the optimizer, the loss and the others, as its arguments by name.
+
+    What the recipe leaves out is left to ``fit``. The recipe ``standard`` names no epochs, which ``handconv train``
+    chooses by the number of images; in Python, change its entry first.
 
     Args:
         recipe: the recipe.
@@ -149,6 +154,8 @@ def _checked(recipe: Recipe) -> dict[str, Any]:
         name = own_name(given, _ENTRIES)
         if name not in _ENTRIES:
             raise ValueError(f"There is no entry {given!r} in a recipe.{nearest(given, _ENTRIES)}")
+        if name in result:
+            raise ValueError(f"A recipe has each entry once, got {name} in two spellings. Leave {given!r} out.")
         result[name] = _named(name, value)
     for name in _WHOLE:
         if name in result:
@@ -196,11 +203,11 @@ def _named(place: str, value: Any) -> Any:
 
 def _made(place: str, value: Any, path: str) -> Any:
     """What stands at a place: an object for a table, a list of them for a list, plain values as they are."""
-    if isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+    if isinstance(value, list) and place in _LISTS and any(isinstance(each, Mapping) for each in value):
         return [_made(place, each, f"{path}.{number}") for number, each in enumerate(value)]
     if place not in _PLACES:
-        if isinstance(value, Mapping):
-            raise ValueError(f"{path} must be a plain value, got the table {dict(value)}.")
+        if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(each, Mapping) for each in value)):
+            raise ValueError(f"{path} must be a plain value, got the table {value!r}.")
         return value
     if not isinstance(value, Mapping):
         if place == "learning_rate":

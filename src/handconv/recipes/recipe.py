@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from handconv.utils.nearest import nearest
+from handconv.utils.validation import check_number
 
 Recipe = Mapping[str, Any]
 """Entries by name: plain values, tables and lists of them, as TOML has them."""
@@ -134,6 +135,8 @@ def changed(recipe: Recipe, entry: str, value: object) -> Recipe:
     """
     if not isinstance(entry, str):
         raise TypeError(f"An entry is named by text, as in optimizer.beta_1, got {entry!r}.")
+    if not all(entry.split(".")):
+        raise ValueError(f"An entry is names with a dot between each two, as in optimizer.beta_1, got {entry!r}.")
     first, _, rest = entry.partition(".")
     checked_table(recipe)
     return merged(recipe, {first: _changed(recipe.get(own_name(first, recipe)), rest, value, first)})
@@ -207,12 +210,16 @@ def with_learning_rate(recipe: Recipe, rate: float) -> Recipe:
 
     Args:
         recipe: stays as it is.
-        rate: the new one.
+        rate: the new one, above 0.
+
+    Raises:
+        ValueError: if the rate is none.
 
     Example:
         >>> with_learning_rate({"optimizer": {"learning_rate": {"class": "OneCycle", "peak": 0.1}}}, 0.2)
         {'optimizer': {'learning_rate': {'class': 'OneCycle', 'peak': 0.2}}}
     """
+    rate = check_number("learning_rate", rate, lambda value: value > 0, "above 0")
     return merged(recipe, {"optimizer": {"learning_rate": _with_rate(_optimizer(recipe).get("learning_rate"), rate)}})
 
 

@@ -11,7 +11,8 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -99,19 +100,12 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
         FileNotFoundError: if there is no such file.
         ModelFileError: if the file is none of these, or damaged.
     """
-    with _File(io.FileIO(path)) as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                metadata, arrays = _read(archive)
-        except ModelFileError:
-            raise
-        except _UNREADABLE as error:
-            raise ModelFileError(
-                f"{path} is no handconv model, or is damaged ({error}). Give a file that save() wrote."
-            ) from error
-    if not isinstance(metadata, dict):
-        raise ModelFileError(f"{path} is damaged: its {_METADATA} is not an object. Give a file that save() wrote.")
-    return arrays, metadata
+    with _opened(path) as archive:
+        return {
+            info.filename.removesuffix(".npy"): _read_array(archive, info)
+            for info in archive.infolist()
+            if info.filename.endswith(".npy")
+        }, _read_metadata(archive)
 
 
 def metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -121,33 +115,38 @@ def metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
         FileNotFoundError: if there is no such file.
         ModelFileError: if the file is none of these, or damaged.
     """
+    with _opened(path) as archive:
+        return _read_metadata(archive)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
+    """Open the archive, and name the file in whatever is found to be wrong with it."""
     with _File(io.FileIO(path)) as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                found = json.loads(_read_metadata(archive))
+                yield archive
+        except ModelFileError:
+            raise
         except _UNREADABLE as error:
-            raise ModelFileError(f"{path} is no handconv model, or is damaged ({error}).") from error
-    if not isinstance(found, dict):
-        raise ModelFileError(f"{path} is damaged: its {_METADATA} is not an object. Give a file that save() wrote.")
-    return found
+            raise ModelFileError(
+                f"{path} is no handconv model, or is damaged ({error}). Give a file that save() wrote."
+            ) from error
 
 
-def _read(archive: zipfile.ZipFile) -> tuple[Any, dict[str, NDArray[Any]]]:
+def _read_metadata(archive: zipfile.ZipFile) -> dict[str, Any]:
     if _METADATA not in archive.namelist():
         raise ModelFileError(
             f"{archive.filename} is no handconv model: it has no {_METADATA}. Give a file that save() wrote."
         )
-    return json.loads(_read_metadata(archive)), {
-        info.filename.removesuffix(".npy"): _read_array(archive, info)
-        for info in archive.infolist()
-        if info.filename.endswith(".npy")
-    }
-
-
-def _read_metadata(archive: zipfile.ZipFile) -> bytes:
     if archive.getinfo(_METADATA).file_size > 1 << 28:
         raise ModelFileError(f"{archive.filename} is damaged: its {_METADATA} claims to be larger than 256 MB.")
-    return archive.read(_METADATA)
+    found = json.loads(archive.read(_METADATA))
+    if not isinstance(found, dict):
+        raise ModelFileError(
+            f"{archive.filename} is damaged: its {_METADATA} is not an object. Give a file that save() wrote."
+        )
+    return found
 
 
 def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:

@@ -35,9 +35,7 @@ def from_config(config: Mapping[str, Any], kinds: Mapping[str, type[T]], what: s
     Raises:
         ValueError, TypeError: if it names none of them.
     """
-    if not isinstance(config, Mapping):
-        raise TypeError(f"{what} is made of what its config() returned, got {config!r}.")
-    name = config.get("name")
+    name = checked(config, what).get("name")
     if not isinstance(name, str) or name not in kinds:
         raise ValueError(f"{what} must be one of {', '.join(kinds)}; got {name!r}.")
 
@@ -47,6 +45,21 @@ def from_config(config: Mapping[str, Any], kinds: Mapping[str, type[T]], what: s
         return [made(each) for each in value] if isinstance(value, list | tuple) else value
 
     return kinds[name](**{key: made(value) for key, value in config.items() if key != "name"})
+
+
+def checked(config: object, what: str) -> Mapping[str, Any]:
+    """Return what may be a config: a mapping.
+
+    Args:
+        config: what was given.
+        what: what it is to describe, to begin a sentence with.
+
+    Raises:
+        TypeError: if it is none.
+    """
+    if not isinstance(config, Mapping):
+        raise TypeError(f"{what} is made of what its config() returned, got {config!r}.")
+    return config
 
 
 def _plain(value: object) -> object:

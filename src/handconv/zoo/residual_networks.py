@@ -100,8 +100,8 @@ def colour(
 ) -> Sequential:
     """Build the small modern network for colour images: as ``plus``, with a wider last stage.
 
-    Each convolution but the first costs as much as any other, 4.7 million multiply-adds: what a stage loses in places
-    it gains in channels.
+    Each convolution that widens costs 4.7 million multiply-adds, and so do the two of each residual together: what a
+    stage loses in places it gains in channels.
 
     Args:
         classes: number of outputs, at least 2.

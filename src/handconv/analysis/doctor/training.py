@@ -150,7 +150,7 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     elif too_low:
         yield Finding(
             "learning rate too low",
-            f"{course}; a single step along the gradient by {_TRIAL:.0%} of the weights' length lowers it by "
+            f"{course}; a single step against the gradient by {_TRIAL:.0%} of the weights' length lowers it by "
             f"{fall:.2g}. {_size_of_step(case)}",
             "Multiply the learning rate by ten, and again, until the loss falls from epoch to epoch.",
             "severe",
@@ -158,7 +158,7 @@ def learning_rate(case: Case) -> Iterator[Finding]:
 
 
 def _trial(case: Case) -> tuple[float, float]:
-    """The loss now, and by how much a step of the length ``_TRIAL`` along the gradient lowers it."""
+    """The loss now, and by how much a step of the length ``_TRIAL`` against the gradient lowers it."""
     now, gradient, _ = case.step
     norm = float(np.linalg.norm(gradient))
     length = _TRIAL * float(np.linalg.norm(case.model.parameters))
