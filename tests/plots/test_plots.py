@@ -1,6 +1,7 @@
 """Each plot is a figure that has the right numbers in it, and says in its headline what is seen."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
@@ -93,6 +94,14 @@ def test_mistakes_shows_the_worst_images_in_order(model: hc.Sequential, digits: 
         assert axes.get_title().startswith(f"{each.truth} taken for {each.answer}")
 
 
+def test_long_names_have_room_above_the_pictures_of_mistakes(model: hc.Sequential, digits: tuple) -> None:
+    figure = plots.mistakes(model, *digits, [f"a name of class {k} that goes on" for k in range(10)], count=8)
+    figure.canvas.draw()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes[:4]))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
+
+
 def test_no_mistake_is_said(model: hc.Sequential, digits: tuple) -> None:
     x = digits[0][:5]
     answers = probabilities(model, x).argmax(axis=1)
@@ -145,6 +154,19 @@ def test_the_hidden_map_has_each_sample_where_the_components_put_it(model: hc.Se
     assert len(clouds) == 10
     np.testing.assert_allclose(clouds[4].get_offsets(), places[y == 4])
     assert f"{100 * share.sum():.0f} %" in figure.get_suptitle()
+
+
+def test_each_of_many_classes_has_its_own_mark_and_name_on_the_hidden_map(digits: tuple) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(9), hc.ReLU(), hc.Dense(47), hc.Softmax()], input_shape=(1, 28, 28))
+    figure = plots.hidden_map(model, digits[0][:94], np.arange(94) % 47, ["a class whose name is long"] * 47)
+    looks = {
+        (cloud.get_facecolor().tobytes(), cloud.get_paths()[0].vertices.tobytes())
+        for cloud in figure.axes[0].collections
+    }
+    assert len(looks) == 47
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert figure.bbox.y0 <= legend.y0 < legend.y1 <= figure.bbox.y1
 
 
 def test_neighbourhoods_by_scikit_learn(model: hc.Sequential, digits: tuple) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.analysis import probabilities, report
 from handconv.metrics import expected_calibration_error
 from handconv.sequential import Sequential
-from handconv.utils.figures import BLUE, GREY, ORANGE, PALE, headline, new_figure, percent, tidy
+from handconv.utils.figures import BLUE, GREY, ORANGE, PALE, headline, new_figure, percent, shortened, tidy
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.validation import check_int
 from handconv.utils.words import counted
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WRITTEN = 20  # classes up to which each cell of the confusion matrix has its number
+_WIDE = 22  # letters that have room above a picture
 
 
 def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> Figure:
@@ -134,7 +135,7 @@ def mistakes(
         axes = figure.add_subplot(rows, columns, place)
         show_picture(axes, images[each.row])
         axes.set_title(
-            f"{names[each.truth]} taken for {names[each.answer]}\n{100 * each.confidence:.0f} % sure, row {each.row}",
+            f"{_taken(names[each.truth], names[each.answer])}\n{100 * each.confidence:.0f} % sure, row {each.row}",
             fontsize=9,
         )
     headline(
@@ -218,6 +219,12 @@ def _square(place: int) -> Any:
     """A pale cell on the diagonal, where the answers are right."""
     patches = import_optional("matplotlib.patches", extra="plot")
     return patches.Rectangle((place - 0.5, place - 0.5), 1, 1, color=PALE, linewidth=0)
+
+
+def _taken(truth: str, answer: str) -> str:
+    """Say in the width of a picture which class was taken for which."""
+    text = f"{truth} taken for {answer}"
+    return text if len(text) <= _WIDE else f"{shortened(truth, _WIDE)}\ntaken for {shortened(answer, _WIDE - 10)}"
 
 
 def _no_mistake(count: int) -> str:

@@ -20,7 +20,7 @@ from handconv.analysis.hidden import last_hidden, principal_components
 from handconv.layers import Conv2D
 from handconv.plots.answers import as_pictures, show_picture
 from handconv.sequential import Sequential
-from handconv.utils.figures import CLASSES, headline, new_figure, tidy
+from handconv.utils.figures import CLASSES, headline, new_figure, shortened, tidy
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.validation import is_int
 from handconv.utils.words import counted
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _MOST = 32  # filters, or maps of a layer, that are drawn
 _MARKERS = "osD^v<>Xph"
+_LISTED = 20  # names in a column of a legend
 _MAPPED = 1000  # samples on a map: more hide one another, and t-SNE takes minutes
 
 
@@ -226,11 +227,12 @@ def hidden_map(
         title = f"The last hidden layer's {values.shape[1]} numbers as a map (t-SNE), {len(values):,} samples"
     else:
         title = f"Two directions hold {100 * share.sum():.0f} % of what the last hidden layer tells apart"
-    figure = new_figure(7, 5.6)
+    columns = -(-len(np.unique(labels)) // _LISTED)  # of the legend
+    figure = new_figure(7 + 1.3 * (columns - 1), 5.6)
     axes = figure.add_subplot()
     for order, each in enumerate(np.unique(labels)):
         own = places[labels == each]
-        marker = _MARKERS[order % len(_MARKERS)]
+        marker = _MARKERS[(order + order // len(CLASSES)) % len(_MARKERS)]
         colour = CLASSES[order % len(CLASSES)]
         axes.scatter(
             own[:, 0],
@@ -240,7 +242,7 @@ def hidden_map(
             color=colour,
             alpha=0.6,
             linewidths=0,
-            label=_name(class_names, each),
+            label=shortened(_name(class_names, each), 18),
         )
     if method == "pca":
         tidy(axes, "", f"first direction ({100 * share[0]:.0f} %)", f"second direction ({100 * share[1]:.0f} %)")
@@ -248,7 +250,7 @@ def hidden_map(
         axes.set_frame_on(False)
     axes.set_xticks([])
     axes.set_yticks([])
-    figure.legend(loc="outside right center", frameon=False, markerscale=2)
+    figure.legend(loc="outside right center", frameon=False, markerscale=2, ncols=columns)
     headline(figure, title)
     return figure
 

@@ -44,6 +44,16 @@ def headline(figure: "Figure", text: str) -> None:
     figure.suptitle("\n".join(lines), fontsize=13, fontweight="bold", x=0.01, ha="left")
 
 
+def shortened(name: str, most: int) -> str:
+    """Cut a name that is longer than this many letters.
+
+    Example:
+        >>> shortened("a name that is long", 8)
+        'a name …'
+    """
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def tidy(axes: Any, title: str = "", x: str = "", y: str = "") -> None:
     """Name the axes, and take away the frame that shows nothing."""
     axes.spines[["top", "right"]].set_visible(False)
