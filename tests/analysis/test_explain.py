@@ -484,8 +484,12 @@ def test_a_loss_on_numbers_is_told_with_its_formula_and_no_class() -> None:
     assert "The truth is class" not in str(told)
 
 
-def test_nothing_is_wider_than_80_columns() -> None:
-    model = hc.zoo.reference()
+BLOCK = hc.Residual([hc.Conv2D(16, 3, padding=1), hc.GroupNorm(4), hc.Conv2D(16, 3, padding=1)], hc.Conv2D(16, 1))
+WIDE = hc.Sequential([BLOCK, hc.MaxPool2D(4), hc.Flatten(), hc.Dense(10), hc.Softmax()], input_shape=(1, 28, 28))
+
+
+@pytest.mark.parametrize("model", [hc.zoo.reference(), WIDE], ids=["reference", "residual"])
+def test_nothing_is_wider_than_80_columns(model: hc.Sequential) -> None:
     told = hc.explain(model, np.random.default_rng(0).random((1, 1, 28, 28), np.float32), [3])
     assert max(map(len, str(told).splitlines())) <= 80
 

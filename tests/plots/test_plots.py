@@ -61,6 +61,14 @@ def test_a_notebook_shows_a_figure_at_the_end_of_a_cell_and_a_copy_of_it() -> No
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
+def test_one_epoch_is_the_only_mark_of_its_axis() -> None:
+    figure = plots.history([{"epoch": 1, "loss": 0.5, "accuracy": 0.4}])
+    figure.canvas.draw()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+
+
 def test_a_history_without_epochs_is_told() -> None:
     with pytest.raises(ValueError, match="without epochs"):
         plots.history([])
@@ -92,6 +100,23 @@ def test_mistakes_shows_the_worst_images_in_order(model: hc.Sequential, digits: 
     for axes, each in zip(figure.axes, worst, strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array().squeeze(), digits[0][each.row, 0])
         assert axes.get_title().startswith(f"{each.truth} taken for {each.answer}")
+
+
+def test_a_network_that_gives_the_same_for_everything_is_said_to(digits: tuple) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(5), hc.ReLU(), hc.Dense(10), hc.Softmax()], input_shape=(1, 28, 28))
+    model.build((1, 28, 28))
+    model.parameters[:] = 0
+    count = len(digits[0])
+    same = f"The last hidden layer gives the same for all of {count} samples"
+    assert plots.hidden_map(model, *digits).get_suptitle() == same
+    assert plots.histograms(model, *digits).get_suptitle() == "No weight has a gradient"
+
+
+def test_the_legend_of_the_calibration_lies_beside_its_axes(model: hc.Sequential, digits: tuple) -> None:
+    figure = plots.calibration(model, *digits)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    assert all(not legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
 
 
 def test_long_names_have_room_above_the_pictures_of_mistakes(model: hc.Sequential, digits: tuple) -> None:

@@ -99,7 +99,7 @@ def feature_maps(model: Sequential, image: ArrayLike) -> Figure:
         for axes, each in zip(row, own[:columns], strict=False):
             axes.imshow(each, cmap="PuOr_r", vmin=-most, vmax=most)
         count, height, width = own.shape
-        _side_note(row[0], f"{place} {type(model.layers[place]).__name__}\n{count} maps {height}×{width}")
+        _side_note(row[0], f"{place} {type(model.layers[place]).__name__}\n{counted(count, 'map')} {height}×{width}")
     most_maps = max(len(own) for own in maps)
     some = f" (the first {columns} maps of each)" if most_maps > columns else ""
     headline(figure, f"What {counted(len(layers), 'layer')} make{'s' * (len(layers) == 1)} of the image{some}")
@@ -226,7 +226,11 @@ def hidden_map(
         places = manifold.TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(values)
         title = f"The last hidden layer's {values.shape[1]} numbers as a map (t-SNE), {len(values):,} samples"
     else:
-        title = f"Two directions hold {100 * share.sum():.0f} % of what the last hidden layer tells apart"
+        title = (
+            f"Two directions hold {100 * share.sum():.0f} % of what the last hidden layer tells apart"
+            if values.std(axis=0).any()
+            else f"The last hidden layer gives the same for all of {counted(len(values), 'sample')}"
+        )
     columns = -(-len(np.unique(labels)) // _LISTED)  # of the legend
     figure = new_figure(7 + 1.3 * (columns - 1), 5.6)
     axes = figure.add_subplot()

@@ -64,7 +64,9 @@ def tidy(axes: Any, title: str = "", x: str = "", y: str = "") -> None:
 
 def whole_epochs(axes: Any) -> None:
     """Let the axis of epochs have whole numbers alone."""
-    axes.xaxis.set_major_locator(import_optional("matplotlib.ticker", extra="plot").MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(
+        import_optional("matplotlib.ticker", extra="plot").MaxNLocator(integer=True, min_n_ticks=1)
+    )
 
 
 def percent(axis: Any) -> None:
