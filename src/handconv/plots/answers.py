@@ -224,7 +224,7 @@ def _square(place: int) -> Any:
 def _taken(truth: str, answer: str) -> str:
     """Say in the width of a picture which class was taken for which."""
     text = f"{truth} taken for {answer}"
-    return text if len(text) <= _WIDE else f"{shortened(truth, _WIDE)}\ntaken for {shortened(answer, _WIDE - 10)}"
+    return text if len(text) <= _WIDE else f"{shortened(truth, _WIDE - 6)} taken\nfor {shortened(answer, _WIDE - 4)}"
 
 
 def _no_mistake(count: int) -> str:
