@@ -136,7 +136,7 @@ def mistakes(
         show_picture(axes, images[each.row])
         axes.set_title(
             f"{_taken(names[each.truth], names[each.answer])}\n{100 * each.confidence:.0f} % sure, row {each.row}",
-            fontsize=9,
+            fontsize=8,
         )
     headline(
         figure, f"The {len(result.mistakes)} worst of {counted(wrong, 'mistake')} in {counted(len(images), 'image')}"
