@@ -28,7 +28,7 @@ def pads(layer: Any) -> Any:
 
 def by_loops(layer: Any, x: np.ndarray) -> tuple[np.ndarray, Back]:
     """The outputs of a layer, and what takes their gradient to that of the inputs and of the parameters."""
-    if isinstance(layer, hc.Conv2D | hc.Dense | hc.BatchNorm):
+    if isinstance(layer, hc.Conv2D | hc.Dense | hc.BatchNorm | hc.LayerNorm | hc.GroupNorm):
         return parameters_by_loops(layer, x)
     if isinstance(layer, hc.MaxPool2D | hc.AveragePool2D):
         return pools_by_loops(layer, x)
@@ -48,6 +48,10 @@ def by_loops(layer: Any, x: np.ndarray) -> tuple[np.ndarray, Back]:
     if isinstance(layer, hc.Dropout):
         kept = random_mask(np.random.default_rng(0), x.shape, layer.rate)
         return oracles.dropout(x, kept, layer.rate), lambda dy: (oracles.dropout(dy, kept, layer.rate), {})
+    if isinstance(layer, hc.ZeroPad2D):
+        top, bottom, left, right = layer.padding
+        inner = (..., slice(top, -bottom or None), slice(left, -right or None))
+        return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))), lambda dy: (dy[inner], {})
     if isinstance(layer, hc.GlobalAveragePool2D):
         y = oracles.global_average_pool_forward(x)
         return y, lambda dy: (oracles.global_average_pool_backward(x.shape, dy), {})
@@ -78,12 +82,31 @@ def parameters_by_loops(layer: Any, x: np.ndarray) -> tuple[np.ndarray, Back]:
             return dx, {"weights": dw, "biases": db}
 
         return oracles.dense_forward(x, layer.weights, layer.biases), of_dense
+    if isinstance(layer, hc.LayerNorm | hc.GroupNorm):
+        return own_norm_by_loops(layer, x)
 
     def of_norm(dy: np.ndarray) -> tuple[np.ndarray, Arrays]:
         dx, dgamma, dbeta = oracles.batch_norm_backward(x, layer.gamma, dy)
         return dx, {"gamma": dgamma, "beta": dbeta}
 
     return oracles.batch_norm_forward(x, layer.gamma, layer.beta)[0], of_norm
+
+
+def own_norm_by_loops(layer: Any, x: np.ndarray) -> tuple[np.ndarray, Back]:
+    """The layers that normalise each sample by itself: each group of numbers is a channel of the batch norm's loops."""
+    groups = getattr(layer, "groups", 1)
+    grouped = (1, len(x) * groups, x[0].size // groups, 1)
+    spread = (slice(None), *[None] * (x.ndim - 2)) if isinstance(layer, hc.GroupNorm) else ...
+    ones = np.ones(grouped[1])
+    x_hat = oracles.batch_norm_forward(x.reshape(grouped), ones, 0 * ones, layer.epsilon)[0].reshape(x.shape)
+
+    def back(dy: np.ndarray) -> tuple[np.ndarray, Arrays]:
+        g = (layer.gamma[spread] * dy).reshape(grouped)
+        dx, _, _ = oracles.batch_norm_backward(x.reshape(grouped), ones, g, layer.epsilon)
+        axes = (0, *range(2, x.ndim)) if isinstance(layer, hc.GroupNorm) else 0
+        return dx.reshape(x.shape), {"gamma": (dy * x_hat).sum(axis=axes), "beta": dy.sum(axis=axes)}
+
+    return layer.gamma[spread] * x_hat + layer.beta[spread], back
 
 
 def pools_by_loops(layer: Any, x: np.ndarray) -> tuple[np.ndarray, Back]:
@@ -223,6 +246,9 @@ NETWORKS: dict[str, tuple[list[Any], int]] = {
                   hc.GlobalAveragePool2D(), hc.Dense(3)], 1),
     "overlapping pools": ([hc.MaxPool2D(3, stride=1, padding=1), hc.Reshape((49,)), hc.Dense(3)], 1),
     "batch norm": ([hc.Conv2D(2, 3), hc.BatchNorm(), hc.Flatten(), hc.Dense(3)], 3),
+    "layer norm": ([hc.Conv2D(2, 3), hc.LayerNorm(), hc.Flatten(), hc.Dense(4), hc.LayerNorm(0.1), hc.Dense(3)], 2),
+    "group norm": ([hc.Conv2D(4, 3), hc.GroupNorm(2), hc.Tanh(), hc.Flatten(), hc.Dense(3)], 2),
+    "margin": ([hc.ZeroPad2D((1, 0, 2, 1)), hc.Conv2D(2, 3), hc.ReLU(), hc.Flatten(), hc.Dense(3)], 1),
     "residual": ([hc.Residual([hc.Conv2D(1, 3, padding=1), hc.ReLU()]), hc.Flatten(), hc.Dense(3)], 1),
     "many inputs": ([hc.Flatten(), hc.Dense(3)], 1),
 }  # fmt: skip
@@ -316,6 +342,18 @@ def test_a_unit_that_is_asked_for_is_told_about_and_its_numbers_are_right(unit: 
     for section in told:
         if section.phase in ("forward", "backward"):
             assert check_section(section, loops, model) > 0
+
+
+def test_a_unit_of_the_margin_came_from_no_input() -> None:
+    told, *_ = step_of("margin", unit=(0, (0, 0, 1)))
+    assert "y[0, 0, 1] = 0 is one of the margin." in str(told)
+    assert "dy[0, 0, 1] is dropped: no input lies in the margin." in str(told)
+
+
+def test_the_formula_of_an_activation_explains_its_letters() -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(3), hc.GELU(), hc.Dense(2), hc.Softmax()], input_shape=(1, 2, 2))
+    told = str(hc.explain(model, np.ones((1, 1, 2, 2)), [0]))
+    assert "y = x / 2 · (1 + t)        t = tanh(u)        u = sqrt(2 / π)" in " ".join(told.split("\n"))
 
 
 def test_a_unit_in_a_row_that_no_pool_looks_at_is_told_about_too() -> None:
@@ -446,8 +484,12 @@ def test_a_loss_on_numbers_is_told_with_its_formula_and_no_class() -> None:
     assert "The truth is class" not in str(told)
 
 
-def test_nothing_is_wider_than_80_columns() -> None:
-    model = hc.zoo.reference()
+BLOCK = hc.Residual([hc.Conv2D(16, 3, padding=1), hc.GroupNorm(4), hc.Conv2D(16, 3, padding=1)], hc.Conv2D(16, 1))
+WIDE = hc.Sequential([BLOCK, hc.MaxPool2D(4), hc.Flatten(), hc.Dense(10), hc.Softmax()], input_shape=(1, 28, 28))
+
+
+@pytest.mark.parametrize("model", [hc.zoo.reference(), WIDE], ids=["reference", "residual"])
+def test_nothing_is_wider_than_80_columns(model: hc.Sequential) -> None:
     told = hc.explain(model, np.random.default_rng(0).random((1, 1, 28, 28), np.float32), [3])
     assert max(map(len, str(told).splitlines())) <= 80
 

@@ -1,6 +1,7 @@
 """Each plot is a figure that has the right numbers in it, and says in its headline what is seen."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
@@ -60,6 +61,14 @@ def test_a_notebook_shows_a_figure_at_the_end_of_a_cell_and_a_copy_of_it() -> No
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
+def test_one_epoch_is_the_only_mark_of_its_axis() -> None:
+    figure = plots.history([{"epoch": 1, "loss": 0.5, "accuracy": 0.4}])
+    figure.canvas.draw()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+
+
 def test_a_history_without_epochs_is_told() -> None:
     with pytest.raises(ValueError, match="without epochs"):
         plots.history([])
@@ -91,6 +100,31 @@ def test_mistakes_shows_the_worst_images_in_order(model: hc.Sequential, digits: 
     for axes, each in zip(figure.axes, worst, strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array().squeeze(), digits[0][each.row, 0])
         assert axes.get_title().startswith(f"{each.truth} taken for {each.answer}")
+
+
+def test_a_network_that_gives_the_same_for_everything_is_said_to(digits: tuple) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(5), hc.ReLU(), hc.Dense(10), hc.Softmax()], input_shape=(1, 28, 28))
+    model.build((1, 28, 28))
+    model.parameters[:] = 0
+    count = len(digits[0])
+    same = f"The last hidden layer gives the same for all of {count} samples"
+    assert plots.hidden_map(model, *digits).get_suptitle() == same
+    assert plots.histograms(model, *digits).get_suptitle() == "No weight has a gradient"
+
+
+def test_the_legend_of_the_calibration_lies_beside_its_axes(model: hc.Sequential, digits: tuple) -> None:
+    figure = plots.calibration(model, *digits)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    assert all(not legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
+
+
+def test_long_names_have_room_above_the_pictures_of_mistakes(model: hc.Sequential, digits: tuple) -> None:
+    figure = plots.mistakes(model, *digits, [f"a name of class {k} that goes on" for k in range(10)], count=8)
+    figure.canvas.draw()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes[:4]))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
 
 
 def test_no_mistake_is_said(model: hc.Sequential, digits: tuple) -> None:
@@ -145,6 +179,19 @@ def test_the_hidden_map_has_each_sample_where_the_components_put_it(model: hc.Se
     assert len(clouds) == 10
     np.testing.assert_allclose(clouds[4].get_offsets(), places[y == 4])
     assert f"{100 * share.sum():.0f} %" in figure.get_suptitle()
+
+
+def test_each_of_many_classes_has_its_own_mark_and_name_on_the_hidden_map(digits: tuple) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(9), hc.ReLU(), hc.Dense(47), hc.Softmax()], input_shape=(1, 28, 28))
+    figure = plots.hidden_map(model, digits[0][:94], np.arange(94) % 47, ["a class whose name is long"] * 47)
+    looks = {
+        (cloud.get_facecolor().tobytes(), cloud.get_paths()[0].vertices.tobytes())
+        for cloud in figure.axes[0].collections
+    }
+    assert len(looks) == 47
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert figure.bbox.y0 <= legend.y0 < legend.y1 <= figure.bbox.y1
 
 
 def test_neighbourhoods_by_scikit_learn(model: hc.Sequential, digits: tuple) -> None:

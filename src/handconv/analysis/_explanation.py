@@ -171,7 +171,7 @@ class Section:
         rule = f"-- {_cut(f'{self.phase}: {self.title}', _WIDTH - 6)} "
         lines = [rule + "-" * max(2, _WIDTH - len(rule))]
         lines += [row for formula in self.formula for row in _wrapped(formula, "    ")]
-        lines += [f"    shapes: {self.shapes}", ""] if self.shapes else []
+        lines += [*_wrapped(f"shapes: {self.shapes}", "    "), ""] if self.shapes else []
         for part in self.parts:
             if isinstance(part, Line):
                 lines += _wrapped(str(part), "  ")

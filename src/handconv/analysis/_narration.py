@@ -24,7 +24,9 @@ from handconv.layers import (
     Dropout,
     Flatten,
     GlobalAveragePool2D,
+    GroupNorm,
     Layer,
+    LayerNorm,
     LeakyReLU,
     MaxPool2D,
     ReLU,
@@ -36,6 +38,7 @@ from handconv.layers import (
     Softplus,
     SpatialDropout2D,
     Tanh,
+    ZeroPad2D,
 )
 from handconv.utils.words import counted
 
@@ -384,8 +387,8 @@ def maths(kind: type) -> tuple[str, ...]:
 
 
 def _formulas(layer: Layer) -> tuple[str, str]:
-    """The formulas y = … and dx = … of an activation."""
-    text = "\n".join(re.split(r" {3,}", "\n".join(maths(type(layer)))))
+    """The formulas y = … and dx = … of an activation, with those of the letters in them."""
+    text = "\n".join(maths(type(layer)))
     forward, backward = (re.search(rf"^ *({name} = .+)$", text, re.MULTILINE) for name in ("y", "dx"))
     return forward[1] if forward else "", backward[1] if backward else ""
 
@@ -515,6 +518,78 @@ def _norm_backward(passage: Passage) -> Told:
     return Told(("dbeta = sum of dy        dgamma = sum of dy · x_hat", formula), parts)
 
 
+def _company(passage: Passage, values: NDArray[Any]) -> NDArray[Any]:
+    """The numbers of a sample's array that are normalised together with the unit: all, or its group of channels."""
+    size = len(values) // getattr(passage.layer, "groups", 1)
+    first = passage.unit[0] // size * size
+    return values[first : first + size]
+
+
+def _own_norm_forward(passage: Passage) -> Told:
+    layer, unit = passage.layer, passage.unit
+    together, place = _company(passage, passage.input), _of_scale(passage)
+    mean, variance, x, y = together.mean(), together.var(), passage.input[unit], passage.output[unit]
+    x_hat = (x - mean) / np.sqrt(variance + layer.epsilon)
+    whose = "all numbers" if type(layer) is LayerNorm else "the group"
+    parts: Parts = [
+        line(f"Over {whose} of this sample, {together.size:,}: mean {{mean}}, variance {{variance}}",
+             mean=mean, variance=variance),
+        line("x_hat = ({x} - {mean}) / sqrt({variance} + {epsilon}) = {x_hat}",
+             x=x, mean=mean, variance=variance, epsilon=layer.epsilon, x_hat=x_hat),
+        line(f"{at('y', unit)} = {{gamma}} · {{x_hat}} + {{beta}} = {{y}}",
+             gamma=layer.gamma[place], x_hat=x_hat, beta=layer.beta[place], y=y),
+    ]  # fmt: skip
+    return Told(("x_hat = (x - mean) / sqrt(variance + epsilon)        y = gamma · x_hat + beta",), parts)
+
+
+def _own_norm_backward(passage: Passage) -> Told:
+    layer, unit, place = passage.layer, passage.unit, _of_scale(passage)
+    together, dy = _company(passage, passage.input), passage.dy[passage.sample]
+    variance, epsilon = together.var(), layer.epsilon
+    normal = (together - together.mean()) / np.sqrt(variance + epsilon)
+    gamma = layer.gamma.reshape(-1, *[1] * (dy.ndim - layer.gamma.ndim)) if type(layer) is GroupNorm else layer.gamma
+    own = _company(passage, gamma * dy)
+    x_hat = (passage.input[unit] - together.mean()) / np.sqrt(variance + epsilon)
+    numbers = {"gamma": layer.gamma[place], "dy": dy[unit], "g": layer.gamma[place] * dy[unit], "x_hat": x_hat}
+    means = {"mean_g": own.mean(), "mean_gx": (own * normal).mean(), "variance": variance, "epsilon": epsilon}
+    name = at("", place if isinstance(place, tuple) else (place,))
+    text = (
+        f"{at('dx', passage.source)} = ({{g}} - {{mean_g}} - {{x_hat}} · {{mean_gx}}) "
+        "/ sqrt({variance} + {epsilon}) = {dx}"
+    )
+    parts: Parts = [
+        line(f"dbeta{name} = the sum of dy = {{dbeta}}", dbeta=layer.dbeta[place]),
+        line(f"dgamma{name} = the sum of dy · x_hat = {{dgamma}}", dgamma=layer.dgamma[place]),
+        line("g = {gamma} · {dy} = {g}", **numbers),
+        line("Over the same numbers, the mean of g is {mean_g} and that of g · x_hat {mean_gx}.", **means),
+        line(text, **numbers, **means, dx=passage.dx[passage.sample][passage.source]),
+    ]
+    formula = "dx = (g - mean of g - x_hat · mean of g · x_hat) / sqrt(variance + epsilon)        g = gamma · dy"
+    return Told(("dbeta = sum of dy        dgamma = sum of dy · x_hat", formula), parts)
+
+
+def _of_scale(passage: Passage) -> Any:
+    """Where the unit's scale and shift are: at its own place, or at its channel's."""
+    return passage.unit if type(passage.layer) is LayerNorm else passage.unit[0]
+
+
+def _margin_forward(passage: Passage) -> Told:
+    unit, y = passage.unit, passage.output[passage.unit]
+    text = f"{at('x', passage.source)} is now {at('y', unit)} = {{y}}"
+    if passage.goes_to(passage.source) != unit:
+        text = f"{at('y', unit)} = {{y}} is one of the margin."
+    return Told(("y[c, i + top, j + left] = x[c, i, j], 0 elsewhere",), [line(text, y=y)])
+
+
+def _margin_backward(passage: Passage) -> Told:
+    text = f"{at('dy', passage.unit)} goes back as {at('dx', passage.source)} = {{dx}}"
+    dx = passage.dx[passage.sample][passage.source]
+    parts: Parts = [line(text, dx=dx)]
+    if passage.goes_to(passage.source) != passage.unit:
+        parts = [line(f"{at('dy', passage.unit)} is dropped: no input lies in the margin.")]
+    return Told(("dx[c, i, j] = dy[c, i + top, j + left]",), parts)
+
+
 def _residual_forward(passage: Passage) -> Told:
     layer: Residual = passage.layer
     inner, past = layer.layers[-1].output, passage.x if layer.projection is None else layer.projection.output
@@ -639,6 +714,9 @@ _FORWARD: dict[type[Layer], Callable[[Passage], Told]] = {
     Dropout: _dropout_forward,
     SpatialDropout2D: _dropout_forward,
     BatchNorm: _norm_forward,
+    LayerNorm: _own_norm_forward,
+    GroupNorm: _own_norm_forward,
+    ZeroPad2D: _margin_forward,
     Residual: _residual_forward,
     Softmax: _softmax_forward,
     **dict.fromkeys((Flatten, Reshape), _reshape_forward),
@@ -653,6 +731,9 @@ _BACKWARD: dict[type[Layer], Callable[[Passage], Told]] = {
     Dropout: _dropout_backward,
     SpatialDropout2D: _dropout_backward,
     BatchNorm: _norm_backward,
+    LayerNorm: _own_norm_backward,
+    GroupNorm: _own_norm_backward,
+    ZeroPad2D: _margin_backward,
     Residual: _residual_backward,
     Softmax: _softmax_backward,
     **dict.fromkeys((Flatten, Reshape), _reshape_backward),

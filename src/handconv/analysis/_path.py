@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
 from handconv.geometry import Axis, pad_images, windows_of
-from handconv.layers import AveragePool2D, Conv2D, Dense, GlobalAveragePool2D, Layer, MaxPool2D, Reshape
+from handconv.layers import AveragePool2D, Conv2D, Dense, GlobalAveragePool2D, Layer, MaxPool2D, Reshape, ZeroPad2D
 
 Index = tuple[int, ...]
 
@@ -78,6 +78,11 @@ class Passage:
             return _greatest(self.input * layer.weights[:, unit[0]])
         if isinstance(layer, Reshape):
             return _moved(unit, self.output.shape, self.input.shape)
+        if isinstance(layer, ZeroPad2D):
+            top, _, left, _ = layer.padding
+            cell = (unit[0], unit[1] - top, unit[2] - left)
+            is_inside = all(0 <= place < size for place, size in zip(cell, self.input.shape, strict=True))
+            return cell if is_inside else _greatest(self.input)
         return unit if self.input.shape == self.output.shape else _greatest(self.input)
 
     def goes_to(self, source: Index) -> Index:
@@ -100,6 +105,8 @@ class Passage:
             return _greatest(layer.weights[source[0]])
         if isinstance(layer, Reshape):
             return _moved(source, self.input.shape, self.output.shape)
+        if isinstance(layer, ZeroPad2D):
+            return (source[0], source[1] + layer.padding[0], source[2] + layer.padding[2])
         return source if self.input.shape == self.output.shape else _greatest(self.output)
 
     def cell(self, place: Index, offset: Index) -> Index:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.analysis import probabilities, report
 from handconv.metrics import expected_calibration_error
 from handconv.sequential import Sequential
-from handconv.utils.figures import BLUE, GREY, ORANGE, PALE, headline, new_figure, percent, tidy
+from handconv.utils.figures import BLUE, GREY, ORANGE, PALE, headline, new_figure, percent, shortened, tidy
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.validation import check_int
 from handconv.utils.words import counted
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WRITTEN = 20  # classes up to which each cell of the confusion matrix has its number
+_WIDE = 22  # letters that have room above a picture
 
 
 def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> Figure:
@@ -90,7 +91,7 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
     axes.plot(precision, places, "o", color=BLUE, markersize=8, label="precision: of its answers, the right ones")
     axes.plot(recall, places, "s", color=ORANGE, markersize=8, label="recall: of its samples, those found")
     axes.set_yticks(places, [f"{each.name}  ({each.samples:,})" for each in result.classes])
-    axes.invert_yaxis()
+    axes.set_ylim(len(places) - 0.4, -0.6)
     axes.grid(axis="x", color=PALE)
     axes.set_axisbelow(True)
     percent(axes.xaxis)
@@ -134,8 +135,8 @@ def mistakes(
         axes = figure.add_subplot(rows, columns, place)
         show_picture(axes, images[each.row])
         axes.set_title(
-            f"{names[each.truth]} taken for {names[each.answer]}\n{100 * each.confidence:.0f} % sure, row {each.row}",
-            fontsize=9,
+            f"{_taken(names[each.truth], names[each.answer])}\n{100 * each.confidence:.0f} % sure, row {each.row}",
+            fontsize=8,
         )
     headline(
         figure, f"The {len(result.mistakes)} worst of {counted(wrong, 'mistake')} in {counted(len(images), 'image')}"
@@ -179,7 +180,7 @@ def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10
     upper.set_ylim(0, 1.03)
     percent(upper.yaxis)
     tidy(upper, y="of these, right")
-    upper.legend(frameon=False, loc="upper left")
+    figure.legend(loc="outside lower left", frameon=False, ncols=2, fontsize=9)
     lower.bar((np.arange(bins) + 0.5) / bins, count, 0.9 / bins, color=BLUE)
     lower.set_yscale("symlog", linthresh=1)
     lower.set_xlim(0, 1.01)
@@ -220,6 +221,12 @@ def _square(place: int) -> Any:
     """A pale cell on the diagonal, where the answers are right."""
     patches = import_optional("matplotlib.patches", extra="plot")
     return patches.Rectangle((place - 0.5, place - 0.5), 1, 1, color=PALE, linewidth=0)
+
+
+def _taken(truth: str, answer: str) -> str:
+    """Say in the width of a picture which class was taken for which."""
+    text = f"{truth} taken for {answer}"
+    return text if len(text) <= _WIDE else f"{shortened(truth, _WIDE - 6)} taken\nfor {shortened(answer, _WIDE - 4)}"
 
 
 def _no_mistake(count: int) -> str:

@@ -20,7 +20,7 @@ from handconv.analysis.hidden import last_hidden, principal_components
 from handconv.layers import Conv2D
 from handconv.plots.answers import as_pictures, show_picture
 from handconv.sequential import Sequential
-from handconv.utils.figures import CLASSES, headline, new_figure, tidy
+from handconv.utils.figures import CLASSES, headline, new_figure, shortened, tidy
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.validation import is_int
 from handconv.utils.words import counted
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _MOST = 32  # filters, or maps of a layer, that are drawn
 _MARKERS = "osD^v<>Xph"
+_LISTED = 20  # names in a column of a legend
 _MAPPED = 1000  # samples on a map: more hide one another, and t-SNE takes minutes
 
 
@@ -96,7 +97,7 @@ def feature_maps(model: Sequential, image: ArrayLike) -> Figure:
         for axes, each in zip(row, own[:columns], strict=False):
             axes.imshow(each, cmap="PuOr_r", vmin=-most, vmax=most)
         count, height, width = own.shape
-        _side_note(row[0], f"{place} {type(model.layers[place]).__name__}\n{count} maps {height}×{width}")
+        _side_note(row[0], f"{place} {type(model.layers[place]).__name__}\n{counted(count, 'map')} {height}×{width}")
     most_maps = max(len(own) for own in maps)
     some = f" (the first {columns} maps of each)" if most_maps > columns else ""
     headline(figure, f"What {counted(len(layers), 'layer')} make{'s' * (len(layers) == 1)} of the image{some}")
@@ -226,12 +227,17 @@ def hidden_map(
         places = manifold.TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(values)
         title = f"The last hidden layer's {values.shape[1]} numbers as a map (t-SNE), {len(values):,} samples"
     else:
-        title = f"Two directions hold {100 * share.sum():.0f} % of what the last hidden layer tells apart"
-    figure = new_figure(7, 5.6)
+        title = (
+            f"Two directions hold {100 * share.sum():.0f} % of what the last hidden layer tells apart"
+            if values.std(axis=0).any()
+            else f"The last hidden layer gives the same for all of {counted(len(values), 'sample')}"
+        )
+    columns = -(-len(np.unique(labels)) // _LISTED)  # of the legend
+    figure = new_figure(7 + 1.3 * (columns - 1), 5.6)
     axes = figure.add_subplot()
     for order, each in enumerate(np.unique(labels)):
         own = places[labels == each]
-        marker = _MARKERS[order % len(_MARKERS)]
+        marker = _MARKERS[(order + order // len(CLASSES)) % len(_MARKERS)]
         colour = CLASSES[order % len(CLASSES)]
         axes.scatter(
             own[:, 0],
@@ -241,7 +247,7 @@ def hidden_map(
             color=colour,
             alpha=0.6,
             linewidths=0,
-            label=_name(class_names, each),
+            label=shortened(_name(class_names, each), 18),
         )
     if method == "pca":
         tidy(axes, "", f"first direction ({100 * share[0]:.0f} %)", f"second direction ({100 * share[1]:.0f} %)")
@@ -249,7 +255,7 @@ def hidden_map(
         axes.set_frame_on(False)
     axes.set_xticks([])
     axes.set_yticks([])
-    figure.legend(loc="outside right center", frameon=False, markerscale=2)
+    figure.legend(loc="outside right center", frameon=False, markerscale=2, ncols=columns)
     headline(figure, title)
     return figure
 

@@ -78,13 +78,16 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> Figure:
     panels[-1, 0].set_xlabel("weight")
     panels[-1, 1].set_xlabel("gradient of the mean loss")
     largest, least = max(sizes, key=sizes.__getitem__), min(sizes, key=sizes.__getitem__)
-    ratio = sizes[largest] / sizes[least] if sizes[least] else np.inf
-    headline(
-        figure,
-        f"Gradients are largest in {_label(model, largest)}, {ratio:.3g} times those of {_label(model, least)}"
-        if len(sizes) > 1
-        else f"{gradients[largest].size:,} weights and their gradients",
-    )
+    if len(sizes) == 1:
+        title = f"{gradients[largest].size:,} weights and their gradients"
+    elif not sizes[largest]:
+        title = "No weight has a gradient"
+    elif not sizes[least]:
+        title = f"Gradients are largest in {_label(model, largest)}; {_label(model, least)} has none"
+    else:
+        ratio = sizes[largest] / sizes[least]
+        title = f"Gradients are largest in {_label(model, largest)}, {ratio:.3g} times those of {_label(model, least)}"
+    headline(figure, title)
     return figure
 
 

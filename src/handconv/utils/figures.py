@@ -44,6 +44,16 @@ def headline(figure: "Figure", text: str) -> None:
     figure.suptitle("\n".join(lines), fontsize=13, fontweight="bold", x=0.01, ha="left")
 
 
+def shortened(name: str, most: int) -> str:
+    """Cut a name that is longer than this many letters.
+
+    Example:
+        >>> shortened("a name that is long", 8)
+        'a name …'
+    """
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def tidy(axes: Any, title: str = "", x: str = "", y: str = "") -> None:
     """Name the axes, and take away the frame that shows nothing."""
     axes.spines[["top", "right"]].set_visible(False)
@@ -54,7 +64,9 @@ def tidy(axes: Any, title: str = "", x: str = "", y: str = "") -> None:
 
 def whole_epochs(axes: Any) -> None:
     """Let the axis of epochs have whole numbers alone."""
-    axes.xaxis.set_major_locator(import_optional("matplotlib.ticker", extra="plot").MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(
+        import_optional("matplotlib.ticker", extra="plot").MaxNLocator(integer=True, min_n_ticks=1)
+    )
 
 
 def percent(axis: Any) -> None:
