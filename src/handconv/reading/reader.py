@@ -239,7 +239,7 @@ def _labels(marks: list[Digit]) -> tuple[int, ...]:
 def _width(part: Part) -> float:
     """How wide ink is, in heights."""
     height, width = part.ink.shape
-    return width / height
+    return float(width / height)
 
 
 def _surrounds(mark: Digit, digit: Digit) -> bool:
