@@ -148,3 +148,9 @@ def test_what_is_no_classifier_is_refused() -> None:
     model = hc.Sequential([hc.Conv2D(2, 3)], input_shape=(1, 8, 8), seed=0)
     with pytest.raises(ValueError, match=r"one vector \(K,\) a sample, this model gives \(2, 6, 6\)"):
         hc.Ensemble([model])
+
+
+@pytest.mark.parametrize("models", [None, 3, hc.Sequential([hc.Dense(2)], input_shape=(2,), seed=0)])
+def test_what_is_no_list_of_models_is_refused(models: object) -> None:
+    with pytest.raises(TypeError, match=r"^Ensemble: models must be a list of handconv\.Sequential models, got "):
+        hc.Ensemble(models)  # type: ignore[arg-type]

@@ -61,6 +61,8 @@ class Ensemble:
     """
 
     def __init__(self, models: Sequence[Sequential], views: int = 1) -> None:
+        if not isinstance(models, list | tuple):
+            raise TypeError(f"Ensemble: models must be a list of handconv.Sequential models, got {models!r}.")
         self.models, self.views = tuple(models), check_int("Ensemble: views", views)
         for model in self.models:
             if not isinstance(model, Sequential):

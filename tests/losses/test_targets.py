@@ -278,3 +278,9 @@ def test_masked_targets_and_weights_are_refused(kind: type[Loss]) -> None:
         kind().forward(SCORES, targets)
     with pytest.raises(ValueError, match=r"sample_weights has 1 masked \(missing\) value\. Fill it first"):
         kind().forward(SCORES, targets_for(kind, 0, 3, 4), np.ma.array(np.ones(3), mask=[0, 0, 1]))
+
+
+@pytest.mark.parametrize("batch_size", [2.5, "3", True, 0])
+def test_the_size_of_a_batch_is_a_whole_number(batch_size: object) -> None:
+    with pytest.raises(ValueError, match=rf"batch_size must be a whole number of at least 1, got {batch_size!r}\."):
+        MeanSquaredError().forward([[1.0], [2.0]], [1, 2], batch_size=batch_size)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """``handconv.doctor``: what is wrong with a model, its data or its training, or nothing.
 
-One illness shows in many ways: pixels from 0 to 255 kill units, saturate the softmax and let gradients explode. What a
+One fault shows in many ways: pixels from 0 to 255 kill units, saturate the softmax and let gradients explode. What a
 finding brings about is not told beside it, since its remedy would be the wrong one.
 """
 
@@ -152,10 +152,10 @@ def _case(
     figures = _figures(history)
     loss = model.default_loss() if loss is None else loss
     training = _samples(model, loss, x, y, "x")
-    sick = [name for name, values in model.named_parameters().items() if not np.isfinite(values).all()]
-    if sick:
+    broken = [name for name, values in model.named_parameters().items() if not np.isfinite(values).all()]
+    if broken:
         raise ValueError(
-            f"{sick[0]} of the model hold NaN or infinity, so it has no answers to examine. "
+            f"{broken[0]} of the model hold NaN or infinity, so it has no answers to examine. "
             "Train it anew, with a smaller learning rate."
         )
     test = None if x_test is None or y_test is None else _samples(model, loss, x_test, y_test, "x_test")

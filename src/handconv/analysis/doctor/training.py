@@ -12,7 +12,7 @@ from handconv.losses import SoftmaxCategoricalCrossentropy
 
 #: Fewer samples than this leave many units of a healthy network without their chance.
 _FEW = 100
-#: The share of units of a layer from which dead ones are an illness. A small layer that was trained for long, with good
+#: The share of units of a layer from which dead ones are a fault. A small layer that was trained for long, with good
 #: results, has up to a half; after steps far too large it is three quarters and more.
 _DEAD, _ALL_BUT_DEAD = 0.75, 0.9
 #: The distance of the best score to the second at which the best's probability is 1 in float32: ln 2^24.
@@ -63,14 +63,14 @@ def dead(case: Case) -> Iterator[Finding]:
         layer = layers[path]
         what = "channels" if len(layer.output_shape or ()) > 1 else "units"
         counts.append((f"{path} {layer.label}", what, int(np.sum(largest <= 0)), len(largest)))
-    sick = [each for each in counts if each[2] >= _DEAD * each[3]]
-    if sick:
-        listed = "; ".join(f"{name}: {count} of {size} {what}" for name, what, count, size in sick)
+    faulty = [each for each in counts if each[2] >= _DEAD * each[3]]
+    if faulty:
+        listed = "; ".join(f"{name}: {count} of {size} {what}" for name, what, count, size in faulty)
         yield Finding(
             "dead units",
             f"Never positive for any of {len(case.training):,} samples: {listed}. They pass no gradient on.",
             "Train anew with a smaller learning rate, or with LeakyReLU; check that biases do not start far below 0.",
-            "severe" if any(count >= _ALL_BUT_DEAD * size for _, _, count, size in sick) else "mild",
+            "severe" if any(count >= _ALL_BUT_DEAD * size for _, _, count, size in faulty) else "mild",
         )
 
 
