@@ -30,9 +30,9 @@ Image = NDArray[np.uint8]
 # What has a smaller probability of being a digit is nothing like one: 0.4 % of MNIST's images.
 _NOTHING = 0.1
 # Width, in heights, from which what is no digit may be several that touch, and from which hardly anything is one.
-_WIDE, _WIDEST = 0.7, 1.45
+_WIDE, _WIDEST = 0.7, 1.7
 _SHEET = 5.0  # times the area of a digit, from which what is around it may be the sheet that it is on
-_LIKELY, _CUTS = 0.5, 4  # how likely several must be; and how many times surer, as there are many ways to cut
+_LIKELY, _CUTS = 0.5, 15  # how likely several must be; and how many times surer, as there are many ways to cut
 
 Verdict = Literal["digit", "digits", "unsure", "several digits", "nothing like a digit"]
 
@@ -170,7 +170,7 @@ class DigitReader:
         wholes = self.recognize([to_mnist_form(part.ink) for part in parts], [part.box for part in parts])
         value, found = 0.0, []
         for part, whole in zip(parts, wholes, strict=True):
-            alone = whole.known >= self._surer(_CUTS) and _width(part) <= _WIDEST
+            alone = whole.known >= self._surer(WAYS) and _width(part) <= _WIDEST
             digits = [whole] if alone or _width(part) <= _WIDE else self._divided(part, whole)
             height = part.box[3] - part.box[1]
             value += sum(digit.known * height * part.contrast for digit in digits)
@@ -256,7 +256,8 @@ def read_digit(path: str | os.PathLike[str], model: Classifier | None = None, *,
     """Read the digits of a photograph or drawing.
 
     The ink is found on its paper, dark on light or light on dark, in uneven light, on ruled or squared paper; each
-    digit is cut out and brought to the form of MNIST; a second network says whether it is one at all.
+    digit is cut out, those that touch are cut apart, and brought to the form of MNIST; a second network says whether
+    it is one at all.
 
     Args:
         path: a PNG, JPEG, WebP, BMP, GIF or TIFF file.
