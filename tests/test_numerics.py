@@ -121,7 +121,10 @@ def test_a_diverging_run_of_sgd_says_where_and_what_to_do() -> None:
         small_network().fit(x, y, epochs=50, batch_size=8, optimizer=hc.SGD(1e7))
 
 
-def test_on_the_command_line_a_diverging_run_is_one_line_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_the_command_line_a_diverging_run_is_one_line_and_status_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     arguments = ["--dataset", "digits", "--source", "offline", "--epochs", "9", "--learning-rate", "1e6", "--no-play"]
     assert main(["train", *arguments, "--json"]) == 1
     shown = capsys.readouterr()

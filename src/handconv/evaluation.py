@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
 from handconv.engine.arena import Arena
-from handconv.metrics import correct, name_classes
+from handconv.metrics import count_correct, name_classes
 from handconv.network import Network
 from handconv.objective import Objective
 from handconv.parallel import blas_threads
@@ -62,7 +62,7 @@ def evaluate(
             outputs = network.answer(samples.x[part], objective.layers)
             weights = None if samples.weights is None else samples.weights[part]
             figures[batch, :1] = loss.forward(outputs, samples.y[part], weights, count)
-            figures[batch, 1] = correct(loss.answers(), samples.y[part]) if told_apart else 0
+            figures[batch, 1] = count_correct(loss.answers(), samples.y[part]) if told_apart else 0
 
         judge(0)
         share_out(judge, range(1, len(figures)), workers)

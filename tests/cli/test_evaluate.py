@@ -53,6 +53,7 @@ def trained(tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[st
     return train
 
 
+@pytest.mark.usefixtures("usual_lines")
 @pytest.mark.parametrize("classes", [47, 250])
 @pytest.mark.usefixtures("usual_lines")
 def test_many_classes_make_a_readable_page(

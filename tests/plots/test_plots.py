@@ -243,7 +243,7 @@ def test_what_cannot_be_drawn_is_told_in_one_sentence(draw: object, message: str
 
 def test_a_network_of_one_class_is_told_in_one_sentence() -> None:
     model = hc.Sequential([hc.Dense(1), hc.Softmax()], input_shape=(3,), seed=0)
-    with pytest.raises(ValueError, match="at least 2 outputs"):
+    with pytest.raises(ValueError, match="a number for each class, this model gives 1"):
         plots.confusion(model, np.zeros((2, 3)), [0, 0])
 
 

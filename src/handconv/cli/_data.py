@@ -118,7 +118,10 @@ def preparation_of(model: Classifier) -> Preparation | None:
         except ValueError as error:
             raise ModelFileError(f"What the model keeps of its images is damaged: {error} Train it anew.") from error
     shape = model.input_shape or ()
-    return Preparation(shape[1:], channels=shape[0]) if len(shape) == 3 and shape[0] in (1, 3) else None
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        return None
+    channels, height, width = shape
+    return Preparation((height, width), channels=channels)
 
 
 def _sides(text: str) -> tuple[int, int]:

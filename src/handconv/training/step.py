@@ -28,7 +28,7 @@ from handconv.engine.lower import signature
 from handconv.engine.program import Program
 from handconv.errors import DivergenceError
 from handconv.evaluation import cache_batch
-from handconv.metrics import correct
+from handconv.metrics import count_correct
 from handconv.network import Network
 from handconv.objective import Objective
 from handconv.parallel import blas_threads
@@ -276,7 +276,7 @@ class ShardStep:
         memory.track(self._figures)[:1] = loss
         if self.task.has_class_labels:
             answers, truth = self.loss.answers, untracked(y)
-            memory.host_call(lambda: self._figures.__setitem__(1, correct(answers(), truth)))
+            memory.host_call(lambda: self._figures.__setitem__(1, count_correct(answers(), truth)))
         return outputs
 
     def _update(self, count: int, steps_done: int) -> None:
