@@ -53,16 +53,16 @@ def trained(tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[st
     return train
 
 
-@pytest.mark.usefixtures("usual_lines")
 @pytest.mark.parametrize("classes", [47, 250])
 @pytest.mark.usefixtures("usual_lines")
 def test_many_classes_make_a_readable_page(
     trained: Callable[..., Path], classes: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate", str(trained(classes))]) == 0
+    model = str(trained(classes))
+    assert main(["evaluate", model]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 50
-    assert max(map(len, lines)) <= 80
+    assert max(len(line) for line in lines if model not in line) <= 80  # a path is not broken
     text = "\n".join(lines)
     assert f"The 10 of {classes} classes of which the smallest share is found" in text
     assert "The most frequent confusions" in text
