@@ -88,6 +88,14 @@ def test_after_the_warmup_the_other_schedule_has_the_rest_of_the_training() -> N
     assert rates(schedule, [20, 21, 60, 100]) == [other(step, 80) for step in (0, 1, 40, 80)]
 
 
+def test_a_warmup_rises_to_the_rate_with_which_the_rest_of_the_training_begins() -> None:
+    class Sized(Schedule):
+        def __call__(self, step: int, total_steps: int | None) -> float:
+            return float(total_steps or 0)
+
+    assert rates(LinearWarmup(Sized(), 0.2), [9, 20]) == pytest.approx([80 * 10 / 21, 80])
+
+
 def test_the_steps_of_a_warmup_are_rounded() -> None:
     assert rates(LinearWarmup(Constant(1.0), 0.29), [28, 29]) == pytest.approx([29 / 30, 1])  # 0.29 · 100 < 29
 
@@ -177,7 +185,7 @@ def test_a_schedule_of_ones_own_is_a_dataclass() -> None:
         ),
         (lambda: InverseTimeDecay(0, 0.1), r"InverseTimeDecay: initial must be a number above 0, got 0\."),
         (lambda: InverseTimeDecay(0.1, -1), r"InverseTimeDecay: decay must be a number of at least 0, got -1\."),
-        (lambda: StepDecay(-1), r"StepDecay: initial must be a number above 0, got -1\."),
+        (lambda: StepDecay(0), r"StepDecay: initial must be a number above 0, got 0\."),
         (lambda: StepDecay(0.1, factor=0), r"StepDecay: factor must be a number above 0 and at most 1, got 0\."),
         (lambda: StepDecay(0.1, factor=1.1), r"StepDecay: factor must be a number above 0 and at most 1, got 1\.1\."),
         (
