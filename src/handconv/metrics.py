@@ -60,23 +60,6 @@ def correct(outputs: NDArray[Any], targets: NDArray[Any]) -> int:
     return int(np.count_nonzero(answers == truth))
 
 
-def count_correct(outputs: NDArray[Any], targets: NDArray[Any]) -> int:
-    """Count the right answers as ``correct`` does, to what was checked before: each step of a training does.
-
-    Args:
-        outputs: (N, K), or (N,) and (N, 1) for yes or no; probabilities or scores.
-        targets: class numbers (N,) or one-hot (N, K).
-
-    Example:
-        >>> count_correct(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
-        1
-    """
-    if outputs.shape[1:] in ((), (1,)):
-        return int(np.count_nonzero(_is_one(outputs) == _is_one(targets)))
-    truth = targets if targets.ndim == 1 else targets.argmax(axis=1)
-    return int(np.count_nonzero(outputs.argmax(axis=1) == truth))
-
-
 def accuracy(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
     """Return the share of right answers, from 0 to 1.
 

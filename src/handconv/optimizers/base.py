@@ -139,10 +139,6 @@ class Optimizer(ABC):
                     f"{self._label}: {name}={value!r} would need {missing[0]!r}, which this training began without. "
                     "Set it before fit."
                 )
-            if self.vectors != like.vectors:
-                self.vectors = like.vectors
-                if self._shape is not None:
-                    self.state |= {vector: np.zeros(self._shape, self._temporary.dtype) for vector in missing}
             return getattr(like, name)
         return value
 

@@ -27,8 +27,7 @@ from handconv.engine.capture import untracked
 from handconv.engine.lower import signature
 from handconv.engine.program import Program
 from handconv.errors import DivergenceError
-from handconv.evaluation import cache_batch
-from handconv.metrics import count_correct
+from handconv.evaluation import cache_batch, count_correct
 from handconv.network import Network
 from handconv.objective import Objective
 from handconv.parallel import blas_threads
