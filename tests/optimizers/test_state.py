@@ -403,3 +403,14 @@ def test_nesterov_is_a_truth_value() -> None:
 def test_a_name_that_is_no_text_is_no_optimizer() -> None:
     with pytest.raises(ValueError, match=r"An optimizer must be one of SGD, .*; got \['SGD'\]\."):
         from_config({"name": ["SGD"]})
+
+
+def test_a_setting_of_an_optimizer_that_does_not_keep_all_its_arguments_is_taken_as_it_is() -> None:
+    class Mine(SGD):
+        def __init__(self, learning_rate: float = 0.1, slowing: float = 1.0, steps: int = 1) -> None:
+            super().__init__(learning_rate / steps)
+            self.slowing = slowing
+
+    optimizer = Mine()
+    optimizer.slowing = 2.0
+    assert optimizer.slowing == 2.0
