@@ -1,10 +1,12 @@
 """The summary: shapes, parameters, work and memory of each layer, and the ops that really run."""
 
+from collections.abc import Callable
+
 import pytest
 
 import handconv as hc
 from handconv.summary import Summary
-from layer_cases import Chain, Running
+from layer_cases import Chain, Residual, Running
 
 
 @pytest.fixture
@@ -75,9 +77,34 @@ def test_buffers_are_no_parameters() -> None:
     assert [row.parameters for row in summary.rows] == [9, 6]
 
 
-def test_layers_within_count_to_the_layer_that_holds_them() -> None:
-    summary = hc.Sequential([Chain()], input_shape=(4,)).summary()
+def test_layers_within_have_rows_of_their_own() -> None:
+    summary = hc.Sequential([Chain(name="head"), hc.Softmax()], input_shape=(4,)).summary()
+    assert [(row.name, row.layer, row.parameters, row.multiply_adds) for row in summary.rows] == [
+        ("head", "Chain(3, name='head')", 0, 0),
+        ("head.first", "Dense(3)", 15, 12),
+        ("head.rest.0", "Tanh()", 0, 0),
+        ("head.rest.1", "Dropout(0.5)", 0, 0),
+        ("head.rest.2", "Dense(2, name='last')", 8, 6),
+        ("1", "Softmax()", 0, 0),
+    ]
     assert (summary.parameters, summary.multiply_adds) == (23, 18)
+
+
+def test_a_layer_that_holds_others_and_weights_counts_its_own() -> None:
+    class Scaled(Residual):
+        def declare(self, input_shape: tuple[int, ...]) -> tuple[hc.ParameterSpec, ...]:
+            return (hc.ParameterSpec("scale", (5,)),)
+
+    rows = hc.Sequential([Scaled(2)], input_shape=(2, 5, 4)).summary().rows
+    assert rows[0].parameters == 5
+
+
+@pytest.mark.parametrize("network", [hc.zoo.plus, hc.zoo.colour])
+def test_a_deep_network_fits_a_terminal(network: Callable[[], hc.Sequential], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = str(network().summary()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.split()[0].isdecimal() for line in lines if line) == 25
 
 
 def test_it_is_drawn_as_a_table_with_input_layers_and_totals(summary: Summary) -> None:

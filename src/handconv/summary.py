@@ -9,6 +9,7 @@ from handconv.engine.arena import Arena
 from handconv.engine.lower import lower
 from handconv.engine.ops.base import Context
 from handconv.engine.ops.python_op import PythonOp
+from handconv.layers import Layer
 from handconv.network import Network
 from handconv.utils.live import columns
 from handconv.utils.text_table import format_table, html_table, wrapped
@@ -16,7 +17,7 @@ from handconv.utils.text_table import format_table, html_table, wrapped
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One layer of a summary; numbers are for one sample."""
+    """One layer of a summary; numbers are its own, without the layers that it holds, for one sample."""
 
     name: str
     layer: str
@@ -77,7 +78,8 @@ class Summary:
     def __str__(self) -> str:
         room = columns(sys.stdout)
         first, *lines, last = format_table(self._cells(), range(3), room, spare=(5, 4))
-        rule = "-" * max(map(len, (first, *lines, last)))
+        width = max(map(len, (first, *lines, last)))
+        rule = "-" * (width if room is None else min(width, room))
         return wrapped("\n".join([first, rule, *lines, rule, last, "", self._runs_as]), room)
 
     def __repr__(self) -> str:
@@ -91,20 +93,27 @@ class Summary:
 def summarize(network: Network) -> Summary:
     """Describe a built network."""
     rows = tuple(
-        SummaryRow(
-            name,
-            repr(layer),
-            layer.output_shape or (),
-            sum(spec.size for _, each in layer.tree() for spec in each.specs if spec.trainable),
-            layer.multiply_adds,
-            math.prod(layer.output_shape or ()) * network.dtype.itemsize,
-        )
+        _row(path, each, network.dtype.itemsize)
         for name, layer in zip(network.names, network.layers, strict=True)
+        for path, each in layer.tree(name)
     )
     context = Context(Arena(), network.dtype, lambda _: {}, fuse=network.fuse, engine=network.engine)
     ops = lower(network.layers, context)
     runs = tuple(f"{op!r} (own Python code)" if isinstance(op, PythonOp) else repr(op) for op in ops)
     return Summary(network.input_shape or (), rows, runs)
+
+
+def _row(path: str, layer: Layer, itemsize: int) -> SummaryRow:
+    """What a layer adds to those that it holds, which have rows of their own and are not written out in its."""
+    within, text = layer.sublayers().values(), repr(layer)
+    return SummaryRow(
+        path,
+        type(layer).__name__ if any(repr(each) in text for each in within) else text,
+        layer.output_shape or (),
+        sum(spec.size for spec in layer.specs if spec.trainable),
+        layer.multiply_adds - sum(each.multiply_adds for each in within),
+        math.prod(layer.output_shape or ()) * itemsize,
+    )
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -80,7 +80,7 @@ def test_a_network_names_their_arrays_by_path_and_counts_them() -> None:
         "head.first.weights", "head.first.biases", "head.rest.2.weights", "head.rest.2.biases"
     ]  # fmt: skip
     assert network.count_parameters(VECTOR) == network.parameters.size == 12 + 3 + 6 + 2
-    assert network.summary().rows[0].parameters == 23
+    assert network.summary().parameters == 23
 
 
 def test_a_layer_within_a_built_layer_cannot_be_replaced_added_or_dropped() -> None:
