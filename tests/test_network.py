@@ -616,6 +616,12 @@ def test_a_network_shows_its_layers() -> None:
     assert repr(Network([Flatten()], input_shape=(1, 2, 2))) == "Network([Flatten()], input_shape=(1, 2, 2))"
 
 
+def test_a_network_of_many_layers_shows_each_in_a_line() -> None:
+    shown = repr(Network([Conv2D(8, 3), ReLU(), Flatten(), Dense(100), ReLU(), Dense(10)], input_shape=(1, 28, 28)))
+    assert shown.splitlines()[1:3] == ["    Conv2D(8, 3),", "    ReLU(),"]
+    assert eval(shown).parameters.size == 541_990  # noqa: S307
+
+
 def test_after_an_infer_there_is_nothing_to_go_back_through(rng: np.random.Generator) -> None:
     network = Network([Conv2D(2, 3), ReLU(), MaxPool2D(2)], input_shape=(1, 8, 8), seed=0)
     x = rng.normal(size=(2, 1, 8, 8))

@@ -140,7 +140,12 @@ class Network:
         return self.layers[-1].output_shape or ()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}], input_shape={self.input_shape})"
+        layers = [repr(layer) for layer in self.layers]
+        shown = f"{type(self).__name__}([{', '.join(layers)}], input_shape={self.input_shape})"
+        if len(shown) <= _ONE_LINE:
+            return shown
+        lines = "".join(f"    {layer},\n" for layer in layers)
+        return f"{type(self).__name__}([\n{lines}], input_shape={self.input_shape})"
 
     def __getitem__(self, part: object) -> Self:
         """Show the first layers, over the same weights: ``model[:k]`` predicts, but cannot be trained by itself."""
@@ -509,6 +514,8 @@ def _check_channels_first(layer: Layer, shape: Shape) -> None:
             "x.transpose(0, 3, 1, 2)."
         )
 
+
+_ONE_LINE = 80  # the longest text of a network that stands in one line
 
 _UNCHANGEABLE = (
     "The layers of a network do not change. model[:k] shows the first k of them; a new network takes copies of built "
