@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from numbers import Real
 from types import FrameType
@@ -42,6 +41,7 @@ from handconv.training.history import History
 from handconv.training.progress import PrintProgress
 from handconv.training.state import TrainingState
 from handconv.training.step import ACCUMULATORS, ShardStep, SharedState, arithmetic, shard_size
+from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
 _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
@@ -202,7 +202,7 @@ def _train(
         run.history.append(figures)
         enough = _anyone_says_so([_tell_epoch(run, callback) for callback in callbacks])
         if not remark and (remark := _explosion(run)):
-            warnings.warn(remark, stacklevel=4)  # at the caller of fit
+            warn(remark)
         _heed_signal(run, saved)
     for callback in callbacks:
         callback.on_train_end(run)
