@@ -12,9 +12,7 @@ A layer may hold layers: those that it keeps as attributes, or in lists or dicts
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import inspect
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -23,14 +21,14 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
+from handconv.layers.arguments import Arguments
 from handconv.layers.parameters import ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.validation import is_int, unmasked
 
 _TRANSIENT = ("_owner", "_store", "arrays")
-_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-class Layer:
+class Layer(Arguments):
     """One step of a network, usable alone and in ``Sequential``.
 
     A layer of your own overrides ``forward`` and ``backward`` and keeps what it likes on itself. It overrides
@@ -62,9 +60,6 @@ class Layer:
     elementwise: ClassVar[bool] = False
     #: The fewest samples that it can be trained on together.
     min_samples: ClassVar[int] = 1
-    #: The arguments that may be given as one number for both directions, and are shown so.
-    pairs: ClassVar[tuple[str, ...]] = ()
-
     name: str | None = None
     input_shape: Shape | None = None
     output_shape: Shape | None = None
@@ -76,48 +71,6 @@ class Layer:
     specs: tuple[ParameterSpec, ...] = ()
     #: Counts changes of settings, methods and sublayers.
     version: int = 0
-
-    #: The arguments of the constructor by name, and as Python shows them.
-    arguments: ClassVar[dict[str, inspect.Parameter]] = {}
-    __signature__: ClassVar[inspect.Signature]
-    _constructor: ClassVar[object] = None
-
-    def __init_subclass__(cls) -> None:
-        if {*cls.__dict__.get("__slots__", ())} - {"__dict__", "__weakref__"}:
-            raise TypeError(f"{cls.__name__} has __slots__, which copies of a layer would lose. Leave them out.")
-        cls._note_arguments()
-
-    @classmethod
-    def _note_arguments(cls) -> None:
-        """Note the arguments of the constructor, which a dataclass has only once the class is made."""
-        _, *parameters = inspect.signature(cls.__init__).parameters.values()
-        cls.__signature__ = inspect.Signature(parameters)  # what help() and editors show, rather than __new__'s
-        cls.arguments = {parameter.name: parameter for parameter in parameters if parameter.kind not in _VARIABLE}
-        cls._constructor = cls.__init__
-        if cls.__eq__ is not object.__eq__:  # a layer is the same as itself alone
-            cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
-        if getattr(getattr(cls, "__dataclass_params__", None), "frozen", False):
-            raise TypeError(
-                f"{cls.__name__} is a frozen dataclass, and a layer keeps what it computes. Use @dataclass."
-            )
-
-    def __new__(cls, *values: Any, **arguments: Any) -> Self:
-        """Refuse arguments that the constructor does not have, and say what stands in their place."""
-        if cls._constructor is not cls.__init__:
-            cls._note_arguments()
-        known = cls.arguments
-        unknown = [name for name in arguments if name not in known]
-        if unknown and not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values()):
-            remedy = f" {_REMEDIES[unknown[0]]}" if unknown[0] in _REMEDIES else ""
-            raise TypeError(f"{cls.__name__} has no argument {unknown[0]!r}; it has {', '.join(known)}.{remedy}")
-        ours = cls.__module__.startswith(_OURS)
-        first = [name for name, argument in known.items() if argument.kind is argument.POSITIONAL_OR_KEYWORD]
-        if ours and len(values) > len(first):
-            raise TypeError(
-                f"{cls.__name__} takes {' and '.join(first) or 'nothing'} by place, got {len(values)} values. Give the "
-                "others by name, stride=2 for one; how many channels or numbers come in, the inputs tell."
-            )
-        return super().__new__(cls)
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name
@@ -305,37 +258,6 @@ class Layer:
         """A copy with the same values that belongs to no network, to be taken into another one."""
         return copy.deepcopy(self)
 
-    def config(self) -> dict[str, Any]:
-        """The constructor's arguments, as plain values, from which ``type(layer)(**config)`` makes the same layer.
-
-        Raises:
-            AttributeError: if the layer does not keep an argument under its own name.
-        """
-        config = {}
-        for name in self.arguments:
-            try:
-                config[name] = getattr(self, name)
-            except AttributeError:
-                raise AttributeError(
-                    f"{type(self).__name__} does not keep its argument {name!r}. Set self.{name} = {name} in __init__, "
-                    "or override config(), so that the layer can be described and saved."
-                ) from None
-        return config
-
-    def __repr__(self) -> str:
-        shown = []
-        for parameter in self.arguments.values():
-            value = getattr(self, parameter.name, parameter.default)
-            if value is parameter.empty:
-                continue
-            if parameter.name in self.pairs and isinstance(value, tuple) and value[0] == value[1]:
-                value = value[0]
-            if parameter.kind is not parameter.KEYWORD_ONLY:
-                shown.append(repr(value))
-            elif isinstance(value, np.ndarray) or value != parameter.default:
-                shown.append(f"{parameter.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
     @property
     def label(self) -> str:
         """Class and name, for messages."""
@@ -431,8 +353,7 @@ class Layer:
         if name == "name":
             self._check_name(value)
         before = self.__dict__.get(name)
-        with contextlib.suppress(AttributeError):  # of a layer that does not keep all its arguments
-            value = getattr(type(self)(**{**self.config(), name: value}), name)
+        value = self.as_constructed(name, value)
         object.__setattr__(self, name, value)
         try:
             specs, shape = (
@@ -475,21 +396,6 @@ class Layer:
         self.__dict__["_store"] = ParameterStore(list(self.tree()), self.dtype, 0, keep=True)
 
 
-#: Arguments that other libraries have, and what stands in their place here.
-_REMEDIES = {
-    "activation": "An activation is a layer of its own: [Dense(3), ReLU()].",
-    "input_shape": "Give input_shape to Sequential.",
-    "input_dim": "Give input_shape=(D,) to Sequential.",
-    "in_channels": "The inputs tell the number of channels.",
-    "in_features": "The inputs tell their number.",
-    "kernel_regularizer": "Use l2=….",
-    "bias": "Use use_bias=….",
-    "strides": "Use stride=….",
-    "p": "Use rate=….",
-    "negative_slope": "Use alpha=….",
-}
-
-
 _OURS = "handconv."
 _KEPT = (
     "All parameters of a network are trained. To keep some as they are, train a network of the other layers on what "
@@ -514,6 +420,3 @@ def _channels_last_hint(expected: Shape, received: Shape) -> str:
     if len(received) == len(expected):
         return " A single sample? Use x[None]."
     return ""
-
-
-Layer.__init_subclass__()  # its own arguments are known in the same way
