@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv.arrays import FloatArray, Shape
+from handconv.arrays import FloatArray, Shape, as_floats
 from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import ForkSafeRLock
-from handconv.utils.validation import check_sample_shape, shape_remedy, unmasked
+from handconv.utils.validation import check_sample_shape, is_ours, shape_remedy, unmasked
 
 if TYPE_CHECKING:
     from handconv.engine.inference import Inference
@@ -80,7 +80,7 @@ class Network:
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse what would have no effect, or leave the network half changed."""
         known = self.__dict__
-        if name in _FOREIGN and not hasattr(type(self), name) and type(self).__module__.startswith("handconv."):
+        if name in _FOREIGN and not hasattr(type(self), name) and is_ours(type(self)):
             raise AttributeError(f"A network has no {name!r}. {_FOREIGN[name]}")
         if name in ("dtype", "input_shape") and known.get(name) not in (None, value):
             raise AttributeError(f"The {name} of a network does not change, it is {known[name]}. Make a new network.")
@@ -252,9 +252,7 @@ class Network:
         """
         with self.in_use("forward"):
             x = self.check_batch(x)
-            outputs: NDArray[Any] = x.astype(self.dtype)
-            if x.dtype == np.uint8:
-                outputs /= 255
+            outputs = as_floats(x, self.dtype)
             for layer in self.layers:
                 returned, shape = layer.forward(outputs, training), (len(outputs), *(layer.output_shape or ()))
                 outputs = np.array(layer.check_result("forward", returned, shape), self.dtype)  # nobody else's

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from handconv.utils.settings import Settings, arguments_of
+from handconv.utils.validation import is_ours
 
 #: Arguments that other libraries have, and what stands in their place here.
 _REMEDIES = {
@@ -47,7 +48,7 @@ class Arguments(Settings):
             remedy = f" {_REMEDIES[unknown[0]]}" if unknown[0] in _REMEDIES else ""
             raise TypeError(f"{cls.__name__} has no argument {unknown[0]!r}; it has {', '.join(known)}.{remedy}")
         first = [name for name, argument in known.items() if argument.kind is argument.POSITIONAL_OR_KEYWORD]
-        if len(values) > len(first) and cls.__module__.startswith("handconv."):
+        if len(values) > len(first) and is_ours(cls):
             raise TypeError(
                 f"{cls.__name__} takes {' and '.join(first) or 'nothing'} by place, got {len(values)} values. Give the "
                 "others by name, stride=2 for one; how many channels or numbers come in, the inputs tell."

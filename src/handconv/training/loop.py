@@ -27,22 +27,13 @@ from handconv.optimizers.schedules import Schedule
 from handconv.parallel.communicator import OneProcess
 from handconv.training import checkpoint
 from handconv.training.callbacks import Callback, Progress
-from handconv.training.hidden_state import (
-    check_augment,
-    check_loss,
-    check_no_hidden_state,
-    check_no_views,
-    check_optimizer,
-    check_runs_once,
-    check_schedule,
-    check_shares,
-)
+from handconv.training.checks import check_run
 from handconv.training.history import History
 from handconv.training.progress import PrintProgress
 from handconv.training.state import TrainingState
 from handconv.training.step import ACCUMULATORS, ShardStep, SharedState, arithmetic, shard_size
+from handconv.utils.validation import is_ours
 from handconv.utils.warn import warn
-from handconv.utils.words import counted
 
 _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
 #: How many times as large as that of guessing, or of the first epoch, a loss must be for its steps to be far too large.
@@ -149,7 +140,7 @@ def _place(callback: Callback) -> int:
 
 def _of_users(callbacks: Sequence[Callback]) -> list[Callback]:
     """The callbacks that are not of this package."""
-    return [callback for callback in callbacks if not type(callback).__module__.startswith("handconv.")]
+    return [callback for callback in callbacks if not is_ours(type(callback))]
 
 
 def _prepare(
@@ -167,22 +158,9 @@ def _prepare(
         checkpoint.resume(run, resume)
     shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size, run.shard_size))
     run.workers = min(run.workers, shards, ACCUMULATORS)  # more would have nothing to do
-    check_schedule(run.optimizer)
-    check_runs_once(run.network, run.samples)
-    if shards > 1:
-        check_shares(run)
-    goes_elsewhere = run.workers > 1 or saved is not None or resume is not None
-    if run.workers > 1:
-        check_no_views(run)
-    if goes_elsewhere:
-        check_no_hidden_state(run.network, run.samples)
-        check_loss(run)
-        check_augment(run)
-    if goes_elsewhere or was_used:
-        check_optimizer(run.optimizer, run.network.parameters, run.network.decayed(), by_parts=run.workers > 1)
+    check_run(run, is_saved=saved is not None or resume is not None, was_used=was_used)
     if saved is not None:
         saved.check(run)
-    _check_shards(run)
 
 
 def _train(
@@ -224,21 +202,6 @@ def _tell_epoch(run: TrainingState, callback: Callback) -> object:
 def _anyone_says_so(answers: Sequence[object]) -> bool:
     """Whether one of the callbacks has returned True."""
     return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
-
-
-def _check_shards(run: TrainingState) -> None:
-    """Refuse batches that leave a layer with too few samples at the end of an epoch."""
-    shard = shard_size(run.network, run.batch_size, run.shard_size)
-    count = len(run.samples)
-    batches = {min(run.batch_size, count), count % run.batch_size or run.batch_size}
-    fewest = min(min(batch, batch % shard or shard) for batch in batches)
-    for layer in run.network.store.layers:
-        if fewest < layer.min_samples:
-            raise ValueError(
-                f"{layer.label} needs at least {layer.min_samples} samples together in training, and "
-                f"{counted(count, 'sample')} in batches of {run.batch_size} and shards of {shard} leave {fewest} at "
-                "the end. Use another batch_size."
-            )
 
 
 def _executor(run: TrainingState) -> Executor:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv.arrays import FloatArray
+from handconv.arrays import FloatArray, as_floats
 from handconv.engine.capture import untracked
 from handconv.engine.lower import signature
 from handconv.engine.program import Program
@@ -315,8 +315,7 @@ class ShardStep:
             lengths = {view.name: np.square(state.accumulators[:, view.place]).sum() for view in network.views}
             where = f"the squared gradient of {[name for name in lengths if not np.isfinite(lengths[name])][-1]}"
         chosen = batch if self.task.samples.chosen is None else self.task.samples.chosen[batch]
-        outputs = network.check_batch(self.task.samples.x[chosen])
-        outputs = outputs.astype(network.dtype) / (255 if outputs.dtype == np.uint8 else 1)
+        outputs = as_floats(network.check_batch(self.task.samples.x[chosen]), network.dtype)
         for name, layer in zip(network.names, network.layers, strict=True):
             outputs = layer.forward(outputs, False)
             if not np.isfinite(outputs).all():
