@@ -132,7 +132,7 @@ class Layer(Declaring, Arguments):
         if self.owner is not None:
             raise ValueError(f"{self.label} belongs to a network, which builds it. Use layer.copy() to build it alone.")
         shape = self.fix_shapes(input_shape, dtype)
-        ParameterStore(list(self.tree()), dtype, generator)
+        ParameterStore(list(self.tree()), dtype, generator)  # gives each layer its arrays
         return shape
 
     def check_inputs(self, inputs: NDArray[Any]) -> FloatArray:
@@ -273,7 +273,7 @@ class Layer(Declaring, Arguments):
         self.arrays = state.pop("values")
         vars(self).update(state)
         if self.input_shape is not None:
-            ParameterStore(list(self.tree()), self.dtype, keep=True)
+            ParameterStore(list(self.tree()), self.dtype, keep=True)  # gives them vectors of their own
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Copy into declared arrays, check settings, and refuse what would have no effect."""
