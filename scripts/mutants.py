@@ -31,13 +31,14 @@ from types import CodeType, ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src"
+_OF_NETWORKS = tuple(f"tests/test_network{part}.py" for part in ("", "_own_layers", "_ownership", "_sharing"))
 #: What is mutated, and the tests that must notice.
 TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "losses": (("losses",), ("tests/losses", "tests/test_numerics.py")),
     "optimizers": (("optimizers",), ("tests/optimizers", "tests/test_numerics.py")),
     "layers": (
         ("layers",),
-        ("tests/layers", "tests/test_numerics.py", "tests/test_network.py", "tests/test_network_sharing.py"),
+        ("tests/layers", "tests/test_numerics.py", *_OF_NETWORKS),
     ),
     "kernels": (("engine/kernels", "engine/layout.py", "engine/arena.py"), ("tests/engine",)),
     "ops": (
@@ -52,7 +53,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "network": (
         ("network.py",),
-        ("tests/test_network.py", "tests/test_network_sharing.py", "tests/engine/test_inference.py"),
+        (*_OF_NETWORKS, "tests/engine/test_inference.py"),
     ),
     "augment": (("augment",), ("tests/augment",)),
     "metrics": (("metrics.py",), ("tests/test_metrics.py",)),

@@ -17,6 +17,7 @@ import pytest
 import handconv as hc
 from handconv.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from handconv.network import Network
+from handconv.utils.locks import TrainingLock
 from network_cases import IMAGE, Counting, Residual, small
 
 
@@ -261,15 +262,13 @@ class TestWhileItIsTrained:
         network = small()
         entered = threading.Event()
 
-        class Lock:
+        class Lock(TrainingLock):
             def __enter__(self) -> None:
-                network._trainer._thread = -1  # meanwhile another thread has begun
+                super().__enter__()
+                self._trainer = -1  # meanwhile another thread has begun
                 entered.set()
 
-            def __exit__(self, *_: object) -> None:
-                network._trainer._thread = 0
-
-        network._lock = Lock()  # type: ignore[assignment]
+        network._lock = Lock()
         with pytest.raises(RuntimeError, match="being trained by another thread"):
             network.infer(np.ones((2, *IMAGE)))
         assert entered.is_set()

@@ -14,19 +14,18 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handconv.arrays import FloatArray, Shape
+from handconv.arrays import FloatArray, Shape, as_floats
 from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
-from handconv.utils.locks import ForkSafeRLock
-from handconv.utils.validation import check_sample_shape, shape_remedy, unmasked
+from handconv.utils.locks import TrainingLock
+from handconv.utils.validation import check_sample_shape, is_ours, shape_remedy, unmasked
 
 if TYPE_CHECKING:
     from handconv.engine.inference import Inference
@@ -70,7 +69,7 @@ class Network:
         self.store: ParameterStore[Layer] = ParameterStore([], self.dtype)
         self._whole: Network | None = None  # of which this one shows the first layers
         self._pending: list[_Pass] = []  # the forward that may be followed by a backward; network[:k] has the same list
-        self._lock, self._trainer = ForkSafeRLock(), _Trainer()
+        self._lock = TrainingLock()
         self._inference: Inference | None = None
         for layer in self._layers:
             layer.belong_to(self)
@@ -80,7 +79,7 @@ class Network:
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse what would have no effect, or leave the network half changed."""
         known = self.__dict__
-        if name in _FOREIGN and not hasattr(type(self), name) and type(self).__module__.startswith("handconv."):
+        if name in _FOREIGN and not hasattr(type(self), name) and is_ours(type(self)):
             raise AttributeError(f"A network has no {name!r}. {_FOREIGN[name]}")
         if name in ("dtype", "input_shape") and known.get(name) not in (None, value):
             raise AttributeError(f"The {name} of a network does not change, it is {known[name]}. Make a new network.")
@@ -168,13 +167,7 @@ class Network:
         """How many numbers the layers keep for this input shape, buffers included; nothing is allocated."""
         shape, count = check_sample_shape(input_shape), 0
         for layer in self.layers:
-            shapes = {"": shape}
-            for path, each in layer.tree():
-                inner = {
-                    f"{path}.{name}" if path else name: s for name, s in each.sublayer_shapes(shapes[path]).items()
-                }
-                shapes |= inner
-                count += sum(spec.size for spec in each.declare(shapes[path]))
+            count += _size(layer, shape)
             shape = layer.infer_shape(shape)
         return count
 
@@ -257,9 +250,7 @@ class Network:
         """
         with self.in_use("forward"):
             x = self.check_batch(x)
-            outputs: NDArray[Any] = x.astype(self.dtype)
-            if x.dtype == np.uint8:
-                outputs /= 255
+            outputs = as_floats(x, self.dtype)
             for layer in self.layers:
                 returned, shape = layer.forward(outputs, training), (len(outputs), *(layer.output_shape or ()))
                 outputs = np.array(layer.check_result("forward", returned, shape), self.dtype)  # nobody else's
@@ -362,11 +353,11 @@ class Network:
         """The places of the parameters that decoupled weight decay shrinks."""
         return [view.place for view in self.views if view.spec.decays]
 
-    def in_use(self, verb: str) -> _Use:
+    def in_use(self, verb: str) -> contextlib.AbstractContextManager[None]:
         """Hold the network while it is used: other threads wait, and while one trains they are refused at once."""
         if verb not in ("forward", "backward"):
             self._check_runs_layers(verb)
-        return _Use(self._lock, self._trainer, verb)
+        return self._lock.asked(verb)
 
     def _check_runs_layers(self, verb: str) -> None:
         """Refuse a pass of one's own where the layers are run without asking it."""
@@ -397,26 +388,26 @@ class Network:
                 f"{type(self).__name__} has a penalty of its own without its gradient. "
                 "Override add_penalty_gradients too."
             )
-        with self._trainer.training():
+        with self._lock.training():
             with self._lock:  # nobody is asking it any longer
                 self._pending.clear()
             yield
 
     def __copy__(self) -> Self:
-        """A copy is a deep one: layers belong to one network."""
+        """A copy is a deep one: layers belong to one network alone."""
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy, or a file of pickle's, has of a network."""
         if self._whole is not None:
             raise TypeError("network[:k] shows the layers of another network: copy that one, or its layers.")
-        left_out = ("store", "_inference", "_pending", "_lock", "_trainer")
+        left_out = ("store", "_inference", "_pending")
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become a copy: its layers, which are copies, look into its own vectors."""
         self.__dict__.update(state)
-        self._lock, self._trainer, self._pending, self._inference = ForkSafeRLock(), _Trainer(), [], None
+        self._pending, self._inference = [], None
         self.store = ParameterStore(self.tree() if self.built else [], self.dtype, keep=True)
         for layer in self.layers:
             layer.belong_to(self)
@@ -437,52 +428,11 @@ class _Pass(NamedTuple):
         return all(now is kept or np.array_equal(now, kept, equal_nan=True) for now, kept in pairs)  # type: ignore[arg-type]
 
 
-class _Use:
-    """Holds a network for one question."""
-
-    def __init__(self, lock: ForkSafeRLock, trainer: _Trainer, verb: str) -> None:
-        self._lock, self._trainer, self._verb = lock, trainer, verb
-
-    def __enter__(self) -> None:
-        self._lock.__enter__()  # a training does not hold it: what is waited for is one question
-        try:
-            self._trainer.check(self._verb)
-        except RuntimeError:
-            self._lock.__exit__()
-            raise
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.__exit__()
-
-
-class _Trainer:
-    """Which thread trains a network, if any."""
-
-    def __init__(self) -> None:
-        self._lock, self._thread = ForkSafeRLock(), 0
-
-    @contextlib.contextmanager
-    def training(self) -> Iterator[None]:
-        with self._lock:
-            if self._thread:
-                where = "a callback of that fit" if self._thread == threading.get_ident() else "another thread"
-                raise RuntimeError(
-                    f"The network is being trained, and fit was called from {where}. One fit at a time; another "
-                    "network may be trained meanwhile, a copy for one (copy.deepcopy)."
-                )
-            self._thread = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._thread = 0
-
-    def check(self, verb: str) -> None:
-        """Refuse to serve another thread than the one that trains."""
-        if self._thread and self._thread != threading.get_ident():
-            raise RuntimeError(
-                f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. "
-                "Wait until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
-            )
+def _size(layer: Layer, shape: Shape) -> int:
+    """How many numbers a layer, and those within it, keep for an input shape."""
+    shapes = layer.sublayer_shapes(shape)
+    within = sum(_size(inner, shapes[name]) for name, inner in layer.sublayers().items())
+    return within + sum(spec.size for spec in layer.declare(shape))
 
 
 def _copy_in(name: str, target: FloatArray, values: NDArray[Any]) -> None:

@@ -7,7 +7,6 @@ array whose samples lie interleaved (Fortran order) is copied first, once, unles
 
 import dataclasses
 import mmap
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from handconv.engine.ops.inputs import InputOp
 from handconv.losses import Loss
 from handconv.metrics import name_classes
 from handconv.utils.validation import check_number, is_int, shape_remedy, unmasked
+from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
 _DARK, _MANY = 32, 64  # so many uint8 images that all stay below are probably not pixels
@@ -107,10 +107,9 @@ def gathered_in_order(x: NDArray[Any], name: str = "x") -> NDArray[Any]:
     if not interleaved or is_memory_mapped(x):
         return x
     if x.nbytes > 1 << 24:
-        warnings.warn(
+        warn(
             f"{name} lies in memory with its samples interleaved (Fortran order), and is copied once, "
             f"{x.nbytes >> 20} MB. np.ascontiguousarray(x) beforehand saves that.",
-            stacklevel=3,
         )
     return np.ascontiguousarray(x)
 
@@ -165,10 +164,9 @@ def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
     if array.dtype == np.uint8:
         few = len(array) < _MANY
         if array.ndim == 4 and not few and array[:_MANY].max() < _DARK and 0 < (brightest := int(array.max())) < _DARK:
-            warnings.warn(
+            warn(
                 f"{name} holds uint8 from 0 to {brightest}, which are divided by 255 as pixels are. Other numbers? Use "
                 f"{name}.astype('float32'){'' if brightest <= 1 else f' / {brightest}'}.",
-                stacklevel=5,
             )
         return
     least, largest = array.min(), array.max()  # NaN and infinity show here too
@@ -203,7 +201,7 @@ def _remark_on_scale(array: NDArray[Any], least: float, largest: float, name: st
             f"holds images from {least:g} to {largest:g} as {array.dtype}; a network learns from numbers near 0 to 1, "
             f"and only uint8 is divided by 255. Use {name} / {extreme:g}."
         )
-    warnings.warn(f"{name} {remark}", stacklevel=6)
+    warn(f"{name} {remark}")
 
 
 def _whole_numbers(values: NDArray[Any]) -> bool:

@@ -40,7 +40,7 @@ class TestVectors:
     def test_views_tell_name_place_shape_and_declaration(self) -> None:
         layer = Dense(2, l2=0.5)
         layer.fix_shapes((3,), np.float64)
-        weights, biases = ParameterStore([("head", layer)], np.float64, 0).views
+        weights, biases = ParameterStore([("head", layer)], np.float64, 0).trainable
         assert (weights.name, weights.place, weights.shape, weights.spec.l2) == (
             "head.weights",
             slice(0, 6),
@@ -56,7 +56,7 @@ class TestVectors:
             layer.fix_shapes((3,), np.float64)
         whole = ParameterStore(layers, np.float64, 0)
         first = whole.first([layers[0][1]])
-        assert [view.name for view in first.views] == ["0.scale", "0.shift", "0.running_mean"]
+        assert [view.name for view in first.trainable + first.buffered] == ["0.scale", "0.shift", "0.running_mean"]
         assert (first.parameters.size, first.gradients.size, first.buffers.size) == (6, 6, 3)
         assert np.shares_memory(first.parameters, whole.parameters)
         assert whole.first([]).parameters.size == 0

@@ -398,7 +398,7 @@ class TestOwnLosses:
             def __init__(self, scale: float) -> None:
                 pass
 
-        with pytest.raises(AttributeError, match=r"Forgetful does not keep all its arguments .*scale.* Set self\.name"):
+        with pytest.raises(AttributeError, match=r"Forgetful does not keep its argument 'scale'. Set self\.scale"):
             Forgetful(2.0).config()
 
     def test_targets_of_any_kind_are_taken_one_for_each_sample(self) -> None:

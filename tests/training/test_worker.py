@@ -199,12 +199,12 @@ class TestAWorkersLife:
 
     @staticmethod
     def work(run: Task, *orders_sent: Any, shared_samples: bool = False) -> list[Any]:
-        """Let the only worker do these orders in this process; what it answers."""
+        """Let the only worker do this job in this process; what it answers."""
         context = multiprocessing.get_context()
         arrays = vars(SharedState.of_one_process(run))
         vectors = run.optimizer.state
         x = SharedArray.like(context, run.samples.x) if shared_samples else None
-        orders = workers.Orders(
+        job = workers.Job(
             workers._without_samples(run) if shared_samples else run,
             x,
             {name: SharedArray.like(context, array) for name, array in arrays.items()},
@@ -225,7 +225,7 @@ class TestAWorkersLife:
 
         listener = threading.Thread(target=listen)
         listener.start()
-        workers._work(orders, 0, theirs)
+        workers._work(job, 0, theirs)
         listener.join()
         return answers
 

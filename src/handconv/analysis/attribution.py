@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handconv.arrays import FloatArray
+from handconv.arrays import FloatArray, as_floats
 from handconv.layers import Conv2D, Layer
 from handconv.sequential import Sequential
 from handconv.utils.validation import check_int, check_number, is_int
@@ -297,8 +297,7 @@ def _checked(model: Sequential, x: ArrayLike) -> tuple[FloatArray, tuple[Layer, 
     samples = model.check_batch(np.asarray(x))
     if not len(samples):
         raise ValueError("This needs at least one sample, got none.")
-    inputs: FloatArray = samples.astype(model.dtype)
-    return (inputs / 255 if samples.dtype == np.uint8 else inputs), layers
+    return as_floats(samples, model.dtype), layers
 
 
 def _checked_labels(

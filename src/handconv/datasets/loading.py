@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Collection, Mapping
 from itertools import islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from handconv.datasets.readers.table_form import LabelColumn
 from handconv.datasets.sources import Report, Search
 from handconv.errors import SourceError
 from handconv.utils.nearest import nearest
+from handconv.utils.warn import warn
 
 NAMES = (*KNOWN, "digits")
 """The data sets that have a name."""
@@ -215,7 +215,7 @@ def load_mnist(*, source: str = "auto", data_dir: PathLike | None = None, progre
     """
     dataset = load("mnist", source=source, data_dir=data_dir, progress=progress)
     if dataset.name != "mnist":
-        warnings.warn("\n".join(dataset.notices), stacklevel=2)
+        warn("\n".join(dataset.notices))
     return dataset.scaled()
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import inspect
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -23,14 +22,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
-from handconv.layers.parameters import ParameterSpec, ParameterStore, checked_specs
-from handconv.utils.validation import is_int, unmasked
-
-_TRANSIENT = ("_owner", "_store", "arrays")
-_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+from handconv.layers.arguments import Arguments
+from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
+from handconv.utils.validation import is_int, is_ours, shape_remedy, unmasked
 
 
-class Layer:
+class Layer(Declaring, Arguments):
     """One step of a network, usable alone and in ``Sequential``.
 
     A layer of your own overrides ``forward`` and ``backward`` and keeps what it likes on itself. It overrides
@@ -62,62 +59,14 @@ class Layer:
     elementwise: ClassVar[bool] = False
     #: The fewest samples that it can be trained on together.
     min_samples: ClassVar[int] = 1
-    #: The arguments that may be given as one number for both directions, and are shown so.
-    pairs: ClassVar[tuple[str, ...]] = ()
-
-    name: str | None = None
-    input_shape: Shape | None = None
     output_shape: Shape | None = None
     dtype: np.dtype[Any] = np.dtype(np.float32)
     output: FloatArray | None = None
     dinputs: FloatArray | None = None
     generator: np.random.Generator | None = None
-    #: The arrays that the layer declared, once it is built.
-    specs: tuple[ParameterSpec, ...] = ()
     #: Counts changes of settings, methods and sublayers.
     version: int = 0
-
-    #: The arguments of the constructor by name, and as Python shows them.
-    arguments: ClassVar[dict[str, inspect.Parameter]] = {}
-    __signature__: ClassVar[inspect.Signature]
-    _constructor: ClassVar[object] = None
-
-    def __init_subclass__(cls) -> None:
-        if {*cls.__dict__.get("__slots__", ())} - {"__dict__", "__weakref__"}:
-            raise TypeError(f"{cls.__name__} has __slots__, which copies of a layer would lose. Leave them out.")
-        cls._note_arguments()
-
-    @classmethod
-    def _note_arguments(cls) -> None:
-        """Note the arguments of the constructor, which a dataclass has only once the class is made."""
-        _, *parameters = inspect.signature(cls.__init__).parameters.values()
-        cls.__signature__ = inspect.Signature(parameters)  # what help() and editors show, rather than __new__'s
-        cls.arguments = {parameter.name: parameter for parameter in parameters if parameter.kind not in _VARIABLE}
-        cls._constructor = cls.__init__
-        if cls.__eq__ is not object.__eq__:  # a layer is the same as itself alone
-            cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
-        if getattr(getattr(cls, "__dataclass_params__", None), "frozen", False):
-            raise TypeError(
-                f"{cls.__name__} is a frozen dataclass, and a layer keeps what it computes. Use @dataclass."
-            )
-
-    def __new__(cls, *values: Any, **arguments: Any) -> Self:
-        """Refuse arguments that the constructor does not have, and say what stands in their place."""
-        if cls._constructor is not cls.__init__:
-            cls._note_arguments()
-        known = cls.arguments
-        unknown = [name for name in arguments if name not in known]
-        if unknown and not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values()):
-            remedy = f" {_REMEDIES[unknown[0]]}" if unknown[0] in _REMEDIES else ""
-            raise TypeError(f"{cls.__name__} has no argument {unknown[0]!r}; it has {', '.join(known)}.{remedy}")
-        ours = cls.__module__.startswith(_OURS)
-        first = [name for name, argument in known.items() if argument.kind is argument.POSITIONAL_OR_KEYWORD]
-        if ours and len(values) > len(first):
-            raise TypeError(
-                f"{cls.__name__} takes {' and '.join(first) or 'nothing'} by place, got {len(values)} values. Give the "
-                "others by name, stride=2 for one; how many channels or numbers come in, the inputs tell."
-            )
-        return super().__new__(cls)
+    _owner: weakref.ref[object] | None = None
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name
@@ -131,89 +80,6 @@ class Layer:
     def declare(self, input_shape: Shape) -> tuple[ParameterSpec, ...]:
         """List the layer's own parameters and buffers for an input shape."""
         return ()
-
-    def sublayers(self) -> dict[str, Layer]:
-        """The layers that this one holds, by name: its attributes that are layers, or lists or dicts of them."""
-        return {path: layer for name, value in vars(self).items() for path, layer in _layers_in(value, name)}
-
-    def sublayer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The input shape of each layer within: one after the other, unless a subclass says otherwise."""
-        shapes = {}
-        for name, layer in self.sublayers().items():
-            shapes[name], input_shape = input_shape, layer.infer_shape(input_shape)
-        return shapes
-
-    def tree(self, path: str = "") -> Iterator[tuple[str, Layer]]:
-        """Walk through this layer and all that it holds, each with its path, as in "3.conv1"."""
-        yield path, self
-        for name, layer in self.sublayers().items():
-            yield from layer.tree(f"{path}.{name}" if path else name)
-
-    def fix_shapes(self, input_shape: Shape, dtype: DTypeLike) -> Shape:
-        """Settle the shapes and declarations of this layer and of those within; nothing is allocated."""
-        input_shape = tuple(input_shape)
-        output_shape = self._inferred(input_shape)
-        shapes, held = self.sublayer_shapes(input_shape), self.sublayers()
-        for name, layer in held.items():
-            layer.fix_shapes(shapes[name], dtype)
-        specs = checked_specs(self.label, self.declare(input_shape), type(self))
-        self._make_room(specs)
-        self.output_shape, self.dtype = output_shape, np.dtype(dtype)
-        self.specs, self.input_shape = specs, input_shape
-        return output_shape
-
-    def _inferred(self, input_shape: Shape) -> Shape:
-        """What ``infer_shape`` returns, checked."""
-        returned: object = self.infer_shape(input_shape)
-        sizes = tuple(returned) if isinstance(returned, tuple | list | np.ndarray) else None
-        if sizes is None or not all(is_int(size) and size >= 1 for size in sizes):
-            raise ValueError(
-                f"{self.label}.infer_shape must return the shape of one sample, such as {input_shape}, "
-                f"got {returned!r}."
-            )
-        return sizes
-
-    def _make_room(self, specs: tuple[ParameterSpec, ...]) -> None:
-        """Refuse attributes that would hide declared arrays; None held the place until now."""
-        for name in [name for spec in specs for name in (spec.name, f"d{spec.name}")]:
-            if vars(self).get(name, self) is None:
-                object.__delattr__(self, name)
-            elif name in vars(self):
-                raise ValueError(
-                    f"{self.label} has set {name!r} before it was built, which would hide the array of this name that "
-                    "it declares. Set it after build(shape), or give the declaration an initializer."
-                )
-
-    def build(
-        self,
-        input_shape: Shape,
-        *,
-        dtype: DTypeLike = np.float32,
-        generator: np.random.Generator | int | None = None,
-    ) -> Shape:
-        """Fix the shapes and make the parameters of a layer that is used alone; the first ``forward`` does it too.
-
-        Args:
-            input_shape: the shape of one sample.
-            dtype: float32, or float64 for proofs.
-            generator: where random initial values come from; a number is a seed.
-
-        Returns:
-            The shape of one output.
-
-        Raises:
-            ValueError: if the layer cannot take this shape, or belongs to a network.
-        """
-        if self.owner is not None:
-            raise ValueError(f"{self.label} belongs to a network, which builds it. Use layer.copy() to build it alone.")
-        shape = self.fix_shapes(input_shape, dtype)
-        self._store = ParameterStore(list(self.tree()), dtype, generator)
-        return shape
-
-    @property
-    def multiply_adds(self) -> int:
-        """Multiplications of the forward pass of one sample, each with its addition."""
-        return sum(layer.multiply_adds for layer in self.sublayers().values())
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """Compute the outputs, and keep what ``backward`` needs.
@@ -238,6 +104,37 @@ class Layer:
         """
         raise NotImplementedError(f"{type(self).__name__} must define backward(self, dvalues).")
 
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications of the forward pass of one sample, each with its addition."""
+        return sum(layer.multiply_adds for layer in self.sublayers().values())
+
+    def build(
+        self,
+        input_shape: Shape,
+        *,
+        dtype: DTypeLike = np.float32,
+        generator: np.random.Generator | int | None = None,
+    ) -> Shape:
+        """Fix the shapes and make the parameters of a layer that is used alone; the first ``forward`` does it too.
+
+        Args:
+            input_shape: the shape of one sample.
+            dtype: float32, or float64 for proofs.
+            generator: where random initial values come from; a number is a seed.
+
+        Returns:
+            The shape of one output.
+
+        Raises:
+            ValueError: if the layer cannot take this shape, or belongs to a network.
+        """
+        if self.owner is not None:
+            raise ValueError(f"{self.label} belongs to a network, which builds it. Use layer.copy() to build it alone.")
+        shape = self.fix_shapes(input_shape, dtype)
+        ParameterStore(list(self.tree()), dtype, generator)  # gives each layer its arrays
+        return shape
+
     def check_inputs(self, inputs: NDArray[Any]) -> FloatArray:
         """Check a batch of inputs, build the layer at first use, and bring the inputs to its dtype and to C order.
 
@@ -255,7 +152,7 @@ class Layer:
         if x.shape[1:] != expected and not self.elementwise:
             raise ValueError(
                 f"{self.label} was built for inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
-                + _channels_last_hint(expected, x.shape)
+                + shape_remedy(x.shape, expected)
             )
         return np.asarray(x, self.dtype, order="C")  # sums depend on the order, in the last bit
 
@@ -295,57 +192,54 @@ class Layer:
             raise ValueError(f"{self.label}.{method} must return an array of shape {shape}, got {returned}. {remedy}")
         return array
 
-    def set_parameters(self, **values: NDArray[Any]) -> Self:
-        """Copy arrays into the parameters by name, checking their shapes."""
-        for name, value in values.items():
-            self._copy_in(name, value, getattr(self, name))
-        return self
+    def sublayers(self) -> dict[str, Layer]:
+        """The layers that this one holds, by name: its attributes that are layers, or lists or dicts of them."""
+        return {path: layer for name, value in vars(self).items() for path, layer in _layers_in(value, name)}
 
-    def copy(self) -> Self:
-        """A copy with the same values that belongs to no network, to be taken into another one."""
-        return copy.deepcopy(self)
+    def sublayer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The input shape of each layer within: one after the other, unless a subclass says otherwise."""
+        shapes = {}
+        for name, layer in self.sublayers().items():
+            shapes[name], input_shape = input_shape, layer.infer_shape(input_shape)
+        return shapes
 
-    def config(self) -> dict[str, Any]:
-        """The constructor's arguments, as plain values, from which ``type(layer)(**config)`` makes the same layer.
+    def tree(self, path: str = "") -> Iterator[tuple[str, Layer]]:
+        """Walk through this layer and all that it holds, each with its path, as in "3.conv1"."""
+        yield path, self
+        for name, layer in self.sublayers().items():
+            yield from layer.tree(f"{path}.{name}" if path else name)
 
-        Raises:
-            AttributeError: if the layer does not keep an argument under its own name.
-        """
-        config = {}
-        for name in self.arguments:
-            try:
-                config[name] = getattr(self, name)
-            except AttributeError:
-                raise AttributeError(
-                    f"{type(self).__name__} does not keep its argument {name!r}. Set self.{name} = {name} in __init__, "
-                    "or override config(), so that the layer can be described and saved."
-                ) from None
-        return config
+    def fix_shapes(self, input_shape: Shape, dtype: DTypeLike) -> Shape:
+        """Settle the shapes and declarations of this layer and of those within; nothing is allocated."""
+        input_shape = tuple(input_shape)
+        output_shape, shapes = self._inferred(input_shape), self.sublayer_shapes(input_shape)
+        for name, layer in self.sublayers().items():
+            layer.fix_shapes(shapes[name], dtype)
+        specs = self._declared(input_shape)
+        self._make_room(specs)
+        self.output_shape, self.dtype = output_shape, np.dtype(dtype)
+        self.specs, self.input_shape = specs, input_shape
+        return output_shape
 
-    def __repr__(self) -> str:
-        shown = []
-        for parameter in self.arguments.values():
-            value = getattr(self, parameter.name, parameter.default)
-            if value is parameter.empty:
-                continue
-            if parameter.name in self.pairs and isinstance(value, tuple) and value[0] == value[1]:
-                value = value[0]
-            if parameter.kind is not parameter.KEYWORD_ONLY:
-                shown.append(repr(value))
-            elif isinstance(value, np.ndarray) or value != parameter.default:
-                shown.append(f"{parameter.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+    def _inferred(self, input_shape: Shape) -> Shape:
+        """What ``infer_shape`` returns, checked."""
+        returned: object = self.infer_shape(input_shape)
+        sizes = tuple(returned) if isinstance(returned, tuple | list | np.ndarray) else None
+        if sizes is None or not all(is_int(size) and size >= 1 for size in sizes):
+            raise ValueError(
+                f"{self.label}.infer_shape must return the shape of one sample, such as {input_shape}, "
+                f"got {returned!r}."
+            )
+        return sizes
 
-    @property
-    def label(self) -> str:
-        """Class and name, for messages."""
-        return type(self).__name__ if self.name is None else f"{type(self).__name__} {self.name!r}"
+    def _declared(self, input_shape: Shape) -> tuple[ParameterSpec, ...]:
+        """What ``declare`` returns, checked."""
+        return checked_specs(self.label, self.declare(input_shape), type(self))
 
     @property
     def owner(self) -> object | None:
         """The network that the layer belongs to, while that is alive."""
-        reference = self.__dict__.get("_owner")
-        return None if reference is None else reference()
+        return None if self._owner is None else self._owner()
 
     def belong_to(self, network: object) -> None:
         """Let this layer and those within belong to a network.
@@ -360,137 +254,72 @@ class Layer:
                     "which keeps the values, or look at the first k layers of that network by network[:k]."
                 )
         for _, layer in self.tree():
-            layer.__dict__["_owner"], layer.__dict__["_store"] = weakref.ref(network), None
+            layer._owner = weakref.ref(network)
 
-    @property
-    def arrays(self) -> dict[str, FloatArray]:
-        """The declared arrays and their gradients by name, once the layer is built."""
-        found: dict[str, FloatArray] = self.__dict__.get("arrays", {})
-        return found
+    def copy(self) -> Self:
+        """A copy with the same values that belongs to no network, to be taken into another one."""
+        return copy.deepcopy(self)
 
-    @arrays.setter
-    def arrays(self, arrays: dict[str, FloatArray]) -> None:
-        self.__dict__["arrays"] = arrays
+    def __copy__(self) -> Self:
+        """A copy is a deep one: layers that it holds belong to it alone."""
+        return self.copy()
 
-    def __getattr__(self, name: str) -> Any:
-        arrays = self.__dict__.get("arrays", {})
-        if name in arrays:
-            return arrays[name]
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if name == "training":
-            raise AttributeError(f"{self.label} has no 'training'. It is an argument: forward(self, inputs, training).")
-        if self.input_shape is None:
-            remedy = "An array of parameters exists once the layer is built: call forward(x) or build(shape)."
-        else:
-            remedy = f"It has {', '.join(arrays)}." if arrays else "It has no parameters."
-        raise AttributeError(f"{self.label} has no {name!r}. {remedy}")
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: everything but the owner, with arrays of its own."""
+        state = {name: value for name, value in vars(self).items() if name not in ("_owner", "arrays")}
+        return state | {"values": {spec.name: self.arrays[spec.name].copy() for spec in self.specs if self.arrays}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.arrays = state.pop("values")
+        vars(self).update(state)
+        if self.input_shape is not None:
+            ParameterStore(list(self.tree()), self.dtype, keep=True)  # gives them vectors of their own
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__.get("arrays", ()):
+        """Copy into declared arrays, check settings, and refuse what would have no effect."""
+        if name in self.arrays:
             self._copy_in(name, value, self.arrays[name])
-        elif name in _FOREIGN and not hasattr(self, name) and (self.owner or type(self).__module__.startswith(_OURS)):
+        elif name in _FOREIGN and not hasattr(self, name) and (self.owner or is_ours(type(self))):
             raise AttributeError(f"{self.label} has no {name!r}. {_FOREIGN[name]}")
+        elif name == "name" and self.owner is not None and value != self.name:
+            raise ValueError(
+                f"{self.label} belongs to a network, which knows it by its name. Give name=… when it is made."
+            )
         elif self.input_shape is None:
-            if name == "name":
-                self._check_name(value)
             object.__setattr__(self, name, value)
         elif isinstance(value, Layer) or isinstance(self.__dict__.get(name), Layer):
             raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
         elif name in self.arguments:
             self._change_setting(name, value)
         else:
-            if name in ("forward", "backward", "__class__"):
-                object.__setattr__(self, "version", self.version + 1)
             object.__setattr__(self, name, value)
+            if name in _METHODS:
+                self.version += 1
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
-        if name in ("forward", "backward"):
-            object.__setattr__(self, "version", self.version + 1)
-
-    def _copy_in(self, name: str, value: Any, target: FloatArray) -> None:
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            raise TypeError(
-                f"{self.label}: {name} must be real numbers, got {value if value is None else array.dtype}."
-            )
-        if array.ndim and array.shape != target.shape:
-            raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {array.shape}.")
-        target[...] = array
-
-    def _check_name(self, name: object) -> None:
-        """Refuse another name than the one by which a network knows the layer."""
-        if self.owner is not None and name != self.name:
-            raise ValueError(
-                f"{self.label} belongs to a network, which knows it by its name. Give name=… when it is made."
-            )
+        if name in _METHODS:
+            self.version += 1
 
     def _change_setting(self, name: str, value: Any) -> None:
         """Change an argument of a built layer as the constructor would take it, if all shapes stay as they are."""
-        if name == "name":
-            self._check_name(value)
-        before = self.__dict__.get(name)
-        with contextlib.suppress(AttributeError):  # of a layer that does not keep all its arguments
-            value = getattr(type(self)(**{**self.config(), name: value}), name)
+        before, value = self.__dict__.get(name), self.as_constructed(name, value)
         object.__setattr__(self, name, value)
-        try:
-            specs, shape = (
-                checked_specs(self.label, self.declare(self.input_shape or ()), type(self)),
-                self._inferred(self.input_shape or ()),
-            )
-            fits = shape == self.output_shape and [(s.name, s.shape) for s in specs] == [
-                (s.name, s.shape) for s in self.specs
-            ]
-        except ValueError:
-            specs, fits = (), False
-        if not fits:
+        given, output_shape, specs = self.input_shape or (), None, self.specs
+        with contextlib.suppress(ValueError):
+            output_shape, specs = self._inferred(given), self._declared(given)
+        if output_shape != self.output_shape or _shapes(specs) != _shapes(self.specs):
             object.__setattr__(self, name, before)
             raise ValueError(
                 f"{self.label} is built, and {name}={value!r} would change its shapes; it stays {before!r}. "
                 "Make a new layer."
             )
-        object.__setattr__(self, "specs", specs)
-        object.__setattr__(self, "version", self.version + 1)
-
-    def __copy__(self) -> Self:
-        """A copy is a deep one: layers that it holds belong to it alone."""
-        return copy.deepcopy(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy has: everything but the owner, with arrays of its own."""
-        state = {name: value for name, value in vars(self).items() if name not in _TRANSIENT}
-        state["values"] = {spec.name: self.arrays[spec.name].copy() for spec in self.specs if self.arrays}
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        values = state.pop("values")
-        self.__dict__.update(state)
-        if self.input_shape is not None:
-            self._rebuild(values)
-
-    def _rebuild(self, values: dict[str, FloatArray]) -> None:
-        """Give a copy a store of its own, filled with the values of the original."""
-        self.__dict__["arrays"] = values  # which the store keeps
-        self.__dict__["_store"] = ParameterStore(list(self.tree()), self.dtype, 0, keep=True)
+        self.specs = specs
+        self.version += 1
 
 
-#: Arguments that other libraries have, and what stands in their place here.
-_REMEDIES = {
-    "activation": "An activation is a layer of its own: [Dense(3), ReLU()].",
-    "input_shape": "Give input_shape to Sequential.",
-    "input_dim": "Give input_shape=(D,) to Sequential.",
-    "in_channels": "The inputs tell the number of channels.",
-    "in_features": "The inputs tell their number.",
-    "kernel_regularizer": "Use l2=….",
-    "bias": "Use use_bias=….",
-    "strides": "Use stride=….",
-    "p": "Use rate=….",
-    "negative_slope": "Use alpha=….",
-}
-
-
-_OURS = "handconv."
+#: What a layer computes changes with these attributes.
+_METHODS = ("forward", "backward", "__class__")
 _KEPT = (
     "All parameters of a network are trained. To keep some as they are, train a network of the other layers on what "
     "the first k give: features = model[:k].predict(x)."
@@ -508,12 +337,5 @@ def _layers_in(value: object, path: str) -> Iterator[tuple[str, Layer]]:
             yield from _layers_in(each, f"{path}.{key}")
 
 
-def _channels_last_hint(expected: Shape, received: Shape) -> str:
-    if len(expected) == 3 and len(received) == 4 and received[1:] == (*expected[1:], expected[0]):
-        return " Channels last? Use x.transpose(0, 3, 1, 2)."
-    if len(received) == len(expected):
-        return " A single sample? Use x[None]."
-    return ""
-
-
-Layer.__init_subclass__()  # its own arguments are known in the same way
+def _shapes(specs: tuple[ParameterSpec, ...]) -> list[tuple[str, Shape]]:
+    return [(spec.name, spec.shape) for spec in specs]

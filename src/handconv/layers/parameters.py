@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -108,11 +108,69 @@ def checked_specs(owner: str, declared: object, reserved: type) -> tuple[Paramet
     return tuple(specs)
 
 
-class Declaring(Protocol):
-    """What has declared arrays: a layer."""
+class Declaring:
+    """What declares arrays, which then are attributes of it: a layer. Assigning to one of them copies in."""
 
-    specs: tuple[ParameterSpec, ...]
-    arrays: dict[str, FloatArray]
+    name: str | None = None
+    input_shape: Shape | None = None
+    #: The arrays that were declared, once it is built.
+    specs: tuple[ParameterSpec, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Class and name, for messages."""
+        return type(self).__name__ if self.name is None else f"{type(self).__name__} {self.name!r}"
+
+    @property
+    def arrays(self) -> dict[str, FloatArray]:
+        """The declared arrays and their gradients by name, once the layer is built."""
+        found: dict[str, FloatArray] = self.__dict__.get("arrays", {})
+        return found
+
+    @arrays.setter
+    def arrays(self, arrays: dict[str, FloatArray]) -> None:
+        self.__dict__["arrays"] = arrays
+
+    def set_parameters(self, **values: NDArray[Any]) -> Self:
+        """Copy arrays into the parameters by name, checking their shapes."""
+        for name, value in values.items():
+            self._copy_in(name, value, getattr(self, name))
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        arrays = self.__dict__.get("arrays", {})
+        if name in arrays:
+            return arrays[name]
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name == "training":
+            raise AttributeError(f"{self.label} has no 'training'. It is an argument: forward(self, inputs, training).")
+        if self.input_shape is None:
+            remedy = "An array of parameters exists once the layer is built: call forward(x) or build(shape)."
+        else:
+            remedy = f"It has {', '.join(arrays)}." if arrays else "It has no parameters."
+        raise AttributeError(f"{self.label} has no {name!r}. {remedy}")
+
+    def _copy_in(self, name: str, value: Any, target: FloatArray) -> None:
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(
+                f"{self.label}: {name} must be real numbers, got {value if value is None else array.dtype}."
+            )
+        if array.ndim and array.shape != target.shape:
+            raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {array.shape}.")
+        target[...] = array
+
+    def _make_room(self, specs: tuple[ParameterSpec, ...]) -> None:
+        """Refuse attributes that would hide declared arrays; None held the place until now."""
+        for name in [name for spec in specs for name in (spec.name, f"d{spec.name}")]:
+            if vars(self).get(name, self) is None:
+                object.__delattr__(self, name)
+            elif name in vars(self):
+                raise ValueError(
+                    f"{self.label} has set {name!r} before it was built, which would hide the array of this name that "
+                    "it declares. Set it after build(shape), or give the declaration an initializer."
+                )
 
 
 D = TypeVar("D", bound=Declaring)
@@ -184,11 +242,6 @@ class ParameterStore(Generic[D]):
         self.gradients, self.buffers = np.zeros_like(self.parameters), np.zeros(ends[False], dtype)
         self._fill(np.random.default_rng(generator), keep=keep)
         self.bind(self.parameters, self.gradients, self.buffers)
-
-    @property
-    def views(self) -> tuple[ParameterView[D], ...]:
-        """All arrays, parameters first."""
-        return self.trainable + self.buffered
 
     def first(self, layers: Sequence[D]) -> ParameterStore[D]:
         """The store of the first layers alone, over the same memory."""

@@ -9,9 +9,8 @@ here, and nowhere else.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
 from handconv.losses.targets import Targets
+from handconv.utils.settings import Settings
 from handconv.utils.validation import check_int
 
 #: The clip of losses on probabilities, so that no logarithm meets a zero.
@@ -48,7 +48,7 @@ def as_number(loss: Loss, value: object) -> float:
     return float(found.reshape(()))
 
 
-class Loss:
+class Loss(Settings):
     """A loss over a batch: ``forward`` measures, ``backward`` says which way to move each prediction.
 
     A loss of your own overrides ``sample_losses`` and ``gradient``, or ``forward`` and ``backward`` themselves; and
@@ -71,20 +71,13 @@ class Loss:
         (2.0, [[0.5, 0.5]])
     """
 
-    #: The names of the constructor's arguments.
-    arguments: ClassVar[frozenset[str]] = frozenset()
     dinputs: FloatArray | None = None
     _measured: tuple[FloatArray, Targets, FloatArray | float] | None = None
 
-    def __init_subclass__(cls) -> None:
-        cls.arguments = frozenset(inspect.signature(cls).parameters)
-
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a setting as the constructor would take it."""
-        if name in self.arguments and name in self.__dict__:
-            with contextlib.suppress(AttributeError):  # of a loss that does not keep all its arguments
-                value = getattr(type(self)(**self.config() | {name: value}), name)
-        object.__setattr__(self, name, value)
+        is_setting = name in self.arguments and name in self.__dict__
+        object.__setattr__(self, name, self.as_constructed(name, value) if is_setting else value)
 
     def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
         """Return each sample's own loss (N,).
@@ -165,20 +158,6 @@ class Loss:
         dinputs: FloatArray = np.asarray(gradient * scale, p.dtype)
         vars(self)["dinputs"] = dinputs
         return dinputs
-
-    def config(self) -> dict[str, object]:
-        """Return the constructor's arguments as plain values.
-
-        Raises:
-            AttributeError: if the loss does not keep an argument under its own name.
-        """
-        try:
-            return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-        except AttributeError as error:
-            raise AttributeError(
-                f"{self.label} does not keep all its arguments ({error}). Set self.name = name for each in __init__, "
-                "or override config(), so that the loss can be described in a checkpoint."
-            ) from None
 
     def check_targets(self, targets: ArrayLike, shape: Shape) -> Targets:
         """Check the truth for a whole data set or a batch, and return it in the form that ``forward`` wants.

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.validation import check_number
+from handconv.utils.settings import Settings
+from handconv.utils.validation import check_number, is_ours
 
 #: How many numbers are worked on at once: with their state they fit in a second-level cache, which halves the time of a
 #: step on a million parameters. Smaller blocks cost more in calls than they save; the reference network is one block.
@@ -37,7 +37,7 @@ def check_optimizer(optimizer: object) -> Optimizer:
     return optimizer
 
 
-class Optimizer(ABC):
+class Optimizer(Settings, ABC):
     """What improves parameters step by step.
 
     ``state`` holds the vectors that live from step to step, by name; ``iterations`` is the number of steps done;
@@ -52,20 +52,15 @@ class Optimizer(ABC):
 
     #: The names of the vectors in ``state``, for these settings.
     vectors: tuple[str, ...] = ()
-    #: The names of the constructor's arguments.
-    arguments: ClassVar[frozenset[str]] = frozenset()
-
-    def __init_subclass__(cls) -> None:
-        cls.arguments = frozenset(inspect.signature(cls).parameters)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a setting as the constructor would take it, and refuse what would have no effect."""
         if name in self.arguments and name in self.__dict__:
-            value = self._checked_setting(name, value)
-        elif type(self).__module__.startswith("handconv.") and not (
+            value = self.as_constructed(name, value)
+        elif is_ours(type(self)) and not (
             name.startswith("_") or name in self.arguments or name in _STATE or hasattr(self, name)
         ):
-            raise AttributeError(f"{self._label} has no setting {name!r}; it has {', '.join(self.settings)}.")
+            raise AttributeError(f"{self._label} has no setting {name!r}; it has {', '.join(self.arguments)}.")
         object.__setattr__(self, name, value)
 
     def __init__(
@@ -124,15 +119,14 @@ class Optimizer(ABC):
             )
         return number
 
-    @property
-    def settings(self) -> list[str]:
-        """The names of the arguments, which may be changed between two steps."""
-        return list(inspect.signature(type(self)).parameters)
+    def as_constructed(self, name: str, value: Any) -> Any:
+        """The value of a setting as the constructor would keep it.
 
-    def _checked_setting(self, name: str, value: Any) -> Any:
-        """The value of a setting as the constructor keeps it."""
-        with contextlib.suppress(AttributeError):  # of an optimizer that does not keep all its arguments
-            like = type(self)(**{each: getattr(self, each) for each in self.settings} | {name: value})
+        Raises:
+            ValueError: if a training goes on and would need another vector in ``state`` with it.
+        """
+        with contextlib.suppress(AttributeError):  # where not all arguments are kept
+            like = type(self)(**super().config() | {name: value})
             missing = [vector for vector in like.vectors if vector not in self.state]
             if missing and self._running:
                 raise ValueError(
@@ -242,9 +236,9 @@ class Optimizer(ABC):
 
     def config(self) -> dict[str, object]:
         """Return name and arguments as plain values; ``from_config`` makes the same optimizer of them, stateless."""
-        values = {name: getattr(self, name) for name in self.settings}
         rate = self.learning_rate
-        return {"name": self._label, **values, "learning_rate": rate.config() if isinstance(rate, Schedule) else rate}
+        described = {"learning_rate": rate.config() if isinstance(rate, Schedule) else rate}
+        return {"name": self._label} | super().config() | described
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Return copies of the vectors, and the number of steps as "iterations": what a resumed training needs."""
@@ -278,8 +272,8 @@ class Optimizer(ABC):
                 )
 
     def __repr__(self) -> str:
-        shown = {name: getattr(self, name) for name in self.settings}
-        return f"{self._label}({', '.join(f'{name}={value!r}' for name, value in shown.items() if value is not None)})"
+        shown = super().config().items()
+        return f"{self._label}({', '.join(f'{name}={value!r}' for name, value in shown if value is not None)})"
 
     @property
     def _label(self) -> str:

@@ -12,15 +12,15 @@ Validation and the trained model use the average; training itself goes on from t
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from typing import Any
 
 from handconv.arrays import FloatArray
+from handconv.utils.settings import Settings
 from handconv.utils.validation import check_number
 
 
-class WeightAverage(ABC):
+class WeightAverage(Settings, ABC):
     """An average of the parameters over the steps of a training; ``fit(averaging=…)`` takes it."""
 
     @abstractmethod
@@ -42,11 +42,10 @@ class WeightAverage(ABC):
 
     def config(self) -> dict[str, Any]:
         """Name and arguments as plain values."""
-        arguments = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-        return {"name": type(self).__name__, **arguments}
+        return {"name": type(self).__name__} | super().config()
 
     def __repr__(self) -> str:
-        arguments = (f"{name}={value!r}" for name, value in self.config().items() if name != "name")
+        arguments = (f"{name}={value!r}" for name, value in super().config().items())
         return f"{type(self).__name__}({', '.join(arguments)})"
 
 

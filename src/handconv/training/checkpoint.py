@@ -11,7 +11,6 @@ Three files are kept: the last checkpoint, the one before it (``NAME.previous.np
 import math
 import os
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from handconv.serialization.description import RUN, check_comes_back, check_suff
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.state import TrainingState
 from handconv.utils.validation import check_number
+from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
 _VERSION = 3
@@ -147,7 +147,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
             raise
         content = _read_one(previous)
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be used ({error})"
-        warnings.warn(f"The checkpoint {last} {reason}; going on from the one before it, {previous}.", stacklevel=2)
+        warn(f"The checkpoint {last} {reason}; going on from the one before it, {previous}.")
         return content
 
 
@@ -203,17 +203,18 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
     old, run.optimizer.total_steps = (before + epochs * run.steps_per_epoch for epochs in (started_for, run.epochs))
     rate = run.optimizer.learning_rate
     if run.epoch > run.epochs:
-        message = (
-            f"The run has {counted(run.epoch, 'epoch')} already, more than {run.epochs}: nothing is left to train."
+        warn(
+            f"The run has {counted(run.epoch, 'epoch')} already, more than {run.epochs}: nothing is left to train. "
+            "Give more epochs to go on."
         )
-        warnings.warn(f"{message} Give more epochs to go on.", stacklevel=4)
     elif old != run.optimizer.total_steps and isinstance(rate, Schedule):
         steps = range(before, before + steps_done, 1 + steps_done // 1000)  # a thousand of them tell
         if any(rate(step, old) != rate(step, run.optimizer.total_steps) for step in steps):
             begun = counted(started_for, "epoch")
-            message = f"The run was started for {begun} and is now one of {run.epochs}: up to here it had the learning "
-            message += f"rates of {begun}. For those of {run.epochs} in one go, start anew."
-            warnings.warn(message, stacklevel=4)
+            warn(
+                f"The run was started for {begun} and is now one of {run.epochs}: up to here it had the learning rates "
+                f"of {begun}. For those of {run.epochs} in one go, start anew."
+            )
 
 
 def _sums(values: Any, samples: int) -> NDArray[np.float64]:

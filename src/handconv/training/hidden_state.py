@@ -8,13 +8,13 @@ differ afterwards. So it is with a loss, an optimizer and an augmentation of one
 """
 
 import copy
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.arrays import as_floats
 from handconv.engine.lower import fast_kind
 from handconv.layers import Layer
 from handconv.losses import Loss
@@ -26,11 +26,13 @@ from handconv.optimizers.schedules import Schedule
 from handconv.rng import Purpose
 from handconv.samples import Samples
 from handconv.training.state import Task, label_of
+from handconv.utils.validation import is_ours
 
 _SAMPLES = 8
 _Found = TypeVar("_Found")
 _PLAIN = (bool, int, float, str, np.generic, type(None))
-_GIVEN = ("arrays", "generator", "_owner", "_store")
+_GIVEN = ("arrays", "generator", "_owner")
+_LOST = "and worker processes and a resumed training would lose what it keeps of that"
 
 
 def check_no_hidden_state(network: Network, samples: Samples) -> None:
@@ -41,11 +43,9 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
     """
     if all(fast_kind(layer) is not None for layer in network.store.layers):
         return
-    count = min(_SAMPLES, len(samples) // 2)
-    chosen = np.arange(2 * count) if samples.chosen is None else samples.chosen[: 2 * count]
-    one, other = samples.x[chosen[:count]], samples.x[chosen[count:]]
+    one, other = (samples.x[part] for part in _two_shards(samples))
     shards = ((one, 1.0), (other, 2.0))  # gradients of another size, for what is learned from these
-    for last, before in (shards, shards[::-1]) if count else ():
+    for last, before in (shards, shards[::-1]) if len(samples) > 1 else ():
         (alone, computed), (after, computed_after) = (
             _left_by(network, order) for order in ([last, last], [last, before, last])
         )
@@ -60,74 +60,69 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
             )
 
 
-def check_runs_once(network: Network, samples: Samples) -> None:
-    """Count how often layers of ours go forward in one pass, within layers of the user's own.
-
-    Raises:
-        ValueError: if one does so twice, as its backward knows of the last time alone.
-    """
-    if all(fast_kind(layer) is not None or not layer.sublayers() for layer in network.store.layers):
-        return
-    probe = copy.deepcopy(network)
-    passes: Counter[str] = Counter()
-
-    def counted(path: str, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any, **options: Any) -> Any:
-            passes[path] += 1
-            return forward(*arguments, **options)
-
-        return run
-
-    for path, layer in probe.tree():
-        if type(layer).__module__.startswith("handconv."):
-            layer.forward = counted(path, layer.forward)  # type: ignore[method-assign]
-    _tried(lambda: probe.forward(samples.x[:_SAMPLES], training=True))
-    often = [path for path, times in passes.items() if times > 1]
-    if often:
-        raise ValueError(
-            f"Layer {often[0]} goes forward {passes[often[0]]} times in one pass, and its backward knows of the last "
-            "time alone. Make a layer for each place, or one batch of all its inputs (np.concatenate)."
-        )
-
-
-def check_no_views(task: Task) -> None:
-    """Refuse a loss that keeps a part of the network's vectors: worker processes have vectors of their own.
-
-    Raises:
-        RuntimeError: if it does so.
-    """
-    network = task.network
-    vectors = network.parameters, network.gradients, network.buffers
-    for name, value in vars(task.loss).items():
-        if isinstance(value, np.ndarray) and any(np.may_share_memory(value, vector) for vector in vectors):
-            raise RuntimeError(
-                f"{task.loss.label} keeps a view of the network's numbers as {name!r}, and in worker processes they "
-                "lie elsewhere. Keep the layer or the network, and look at its arrays each time; or use workers=1."
-            )
-
-
 def check_loss(task: Task) -> None:
     """Compare what a loss of one's own gives for a shard alone and after another.
 
     Raises:
         RuntimeError: if it carries state from shard to shard.
     """
-    if not _is_own(task.loss):
+    _check_same(
+        task.loss,
+        lambda: _loss_shards(task),
+        lambda loss, shard: _measured(loss, *shard),
+        f"What {task.loss.label} gives for the same predictions depends on the shard before, {_LOST}. Let a callback "
+        "change its settings.",
+    )
+
+
+def check_augment(task: Task) -> None:
+    """Compare what an augmentation of one's own makes of images alone and after others.
+
+    Raises:
+        RuntimeError: if it depends on more than the images and the generator.
+    """
+    _check_same(
+        task.augment,
+        lambda: [(task.samples.x[part], seed) for seed, part in enumerate(_two_shards(task.samples))],
+        lambda augment, shard: np.asarray(augment(shard[0].copy(), np.random.default_rng(shard[1]))),
+        f"What {label_of(task.augment)} makes of the same images depends on the images before, {_LOST}. Draw random "
+        "numbers from the generator that it is given, and keep nothing.",
+    )
+
+
+def check_schedule(optimizer: Optimizer) -> None:
+    """Check that a schedule of one's own gives the same rate for the same step.
+
+    Raises:
+        RuntimeError: if it counts its calls, say.
+    """
+    rate = optimizer.learning_rate
+    _check_same(
+        rate if isinstance(rate, Schedule) else None,
+        lambda: (0, 1),
+        lambda schedule, step: schedule(step, optimizer.total_steps),
+        f"{type(rate).__name__} gives another rate for the same step when it is asked again, as it often is. Let it "
+        "depend on its arguments, step and total_steps, alone, or let a callback change it.",
+    )
+
+
+def _check_same(
+    thing: object, questions: Callable[[], Sequence[Any]], ask: Callable[[Any, Any], object], message: str
+) -> None:
+    """Refuse a thing of the user's own that answers the first of two questions otherwise after the second."""
+    if thing is None or not _is_own(thing):
         return
 
-    def measured() -> list[object]:
-        one, other = _loss_shards(task)
-        alone, after = copy.deepcopy(task.loss), copy.deepcopy(task.loss)
-        expected = _measured(alone, *one)
-        _measured(after, *other)
-        return [expected, _measured(after, *one)]
+    def answers() -> tuple[object, object]:
+        one, other = questions()
+        alone, after = copy.deepcopy(thing), copy.deepcopy(thing)
+        expected = ask(alone, one)
+        ask(after, other)
+        return expected, ask(after, one)
 
-    found = _tried(measured)
+    found = tried(answers)
     if found and not _equal(*found):
-        raise RuntimeError(
-            f"What {task.loss.label} gives for the same predictions depends on the shard before, and worker processes "
-            "and a resumed training would lose what it keeps of that. Let a callback change its settings."
-        )
+        raise RuntimeError(message)
 
 
 def check_shares(task: Task) -> None:
@@ -140,10 +135,10 @@ def check_shares(task: Task) -> None:
         return
 
     def measured() -> list[tuple[float, NDArray[Any]]]:
-        one, _ = _loss_shards(task)
+        one = _loss_shards(task)[0]
         return [_measured(copy.deepcopy(task.loss), *one, times=times) for times in (1, 2)]
 
-    found = _tried(measured)
+    found = tried(measured)
     if found and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*found, strict=True)):
         raise ValueError(
             f"{task.loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
@@ -154,19 +149,23 @@ def check_shares(task: Task) -> None:
 _Shard = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
 
 
-def _loss_shards(task: Task) -> tuple[_Shard, _Shard]:
-    """The predictions, targets and weights of two shards."""
-    samples, count = task.samples, max(1, min(_SAMPLES, len(task.samples) // 2))
+def _two_shards(samples: Samples) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The indices of some samples and, where there are enough, of others."""
+    count = max(1, min(_SAMPLES, len(samples) // 2))
     chosen = np.arange(len(samples)) if samples.chosen is None else samples.chosen
-    layers = copy.deepcopy(task.network).layers[: len(Objective(task.network, task.loss).layers)]
+    return chosen[:count], chosen[-count:]
 
-    def shard(part: NDArray[np.intp]) -> _Shard:
-        outputs = samples.x[part].astype(task.network.dtype) / (255 if samples.x.dtype == np.uint8 else 1)
+
+def _loss_shards(task: Task) -> list[_Shard]:
+    """The predictions, targets and weights of two shards."""
+    samples, layers = task.samples, Objective(copy.deepcopy(task.network), task.loss).layers
+    shards = []
+    for part in _two_shards(samples):
+        outputs = as_floats(samples.x[part], task.network.dtype)
         for layer in layers:
             outputs = np.asarray(layer.forward(outputs, False))
-        return outputs, samples.y[part], None if samples.weights is None else samples.weights[part]
-
-    return shard(chosen[:count]), shard(chosen[-count:])
+        shards.append((outputs, samples.y[part], None if samples.weights is None else samples.weights[part]))
+    return shards
 
 
 def _measured(
@@ -175,54 +174,6 @@ def _measured(
     """The value and the gradient that a loss gives for a shard of a batch so many times as large."""
     value = loss.forward(predictions.copy(), targets.copy(), weights, batch_size=times * len(predictions))
     return as_number(loss, value), np.array(loss.backward())
-
-
-def check_augment(task: Task) -> None:
-    """Compare what an augmentation of one's own makes of images alone and after others.
-
-    Raises:
-        RuntimeError: if it depends on more than the images and the generator.
-    """
-    if task.augment is None or not _is_own(task.augment):
-        return
-    samples, count = task.samples, max(1, min(_SAMPLES, len(task.samples) // 2))
-    chosen = np.arange(len(samples)) if samples.chosen is None else samples.chosen
-    one, other = samples.x[chosen[:count]], samples.x[chosen[-count:]]
-
-    def made(augment: Callable[..., Any]) -> list[NDArray[Any]]:
-        alone, after = copy.deepcopy(augment), copy.deepcopy(augment)
-        expected = alone(one.copy(), np.random.default_rng(0))
-        after(other.copy(), np.random.default_rng(1))
-        return [np.asarray(expected), np.asarray(after(one.copy(), np.random.default_rng(0)))]
-
-    augment = task.augment
-    found = _tried(lambda: made(augment))
-    if found and not _equal(*found):
-        raise RuntimeError(
-            f"What {label_of(task.augment)} makes of the same images depends on the images before, and worker "
-            "processes and a resumed training would lose what it keeps of them. Draw random numbers from the generator "
-            "that it is given, and keep nothing."
-        )
-
-
-def check_schedule(optimizer: Optimizer) -> None:
-    """Check that a schedule of one's own gives the same rate for the same step.
-
-    Raises:
-        RuntimeError: if it counts its calls, say.
-    """
-    rate = optimizer.learning_rate
-    if not isinstance(rate, Schedule) or not _is_own(rate):
-        return
-    probe = copy.deepcopy(rate)
-    total = optimizer.total_steps
-    first = probe(0, total)
-    probe(1, total)
-    if not _equal(probe(0, total), first):
-        raise RuntimeError(
-            f"{type(rate).__name__} gives another rate for the same step when it is asked again, as it often is. Let "
-            "it depend on its arguments, step and total_steps, alone, or let a callback change it."
-        )
 
 
 def check_optimizer(
@@ -241,7 +192,7 @@ def check_optimizer(
     """
     if not _is_own(optimizer) or not parameters.size:
         return
-    found = _tried(lambda: _stepped(optimizer, parameters, decayed))
+    found = tried(lambda: _stepped(optimizer, parameters, decayed))
     label = type(optimizer).__name__
     if found and not _equal(found["loaded"], found["expected"]):
         raise RuntimeError(
@@ -283,7 +234,7 @@ def _stepped(optimizer: Optimizer, parameters: NDArray[Any], decayed: Sequence[s
     return found
 
 
-def _tried(probe: Callable[[], _Found]) -> _Found | None:
+def tried(probe: Callable[[], _Found]) -> _Found | None:
     """What a probe finds; nothing if it cannot be run, as the steps will then say why."""
     try:
         return probe()
@@ -295,7 +246,7 @@ def _is_own(thing: object) -> bool:
     """Whether its class is the user's; if a method of it alone was replaced, a copy would run that of the original."""
     kept = getattr(thing, "__dict__", {})
     replaced = any(callable(value) and hasattr(type(thing), name) for name, value in kept.items())
-    return not replaced and not type(thing).__module__.startswith("handconv.")
+    return not replaced and not is_ours(type(thing))
 
 
 _Left = list[tuple[str, dict[str, Any]]]

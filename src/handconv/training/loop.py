@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from numbers import Real
 from types import FrameType
@@ -15,47 +14,22 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.errors import DivergenceError, TrainingInterrupted
+from handconv.errors import TrainingInterrupted
 from handconv.evaluation import evaluate
-from handconv.losses import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    SigmoidBinaryCrossentropy,
-    SoftmaxCategoricalCrossentropy,
-)
 from handconv.objective import Objective
 from handconv.optimizers.schedules import Schedule
 from handconv.parallel.communicator import OneProcess
-from handconv.training import checkpoint
+from handconv.training import checkpoint, divergence
 from handconv.training.callbacks import Callback, Progress
-from handconv.training.hidden_state import (
-    check_augment,
-    check_loss,
-    check_no_hidden_state,
-    check_no_views,
-    check_optimizer,
-    check_runs_once,
-    check_schedule,
-    check_shares,
-)
+from handconv.training.checks import check_run
 from handconv.training.history import History
 from handconv.training.progress import PrintProgress
 from handconv.training.state import TrainingState
 from handconv.training.step import ACCUMULATORS, ShardStep, SharedState, arithmetic, shard_size
-from handconv.utils.words import counted
+from handconv.utils.validation import is_ours
+from handconv.utils.warn import warn
 
 _REPORT_EVERY = 0.1  # seconds between two calls of on_batch_end
-#: How many times as large as that of guessing, or of the first epoch, a loss must be for its steps to be far too large.
-#: Default initial weights begin at most at twice that of guessing.
-_EXPLODED = 10.0
-_GROWN = 2.0  # times the length of the initial parameters, if the steps are to blame for what is beyond guessing
-
-CROSS_ENTROPIES = (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    SigmoidBinaryCrossentropy,
-    SoftmaxCategoricalCrossentropy,
-)
 
 
 class Executor(Protocol):
@@ -149,7 +123,7 @@ def _place(callback: Callback) -> int:
 
 def _of_users(callbacks: Sequence[Callback]) -> list[Callback]:
     """The callbacks that are not of this package."""
-    return [callback for callback in callbacks if not type(callback).__module__.startswith("handconv.")]
+    return [callback for callback in callbacks if not is_ours(type(callback))]
 
 
 def _prepare(
@@ -167,22 +141,9 @@ def _prepare(
         checkpoint.resume(run, resume)
     shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size, run.shard_size))
     run.workers = min(run.workers, shards, ACCUMULATORS)  # more would have nothing to do
-    check_schedule(run.optimizer)
-    check_runs_once(run.network, run.samples)
-    if shards > 1:
-        check_shares(run)
-    goes_elsewhere = run.workers > 1 or saved is not None or resume is not None
-    if run.workers > 1:
-        check_no_views(run)
-    if goes_elsewhere:
-        check_no_hidden_state(run.network, run.samples)
-        check_loss(run)
-        check_augment(run)
-    if goes_elsewhere or was_used:
-        check_optimizer(run.optimizer, run.network.parameters, run.network.decayed(), by_parts=run.workers > 1)
+    check_run(run, is_saved=saved is not None or resume is not None, was_used=was_used)
     if saved is not None:
         saved.check(run)
-    _check_shards(run)
 
 
 def _train(
@@ -201,8 +162,8 @@ def _train(
         run.sums[...] = 0
         run.history.append(figures)
         enough = _anyone_says_so([_tell_epoch(run, callback) for callback in callbacks])
-        if not remark and (remark := _explosion(run)):
-            warnings.warn(remark, stacklevel=4)  # at the caller of fit
+        if not remark and (remark := divergence.explosion(run)):
+            warn(remark)
         _heed_signal(run, saved)
     for callback in callbacks:
         callback.on_train_end(run)
@@ -224,21 +185,6 @@ def _tell_epoch(run: TrainingState, callback: Callback) -> object:
 def _anyone_says_so(answers: Sequence[object]) -> bool:
     """Whether one of the callbacks has returned True."""
     return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
-
-
-def _check_shards(run: TrainingState) -> None:
-    """Refuse batches that leave a layer with too few samples at the end of an epoch."""
-    shard = shard_size(run.network, run.batch_size, run.shard_size)
-    count = len(run.samples)
-    batches = {min(run.batch_size, count), count % run.batch_size or run.batch_size}
-    fewest = min(min(batch, batch % shard or shard) for batch in batches)
-    for layer in run.network.store.layers:
-        if fewest < layer.min_samples:
-            raise ValueError(
-                f"{layer.label} needs at least {layer.min_samples} samples together in training, and "
-                f"{counted(count, 'sample')} in batches of {run.batch_size} and shards of {shard} leave {fewest} at "
-                "the end. Use another batch_size."
-            )
 
 
 def _executor(run: TrainingState) -> Executor:
@@ -284,7 +230,8 @@ def _train_epoch(
             changed = bool(users)
             _heed_signal(run, saved)
     _report(run, callbacks, run.sums, run.seconds)
-    _check_finite(run)
+    _check_all_trained(run)
+    divergence.check_parameters(run)
     count = len(run.samples)
     data_loss, penalty, hits, _ = (float(total) / count for total in run.sums)
     return {
@@ -299,38 +246,13 @@ def _train_epoch(
     }
 
 
-def _check_finite(run: TrainingState) -> None:
-    """Look at what the last step of an epoch has made: no step comes after it that would meet it."""
+def _check_all_trained(run: TrainingState) -> None:
+    """Refuse layers that appeared while the network was run: the vectors do not hold their parameters."""
     late = [f"{path} ({layer.label})" for path, layer in run.network.tree() if layer not in run.network.store.layers]
     if late:
         raise RuntimeError(
             f"{late[0]} was made after the network was built, and is not trained. Make all layers in __init__."
         )
-    wrong = [name for name, values in run.network.named_parameters().items() if not np.isfinite(values).all()]
-    if wrong:
-        raise DivergenceError(
-            f"Training diverged in the last step of epoch {run.epoch + 1}: {wrong[0]} are not finite. "
-            f"Use a smaller learning rate (it is {run.optimizer.current_learning_rate:g})."
-        )
-
-
-def _explosion(run: TrainingState) -> str:
-    """Say it if the loss has become far too large without becoming infinite; else nothing."""
-    first, last = run.history.epochs[0]["data_loss"], run.history.last
-    limits = {"that of the first epoch": first}
-    have_grown = float(np.linalg.norm(run.network.parameters)) > _GROWN * run.length_at_start
-    if isinstance(run.loss, CROSS_ENTROPIES) and have_grown:  # else the loss is large because the inputs are
-        weights = run.samples.weights
-        scale = 1.0 if weights is None else float(np.mean(weights))
-        limits["that of guessing"] = scale * math.log(max(2, *run.network.output_shape))
-    for what, limit in limits.items():
-        if limit > 0 and last["data_loss"] > _EXPLODED * limit:
-            return (
-                f"The loss has exploded: in epoch {last['epoch']} it was {last['data_loss']:.3g}, "
-                f"{last['data_loss'] / limit:,.0f} times {what}. "
-                f"Use a smaller learning rate (its mean was {last['learning_rate']:.3g})."
-            )
-    return ""
 
 
 def _mean_learning_rate(run: TrainingState) -> float:

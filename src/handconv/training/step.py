@@ -34,6 +34,7 @@ from handconv.parallel import blas_threads
 from handconv.parallel.communicator import BLOCK, Communicator, accumulators_of, part_of
 from handconv.rng import Purpose
 from handconv.samples import GatherOp
+from handconv.training.divergence import diagnosis
 from handconv.training.state import Task, label_of
 
 ACCUMULATORS = 8
@@ -190,7 +191,9 @@ class ShardStep:
             loss, hits, length = state.totals[:count].sum(axis=0)
             if not math.isfinite(loss + penalty + length):
                 finite_loss = math.isfinite(loss + penalty)
-                raise DivergenceError(self._diagnosis(batch, epoch, step, finite_loss=finite_loss))
+                raise DivergenceError(
+                    diagnosis(self.task, state.accumulators, batch, epoch, step, finite_loss=finite_loss)
+                )
             self._update(count, epoch * len(batches) + step + 1)
             if self.communicator.rank == 0:
                 sums += len(batch) * loss, len(batch) * penalty, hits, len(batch)
@@ -306,25 +309,3 @@ class ShardStep:
             squares[block] = np.dot(piece, piece)
         self.communicator.publish(squares)
         return float(squares.sum())
-
-    def _diagnosis(self, batch: NDArray[np.intp], epoch: int, step: int, *, finite_loss: bool) -> str:
-        """Say where training left the finite numbers, and what to do."""
-        network, state = self.task.network, self.state
-        where = "the loss itself"
-        if finite_loss:
-            lengths = {view.name: np.square(state.accumulators[:, view.place]).sum() for view in network.views}
-            where = f"the squared gradient of {[name for name in lengths if not np.isfinite(lengths[name])][-1]}"
-        chosen = batch if self.task.samples.chosen is None else self.task.samples.chosen[batch]
-        outputs = network.check_batch(self.task.samples.x[chosen])
-        outputs = outputs.astype(network.dtype) / (255 if outputs.dtype == np.uint8 else 1)
-        for name, layer in zip(network.names, network.layers, strict=True):
-            outputs = layer.forward(outputs, False)
-            if not np.isfinite(outputs).all():
-                where = f"the output of layer {name} ({type(layer).__name__})"
-                break
-        what = "gradient" if finite_loss else "loss"
-        return (
-            f"Training diverged in epoch {epoch + 1}, step {step + 1}: the {what} is not finite; the first number that "
-            f"is not finite is in {where}. "
-            f"Use a smaller learning rate (it is {self.task.optimizer.current_learning_rate:g})."
-        )

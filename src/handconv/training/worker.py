@@ -53,7 +53,7 @@ _WATCH_EVERY = 0.05  # seconds between two looks at the sums
 
 
 @dataclass(frozen=True)
-class Orders:
+class Job:
     """All that a worker needs."""
 
     task: Task
@@ -87,7 +87,7 @@ class ProcessExecutor:
         self._arrays: dict[str, SharedArray] = {}
         self._vectors: dict[str, SharedArray] = {}
         self._x: SharedArray | MappedArray | None = None
-        self._settings, self._marks, self._is_training = b"", b"", False
+        self._settings, self._sample_hashes, self._is_training = b"", b"", False
 
     def __enter__(self) -> Self:
         layout = SharedState.layout(self._task)
@@ -136,7 +136,7 @@ class ProcessExecutor:
         """Ask the workers to stop after the step at hand."""
         self._arrays["control"].array[0] = 1
 
-    def _own(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    def _pairs(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Each array of the network and the optimizer with the shared one."""
         network = self._task.network
         for name in ("parameters", "gradients", "buffers"):
@@ -147,12 +147,12 @@ class ProcessExecutor:
 
     def _share(self) -> None:
         """Copy what the parent has to the shared arrays."""
-        for own, shared in self._own():
+        for own, shared in self._pairs():
             shared[...] = own
 
     def _fetch(self) -> None:
         """Copy what the workers have made to the parent's own arrays."""
-        for own, shared in self._own():
+        for own, shared in self._pairs():
             own[...] = shared
 
     def _must_start(self, anything_changed: bool, *, within_epoch: bool) -> bool:
@@ -160,10 +160,10 @@ class ProcessExecutor:
         settings, is_ours = _settings(self._task)
         changed, self._settings = not settings or settings != self._settings, settings
         if anything_changed:
-            marks = _marks(self._task.samples)
+            hashes = _sample_hashes(self._task.samples)
             may_look_anywhere = self._method == "fork" and not is_ours and not within_epoch
-            changed |= not marks or marks != self._marks or may_look_anywhere
-            self._marks = marks
+            changed |= not hashes or hashes != self._sample_hashes or may_look_anywhere
+            self._sample_hashes = hashes
         return changed
 
     def _start(self) -> None:
@@ -173,12 +173,12 @@ class ProcessExecutor:
             if isinstance(self._x, SharedArray):
                 self._x.array[...] = task.samples.x
             task = _without_samples(task)
-        orders = Orders(task, self._x, self._arrays, self._vectors, Barrier(self._context, self._count))
+        job = Job(task, self._x, self._arrays, self._vectors, Barrier(self._context, self._count))
         with starting():
             for rank in range(self._count):
                 ours, theirs = self._context.Pipe()
                 process = self._context.Process(  # type: ignore[attr-defined]
-                    target=_work, args=(orders, rank, theirs), daemon=True, name=f"handconv worker {rank}"
+                    target=_work, args=(job, rank, theirs), daemon=True, name=f"handconv worker {rank}"
                 )
                 process.start()
                 theirs.close()
@@ -282,17 +282,17 @@ def _settings(task: Task) -> tuple[bytes, bool]:
     return file.getvalue(), inventory.packages <= _OURS
 
 
-def _marks(samples: Samples) -> bytes:
+def _sample_hashes(samples: Samples) -> bytes:
     """What changes when a number of the samples does; empty if finding out would cost a copy of them."""
-    marks = []
+    hashes = []
     for array in (samples.x, samples.y, samples.weights, samples.chosen):
         if array is None or (MappedArray.of(array) is not None and not array.flags.writeable):
             continue
         in_order = array.view(np.ndarray).transpose(np.argsort(array.strides)[::-1])
         if not in_order.flags.c_contiguous:
             return b""
-        marks.append(row_hashes(in_order).tobytes())
-    return b"".join(marks)
+        hashes.append(row_hashes(in_order).tobytes())
+    return b"".join(hashes)
 
 
 _PASSING = ("output", "dinputs", "values", "generator")
@@ -336,19 +336,19 @@ def _not_importable(name: str, where: str) -> WorkerError:
     )
 
 
-def _work(orders: Orders, rank: int, pipe: Connection) -> None:
+def _work(job: Job, rank: int, pipe: Connection) -> None:
     """A worker's life: get ready, train for an epoch whenever told to, end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.freeze()  # a collection would write to, and so copy, all memory that came along with the fork
     try:
-        task, arrays = orders.task, {name: shared.array for name, shared in orders.arrays.items()}
+        task, arrays = job.task, {name: shared.array for name, shared in job.arrays.items()}
         network = task.network
-        if orders.x is not None:
-            task.samples = dataclasses.replace(task.samples, x=orders.x.array)
+        if job.x is not None:
+            task.samples = dataclasses.replace(task.samples, x=job.x.array)
         network.bind(arrays["parameters"], np.zeros_like(network.parameters), arrays["buffers"].copy())
-        task.optimizer.state = {name: shared.array for name, shared in orders.vectors.items()}
-        step = ShardStep(task, SharedState(**arrays), SharedMemoryCommunicator(rank, orders.barrier))
+        task.optimizer.state = {name: shared.array for name, shared in job.vectors.items()}
+        step = ShardStep(task, SharedState(**arrays), SharedMemoryCommunicator(rank, job.barrier))
         pipe.send(("ready", (task.optimizer.iterations, 0)))
         with arithmetic():
             while not orphaned():

@@ -1,7 +1,10 @@
 """Taking turns: what is written for one thread at a time, used by several."""
 
+import contextlib
 import os
 import threading
+from collections.abc import Iterator
+from typing import Self
 
 
 class ForkSafeRLock:
@@ -25,8 +28,8 @@ class ForkSafeRLock:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    def __reduce__(self) -> tuple[type["ForkSafeRLock"], tuple[()]]:
-        return ForkSafeRLock, ()
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()
 
     def _settle_after_fork(self) -> None:
         """Make a new lock if another thread held it at the fork: here is nobody who could let go of it."""
@@ -35,3 +38,71 @@ class ForkSafeRLock:
             self._lock.release()
         else:
             self._lock = threading.RLock()
+
+
+class TrainingLock(ForkSafeRLock):
+    """The lock of a network: threads that ask it wait for one another, and while one trains it others are refused.
+
+    The thread that trains may ask, as callbacks do. To let the others wait could deadlock one of these.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._beginning, self._trainer = ForkSafeRLock(), 0
+
+    def asked(self, verb: str) -> "_Question":
+        """Hold the lock for one question.
+
+        Args:
+            verb: the method that asks, for the message.
+
+        Raises:
+            RuntimeError: on entering, if another thread trains.
+        """
+        return _Question(self, verb)
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
+        """Let this thread train meanwhile; the lock is not held, as what is waited for is one question.
+
+        Raises:
+            RuntimeError: if a thread trains already.
+        """
+        with self._beginning:
+            if self._trainer:
+                where = "a callback of that fit" if self._trainer == threading.get_ident() else "another thread"
+                raise RuntimeError(
+                    f"The network is being trained, and fit was called from {where}. One fit at a time; another "
+                    "network may be trained meanwhile, a copy for one (copy.deepcopy)."
+                )
+            self._trainer = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._trainer = 0
+
+    def check(self, verb: str) -> None:
+        """Refuse to serve another thread than the one that trains."""
+        if self._trainer and self._trainer != threading.get_ident():
+            raise RuntimeError(
+                f"The network is being trained by another thread, and {verb} would meet it in the middle of a step. "
+                "Wait until fit has ended, ask it in a callback, or ask a copy (copy.deepcopy) made before."
+            )
+
+
+class _Question:
+    """Holds a lock for one question; a class, as the generator of a context manager would take longer to make."""
+
+    def __init__(self, lock: TrainingLock, verb: str) -> None:
+        self._lock, self._verb = lock, verb
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+        try:
+            self._lock.check(self._verb)
+        except RuntimeError:
+            self._lock.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.__exit__()

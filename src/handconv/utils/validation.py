@@ -67,6 +67,16 @@ def is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def is_ours(kind: type) -> bool:
+    """Whether a class is of this package, not of the user's own.
+
+    Example:
+        >>> is_ours(int)
+        False
+    """
+    return kind.__module__.startswith("handconv.")
+
+
 def unmasked(name: str, values: object) -> NDArray[Any]:
     """Return values as an array, and refuse a masked one in which values are missing.
 
@@ -104,7 +114,7 @@ def shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
         return " A single grey image? Use x[None, None]."
     if len(input_shape) == 3 and shape[1:] == (*input_shape[1:], input_shape[0]):
         return " Channels last? Use x.transpose(0, 3, 1, 2)."
-    if input_shape[0] == 1 and shape[1:] == input_shape[1:]:
+    if input_shape[:1] == (1,) and shape[1:] == input_shape[1:]:
         return " No channel axis? Use x[:, None]."
     if math.prod(shape[1:]) == math.prod(input_shape):
         return f" The same numbers in another form? Use x.reshape(-1, {', '.join(map(str, input_shape))})."

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.arrays import FloatArray
+from handconv.arrays import FloatArray, as_floats
 from handconv.layers import Layer
 from handconv.losses import Loss, SigmoidBinaryCrossentropy
 from handconv.losses.targets import Targets
@@ -64,10 +64,7 @@ class Part:
 
     def floats(self, x: NDArray[Any]) -> FloatArray:
         """Inputs as the network computes with them."""
-        values = x.astype(self.dtype)
-        if x.dtype == np.uint8:
-            values /= 255
-        return values
+        return as_floats(x, self.dtype)
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:

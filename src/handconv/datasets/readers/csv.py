@@ -29,6 +29,7 @@ from handconv.datasets.readers.table_form import Form, LabelColumn, cut_fields, 
 from handconv.datasets.readers.table_layout import plain_blocks
 from handconv.errors import DataError, MissingExtraError
 from handconv.utils.optional_imports import import_optional
+from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
@@ -100,7 +101,7 @@ def load_csv(path: PathLike, *, label_column: LabelColumn = None) -> tuple[NDArr
     if samples.labels is None:
         raise no_labels(path)
     for notice in samples.notices:
-        warnings.warn(notice, stacklevel=2)
+        warn(notice)
     if all(map(is_whole, samples.class_names)):
         return samples.images, np.array([int(name) for name in samples.class_names])[samples.labels]
     return samples.images, samples.labels

@@ -8,7 +8,6 @@ their names. What operating systems put between the files is passed over in sile
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from handconv.datasets.readers.idx_files import TEST_NAMES, TRAIN_NAMES
 from handconv.datasets.readers.prepared import is_readable_name, read_prepared
 from handconv.datasets.readers.samples import Samples, listed
 from handconv.errors import DataError
+from handconv.utils.warn import warn
 
 _ENOUGH = 4  # so many times the pixels of the result are enough of a JPEG file
 _MAX_PIXELS = 64_000_000
@@ -69,7 +69,7 @@ def load_image_folder(
     root = user_path(path)
     samples, log = _read(root, size, colour, fit)
     for notice in _left_out(log, root):
-        warnings.warn(notice, stacklevel=2)
+        warn(notice)
     assert samples.labels is not None
     return samples.images, samples.labels, samples.class_names
 

@@ -1,0 +1,120 @@
+"""What a training refuses before its first step, because the steps could not do it right."""
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from handconv.engine.lower import fast_kind
+from handconv.training.hidden_state import (
+    check_augment,
+    check_loss,
+    check_no_hidden_state,
+    check_optimizer,
+    check_schedule,
+    check_shares,
+    tried,
+)
+from handconv.training.state import Task, TrainingState
+from handconv.training.step import shard_size
+from handconv.utils.validation import is_ours
+from handconv.utils.words import counted
+
+_SAMPLES = 8
+
+
+def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
+    """Refuse what would go wrong with these workers, shards, checkpoints and things of the user's own.
+
+    Args:
+        run: the training; its optimizer is built.
+        is_saved: whether it begins with a checkpoint, or makes some.
+        was_used: whether its optimizer has done steps before.
+
+    Raises:
+        ValueError, RuntimeError: the first thing that would.
+    """
+    shard = shard_size(run.network, run.batch_size, run.shard_size)
+    check_schedule(run.optimizer)
+    check_runs_once(run)
+    if run.batch_size > shard:
+        check_shares(run)
+    if run.workers > 1:
+        check_no_views(run)
+    if run.workers > 1 or is_saved:
+        check_no_hidden_state(run.network, run.samples)
+        check_loss(run)
+        check_augment(run)
+    if run.workers > 1 or is_saved or was_used:
+        check_optimizer(run.optimizer, run.network.parameters, run.network.decayed(), by_parts=run.workers > 1)
+    check_enough_samples(run, shard)
+
+
+def check_runs_once(task: Task) -> None:
+    """Count how often layers of ours go forward in one pass, within layers of the user's own.
+
+    Raises:
+        ValueError: if one does so twice, as its backward knows of the last time alone.
+    """
+    if all(fast_kind(layer) is not None or not layer.sublayers() for layer in task.network.store.layers):
+        return
+    probe = copy.deepcopy(task.network)
+    passes: Counter[str] = Counter()
+
+    def counted_forward(path: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            passes[path] += 1
+            return forward(*arguments, **options)
+
+        return run
+
+    for path, layer in probe.tree():
+        if is_ours(type(layer)):
+            layer.forward = counted_forward(path, layer.forward)  # type: ignore[method-assign]
+    tried(lambda: probe.forward(task.samples.x[:_SAMPLES], training=True))
+    often = [path for path, times in passes.items() if times > 1]
+    if often:
+        raise ValueError(
+            f"Layer {often[0]} goes forward {passes[often[0]]} times in one pass, and its backward knows of the last "
+            "time alone. Make a layer for each place, or one batch of all its inputs (np.concatenate)."
+        )
+
+
+def check_no_views(task: Task) -> None:
+    """Refuse a loss that keeps a part of the network's vectors: worker processes have vectors of their own.
+
+    Raises:
+        RuntimeError: if it does so.
+    """
+    network = task.network
+    vectors = network.parameters, network.gradients, network.buffers
+    for name, value in vars(task.loss).items():
+        if isinstance(value, np.ndarray) and any(np.may_share_memory(value, vector) for vector in vectors):
+            raise RuntimeError(
+                f"{task.loss.label} keeps a view of the network's numbers as {name!r}, and in worker processes they "
+                "lie elsewhere. Keep the layer or the network, and look at its arrays each time; or use workers=1."
+            )
+
+
+def check_enough_samples(task: Task, shard: int) -> None:
+    """Refuse batches that leave a layer with too few samples at the end of an epoch.
+
+    Args:
+        task: the training.
+        shard: how many samples are computed together.
+
+    Raises:
+        ValueError: if they do.
+    """
+    count = len(task.samples)
+    batches = {min(task.batch_size, count), count % task.batch_size or task.batch_size}
+    fewest = min(min(batch, batch % shard or shard) for batch in batches)
+    for layer in task.network.store.layers:
+        if fewest < layer.min_samples:
+            raise ValueError(
+                f"{layer.label} needs at least {layer.min_samples} samples together in training, and "
+                f"{counted(count, 'sample')} in batches of {task.batch_size} and shards of {shard} leave {fewest} at "
+                "the end. Use another batch_size."
+            )

@@ -1,0 +1,96 @@
+"""Trainings that leave the finite numbers, or are about to: where that began, and what to do.
+
+a loss or gradient that is not finite    ends the training, with the first layer whose output is not finite
+parameters that are not finite           after the last step of an epoch, which no other step follows
+a loss that has exploded                 is remarked upon: more than ten times that of the first epoch, or of guessing
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.arrays import FloatArray, as_floats
+from handconv.errors import DivergenceError
+from handconv.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SigmoidBinaryCrossentropy,
+    SoftmaxCategoricalCrossentropy,
+)
+from handconv.training.state import Task, TrainingState
+
+_EXPLODED = 10.0  # default initial weights begin at most at twice the loss of guessing
+_GROWN = 2.0  # times the length of the initial parameters, if the steps are to blame for what is beyond guessing
+_CROSS_ENTROPIES = (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SigmoidBinaryCrossentropy,
+    SoftmaxCategoricalCrossentropy,
+)
+
+
+def diagnosis(
+    task: Task, accumulators: FloatArray, batch: NDArray[np.intp], epoch: int, step: int, *, finite_loss: bool
+) -> str:
+    """Say where a step left the finite numbers, and what to do.
+
+    Args:
+        task: the training.
+        accumulators: the gradients of the step (ACCUMULATORS, P).
+        batch: which samples it saw.
+        epoch: its number, from 0.
+        step: its number in the epoch, from 0.
+        finite_loss: whether the loss is finite, so that the gradient is not.
+    """
+    network, samples = task.network, task.samples
+    where = "the loss itself"
+    if finite_loss:
+        lengths = {view.name: np.square(accumulators[:, view.place]).sum() for view in network.views}
+        where = f"the squared gradient of {[name for name in lengths if not np.isfinite(lengths[name])][-1]}"
+    chosen = batch if samples.chosen is None else samples.chosen[batch]
+    outputs = as_floats(network.check_batch(samples.x[chosen]), network.dtype)
+    for name, layer in zip(network.names, network.layers, strict=True):
+        outputs = layer.forward(outputs, False)
+        if not np.isfinite(outputs).all():
+            where = f"the output of layer {name} ({type(layer).__name__})"
+            break
+    what = "gradient" if finite_loss else "loss"
+    return (
+        f"Training diverged in epoch {epoch + 1}, step {step + 1}: the {what} is not finite; the first number that "
+        f"is not finite is in {where}. "
+        f"Use a smaller learning rate (it is {task.optimizer.current_learning_rate:g})."
+    )
+
+
+def check_parameters(run: TrainingState) -> None:
+    """Check what the last step of an epoch has made of the parameters.
+
+    Raises:
+        DivergenceError: if one is not finite.
+    """
+    wrong = [name for name, values in run.network.named_parameters().items() if not np.isfinite(values).all()]
+    if wrong:
+        raise DivergenceError(
+            f"Training diverged in the last step of epoch {run.epoch + 1}: {wrong[0]} are not finite. "
+            f"Use a smaller learning rate (it is {run.optimizer.current_learning_rate:g})."
+        )
+
+
+def explosion(run: TrainingState) -> str:
+    """Say it if the loss has become far too large without becoming infinite; else nothing."""
+    first, last = run.history.epochs[0]["data_loss"], run.history.last
+    limits = {"that of the first epoch": first}
+    have_grown = float(np.linalg.norm(run.network.parameters)) > _GROWN * run.length_at_start
+    if isinstance(run.loss, _CROSS_ENTROPIES) and have_grown:  # else the loss is large because the inputs are
+        weights = run.samples.weights
+        scale = 1.0 if weights is None else float(np.mean(weights))
+        limits["that of guessing"] = scale * math.log(max(2, *run.network.output_shape))
+    for what, limit in limits.items():
+        if limit > 0 and last["data_loss"] > _EXPLODED * limit:
+            return (
+                f"The loss has exploded: in epoch {last['epoch']} it was {last['data_loss']:.3g}, "
+                f"{last['data_loss'] / limit:,.0f} times {what}. "
+                f"Use a smaller learning rate (its mean was {last['learning_rate']:.3g})."
+            )
+    return ""

@@ -1,0 +1,52 @@
+"""The arguments of a constructor, as the settings of what it made: each is kept as an attribute of the same name."""
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@functools.cache
+def arguments_of(constructor: Callable[..., None]) -> dict[str, inspect.Parameter]:
+    """The arguments of an ``__init__`` by name, without ``self``, ``*rest`` and ``**options``.
+
+    Args:
+        constructor: the function, which a dataclass gets only once its class is made.
+    """
+    _, *parameters = inspect.signature(constructor).parameters.values()
+    return {parameter.name: parameter for parameter in parameters if parameter.kind not in _VARIABLE}
+
+
+class Settings:
+    """The parent of layers, losses and optimizers, which the arguments of their constructors describe."""
+
+    @property
+    def arguments(self) -> dict[str, inspect.Parameter]:
+        """What the constructor takes, by name."""
+        return arguments_of(type(self).__init__)
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, from which ``type(self)(**config)`` makes the same thing.
+
+        Raises:
+            AttributeError: if one is not kept under its own name.
+        """
+        config = {}
+        for name in self.arguments:
+            try:
+                config[name] = getattr(self, name)
+            except AttributeError:
+                raise AttributeError(
+                    f"{type(self).__name__} does not keep its argument {name!r}. Set self.{name} = {name} in __init__, "
+                    "or override config(), so that it can be described and saved."
+                ) from None
+        return config
+
+    def as_constructed(self, name: str, value: Any) -> Any:
+        """The value of an argument as the constructor would check and keep it."""
+        with contextlib.suppress(AttributeError):  # where not all arguments are kept
+            return getattr(type(self)(**self.config() | {name: value}), name)
+        return value
