@@ -90,11 +90,7 @@ class Step:
         self.gradients = self.data_gradients.copy()
         network.add_penalty_gradients(self.gradients)
         self.unclipped = self.gradients.copy()
-        if optimizer.clip_value is not None:
-            np.clip(self.gradients, -optimizer.clip_value, optimizer.clip_value, out=self.gradients)
-        if optimizer.clip_norm is not None:
-            norm = float(np.linalg.norm(self.gradients.astype(np.float64)))
-            self.gradients *= min(1.0, optimizer.clip_norm / norm) if norm else 1.0
+        optimizer.clip_gradients(self.gradients, lambda gradients: float(np.linalg.norm(gradients.astype(np.float64))))
         if not optimizer.built:
             optimizer.build(self.old, network.decayed())
         self.rate = optimizer.current_learning_rate
