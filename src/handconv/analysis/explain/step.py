@@ -90,13 +90,18 @@ class Step:
         self.gradients = self.data_gradients.copy()
         network.add_penalty_gradients(self.gradients)
         self.unclipped = self.gradients.copy()
-        optimizer.clip_gradients(self.gradients, lambda gradients: float(np.linalg.norm(gradients.astype(np.float64))))
+        self.length = 0.0  # of the whole gradient, each number of it clipped, where it may be shortened
+        optimizer.clip_gradients(self.gradients, self._length)
         if not optimizer.built:
             optimizer.build(self.old, network.decayed())
         self.rate = optimizer.current_learning_rate
         self.state_before = {name: vector.copy() for name, vector in optimizer.state.items()}
         self.new = self.old.copy()
         optimizer.step(self.new, self.gradients)
+
+    def _length(self, gradients: FloatArray) -> float:
+        self.length = float(np.linalg.norm(gradients.astype(np.float64)))
+        return self.length
 
     def views_of(self, passage: Passage) -> list[ParameterView[Any]]:
         """The arrays of parameters of a layer and of those within it."""

@@ -49,8 +49,8 @@ def forward(passage: Passage) -> Told:
     return Told((f"z[f, i, j] = {bias}sum over c, u, v of w[f, c, u, v] · {_seen(layer)}",), parts)
 
 
-def _seen(layer: Conv2D) -> str:
-    """The input that a weight meets, in the formulas' symbols."""
+def _seen(layer: Conv2D, n: str = "") -> str:
+    """The input that a weight meets, in the formulas' symbols, with that of the sample if that is summed over."""
 
     def place(out: str, inner: str, axis: int) -> str:
         rows_columns = layer.geometry[axis]
@@ -58,7 +58,7 @@ def _seen(layer: Conv2D) -> str:
         dilation = f"·{rows_columns.dilation}" if rows_columns.dilation > 1 else ""
         return f"{out}{stride} + {inner}{dilation}" + (f" - {rows_columns.before}" if rows_columns.before else "")
 
-    return f"x[c, {place('i', 'u', 0)}, {place('j', 'v', 1)}]"
+    return f"x[{n}c, {place('i', 'u', 0)}, {place('j', 'v', 1)}]"
 
 
 def backward(passage: Passage) -> Told:
@@ -107,10 +107,10 @@ def backward(passage: Passage) -> Told:
         line("Every unit that looked at an input sends its share back to it:"),
         sum_of(("gradient of an input", "dz", "w"), of_input, (at("dx", source), passage.dx[passage.sample][source])),
     ]
-    over = "n, i, j" if several(passage) else "i, j"
-    bias = (f"db[f] = sum over {over} of dz[f, i, j]",) if layer.use_bias else ()
+    n = "n, " if several(passage) else ""
+    bias = (f"db[f] = sum over {n}i, j of dz[{n}f, i, j]",) if layer.use_bias else ()
     formula = (
-        f"dw[f, c, u, v] = sum over {over} of dz[f, i, j] · {_seen(layer)}",
+        f"dw[f, c, u, v] = sum over {n}i, j of dz[{n}f, i, j] · {_seen(layer, n)}",
         *bias,
         f"d{_seen(layer)} += dz[f, i, j] · w[f, c, u, v]",
     )

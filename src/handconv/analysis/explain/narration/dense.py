@@ -44,6 +44,6 @@ def backward(passage: Passage) -> Told:
         line("Every unit sends its share back to an input:"),
         sum_of(("gradient of an input", "dy", "w"), of_input, total),
     ]
-    over = "sum over n of " if several(passage) else ""
-    bias = (f"db[k] = {over}dy[k]",) if layer.use_bias else ()
-    return Told((f"dw[d, k] = {over}x[d] · dy[k]", *bias, "dx[d] = sum over k of dy[k] · w[d, k]"), parts)
+    over, n = ("sum over n of ", "n, ") if several(passage) else ("", "")
+    bias = (f"db[k] = {over}dy[{n}k]",) if layer.use_bias else ()
+    return Told((f"dw[d, k] = {over}x[{n}d] · dy[{n}k]", *bias, "dx[d] = sum over k of dy[k] · w[d, k]"), parts)

@@ -87,7 +87,7 @@ def pictures(passage: Passage, names: tuple[str, str], values: tuple[NDArray[Any
 
 def maths(kind: type) -> tuple[str, ...]:
     """The formulas of a layer or a loss, as its own docstring has them; none if it has none."""
-    found = re.search(r"^Maths:\n((?: .*\n|\n)+)", inspect.getdoc(kind) or "", re.MULTILINE)
+    found = re.search(r"^Maths:\n((?: .*\n|\n)+)", inspect.cleandoc(vars(kind).get("__doc__") or ""), re.MULTILINE)
     pieces = [re.split(r" {3,}", text.strip()) for text in (found[1] if found else "").splitlines()]
     kept = ["        ".join(piece for piece in row if "this file" not in piece) for row in pieces]
     return tuple(text for text in kept if text)

@@ -1,18 +1,19 @@
 """The optimizer's step on one parameter of each array."""
 
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.analysis.explain.explanation import Matrices, Matrix, Section
+from handconv.analysis.explain.explanation import Line, Matrices, Matrix, Section
+from handconv.analysis.explain.narration.optimizers import constants, equations, numbers_of
 from handconv.analysis.explain.narration.telling import Parts, at, line
 from handconv.analysis.explain.path import Index, Passage
 from handconv.analysis.explain.step import Step
 from handconv.arrays import FloatArray
 from handconv.layers import Conv2D, Dense
 from handconv.layers.parameters import ParameterView
-from handconv.optimizers import Adam, AdamW
 
 
 def update_section(step: Step, passage: Passage) -> Section:
@@ -25,18 +26,12 @@ def update_section(step: Step, passage: Passage) -> Section:
         if view.spec.name == "weights" and view.layer is passage.layer:
             pictures = _weight_pictures(passage, view.of(step.old), view.of(step.gradients), view.of(step.new))
             parts += [pictures] if pictures is not None else []
-    t = optimizer.iterations
-    formula: tuple[str, ...] = (f"{optimizer!r} takes its step {t}",)
-    if type(optimizer) in (Adam, AdamW):
-        named = {name: getattr(optimizer, name) for name in ("beta_1", "beta_2", "epsilon")}
-        constants = ", ".join(f"{name} = {value:g}" for name, value in named.items())
-        decay = "w · (1 - rate · decay)" if type(optimizer) is AdamW else "w"
-        formula = (
-            "m = beta_1 · m + (1 - beta_1) · g        m_hat = m / (1 - beta_1^t)",
-            "v = beta_2 · v + (1 - beta_2) · g²       v_hat = v / (1 - beta_2^t)",
-            f"w = {decay} - rate · m_hat / (sqrt(v_hat) + epsilon)",
-            f"t = {t}, rate = {step.rate:g}, {constants}",
-        )
+    formula = tuple(formula for formula, _ in equations(optimizer))
+    if formula:
+        named = "".join(f", {name} = {value:g}" for name, value in constants(optimizer).items())
+        formula = (*formula, f"t = {optimizer.iterations}, rate = {step.rate:g}{named}")
+    else:
+        formula = (f"{optimizer!r} takes its step {optimizer.iterations}",)
     shapes = ", ".join(f"{view.spec.name} {view.shape}" for view in views)
     return Section("update", f"{passage.title}, by {type(optimizer).__name__}", formula, shapes, tuple(parts))
 
@@ -77,35 +72,37 @@ def _moved(step: Step, view: ParameterView[Any], index: Index) -> Parts:
                  d=of(step.data_gradients), g=of(step.unclipped), **numbers)
         )  # fmt: skip
     if of(step.unclipped) != g:
-        parts.append(line("The gradient is clipped from {whole} to g = {g}", whole=of(step.unclipped), g=g))
+        parts.append(_clipped(step, of(step.unclipped), g))
     elif not (spec.l1 or spec.l2):
         parts.append(line("g = {g}", g=g))
     optimizer = step.optimizer
-    if type(optimizer) not in (Adam, AdamW):
+    before = {kept: of(step.state_before[kept]) for kept in optimizer.vectors}
+    after = {kept: of(optimizer.state[kept]) for kept in optimizer.vectors}
+    told = equations(optimizer, spec.decays)
+    if not told:
         state = [
-            line(f"{kept}: {{before}} before, {{after}} after", before=of(step.state_before[kept]),
-                 after=of(optimizer.state[kept]))
-            for kept in optimizer.vectors
-        ]  # fmt: skip
+            line(f"{kept}: {{before}} before, {{after}} after", before=before[kept], after=after[kept])
+            for kept in after
+        ]
         return [*parts, *state, line(f"{name} is {{new}} after the step.", new=new)]
-    beta_1, beta_2, t = optimizer.beta_1, optimizer.beta_2, optimizer.iterations  # type: ignore[attr-defined]
-    epsilon = optimizer.epsilon  # type: ignore[attr-defined]
-    m, v = of(optimizer.state["m"]), of(optimizer.state["v"])
-    m_hat, v_hat = m / (1 - beta_1**t), v / (1 - beta_2**t)
-    begin, numbers = "{old}", {}
-    if isinstance(optimizer, AdamW) and spec.decays:
-        begin, numbers = "{old} · (1 - {rate} · {decay})", {"decay": optimizer.weight_decay}
-    return [
-        *parts,
-        line("m = {beta_1} · {m_old} + {rest_1} · {g} = {m}",
-             beta_1=beta_1, m_old=of(step.state_before["m"]), rest_1=1 - beta_1, g=g, m=m),
-        line("v = {beta_2} · {v_old} + {rest_2} · {g}² = {v}",
-             beta_2=beta_2, v_old=of(step.state_before["v"]), rest_2=1 - beta_2, g=g, v=v),
-        line("m_hat = {m} / (1 - {beta_1}^{t}) = {m_hat}", m=m, beta_1=beta_1, t=t, m_hat=m_hat),
-        line("v_hat = {v} / (1 - {beta_2}^{t}) = {v_hat}", v=v, beta_2=beta_2, t=t, v_hat=v_hat),
-        line(f"{name} = {begin} - {{rate}} · {{m_hat}} / (sqrt({{v_hat}}) + {{epsilon}}) = {{new}}",
-             old=old, rate=step.rate, m_hat=m_hat, v_hat=v_hat, epsilon=epsilon, new=new, **numbers),
-    ]  # fmt: skip
+    numbers = {"old": old, "new": new, "rate": step.rate, **numbers_of(optimizer, g, before, after)}
+    for _, template in told:
+        used = {key: numbers[key] for key in re.findall(r"\{(\w+)\}", template)}
+        parts.append(line(re.sub("^w", name, template), **used))
+    return parts
+
+
+def _clipped(step: Step, whole: float, g: float) -> Line:
+    """What one number of the gradient became, and why."""
+    optimizer, why = step.optimizer, []
+    numbers = {"whole": whole, "g": g}
+    if optimizer.clip_value is not None:
+        why.append("no number goes farther from 0 than clip_value = {clip_value}")
+        numbers["clip_value"] = optimizer.clip_value
+    if optimizer.clip_norm is not None and step.length > optimizer.clip_norm:
+        why.append("the whole gradient, {length} long, is shortened to clip_norm = {clip_norm}")
+        numbers |= {"length": step.length, "clip_norm": optimizer.clip_norm}
+    return line(f"The gradient is clipped from {{whole}} to g = {{g}}: {', and '.join(why)}.", **numbers)
 
 
 def _weight_pictures(passage: Passage, old: NDArray[Any], gradient: NDArray[Any], new: NDArray[Any]) -> Matrices | None:
