@@ -167,20 +167,21 @@ def same(told: Any, known: Any) -> None:
     np.testing.assert_allclose(told, known, rtol=1e-9, atol=1e-12)
 
 
-def check_equation(line: Line) -> None:
-    """What stands between two equals signs, computed from the numbers that are printed in it, gives what it says."""
+def check_equation(line: Line) -> bool:
+    """Check that what stands between two equals signs gives what it says; whether there is anything."""
     sides = re.split(r"(?<!\{)\s=\s", re.sub(r"\((the bias|through F|past it)\)|   \(.*\)$", "", line.template))
     if len(sides) < 3 or "{" not in sides[-1] or "{" not in sides[-2]:
-        return
+        return False
     formula = sides[-2].replace("·", "*").replace("^", "**").replace("²", "**2")
-    if not re.fullmatch(r"[-+*/()., \d]*(\{\w+\}|sqrt|max|log|\*\*2|[-+*/()., \d])*", formula):
-        return
+    if not re.fullmatch(r"[-+*/()., \d]*(\{\w+\}|sqrt|max|log|sign|\*\*2|[-+*/()., \d])*", formula):
+        return False
     expression = re.sub(r"\{(\w+)\}", r"numbers['\1']", formula)
-    names = {"numbers": line.numbers, "sqrt": math.sqrt, "max": max}
+    names = {"numbers": line.numbers, "sqrt": math.sqrt, "max": max, "sign": np.sign}
     result = eval(  # noqa: S307 - of numbers and signs alone, as was just seen
         re.sub(r"log (numbers\['\w+'\])", r"log(\1)", expression), names | {"log": math.log}
     )
     same(line.numbers[re.findall(r"\{(\w+)\}", sides[-1])[0]], result)
+    return True
 
 
 def check_matrices(part: Matrices, loops: ByLoops, names: Arrays, k: int) -> int:
@@ -352,8 +353,9 @@ def test_a_unit_of_the_margin_came_from_no_input() -> None:
 
 def test_the_formula_of_an_activation_explains_its_letters() -> None:
     model = hc.Sequential([hc.Flatten(), hc.Dense(3), hc.GELU(), hc.Dense(2), hc.Softmax()], input_shape=(1, 2, 2))
-    told = str(hc.explain(model, np.ones((1, 1, 2, 2)), [0]))
-    assert "y = x / 2 · (1 + t)        t = tanh(u)        u = sqrt(2 / π)" in " ".join(told.split("\n"))
+    told = hc.explain(model, np.ones((1, 1, 2, 2)), [0])
+    (section,) = [section for section in told if section.phase == "forward" and "GELU" in section.title]
+    assert section.formula[0].startswith("y = x / 2 · (1 + t)        t = tanh(u)        u = sqrt(2 / π)")
 
 
 def test_a_unit_in_a_row_that_no_pool_looks_at_is_told_about_too() -> None:
@@ -378,7 +380,20 @@ def test_a_layer_of_a_users_own_is_told_by_its_numbers() -> None:
     }
 
 
-@pytest.mark.parametrize("optimizer", [hc.SGD(0.1, momentum=0.9), hc.RMSprop(), hc.AdamW(0.1, weight_decay=0.5)])
+OPTIMIZERS = [
+    hc.SGD(0.1),
+    hc.SGD(0.1, momentum=0.9),
+    hc.SGD(0.1, momentum=0.9, nesterov=True),
+    hc.RMSprop(),
+    hc.RMSprop(rho=0.0, momentum=0.5),
+    hc.Adagrad(),
+    hc.Lion(weight_decay=0.5),
+    hc.Lion(0.1, beta_1=0.0),
+    hc.AdamW(0.1, weight_decay=0.5),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 def test_the_new_weight_is_the_one_that_the_optimizers_own_step_makes(optimizer: hc.Optimizer) -> None:
     told, loops, model = step_of("many inputs", optimizer=optimizer)
     gradients = np.concatenate([loops.gradients[1]["weights"].ravel(), loops.gradients[1]["biases"]])
@@ -390,6 +405,36 @@ def test_the_new_weight_is_the_one_that_the_optimizers_own_step_makes(optimizer:
     ((_, index),) = NAME.findall(begin.template)
     d, k = map(int, index.split(","))
     same(lines[-1].numbers["new"], moved[d * 3 + k])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_every_equation_of_a_later_step_holds_for_the_numbers_in_it(optimizer: hc.Optimizer) -> None:
+    _, _, model = step_of("many inputs")
+    optimizer.build(model.parameters, model.decayed())
+    optimizer.step(model.parameters.copy(), np.linspace(-1, 2, model.parameters.size))
+    told, *_ = step_of("many inputs", optimizer=optimizer)
+    (section,) = [section for section in told if section.phase == "update"]
+    for _, g, *lines in arrays_of(section):
+        assert g.template == "g = {g}"
+        assert len(lines) == len(section.formula) - 1
+        for line in lines:
+            assert check_equation(line), line.template
+
+
+class Stubborn(hc.SGD):
+    """Moves nothing."""
+
+    def _update(self, *_: Any) -> None:
+        pass
+
+
+def test_an_optimizer_of_a_users_own_is_told_by_its_numbers() -> None:
+    told, *_ = step_of("many inputs", optimizer=Stubborn(0.1, momentum=0.9))
+    (section,) = [section for section in told if section.phase == "update"]
+    begin, _, velocity, end = next(arrays_of(section))
+    assert velocity.template.startswith("velocity: {before} before")
+    assert begin.numbers["old"] == end.numbers["new"]
+    assert "Stubborn" in section.formula[0]
 
 
 @pytest.mark.parametrize("limits", [{"clip_norm": 0.05}, {"clip_value": 0.01}])
@@ -408,6 +453,10 @@ def test_a_clipped_gradient_is_told_whole_and_clipped(limits: dict[str, float]) 
         place = tuple(map(int, index.split(",")))
         assert "The gradient is clipped from" in lines[0].template
         same([lines[0].numbers["whole"], lines[0].numbers["g"]], [gradients[array][place], clipped[array][place]])
+        why = {name: lines[0].numbers[name] for name in limits}
+        assert why == limits
+        if "clip_norm" in limits:
+            same(lines[0].numbers["length"], norm)
         new = oracles.adam(np.array([begin.numbers["old"]]), [np.array([clipped[array][place]])], epsilon=1e-7)[0]
         same(lines[-1].numbers["new"], new)
 
@@ -469,6 +518,71 @@ def test_the_same_is_told_whenever_one_asks() -> None:
     assert str(step_of("reference")[0]) == str(step_of("reference")[0])
 
 
+JUDGED_BY_OUTPUT: list[tuple[hc.Loss, Any]] = [
+    (hc.MeanSquaredError(), oracles.mean_squared_error),
+    (hc.BinaryCrossentropy(), oracles.binary_crossentropy),
+    (hc.SigmoidBinaryCrossentropy(), oracles.sigmoid_crossentropy),
+]
+
+
+@pytest.mark.parametrize(("loss", "oracle"), JUDGED_BY_OUTPUT, ids=lambda case: type(case).__name__)
+def test_a_loss_of_each_output_is_told_with_the_truth_and_its_gradient(loss: hc.Loss, oracle: Any) -> None:
+    layers: list[Any] = [hc.Dense(3)]
+    if isinstance(loss, hc.BinaryCrossentropy):
+        layers.append(Chances())  # a sigmoid that is not taken together with the loss
+    model = hc.Sequential(layers, input_shape=(4,), seed=0, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(2, 4))
+    targets = np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    y = model.forward(x)
+    mean, gradient = oracle(y, targets)
+    (section,) = [section for section in hc.explain(model, x, targets, loss=loss, sample=1) if section.phase == "loss"]
+    table = next(part for part in section.parts if isinstance(part, Table))
+    columns = np.array([row[1:] for row in table.rows], float).T
+    own = [oracle(y[1:, k : k + 1], targets[1:, k : k + 1])[0] for k in range(3)]
+    same(columns[0], y[1])
+    same(columns[-3:], [targets[1], own, gradient[1]])
+    same([section.numbers["loss"], section.numbers["mean"]], [np.mean(own), mean])
+
+
+class Chances(hc.Sigmoid):
+    """A sigmoid of a user's own."""
+
+
+def test_a_loss_on_probabilities_is_told_with_the_truth() -> None:
+    model = hc.Sequential([hc.Dense(3), Chances()], input_shape=(4,), seed=0, dtype="float64")
+    loss = hc.losses.CategoricalCrossentropy(label_smoothing=0.3)
+    chances = np.array([0.2, 0.3, 0.5])
+    model.layers[0].set_parameters(weights=np.zeros((4, 3)), biases=np.log(chances / (1 - chances)))
+    told = hc.explain(model, np.ones((1, 4)), [2], loss=loss)
+    (section,) = [section for section in told if section.phase == "loss"]
+    table = next(part for part in section.parts if isinstance(part, Table))
+    same([row[1:3] for row in table.rows], [(0.2, 0.1), (0.3, 0.1), (0.5, 0.8)])
+
+
+def test_an_index_is_not_broken_over_two_lines() -> None:
+    told, *_ = step_of("two convolutions")
+    lines = str(told).splitlines()
+    assert any("v - 1]" in line for line in lines)
+    assert [line for line in lines if line.count("[") != line.count("]") and "|" not in line] == []
+
+
+def test_equations_that_do_not_fit_side_by_side_stand_one_below_the_other() -> None:
+    section = Section("forward", "a layer", ("y = " + "x + " * 12 + "x        dx = " + "dy + " * 6 + "dy",), "", ())
+    assert [line.split(" = ")[0].strip() for line in str(section).splitlines()[1:]] == ["y", "dx"]
+
+
+def test_a_subclass_does_not_borrow_the_formulas_of_its_parent() -> None:
+    model = hc.Sequential([hc.Flatten(), Doubled(3)], input_shape=(1, 2, 2), seed=0)
+    told = hc.explain(model, np.ones((1, 1, 2, 2), np.float32), [1], loss=hc.losses.SoftmaxCategoricalCrossentropy())
+    (section,) = [section for section in told if section.phase == "forward" and "Doubled" in section.title]
+    assert section.formula == ()
+
+
+class Doubled(hc.Dense):
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return 2 * super().forward(inputs, training)
+
+
 def test_a_title_is_cut_where_it_would_be_wider_than_80_columns() -> None:
     assert max(map(len, str(step_of("residual")[0]).splitlines())) <= 80
 
@@ -479,7 +593,7 @@ def test_a_loss_on_numbers_is_told_with_its_formula_and_no_class() -> None:
     told = hc.explain(model, x, targets, loss=hc.MeanSquaredError())
     (section,) = [section for section in told if section.phase == "loss"]
     loss, gradient = oracles.mean_squared_error(model.forward(x), targets)
-    same([section.numbers["mean"], section.numbers["dy"]], [loss, gradient[0, 0]])
+    same([section.numbers["mean"], section.numbers["output"][0]["dy"]], [loss, gradient[0, 0]])
     assert any("²" in formula for formula in section.formula)
     assert "The truth is class" not in str(told)
 

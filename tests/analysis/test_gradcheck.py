@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import handconv as hc
 from handconv.analysis import GradientReport, GradientRow, gradcheck
-from handconv.analysis._differences import PLACES, slope
+from handconv.analysis.gradcheck.differences import PLACES, slope
 from handconv.engine import lower
 from handconv.engine.ops.dense import DenseOp
 from handconv.engine.ops.elementwise import TanhOp

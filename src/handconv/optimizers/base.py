@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -42,7 +42,7 @@ class Optimizer(Settings, ABC):
 
     ``state`` holds the vectors that live from step to step, by name; ``iterations`` is the number of steps done;
     ``total_steps`` is set by the training loop, for schedules. Gradients are clipped by ``fit``, which has the whole of
-    them; ``step`` takes those that it is given as they are.
+    them, with ``clip_gradients``; ``step`` takes those that it is given as they are.
 
     Args:
         learning_rate: above 0, or a schedule.
@@ -180,6 +180,18 @@ class Optimizer(Settings, ABC):
     def finish(self) -> None:
         """End a training: the state stays to be looked at, and the next training begins anew."""
         self._used, self._running = True, False
+
+    def clip_gradients(self, gradients: FloatArray, length: Callable[[FloatArray], float]) -> None:
+        """Clip gradients in place: each number to ``clip_value``, then the whole to ``clip_norm``, where they are set.
+
+        Args:
+            gradients: the gradient of loss and penalties, or the part of it that one of several processes works on.
+            length: gives the length of the whole gradient, called with the part.
+        """
+        if self.clip_value is not None:
+            np.clip(gradients, -self.clip_value, self.clip_value, out=gradients)
+        if self.clip_norm is not None and (norm := length(gradients)) > self.clip_norm:
+            gradients *= self.clip_norm / norm
 
     def step(self, parameters: FloatArray, gradients: FloatArray, part: slice = _EVERYTHING) -> None:
         """Do one step in place on ``parameters[part]``; builds at first use.

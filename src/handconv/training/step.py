@@ -290,22 +290,17 @@ class ShardStep:
         if count == 1:
             total[...] = so_far
         self.task.network.add_penalty_gradients(state.gradients, part)
-        if optimizer.clip_value is not None:
-            np.clip(total, -optimizer.clip_value, optimizer.clip_value, out=total)
-        if optimizer.clip_norm is not None:
-            norm = math.sqrt(self._squared_length(total))
-            if norm > optimizer.clip_norm:
-                total *= optimizer.clip_norm / norm
+        optimizer.clip_gradients(total, self._length)
         optimizer.step(state.parameters, state.gradients, part)
         if self.task.averaging is not None:
             steps = self.task.epochs * self.task.steps_per_epoch
             self.task.averaging.update(state.average[part], state.parameters[part], steps_done, steps)
 
-    def _squared_length(self, part: FloatArray) -> float:
-        """The squared length of the whole gradient, the same bits for any number of ranks: summed block by block."""
+    def _length(self, part: FloatArray) -> float:
+        """The length of the whole gradient, the same bits for any number of ranks: summed block by block."""
         squares, first = self.state.squares, self._part.start // BLOCK
         for block, start in enumerate(range(0, part.size, BLOCK), first):
             piece = part[start : start + BLOCK]
             squares[block] = np.dot(piece, piece)
         self.communicator.publish(squares)
-        return float(squares.sum())
+        return math.sqrt(squares.sum())

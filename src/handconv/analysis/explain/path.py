@@ -12,9 +12,29 @@ from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
 from handconv.geometry import Axis, pad_images, windows_of
-from handconv.layers import AveragePool2D, Conv2D, Dense, GlobalAveragePool2D, Layer, MaxPool2D, Reshape, ZeroPad2D
+from handconv.layers import (
+    ELU,
+    GELU,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    GlobalAveragePool2D,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Reshape,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+    ZeroPad2D,
+)
 
 Index = tuple[int, ...]
+
+#: The activations that compute number by number.
+ACTIVATIONS: tuple[type[Layer], ...] = (LeakyReLU, ReLU, ELU, GELU, SiLU, Sigmoid, Softplus, Tanh)
 
 
 @dataclass(eq=False)
@@ -46,6 +66,12 @@ class Passage:
     unit: Index = ()
     dy: FloatArray = field(init=False)
     dx: FloatArray = field(init=False)
+
+    @property
+    def title(self) -> str:
+        """Place, name and constructor of the layer."""
+        name = "" if self.name == str(self.place) else f" {self.name}"
+        return f"layer {self.place}{name}, {self.layer!r}"
 
     @property
     def input(self) -> FloatArray:

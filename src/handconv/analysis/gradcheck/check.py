@@ -13,7 +13,7 @@ smaller than the largest of its array is measured as if it were a thousand times
 error of 1e-10 of the largest entry is none.
 
 A slope exists only away from kinks (ReLU at 0) and ties (two greatest values in a pooling window). Steps from 100·eps
-down to eps are tried; where none gives a slope that is known well enough (see ``_differences``), the entry is tried
+down to eps are tried; where none gives a slope that is known well enough (see ``differences``), the entry is tried
 again at test points moved by a little noise, and is skipped, and counted, if those lie at kinks too. What the ties of
 the point that was given do to the gradient is seen by moving many inputs at once: tied values that rise together give
 the maximum a slope.
@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handconv.analysis._differences import PLACES, Slope, relative_error, slope, step
-from handconv.analysis._gradient_report import GradientEntry, GradientReport, GradientRow
-from handconv.analysis._gradient_subjects import (
+from handconv.analysis.gradcheck.differences import PLACES, Slope, relative_error, slope, step
+from handconv.analysis.gradcheck.report import GradientEntry, GradientReport, GradientRow
+from handconv.analysis.gradcheck.subjects import (
     Array,
     LayerSubject,
     LossSubject,
@@ -75,7 +75,7 @@ def gradcheck(
     time. Everything is done on a float64 copy; the model stays as it is.
 
     Maths:
-        see the head of ``handconv.analysis.gradcheck``
+        see the head of ``handconv.analysis.gradcheck.check``
     Args:
         model: a network, or a single layer; also of a class of your own.
         x: a few inputs (N, …); two or three samples do.
