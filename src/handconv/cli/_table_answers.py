@@ -3,6 +3,7 @@
 import argparse
 import csv
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,8 @@ def predict_table(
             f"{path} must hold images of shape {preparation.shape}, as the model takes them, got {images.shape[1:]}."
         )
     if samples.labels is not None:
-        output.notice(f"The labels in {path} are not looked at; handconv evaluate --dataset {path} compares with them.")
+        compare = f"handconv evaluate --dataset {shlex.quote(path)}"
+        output.notice(f"The labels in {path} are not looked at; {compare} compares with them.")
     chances = probabilities(model, np.ascontiguousarray(images), workers="auto")
     labels, names = chances.argmax(axis=1).tolist(), class_names(model)
     if arguments.output:
