@@ -16,6 +16,7 @@ from handconv.cli._output import Output
 from handconv.cli._quiz import shares
 from handconv.datasets.paths import user_path
 from handconv.datasets.readers.csv import read_table
+from handconv.datasets.readers.parts import all_parts
 from handconv.datasets.readers.samples import Samples
 from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError
@@ -65,7 +66,7 @@ def predict_table(
     if preparation is None or preparation.shape != model.input_shape:
         raise ModelFileError(f"A table holds images (C, H, W); this model takes samples of shape {model.input_shape}.")
     samples = read_table(user_path(path), label_column=label_column, scale=preparation.scale)
-    for notice in samples.notices:
+    for notice in (*samples.notices, *all_parts(samples)):
         output.notice(notice)
     images = samples.images.swapaxes(2, 3) if preparation.transpose else samples.images
     if images.shape[1:] != preparation.shape:

@@ -19,6 +19,7 @@ from handconv.datasets.preparation import Preparation
 from handconv.datasets.readers.csv import no_labels, read_table
 from handconv.datasets.readers.idx_files import IdxFiles, find_idx_files, read_idx_files
 from handconv.datasets.readers.image_folder import find_parts, read_image_folders
+from handconv.datasets.readers.parts import divided
 from handconv.datasets.readers.table_form import LabelColumn
 from handconv.datasets.sources import Report, Search
 from handconv.errors import SourceError
@@ -113,7 +114,7 @@ def load(
         if samples.labels is None:
             raise no_labels(path)
         said = _lie(path, transpose)
-        return own_dataset(name, samples, transpose=transpose, scale=scale, notices=said, report=report)
+        return own_dataset(name, *divided(samples), transpose=transpose, scale=scale, notices=said, report=report)
     _refuse(given, "a folder of images", ("size", "colour"))
     train, test, notices = find_parts(path)
     folders = [folder for folder in (train, test) if folder is not None]

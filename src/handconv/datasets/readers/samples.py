@@ -1,7 +1,7 @@
 """What a reader found in a file or a folder: images, their classes, and what it did to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ class Samples:
         scale: the value in the source that became 255.
         ids: what the source numbers or names its images by, as it is written; empty if it does not.
         ids_name: what the source calls that.
+        parts: the part of the set that each image is in, as it is written; empty if the source does not tell.
+        parts_name: what the source calls that.
     """
 
     images: NDArray[np.uint8]
@@ -30,6 +32,16 @@ class Samples:
     scale: float = 255
     ids: tuple[str, ...] = ()
     ids_name: str = ""
+    parts: tuple[str, ...] = ()
+    parts_name: str = ""
+
+    def chosen(self, places: NDArray[np.int64]) -> "Samples":
+        """Some of the images, with the classes that are among them; what was said of them all stays said."""
+        labels, names = self.labels, self.class_names
+        if labels is not None:
+            there, labels = np.unique(labels[places], return_inverse=True)
+            names = tuple(names[label] for label in there.tolist())
+        return replace(self, images=self.images[places], labels=labels, class_names=names, ids=(), parts=())
 
 
 def number_classes(labels: Sequence[str] | NDArray[np.integer]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
