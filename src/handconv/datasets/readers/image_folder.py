@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from handconv.datasets.paths import PathLike, is_system_name, user_path
 from handconv.datasets.readers.parts import TEST_NAMES, TRAIN_NAMES, part_of, train_and_test
 from handconv.datasets.readers.prepared import is_readable_name, read_prepared
-from handconv.datasets.readers.samples import Samples, listed
+from handconv.datasets.readers.samples import Samples, class_order, listed
 from handconv.errors import DataError
 
 _TEST = ("test", "testing", "t10k")
@@ -42,8 +42,9 @@ def load_image_folder(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
     """Load a folder with one subfolder a class, each with image files at any depth.
 
-    The subfolders in the order of their names are the classes 0, 1, 2, …. Images are brought to one size with their
-    proportions kept; light and dark stay as they are. A warning tells what was passed over and what was changed.
+    The subfolders are the classes 0, 1, 2, …, those named by numbers in their order, then the others by name. Images
+    are brought to one size with their proportions kept; light and dark stay as they are. A warning tells what was
+    passed over and what was changed.
 
     Args:
         path: the folder.
@@ -91,7 +92,7 @@ def _read(root: Path, size: tuple[int, int], colour: bool, fit: str) -> tuple[Sa
         raise ValueError(f"size must be a height and a width of at least 1, got {size}.")
     if fit not in ("pad", "stretch"):
         raise ValueError(f"fit must be pad or stretch, got {fit!r}.")
-    folders = _subfolders(root)
+    folders = sorted(_subfolders(root), key=lambda folder: class_order(folder.name))
     if not folders:
         raise DataError(
             f"A folder of images has one subfolder a class; {root} has no subfolders. For a table in it name the file."

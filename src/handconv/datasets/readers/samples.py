@@ -57,9 +57,19 @@ def number_classes(labels: Sequence[str] | NDArray[np.integer]) -> tuple[NDArray
     if isinstance(labels, np.ndarray):
         present, numbers = np.unique(labels, return_inverse=True)
         return numbers.astype(np.int64).reshape(-1), tuple(map(str, present.tolist()))
-    names = sorted(set(labels), key=lambda name: (0, int(name), "") if is_whole(name) else (1, 0, name))
+    names = sorted(set(labels), key=class_order)
     place = {name: number for number, name in enumerate(names)}
     return np.array([place[label] for label in labels], dtype=np.int64), tuple(names)
+
+
+def class_order(name: str) -> tuple[int, int, str]:
+    """By what the names of classes are sorted: numbers by their size, then texts by the alphabet.
+
+    Example:
+        >>> sorted(["dog", "10", "cat", "9"], key=class_order)
+        ['9', '10', 'cat', 'dog']
+    """
+    return (0, int(name), name) if is_whole(name) else (1, 0, name)
 
 
 def is_whole(text: str) -> bool:
