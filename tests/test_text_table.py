@@ -7,7 +7,10 @@ from handconv.utils.text_table import wrapped
 
 @pytest.mark.parametrize(
     "kept",
-    ["100.00 %", "< 0.01 %", "1,234.5 images/s", "handconv runs", "handconv predict FILE.csv --output answers.csv"],
+    [
+        *("100.00 %", "< 0.01 %", "1,234.5 images/s", "'my runs/a b.npz'"),
+        *("handconv runs", "handconv predict FILE.csv --output answers.csv", "python -m handconv play a.npz"),
+    ],
 )
 @pytest.mark.parametrize("before", range(20, 60, 3))
 def test_what_belongs_together_stays_in_a_line(kept: str, before: int) -> None:
@@ -17,6 +20,15 @@ def test_what_belongs_together_stays_in_a_line(kept: str, before: int) -> None:
 def test_a_path_is_never_broken() -> None:
     path = "/a-folder/" * 9
     assert path in wrapped(f"The model is in {path} and nowhere else", 40).split()
+
+
+def test_an_apostrophe_is_no_quote() -> None:
+    lines = wrapped("EMNIST's images lie on the users' side", 20).splitlines()
+    assert lines == ["EMNIST's images lie", "  on the users' side"]
+
+
+def test_what_else_is_whole_is_never_broken() -> None:
+    assert "a b c" in wrapped("It is in a b c and nowhere else", 12, whole=lambda _: ["a b c"])
 
 
 def test_what_has_a_name_before_it_goes_on_below_its_beginning() -> None:

@@ -434,6 +434,14 @@ def test_the_course_of_the_loss_tells_of_a_rate_too_high(healthy: Run, losses: l
     assert names == ("learning rate too high",)
 
 
+@pytest.mark.parametrize(("rates", "advised"), [([0.1, 0.1], True), ([0.1, 0.01], False)])
+def test_a_rate_that_changes_is_not_advised_to_change(healthy: Run, rates: list[float], advised: bool) -> None:
+    course = {"loss": [90.0, 3.0], "learning_rate": rates}
+    finding = only(hc.doctor(healthy.model, healthy.x, healthy.y, history=course))
+    assert finding.name == "learning rate too high"
+    assert ("OneCycle" in finding.remedy) is advised
+
+
 @pytest.mark.parametrize(
     ("losses", "names"),
     [

@@ -51,6 +51,40 @@ def write_folder(root: Path, *files: str, size: tuple[int, int] = (28, 28), mode
     return root
 
 
+class TestWhatIsTested:
+    """Of the data of a training the part that was held out; of other data all."""
+
+    def test_all_of_other_data_is_tested(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        train(write_digits(tmp_path / "a.csv", [5, 7] * 8), tmp_path)
+        other = write_digits(tmp_path / "b.csv", [7, 5, 5, 5])
+        capsys.readouterr()
+        assert main(["evaluate", str(tmp_path / "model.npz"), "--dataset", str(other), "--json"]) == 0
+        (report,) = objects(capsys.readouterr().out)
+        assert report["images"] == 4
+        assert [(each["name"], each["samples"]) for each in report["classes"]] == [("5", 3), ("7", 1)]
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_of_its_own_data_what_was_held_out(
+        self, named: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = write_digits(tmp_path / "a.csv", [5, 7] * 10)
+        train(path, tmp_path)
+        capsys.readouterr()
+        again = ["--dataset", str(path)] if named else []
+        assert main(["evaluate", str(tmp_path / "model.npz"), "--json", *again]) == 0
+        told = capsys.readouterr()
+        (report,) = objects(told.out)
+        assert report["images"] == 4
+        assert "has changed" not in told.err
+
+    def test_data_that_have_changed_are_remarked_upon(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = write_digits(tmp_path / "a.csv", [5, 7] * 10)
+        train(path, tmp_path)
+        write_digits(path, [7, *[5, 7] * 10])
+        assert main(["evaluate", str(tmp_path / "model.npz")]) == 0
+        assert "has changed since the training: the model may have seen some" in capsys.readouterr().err
+
+
 class TestClasses:
     """Classes are those that are there, and keep their names."""
 

@@ -40,6 +40,33 @@ def test_the_page_has_all_pictures_and_asks_for_nothing_else(
 
 
 @pytest.mark.usefixtures("quick")
+def test_curves_without_validation_are_not_explained_by_it(model_file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert main(["report", str(model_file), "--out", str(page)]) == 0
+    text = page.read_text("utf-8")
+    assert "validation loss far above" not in text
+    assert "--validation-split 0.1" in text
+
+
+def test_a_bar_tells_which_picture_is_drawn(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[object, ...]] = []
+
+    class Line:
+        def draw(self, *what: object) -> None:
+            drawn.append(what)
+
+        def clear(self) -> None:
+            drawn.append(())
+
+    whole = report._sections
+    monkeypatch.setattr(report, "_sections", lambda *given: whole(*given)[:2])
+    monkeypatch.setattr("handconv.cli._output.live_line", Line)
+    assert main(["report", str(model_file), "--out", str(tmp_path / "page.html")]) == 0
+    assert ("pictures", 1, 2, "1 of 2", "What is taken for what") in drawn
+    assert drawn[-1] == ()
+
+
+@pytest.mark.usefixtures("quick")
 def test_what_does_not_suit_the_model_is_left_out_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = hc.Sequential([hc.Flatten(), hc.Dense(10), hc.Softmax()], input_shape=(1, 28, 28), seed=0)
     model.info["dataset"] = "digits"

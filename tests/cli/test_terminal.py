@@ -9,6 +9,7 @@ import pytest
 
 from cli_helpers import environment, handconv
 from handconv.cli import _COMMANDS, _command_of, _typed, main
+from handconv.cli._output import say
 from handconv.cli._typed import NAMES, as_typed, how_to_call
 from terminal_helpers import needs_terminal, seen, talk
 
@@ -48,6 +49,17 @@ def test_in_a_file_or_pipe_lines_have_eighty_characters(command: str, model_file
     done = handconv(command, *named, COLUMNS="")
     lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
     assert not [line for line in lines if len(line) > 80 and len(max(line.split(), key=len)) < 70]
+
+
+@pytest.mark.usefixtures("usual_lines")
+@pytest.mark.parametrize("before", range(10, 60, 7))
+def test_a_path_with_blanks_is_not_broken(before: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "Eigene Bilder ä"
+    folder.mkdir()
+    (folder / "eine Sieben.png").touch()
+    for path in (folder, folder / "eine Sieben.png", folder / "new.npz"):
+        say(f"{'a' * before} {path}, and what follows it here", sys.stdout)
+        assert any(f"{path}," in line for line in capsys.readouterr().out.splitlines())
 
 
 def test_what_programs_read_is_never_broken(model_file: Path) -> None:

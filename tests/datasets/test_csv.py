@@ -504,7 +504,7 @@ class TestColumnsByTheirNames:
     def test_other_columns_are_left_out(self, tmp_path: Path) -> None:
         samples = self.read(tmp_path, f"file,label,{self.HEADER},usage\na.png,7,1,2,3,4,train\n")
         assert (samples.class_names, samples.images.ravel().tolist()) == (("7",), [1, 2, 3, 4])
-        assert samples.notices[0] == "Columns that are neither label nor pixels are left out: 'file', 'usage'."
+        assert samples.notices[0] == "Columns that are neither label nor pixels are left out: 'file'."
 
     def test_a_column_that_the_user_names_has_the_labels_among_others(self, tmp_path: Path) -> None:
         samples = self.read(tmp_path, f"file,kind,{self.HEADER}\na.png,7,1,2,3,4\n", "kind")

@@ -310,3 +310,10 @@ def test_a_file_instead_of_a_folder_is_an_os_error(folder: Path) -> None:
 def test_a_size_below_one_is_a_value_error(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"at least 1, got \(0, 28\)"):
         load_image_folder(folder, size=(0, 28))
+
+
+def test_classes_named_by_numbers_are_in_the_order_of_numbers(tmp_path: Path) -> None:
+    for name in ("10", "9", "cat", "0"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        Image.new("L", (28, 28), 9).save(tmp_path / "set" / name / "a.png")
+    assert load_image_folder(tmp_path / "set")[2] == ("0", "9", "10", "cat")

@@ -59,7 +59,6 @@ def test_what_is_no_part_of_the_set_is_the_label(table: Path) -> None:
 def test_where_pixels_and_labels_were_found_is_said(table: Path) -> None:
     notices = " ".join(read(table, *FER).notices)
     assert "'pixels', 4 in each row" in notices
-    assert "'Usage' is left out" in notices
     assert "'emotion'" in notices
 
 

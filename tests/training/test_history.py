@@ -54,6 +54,14 @@ def test_it_shows_in_short_what_it_ended_with() -> None:
     assert repr(history) == "History(1 epoch, loss 0.5, accuracy 90.00 %)"
 
 
+def test_no_line_of_it_is_wider_than_a_terminal() -> None:
+    history = History()
+    history.append({"loss": 0.05831, "accuracy": 0.9922, "val_loss": 0.07123, "val_accuracy": 0.9890})
+    lines = repr(history).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(map(str.strip, lines)).endswith("accuracy 99.22 %, val_loss 0.07123, val_accuracy 98.90 %)")
+
+
 def test_it_is_a_table_in_a_notebook() -> None:
     history = History()
     history.append({"epoch": 1, "loss": 0.5, "accuracy": 0.9})

@@ -1,5 +1,6 @@
 """Getting a data set for a command: its options, its progress, its notices."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -63,7 +64,9 @@ class DataSettings:
     transpose: bool = setting(False, switch, "set images of CSV and IDX files upright that lie on their side (EMNIST)")
 
 
-def load_dataset(settings: DataSettings, name: str, output: Output, preparation: Preparation | None = None) -> Dataset:
+def load_dataset(
+    settings: DataSettings, name: str, output: Output, preparation: Preparation | None = None, *, hold_out: bool = True
+) -> Dataset:
     """Load a data set, telling what is tried and how far a download has come."""
     if settings.data_dir is not None and name not in KNOWN and (name == "digits" or user_path(name).exists()):
         output.notice(f"--data-dir is for {' and '.join(KNOWN)}; {name} is not taken from it.")
@@ -76,15 +79,17 @@ def load_dataset(settings: DataSettings, name: str, output: Output, preparation:
         size=None if settings.size is None else _sides(settings.size),
         colour=settings.colour,
         transpose=settings.transpose,
+        hold_out=hold_out,
         preparation=preparation,
     )
     return _tell(get, output)
 
 
-def load_for_model(settings: DataSettings, model: Classifier, output: Output) -> Dataset:
+def load_for_model(settings: DataSettings, model: Classifier, output: Output, *, training_too: bool = False) -> Dataset:
     """Load the data set that was asked for, else the one that the model was trained on, in the form that it had then.
 
-    Its classes are numbered as those of the model.
+    Its classes are numbered as those of the model. Of data that the model was not trained on, and that has no part to
+    test on, all images are to test on, unless images to train on are needed too.
 
     Raises:
         UsageError: if the model cannot be used on it.
@@ -96,17 +101,25 @@ def load_for_model(settings: DataSettings, model: Classifier, output: Output) ->
     before = model.info.get("settings")
     if settings.dataset is None and Path(name).is_absolute() and not Path(name).exists():
         raise UsageError(f"the model was trained on {name}, which is no longer there. Name the data: --dataset PATH")
-    if (
-        trained_on in (name, str(user_path(name).resolve()))
-        and settings.label_column is None
-        and isinstance(before, dict)
-    ):
+    is_known = trained_on in (name, str(user_path(name).resolve()))
+    if is_known and settings.label_column is None and isinstance(before, dict):
         settings = replace(settings, label_column=before.get("label_column"))
-    dataset = load_dataset(settings, name, output, preparation_of(model))
+    dataset = load_dataset(settings, name, output, preparation_of(model), hold_out=is_known or training_too)
+    if is_known and model.info.get("data_mark", mark := data_mark(dataset)) != mark:
+        output.notice(f"{name} has changed since the training: the model may have seen some of the images to test on.")
     images, wanted = dataset.x_test.shape[1:], model.input_shape
     if images != wanted:
         raise UsageError(f"the model takes images of shape {wanted}, those of {dataset.name} have {images}.{_OTHER}")
     return _numbered_as(model, dataset, output)
+
+
+def data_mark(dataset: Dataset) -> str:
+    """What tells later whether images and labels to train on are still the same; "" for a named set, which stays."""
+    if dataset.name in datasets.NAMES:
+        return ""
+    digest = hashlib.sha256(dataset.x_train.tobytes())
+    digest.update(dataset.y_train.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def preparation_of(model: Classifier) -> Preparation | None:

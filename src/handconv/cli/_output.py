@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
@@ -14,6 +15,8 @@ from handconv.errors import MissingExtraError
 from handconv.utils.live import Live, columns, is_terminal, live_line
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.text_table import wrapped
+
+_MOST_WORDS = 12  # of a path with blanks
 
 
 class Output:
@@ -76,8 +79,31 @@ class Output:
 
 
 def say(text: str, stream: TextIO) -> None:
-    """Print text for people: broken at words, with commands as they can be typed here."""
-    print(wrapped(as_typed(text), columns(stream)), file=stream, flush=True)
+    """Print text for people: broken at words, but not within paths, with commands as they can be typed here."""
+    print(wrapped(as_typed(text), columns(stream), whole=_paths), file=stream, flush=True)
+
+
+def _paths(line: str) -> list[str]:
+    """The names of files and folders in a line that have blanks in them, the longest first.
+
+    What is there, or in a folder that is, tells them from other words.
+    """
+    words = line.split(" ")
+    found = [
+        name
+        for first in range(len(words))
+        for last in range(first + 2, min(first + _MOST_WORDS, len(words)) + 1)
+        if _is_path(name := " ".join(words[first:last]).strip("(,.:;)"))
+    ]
+    return sorted(found, key=len, reverse=True)
+
+
+def _is_path(name: str) -> bool:
+    """Whether a text with blanks is the path of a file, or could be that of one in a folder whose name has them."""
+    path = Path(name)
+    with suppress(OSError, ValueError):  # it is too long, or has a zero in it
+        return path.exists() or (" " not in path.name and " " in str(path.parent) and path.parent.is_dir())
+    return False
 
 
 def optional(module: str) -> ModuleType | None:

@@ -109,3 +109,12 @@ class CountProgress(_Told):
         if self._total >= _MANY and now - self._told > _LINE_EVERY:
             self._told = now
             self._output.notice(f"  {done:,} of {self._total:,} files")
+
+
+class PictureProgress(_Told):
+    """Told which of several pictures is drawn next, where there is a line to draw on."""
+
+    def __call__(self, done: int, total: int, title: str) -> None:
+        """Show how many are done, and what is drawn."""
+        if self._live is not None:
+            self._live.draw("pictures", done, total, f"{done} of {total}", title)

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from handconv.cli._output import Output
 from handconv.cli._quiz import shares
 from handconv.datasets.paths import user_path
 from handconv.datasets.readers.csv import read_table
+from handconv.datasets.readers.parts import all_parts
 from handconv.datasets.readers.samples import Samples
 from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError
@@ -64,7 +66,7 @@ def predict_table(
     if preparation is None or preparation.shape != model.input_shape:
         raise ModelFileError(f"A table holds images (C, H, W); this model takes samples of shape {model.input_shape}.")
     samples = read_table(user_path(path), label_column=label_column, scale=preparation.scale)
-    for notice in samples.notices:
+    for notice in (*samples.notices, *all_parts(samples)):
         output.notice(notice)
     images = samples.images.swapaxes(2, 3) if preparation.transpose else samples.images
     if images.shape[1:] != preparation.shape:
@@ -72,7 +74,8 @@ def predict_table(
             f"{path} must hold images of shape {preparation.shape}, as the model takes them, got {images.shape[1:]}."
         )
     if samples.labels is not None:
-        output.notice(f"The labels in {path} are not looked at; handconv evaluate --dataset {path} compares with them.")
+        compare = f"handconv evaluate --dataset {shlex.quote(path)}"
+        output.notice(f"The labels in {path} are not looked at; {compare} compares with them.")
     chances = probabilities(model, np.ascontiguousarray(images), workers="auto")
     labels, names = chances.argmax(axis=1).tolist(), class_names(model)
     if arguments.output:

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Examine the model on the training and the test images, and print what was found."""
     settings = read_settings(DataSettings, arguments)
     model = open_model(arguments.model, output, trained_on(settings.dataset))
-    dataset = load_for_model(settings, model, output)
+    dataset = load_for_model(settings, model, output, training_too=True)
     diagnosis = doctor(model, dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)
     output.show(str(diagnosis))
     output.record(

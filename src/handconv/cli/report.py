@@ -18,6 +18,7 @@ from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._models import HELP, Fits, chosen_run, open_model, trained_on
 from handconv.cli._output import Output
+from handconv.cli._progress import PictureProgress
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.datasets import Dataset
 from handconv.datasets.catalog import KNOWN
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DOTS = 120  # of a picture to an inch: sharp on a phone and on paper
+_LEARNT_BY_HEART = "A validation loss far above that of training means that the network learns by heart."
+_NO_VALIDATION = "The curves are of training images alone; --validation-split 0.1 adds those of images kept aside."
 _FEW = 500  # test images over which gradients are taken
 
 
@@ -64,12 +67,15 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     dataset = load_for_model(settings, model, output)
     if row >= len(dataset.x_test):
         raise UsageError(f"--row must be from 0 to {len(dataset.x_test) - 1}, got {row}.")
+    sections = _sections(model, dataset, row, _checkpoint(arguments.model, fits))
     drawn, left_out = [], []
-    for section in _sections(model, dataset, row, _checkpoint(arguments.model, fits)):
-        try:
-            drawn.append((section, *_picture(section.draw())))
-        except (ValueError, MissingExtraError) as reason:
-            left_out.append((section.title, str(reason)))
+    with PictureProgress(output) as progress:
+        for place, section in enumerate(sections):
+            progress(place, len(sections), section.title)
+            try:
+                drawn.append((section, *_picture(section.draw())))
+            except (ValueError, MissingExtraError) as reason:
+                left_out.append((section.title, str(reason)))
     page = _page(model, dataset, drawn, left_out)
 
     def write(file: IO[bytes]) -> None:
@@ -102,7 +108,7 @@ def _sections(model: Sequential, dataset: Dataset, row: int, checkpoint: Path | 
     return [
         _Section(
             "The training",
-            "Validation far above training in loss means that the network learns by heart.",
+            _LEARNT_BY_HEART if any("val_loss" in figures for figures in epochs) else _NO_VALIDATION,
             partial(plots.history, epochs),
         ),
         _Section(

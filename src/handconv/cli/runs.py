@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from datetime import datetime
 
 from handconv.cli._command import Command
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"runs has no action {arguments.action!r}.{nearest(arguments.action, _ACTIONS)}")
     if arguments.action == "list":
         if arguments.names:
-            raise UsageError(f"runs lists all runs; to see one: handconv runs show {arguments.names[0]}")
+            raise UsageError(f"runs lists all runs; to see one: handconv runs show {shlex.quote(arguments.names[0])}")
         return _list(output)
     if not arguments.names:
         raise UsageError(f"runs {arguments.action} needs names of runs; handconv runs lists them.")

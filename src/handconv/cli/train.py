@@ -14,7 +14,7 @@ from handconv.analysis.doctor import findings
 from handconv.analysis.histograms import Histograms
 from handconv.analysis.profile import profile_step
 from handconv.cli._command import Command
-from handconv.cli._data import DataSettings, load_dataset
+from handconv.cli._data import DataSettings, data_mark, load_dataset
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._memory import MemoryWatch
 from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, saved_info
@@ -247,6 +247,7 @@ def _train(
         places["dataset"] = known
     model.info = {
         "dataset": known,
+        "data_mark": data_mark(dataset),
         "class_names": list(dataset.class_names),
         "preparation": dataset.preparation.as_dict(),
         "handconv": __version__,

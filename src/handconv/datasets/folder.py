@@ -1,5 +1,6 @@
 """A known data set in a folder of the user's: the four IDX files or the two CSV files, gzipped or not."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def locate(known: KnownSet, folder: Path) -> Located:
     raise SourceError(
         f"{folder} does not hold {known.title}: there must be {names}, or {train_csv} and {test_csv}, in it or in its "
         f"subfolder {known.name}/ or {torchvision}/raw/. Put them there, or leave the folder out to have them "
-        f"downloaded. Data of your own: --dataset {folder}"
+        f"downloaded. Data of your own: --dataset {shlex.quote(str(folder))}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from handconv.datasets.preparation import Preparation
 from handconv.datasets.readers.csv import no_labels, read_table
 from handconv.datasets.readers.idx_files import IdxFiles, find_idx_files, read_idx_files
 from handconv.datasets.readers.image_folder import find_parts, read_image_folders
+from handconv.datasets.readers.parts import divided
 from handconv.datasets.readers.table_form import LabelColumn
 from handconv.datasets.sources import Report, Search
 from handconv.errors import SourceError
@@ -46,6 +48,7 @@ def load(
     size: tuple[int, int] | None = None,
     colour: bool = False,
     transpose: bool = False,
+    hold_out: bool = True,
     preparation: Preparation | None = None,
     progress: Progress | None = None,
     report: Report | None = None,
@@ -67,6 +70,8 @@ def load(
         size: height and width to which the images of a folder are scaled; 28x28 if not given.
         colour: keep the colours of a folder's images; else they become grey.
         transpose: exchange rows and columns of the images in CSV and IDX files, as EMNIST's need it.
+        hold_out: without a part to test on, whether one image in five of each class is held out, as for a training; if
+            not, all images are to test on, and none to train on.
         preparation: bring the user's own data to this form, that of a model say, where nothing else is said: its size
             and channels for a folder, its scale and whether it is transposed for CSV and IDX files.
         progress: called with (description, bytes so far, bytes in all or None) during downloads.
@@ -100,25 +105,26 @@ def load(
     form = preparation or Preparation(size or (28, 28), channels=3 if colour else 1, transpose=transpose)
     scale, transpose = None if preparation is None else form.scale, transpose or form.transpose
     path, files = _locate_own(name, data_dir)
+    make = partial(own_dataset, held_out=hold_out, report=report)
     if report is not None and _takes_long(path):
         report(f"Reading {path}, which is large …")
     if files is not None:
         _refuse(given, "a set of IDX files", ("transpose",))
         name, said = name if path.exists() else str(files.train[0]), _lie(files.train[0], transpose)
         parts = read_idx_files(files)
-        return own_dataset(name, *parts, transpose=transpose, scale=scale, notices=said, report=report)
+        return make(name, *parts, transpose=transpose, scale=scale, notices=said)
     if path.is_file():
         _refuse(given, "a CSV file", ("label_column", "transpose"))
         samples = read_table(path, label_column=label_column, scale=scale)
         if samples.labels is None:
             raise no_labels(path)
         said = _lie(path, transpose)
-        return own_dataset(name, samples, transpose=transpose, scale=scale, notices=said, report=report)
+        return make(name, *divided(samples), transpose=transpose, scale=scale, notices=said)
     _refuse(given, "a folder of images", ("size", "colour"))
     train, test, notices = find_parts(path)
     folders = [folder for folder in (train, test) if folder is not None]
     pictures = read_image_folders(folders, size or form.size, colour=colour or form.channels == 3)
-    return own_dataset(name, *pictures, notices=notices, scale=255, report=report)
+    return make(name, *pictures, notices=notices, scale=255)
 
 
 def _locate_own(name: str, data_dir: PathLike | None) -> tuple[Path, IdxFiles | None]:

@@ -24,6 +24,7 @@ def own_dataset(
     *,
     transpose: bool = False,
     scale: float | None = None,
+    held_out: bool = True,
     notices: Sequence[str] = (),
     report: Report | None = None,
 ) -> Dataset:
@@ -35,6 +36,7 @@ def own_dataset(
         test: the images to test on; their classes are among those of ``train``.
         transpose: exchange rows and columns.
         scale: the value that becomes 255; told from the images if not given.
+        held_out: without a test part, whether one image in five is held out; if not, all of them are to test on.
         notices: what was said before.
         report: called with each notice.
 
@@ -64,10 +66,12 @@ def own_dataset(
         scale=train.scale,
         transpose=transpose,
     )
-    if test is None:
-        chosen, held_out = hold_out(train.labels)
-        parts = train.images[chosen], train.labels[chosen], train.images[held_out], train.labels[held_out]
-        said.append(f"One image in {TEST_SHARE} of each class is held out to test on: {len(held_out):,} of them.")
+    if test is None and held_out:
+        chosen, others = hold_out(train.labels)
+        parts = train.images[chosen], train.labels[chosen], train.images[others], train.labels[others]
+        said.append(f"One image in {TEST_SHARE} of each class is held out to test on: {len(others):,} of them.")
+    elif test is None:
+        parts = train.images[:0], train.labels[:0], train.images, train.labels
     else:
         parts = train.images, train.labels, test.images, _numbered_as(train, test)
     for line in said:

@@ -11,6 +11,7 @@ arrays are verified against the checksums of the catalog, put into the cache, an
 """
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -82,8 +83,8 @@ class Search:
             try:
                 return self._dataset(*self._from_folder(user_path(data_dir)))
             except DataError as error:
-                text = str(error).rstrip(".")
-                raise DataError(f"{text}. Load data of your own by its path: --dataset {data_dir}") from error
+                text, path = str(error).rstrip("."), shlex.quote(os.fspath(data_dir))
+                raise DataError(f"{text}. Load data of your own by its path: --dataset {path}") from error
             except HandconvError:
                 raise
             except OSError as error:

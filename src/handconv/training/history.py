@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from handconv.utils.figures import BLUE, ORANGE, headline, new_figure, percent, tidy, whole_epochs
-from handconv.utils.text_table import html_table
+from handconv.utils.text_table import html_table, wrapped
 from handconv.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+_WIDEST = 80  # characters of a line
 
 
 class History(Mapping[str, list[float]]):
@@ -101,7 +102,7 @@ class History(Mapping[str, list[float]]):
         if not self.epochs:
             return "History(no epochs)"
         known = [f"{name} {_figure(name, self.last[name])}" for name in _SHOWN[:4] if name in self.last]
-        return f"History({counted(len(self.epochs), 'epoch')}{', '.join(['', *known])})"
+        return wrapped(f"History({counted(len(self.epochs), 'epoch')}{', '.join(['', *known])})", _WIDEST)
 
     def _repr_html_(self) -> str:
         """A table, a row an epoch, for notebooks."""

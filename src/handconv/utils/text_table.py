@@ -3,13 +3,15 @@
 import html
 import re
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-# What is not torn apart at the end of a line: a number and its unit, a command and its options, what pip is to install.
+# What is not torn apart at the end of a line: a number and its unit, a command and its options, what pip is to install,
+# what stands in quotes.
 _TOGETHER = re.compile(
     r"(?:< )?\d[\d.,]* (?:%|s|kB|MB|images/s)(?!\w)"
-    r"|handconv\"? (?:--)?[a-z]+(?: (?:--?[a-z][\w-]*|[\w-]+\.\w+|[A-Z][A-Z]+\b))*"
+    r"|(?:\w+ -m )?handconv\"? (?:--)?[a-z]+(?: (?:--?[a-z][\w-]*|[\w-]+\.\w+|[A-Z][A-Z]+\b))*"
     r"|pip install \S+"
+    r"|(?<!\S)'[^'\n]+'(?!\w)"
 )
 _COLUMN = re.compile(r" *\S+(?: \S+)* {3,}(?=\S)")  # what stands before the text of a list
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -55,7 +57,9 @@ def _length(widths: Sequence[int], shown: Sequence[int], gap: int) -> int:
     return sum(widths[place] for place in shown) + gap * (len(shown) - 1)
 
 
-def wrapped(text: str, room: int | None, *, paragraphs: bool = False) -> str:
+def wrapped(
+    text: str, room: int | None, *, paragraphs: bool = False, whole: Callable[[str], Iterable[str]] = lambda _: ()
+) -> str:
     r"""Break lines that are too long at words, and begin what follows further to the right.
 
     A number keeps its unit, and a command its options. A text with a name before it goes on below its beginning.
@@ -64,6 +68,7 @@ def wrapped(text: str, room: int | None, *, paragraphs: bool = False) -> str:
         text: the lines.
         room: how long a line may be; without one there is no limit.
         paragraphs: whether lines that begin at the margin go on at the margin.
+        whole: tells what else in a line is not torn apart.
 
     Example:
         >>> print(wrapped("a short line\n  a line that is long", 12))
@@ -77,17 +82,21 @@ def wrapped(text: str, room: int | None, *, paragraphs: bool = False) -> str:
     """
     if room is None:
         return text
-    return "\n".join(_wrapped_line(line, room, 0 if paragraphs and line[:1] != " " else 2) for line in text.split("\n"))
+    return "\n".join(
+        _wrapped_line(line, room, 0 if paragraphs and line[:1] != " " else 2, whole) for line in text.split("\n")
+    )
 
 
-def _wrapped_line(line: str, room: int, further: int) -> str:
+def _wrapped_line(line: str, room: int, further: int, whole: Callable[[str], Iterable[str]]) -> str:
     indent = " " * (len(line) - len(line.lstrip()) + further)
     if len(line) <= room or "\x1b" in line or len(indent) > room // 2:  # colours have no length
         return line
     if (before := _COLUMN.match(line)) and before.end() <= room // 2:
         indent = " " * before.end()
-    whole = _TOGETHER.sub(lambda found: found[0].replace(" ", _SPACE), line)
-    broken = textwrap.fill(whole, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    for name in whole(line):
+        line = line.replace(name, name.replace(" ", _SPACE))
+    line = _TOGETHER.sub(lambda found: found[0].replace(" ", _SPACE), line)
+    broken = textwrap.fill(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return broken.replace(_SPACE, " ")
 
 

@@ -141,10 +141,12 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     course = f"The loss was {first:.3g} in the first of {len(losses)} epochs and {last:.3g} in the last"
     course += "" if guess is None else f"; guessing has {guess:.3g}"
     if too_high:
+        is_constant = len(set(case.history.get("learning_rate", []))) < 2
+        slowly = ", or let it rise slowly at first (schedules.OneCycle)" if is_constant else ""
         yield Finding(
             "learning rate too high",
             f"{course}. {_size_of_step(case)}",
-            "Train anew with a tenth of the learning rate, or let it rise slowly at first (schedules.OneCycle).",
+            f"Train anew with a tenth of the learning rate{slowly}.",
             "severe",
         )
     elif too_low:

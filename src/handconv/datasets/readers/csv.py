@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from handconv.datasets.paths import PathLike
 from handconv.datasets.readers._files import MAX_DECOMPRESSED, open_data
+from handconv.datasets.readers.parts import all_parts
 from handconv.datasets.readers.samples import Samples, is_whole, listed, number_classes
 from handconv.datasets.readers.table_form import Form, LabelColumn, cut_fields, excerpt, square_side, tell_form
 from handconv.datasets.readers.table_layout import plain_blocks
@@ -61,11 +62,12 @@ _MAX_LINE = 1 << 22
 
 @dataclass(frozen=True)
 class _Block:
-    """Lines of a file: their pixels (n, P), their classes as numbers or as texts, and their ids, if there are any."""
+    """Lines of a file: pixels (n, P), classes as numbers or as texts; ids and parts, if there are any."""
 
     pixels: Pixels
     labels: list[str] | NDArray[np.int64]
     ids: list[str]
+    parts: list[str]
 
 
 def load_csv(path: PathLike, *, label_column: LabelColumn = None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -100,7 +102,7 @@ def load_csv(path: PathLike, *, label_column: LabelColumn = None) -> tuple[NDArr
     samples = read_table(path, label_column=label_column)
     if samples.labels is None:
         raise no_labels(path)
-    for notice in samples.notices:
+    for notice in (*samples.notices, *all_parts(samples)):
         warn(notice)
     if all(map(is_whole, samples.class_names)):
         return samples.images, np.array([int(name) for name in samples.class_names])[samples.labels]
@@ -155,6 +157,8 @@ def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float
         scale=scale,
         ids=tuple(each for block in blocks for each in block.ids),
         ids_name=form.ids_name,
+        parts=tuple(each for block in blocks for each in block.parts),
+        parts_name=form.part_name,
     )
 
 
@@ -225,7 +229,7 @@ def _parse(block: str, form: Form, path: PathLike, line_number: int, top: float)
     else:
         labels = plain[:, form.label] if form.label is not None else plain[:, 0]
         ids = [] if form.ids is None else list(map(str, plain[:, form.ids].tolist()))
-        parsed = _Block(np.ascontiguousarray(plain[:, form.pixels]), labels.astype(np.int64), ids)
+        parsed = _Block(np.ascontiguousarray(plain[:, form.pixels]), labels.astype(np.int64), ids, [])
     if parsed is None or not parsed.pixels.max(initial=0) <= top:
         raise _complaint(block, form, path, line_number, top)
     return parsed
@@ -233,7 +237,7 @@ def _parse(block: str, form: Form, path: PathLike, line_number: int, top: float)
 
 def _parse_plain(block: str, form: Form) -> NDArray[np.uint8] | None:
     """Parse lines of whole numbers from 0 to 255 with commas: (lines that are not blank, columns); None if others."""
-    if form.delimiter != ",":
+    if form.delimiter != "," or form.part is not None:
         return None
     try:
         with warnings.catch_warnings(action="error"):  # NumPy only warns of 1.5 where it wants a whole number
@@ -265,7 +269,7 @@ def _parse_by_pandas(block: str, form: Form, path: PathLike, line_number: int, t
                 decimal=form.decimal,
                 skipinitialspace=True,
                 keep_default_na=False,  # a class may be called NA
-                dtype={column: str for column in (form.label, form.ids) if column is not None},
+                dtype={column: str for column in (form.label, form.ids, form.part) if column is not None},
             )
             columns = frame[list(form.pixels)].apply(pandas.to_numeric, errors="coerce")
             values = columns.to_numpy(dtype=np.float64)
@@ -277,8 +281,10 @@ def _parse_by_pandas(block: str, form: Form, path: PathLike, line_number: int, t
     if not ((values >= 0) & (values <= top)).all() or "" in labels or too_much:
         return None
     whole = (values == values.round()).all() and top >= 255
-    ids = [] if form.ids is None else frame[form.ids].fillna("").str.strip().tolist()
-    return _Block(values.astype(np.uint8 if whole else np.float32), labels, ids)
+    ids, parts = (
+        [] if column is None else frame[column].fillna("").str.strip().tolist() for column in (form.ids, form.part)
+    )
+    return _Block(values.astype(np.uint8 if whole else np.float32), labels, ids, parts)
 
 
 def _plain_label(label: str, decimal: str = ".") -> str:

@@ -15,12 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from handconv.datasets.readers.idx import load_idx
+from handconv.datasets.readers.parts import TEST_NAMES, TRAIN_NAMES
 from handconv.datasets.readers.samples import Samples, listed, number_classes
 from handconv.errors import DataError
-
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "t10k", "val", "valid", "validation", "dev", "eval", "evaluation")
-"""The names that the parts of a data set have; "test" is preferred to "val"."""
 
 _NAME = re.compile(
     rf"(?:(?P<set>.+?)[-_.])??(?:(?P<part>{'|'.join(TRAIN_NAMES + TEST_NAMES)})[-_.])?"

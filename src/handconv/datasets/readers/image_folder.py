@@ -7,7 +7,6 @@ their names. What operating systems put between the files is passed over in sile
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,18 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.datasets.paths import PathLike, is_system_name, user_path
-from handconv.datasets.readers.idx_files import TEST_NAMES, TRAIN_NAMES
+from handconv.datasets.readers.parts import TEST_NAMES, TRAIN_NAMES, part_of, train_and_test
 from handconv.datasets.readers.prepared import is_readable_name, read_prepared
-from handconv.datasets.readers.samples import Samples, listed
+from handconv.datasets.readers.samples import Samples, class_order, listed
 from handconv.errors import DataError
 from handconv.utils.warn import warn
 
-_ENOUGH = 4  # so many times the pixels of the result are enough of a JPEG file
-_MAX_PIXELS = 64_000_000
 _TEST = ("test", "testing", "t10k")
-_COLOURED = 24  # a picture whose channels nowhere differ by more than this is grey
-# Kinds that Pillow lists and hands to other programs, or only knows the header of.
-_NOT_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 
 
 @dataclass
@@ -48,8 +42,9 @@ def load_image_folder(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
     """Load a folder with one subfolder a class, each with image files at any depth.
 
-    The subfolders in the order of their names are the classes 0, 1, 2, …. Images are brought to one size with their
-    proportions kept; light and dark stay as they are. A warning tells what was passed over and what was changed.
+    The subfolders are the classes 0, 1, 2, …, those named by numbers in their order, then the others by name. Images
+    are brought to one size with their proportions kept; light and dark stay as they are. A warning tells what was
+    passed over and what was changed.
 
     Args:
         path: the folder.
@@ -97,7 +92,7 @@ def _read(root: Path, size: tuple[int, int], colour: bool, fit: str) -> tuple[Sa
         raise ValueError(f"size must be a height and a width of at least 1, got {size}.")
     if fit not in ("pad", "stretch"):
         raise ValueError(f"fit must be pad or stretch, got {fit!r}.")
-    folders = _subfolders(root)
+    folders = sorted(_subfolders(root), key=lambda folder: class_order(folder.name))
     if not folders:
         raise DataError(
             f"A folder of images has one subfolder a class; {root} has no subfolders. For a table in it name the file."
@@ -132,9 +127,10 @@ def find_parts(path: Path) -> tuple[Path, Path | None, list[str]]:
         path = only
         notices.append(f"The data set is taken from {path}, the only folder with images there.")
     folders = _subfolders(path)
-    named = [(_part(folder.name), folder) for folder in folders]
+    named = [(part_of(folder.name), folder) for folder in folders]
     parts = {part: folder for part, folder in reversed(named) if _subfolders(folder) and not _has_images(folder)}
-    train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
+    chosen = train_and_test(list(parts))
+    train, test = (None if part is None else parts[part] for part in chosen)
     there = listed([f"{folder.name}/" for folder in folders])
     if parts and len(parts) == len(folders) and all(part in TEST_NAMES for part in parts):
         raise DataError(f"There must be images to train on, in a folder train/ say; {path} has {there} alone.")
@@ -145,8 +141,7 @@ def find_parts(path: Path) -> tuple[Path, Path | None, list[str]]:
         )
     if train is None:
         return path, None, notices
-    test = next((parts[name] for name in TEST_NAMES if name in parts), None)
-    if test is not None and _part(test.name) not in _TEST:
+    if test is not None and part_of(test.name) not in _TEST:
         notices.append(f"{test.name}/ is the set to test on: there is no test/.")
     unused = [folder.name for folder in folders if folder not in (train, test)]
     train, test = _innermost(train), None if test is None else _innermost(test)
@@ -178,14 +173,6 @@ def _images(folder: Path, log: _Log, size: tuple[int, int], colour: bool, fit: s
                 yield image.pixels
 
 
-def _part(name: str) -> str:
-    """The part of a data set that a folder is by its name, "train" for ``training_set1`` say; "" if it is none."""
-    words = re.findall(r"[^\W\d_]+", name.casefold())
-    words = [word if word in TRAIN_NAMES + TEST_NAMES else word.removesuffix("set") for word in words]
-    found = [word for word in words if word in TRAIN_NAMES + TEST_NAMES]
-    return "t10k" if name.casefold() == "t10k" else found[0] if len(found) == 1 else ""
-
-
 def _innermost(path: Path) -> Path:
     """The folder of the classes, if a part of a set only holds one other folder around them."""
     while (only := _only_folder(path)) is not None:
@@ -196,7 +183,7 @@ def _innermost(path: Path) -> Path:
 def _only_folder(path: Path) -> Path | None:
     """The only subfolder, if it is no class and no part of a set, but a folder around its classes or parts."""
     match [folder for folder in _subfolders(path) if _has_images(folder, deep=True)]:
-        case [only] if path.name == only.name or (_part(only.name) not in TRAIN_NAMES and not _has_images(only)):
+        case [only] if path.name == only.name or (part_of(only.name) not in TRAIN_NAMES and not _has_images(only)):
             return only if any(_has_images(folder, deep=True) for folder in _subfolders(only)) else None
     return None
 

@@ -1,7 +1,7 @@
 """What a reader found in a file or a folder: images, their classes, and what it did to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ class Samples:
         scale: the value in the source that became 255.
         ids: what the source numbers or names its images by, as it is written; empty if it does not.
         ids_name: what the source calls that.
+        parts: the part of the set that each image is in, as it is written; empty if the source does not tell.
+        parts_name: what the source calls that.
     """
 
     images: NDArray[np.uint8]
@@ -30,6 +32,16 @@ class Samples:
     scale: float = 255
     ids: tuple[str, ...] = ()
     ids_name: str = ""
+    parts: tuple[str, ...] = ()
+    parts_name: str = ""
+
+    def chosen(self, places: NDArray[np.int64]) -> "Samples":
+        """Some of the images, with the classes that are among them; what was said of them all stays said."""
+        labels, names = self.labels, self.class_names
+        if labels is not None:
+            there, labels = np.unique(labels[places], return_inverse=True)
+            names = tuple(names[label] for label in there.tolist())
+        return replace(self, images=self.images[places], labels=labels, class_names=names, ids=(), parts=())
 
 
 def number_classes(labels: Sequence[str] | NDArray[np.integer]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -45,9 +57,19 @@ def number_classes(labels: Sequence[str] | NDArray[np.integer]) -> tuple[NDArray
     if isinstance(labels, np.ndarray):
         present, numbers = np.unique(labels, return_inverse=True)
         return numbers.astype(np.int64).reshape(-1), tuple(map(str, present.tolist()))
-    names = sorted(set(labels), key=lambda name: (0, int(name), "") if is_whole(name) else (1, 0, name))
+    names = sorted(set(labels), key=class_order)
     place = {name: number for number, name in enumerate(names)}
     return np.array([place[label] for label in labels], dtype=np.int64), tuple(names)
+
+
+def class_order(name: str) -> tuple[int, int, str]:
+    """By what the names of classes are sorted: numbers by their size, then texts by the alphabet.
+
+    Example:
+        >>> sorted(["dog", "10", "cat", "9"], key=class_order)
+        ['9', '10', 'cat', 'dog']
+    """
+    return (0, int(name), name) if is_whole(name) else (1, 0, name)
 
 
 def is_whole(text: str) -> bool:

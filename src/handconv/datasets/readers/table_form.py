@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from handconv.datasets.paths import PathLike
+from handconv.datasets.readers.parts import part_of
 from handconv.datasets.readers.samples import is_whole, listed
 from handconv.errors import DataError
 
@@ -24,6 +25,7 @@ LABEL_NAMES = ("label", "class", "target", "y", "digit")
 LabelColumn = int | str | None
 """A place counted from 0 (-1 is the last), a name in the header, "first", "last", or None: found by itself."""
 
+_PART_NAMES = ("usage", "split", "set", "subset", "part", "partition", "fold")  # columns that tell the parts of a set
 _INDEX_NAMES = ("", "id", "index", "imageid", "image_id", "unnamed: 0")
 _LOOKED_AT = 1 << 17  # characters in which a decimal comma is looked for
 _ROWS = 200  # that are looked at to tell labels from pixels where there is no header
@@ -45,6 +47,8 @@ class Form:
         pixels: the columns of the pixels.
         ids: the column that numbers or names the rows; None if there is none.
         ids_name: its name, if there is a header.
+        part: the column that tells what an image is for, training or test; None if there is none.
+        part_name: its name, or its place.
         notices: what was taken for granted.
     """
 
@@ -55,6 +59,8 @@ class Form:
     pixels: tuple[int, ...]
     ids: int | None
     ids_name: str
+    part: int | None
+    part_name: str
     notices: tuple[str, ...]
 
 
@@ -86,15 +92,37 @@ def tell_form(block: str, path: PathLike, label_column: LabelColumn) -> tuple[Fo
     header = tuple(names) if is_header else None
     rows = [row for row in _rows(after, delimiter) if len(row) == len(names)]
     rows = rows if is_header else [names, *rows]
-    label, pixels, left_out, notices = _columns(names, header, rows, path, label_column, line)
+    label = _label_by_name(header, path) if label_column is None else _named(label_column, header, len(names), path)
+    part = _part_column(header, rows, label)
+    kept = [column for column in range(len(names)) if column != part]
+    label, pixels, left_out, notices = _columns(
+        [names[column] for column in kept],
+        None if header is None else [header[column] for column in kept],
+        [[row[column] for column in kept] for row in rows],
+        path,
+        None if label is None else kept.index(label),
+        label_column is None,
+        line,
+    )
     if label == 0 and label_column is None and header is None and _is_doubtful(rows):
         notices.append(
             "The labels are taken from the first column; so few rows do not tell. Others: --label-column last."
         )
-    numbering = [column for column in left_out if header is None or header[column].casefold() in _INDEX_NAMES]
+    numbering = [column for column in left_out if header is None or header[kept[column]].casefold() in _INDEX_NAMES]
     ids = numbering[0] if numbering else None
-    ids_name = "" if ids is None or header is None else header[ids]
-    form = Form(delimiter, decimal, len(names), label, pixels, ids, ids_name, tuple(notices))
+    ids_name = "" if ids is None or header is None else header[kept[ids]]
+    form = Form(
+        delimiter,
+        decimal,
+        len(names),
+        None if label is None else kept[label],
+        tuple(kept[column] for column in pixels),
+        None if ids is None else kept[ids],
+        ids_name,
+        part,
+        "" if part is None else f"column {part + 1}" if header is None else f"column {header[part]!r}",
+        tuple(notices),
+    )
     return form, after if is_header else rest
 
 
@@ -152,12 +180,12 @@ def _columns(
     header: Sequence[str] | None,
     rows: Sequence[Sequence[str]],
     path: PathLike,
-    label_column: LabelColumn,
+    label: int | None,
+    is_sought: bool,
     line: str,
 ) -> tuple[int | None, tuple[int, ...], list[int], list[str]]:
     """Find the column of the label, those of the pixels, and those of neither; tell what was taken for granted."""
     count, notices = len(fields), []
-    label = _label_by_name(header, path) if label_column is None else _named(label_column, header, count, path)
     by_name = None if header is None else _pixels_by_name(header, label)
     rest = [column for column in range(count) if column != label] if by_name is None else by_name
     numbered = header is not None and all(_is_number(name, ".") for name in header)
@@ -173,13 +201,13 @@ def _columns(
         if label is None and square_side(len(rest)) is None:
             label = rest[-1] if header is None and _is_last_label(rows, rest[0]) else rest[0]
             rest = [column for column in rest if column != label]
-    if left_out == [0]:
+    if left_out == [0] and (header is None or header[0].casefold() in _INDEX_NAMES):
         first = f"The first column, {fields[0]!r}," if header is not None else "The first column"
         notices.append(f"{first} numbers the rows; it is left out.")
     elif left_out:
         names = listed([repr(fields[column]) for column in left_out])
         notices.append(f"Columns that are neither label nor pixels are left out: {names}.")
-    if label is not None and label_column is None and header is not None and not numbered:
+    if label is not None and is_sought and header is not None and not numbered:
         if header[label].casefold() not in LABEL_NAMES:
             notices.append(
                 f"No column is named {', '.join(LABEL_NAMES[:-1])} or {LABEL_NAMES[-1]}; the labels are taken from the "
@@ -187,7 +215,7 @@ def _columns(
             )
         elif label:
             notices.append(f"The labels are taken from the column {header[label]!r}.")
-    elif label == count - 1 and label_column is None and header is None:
+    elif label == count - 1 and is_sought and header is None:
         notices.append("The labels are taken from the last column. Another one: --label-column first.")
     if count < 2 or square_side(len(rest)) is None:
         raise DataError(
@@ -197,6 +225,15 @@ def _columns(
     if numbered:
         notices.append(f"The first line, {', '.join(fields[:4])}, …, is taken for a header.")
     return label, tuple(rest), left_out, notices
+
+
+def _part_column(header: Sequence[str] | None, rows: Sequence[Sequence[str]], label: int | None) -> int | None:
+    """The column that tells training from test images: by its name, or as all its words do."""
+    width = len(rows[0]) if rows else 0
+    named = [column for column, name in enumerate(header or ()) if name.casefold() in _PART_NAMES]
+    worded = [column for column in range(width) if part_of(rows[0][column])]
+    worded = [column for column in worded if all(part_of(row[column]) for row in rows)]
+    return next((column for column in (*worded, *named) if column != label), None)
 
 
 def _pixels_by_name(header: Sequence[str], label: int | None) -> list[int] | None:

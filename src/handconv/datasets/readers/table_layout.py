@@ -23,7 +23,6 @@ _PIXELS = re.compile(r"\[?\s*\d+(?:\.\d+)?(?:[\s,;]+\d+(?:\.\d+)?){3,}\s*\]?")  
 _MARKS = re.compile(r"[\s,;\[\]]+")
 _ROWS = 200  # that are looked at
 _ENOUGH_ROWS = 20  # to tell a label in many columns where no names help
-_PARTS = ("usage", "split", "set", "subset", "part", "partition", "fold")  # columns that tell the parts of a set
 
 Rewrite = Callable[[list[str]], list[str]]
 
@@ -108,23 +107,17 @@ def _packed(rows: Sequence[Sequence[str]], delimiter: str, path: PathLike) -> La
         )
     place, count = packed[0], len(_numbers(first[packed[0]]))
     has_header = not _PIXELS.fullmatch(rows[0][place])
-    parts = {column for column, name in enumerate(rows[0]) if name.casefold() in _PARTS} if has_header else set()
-
-    def with_pixels(fields: Sequence[str], pixels: Sequence[str]) -> list[str]:
-        kept = ((column, field) for column, field in enumerate(fields) if column not in parts)
-        return [value for column, field in kept for value in (pixels if column == place else [field])]
 
     def row(fields: list[str]) -> list[str]:
         if len(pixels := _numbers(fields[place])) != count:
             raise ValueError(f"expected {count:,} pixels as before, got {len(pixels):,}, {excerpt(fields[place])}")
-        return with_pixels(fields, pixels)
+        return [*fields[:place], *pixels, *fields[place + 1 :]]
 
     def header(fields: list[str]) -> list[str]:
-        return with_pixels(fields, [f"pixel{number}" for number in range(count)])
+        return [*fields[:place], *(f"pixel{number}" for number in range(count)), *fields[place + 1 :]]
 
     name = repr(rows[0][place]) if has_header else str(place + 1)
-    left_out = [f"The column {rows[0][column]!r} is left out, all parts of the set are one." for column in parts]
-    notices = (f"The pixels are taken from the column {name}, {count:,} in each row.", *left_out)
+    notices = (f"The pixels are taken from the column {name}, {count:,} in each row.",)
     return Layout(delimiter, row, header if has_header else None, notices)
 
 
