@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.parameters import ParameterSpec, ParameterStore, checked_specs
-from handconv.utils.validation import is_int, unmasked
+from handconv.utils.validation import check_dtype, is_int, unmasked
 
 _TRANSIENT = ("_owner", "_store", "arrays")
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -158,7 +158,7 @@ class Layer:
             layer.fix_shapes(shapes[name], dtype)
         specs = checked_specs(self.label, self.declare(input_shape), type(self))
         self._make_room(specs)
-        self.output_shape, self.dtype = output_shape, np.dtype(dtype)
+        self.output_shape, self.dtype = output_shape, check_dtype(dtype)
         self.specs, self.input_shape = specs, input_shape
         return output_shape
 
