@@ -60,7 +60,7 @@ def evaluate(
     count = len(samples)
     size = batch_size or inference_batch(network)
     chosen = np.arange(count) if samples.chosen is None else samples.chosen
-    told_apart = name_classes(samples.y)
+    told_apart = name_classes(samples.y, network.output_shape)
     figures = shared_array((-(-count // size), 2), np.float64, workers)  # of each batch its loss and its hits
     loss = objective.loss_op(Arena())
     with network.in_use("evaluate"), blas_threads.one_thread():

@@ -17,6 +17,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.arrays import Shape
 from handconv.utils import validation
 from handconv.utils.validation import check_int
 
@@ -24,17 +25,27 @@ Classes = NDArray[np.integer[Any]]
 Average = Literal["macro", "weighted"]
 
 
-def name_classes(targets: NDArray[Any]) -> bool:
+def name_classes(targets: NDArray[Any], output_shape: Shape | None = None) -> bool:
     """Tell whether targets say which class a sample is of, so that an answer can be right or wrong.
 
     Args:
         targets: of all samples, (N, …).
+        output_shape: of one answer, (K,), if it is known: then targets must be among these K classes, or yes and no
+            where K is 1. Whole numbers may count something else, years for one.
 
     Example:
         >>> name_classes(np.array([3, 1])), name_classes(np.array([[0, 1]])), name_classes(np.array([[2.5]]))
         (True, True, False)
+        >>> name_classes(np.array([3, 1]), (4,)), name_classes(np.array([3, 1]), (1,))
+        (True, False)
     """
     targets = np.asarray(targets)
+    if output_shape is not None:
+        outputs = math.prod(output_shape)
+        if len(output_shape) > 1 or math.prod(targets.shape[1:]) not in (1, outputs):
+            return False
+        if targets.ndim == 1 and not ((targets >= 0) & (targets < max(2, outputs))).all():
+            return False
     if targets.ndim == 1:
         return targets.dtype.kind in "biu"
     if targets.ndim == 2 and targets.shape[1] > 1:

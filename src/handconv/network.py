@@ -25,7 +25,7 @@ from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import TrainingLock
-from handconv.utils.validation import check_sample_shape, is_ours, shape_remedy, unmasked
+from handconv.utils.validation import check_bool, check_dtype, check_sample_shape, is_ours, shape_remedy, unmasked
 
 if TYPE_CHECKING:
     from handconv.engine.inference import Inference
@@ -59,9 +59,7 @@ class Network:
         self._layers = _Layers(layers)
         self.names = _checked_names(self._layers)
         self.streams = Streams(seed)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise ValueError(f"dtype must be float32 or float64, got {self.dtype}.")
+        self.dtype = check_dtype(dtype)
         self.fuse, self.engine = fuse, engine
         self.info: dict[str, Any] = {}
         self.epochs_trained = 0
@@ -84,7 +82,7 @@ class Network:
         if name in ("dtype", "input_shape") and known.get(name) not in (None, value):
             raise AttributeError(f"The {name} of a network does not change, it is {known[name]}. Make a new network.")
         if name in ("engine", "fuse"):
-            known["_inference"] = None
+            value, known["_inference"] = check_bool(name, value), None
         object.__setattr__(self, name, value)
 
     @property
@@ -248,6 +246,7 @@ class Network:
         Raises:
             ValueError: if the shape of a sample is not the network's.
         """
+        check_bool("training", training)
         with self.in_use("forward"):
             x = self.check_batch(x)
             outputs = as_floats(x, self.dtype)

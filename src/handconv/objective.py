@@ -56,7 +56,8 @@ class Objective:
         )
         if fast and self._engine:
             return SoftmaxCrossEntropyOp(self.asked, scope)
-        return LossOp(self.page, scope, answers_from_output=self.from_scores)
+        by_probability = self.from_scores or isinstance(self.asked, SigmoidBinaryCrossentropy)
+        return LossOp(self.page, scope, answers_from_output=by_probability)
 
     @property
     def page(self) -> Loss:

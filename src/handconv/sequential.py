@@ -18,7 +18,7 @@ from handconv.network import Network
 from handconv.optimizers import Adam, Optimizer
 from handconv.optimizers.base import check_optimizer
 from handconv.rng import Purpose
-from handconv.utils.validation import check_int, unmasked
+from handconv.utils.validation import check_bool, check_int, unmasked
 
 if TYPE_CHECKING:
     from handconv.samples import Samples
@@ -177,7 +177,7 @@ class Sequential(Network):
                 augment=augment,
                 averaging=averaging,
                 shard_size=None if shard_size is None else check_int("shard_size", shard_size),
-                shuffle=shuffle,
+                shuffle=check_bool("shuffle", shuffle),
                 first_epoch=self.epochs_trained,
                 workers=worker_count(workers),
             )

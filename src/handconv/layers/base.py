@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.arguments import Arguments
 from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
-from handconv.utils.validation import is_int, is_ours, shape_remedy, unmasked
+from handconv.utils.validation import check_dtype, is_int, is_ours, shape_remedy, unmasked
 
 
 class Layer(Declaring, Arguments):
@@ -217,7 +217,7 @@ class Layer(Declaring, Arguments):
             layer.fix_shapes(shapes[name], dtype)
         specs = self._declared(input_shape)
         self._make_room(specs)
-        self.output_shape, self.dtype = output_shape, np.dtype(dtype)
+        self.output_shape, self.dtype = output_shape, check_dtype(dtype)
         self.specs, self.input_shape = specs, input_shape
         return output_shape
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.base import Layer
 from handconv.layers.parameters import Initializer, ParameterSpec
-from handconv.utils.validation import check_number
+from handconv.utils.validation import check_bool, check_number
 
 
 class Weighted(Layer):
@@ -20,6 +20,7 @@ class Weighted(Layer):
 
     Raises:
         ValueError: if a penalty is negative or no number.
+        TypeError: if ``use_bias`` is no truth value.
     """
 
     weights: FloatArray
@@ -44,7 +45,7 @@ class Weighted(Layer):
         def penalty(argument: str, value: float) -> float:
             return check_number(f"{type(self).__name__}: {argument}", value, lambda x: x >= 0, "of at least 0")
 
-        self.use_bias = use_bias
+        self.use_bias = check_bool(f"{type(self).__name__}: use_bias", use_bias)
         self.l1, self.l2 = penalty("l1", l1), penalty("l2", l2)
         self.bias_l1, self.bias_l2 = penalty("bias_l1", bias_l1), penalty("bias_l2", bias_l2)
         self.weight_init, self.bias_init = weight_init, bias_init

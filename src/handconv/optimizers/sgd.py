@@ -5,7 +5,7 @@ import numpy as np
 from handconv.arrays import FloatArray
 from handconv.optimizers.base import Optimizer
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.validation import check_number
+from handconv.utils.validation import check_bool, check_number
 
 
 class SGD(Optimizer):
@@ -50,11 +50,9 @@ class SGD(Optimizer):
         self.momentum = check_number(
             f"{self._label}: momentum", momentum, lambda x: 0 <= x < 1, "of at least 0 and below 1"
         )
-        if not isinstance(nesterov, bool):
-            raise TypeError(f"SGD: nesterov must be True or False, got {nesterov!r}.")
+        self.nesterov = check_bool("SGD: nesterov", nesterov)
         if nesterov and not momentum:
             raise ValueError(f"SGD: nesterov needs momentum above 0, got {momentum!r}. Set momentum=0.9.")
-        self.nesterov = nesterov
 
     @property
     def vectors(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from handconv.serialization.atomic import naming
 from handconv.training.state import TrainingState
-from handconv.utils.validation import check_int, check_number
+from handconv.utils.validation import check_bool, check_int, check_number
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class EarlyStopping(_Monitor):
         self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0, *, restore_best: bool = True
     ) -> None:
         super().__init__(monitor, patience, min_delta)
-        self.restore_best = restore_best
+        self.restore_best = check_bool("EarlyStopping: restore_best", restore_best)
 
     @property
     def _names(self) -> tuple[str, str]:

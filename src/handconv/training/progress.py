@@ -9,6 +9,7 @@ from functools import partial
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.state import TrainingState
 from handconv.utils.live import clock, columns, in_notebook, is_terminal, live_line
+from handconv.utils.validation import check_bool, is_int
 
 _FEW = 20  # epochs that all have their lines
 _LINE_EVERY = 0.1  # seconds between two lines of many epochs, which nobody has asked for
@@ -91,6 +92,8 @@ def with_progress(callbacks: Sequence[Callback], verbose: bool | int | None) -> 
         verbose: True for a line an epoch anywhere, False for nothing, None for both where a person can see it, unless
             the user's own show it.
     """
+    if not (verbose is None or is_int(verbose)):
+        check_bool("verbose", verbose)
     if verbose:
         return [PrintProgress(), *callbacks]
     is_shown = verbose is not None or any(isinstance(callback, PrintProgress) for callback in callbacks)

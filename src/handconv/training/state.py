@@ -52,7 +52,7 @@ class Task:
     @cached_property
     def has_class_labels(self) -> bool:
         """Whether the targets name classes, so that there is an accuracy."""
-        return name_classes(self.samples.y)
+        return name_classes(self.samples.y, self.network.output_shape)
 
     def batches(self, epoch: int) -> list[NDArray[np.intp]]:
         """The indices of each batch of an epoch; a new order each epoch."""

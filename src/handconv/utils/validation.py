@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 
 def check_number(name: str, value: object, fits: Callable[[float], bool], rule: str) -> float:
@@ -55,6 +55,43 @@ def check_int(name: str, value: object) -> int:
     if not is_int(value) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
     return int(value)
+
+
+def check_bool(name: str, value: object) -> bool:
+    """Check True or False, Python's or NumPy's, and return it as a plain bool.
+
+    Args:
+        name: whose argument it is, and which: "SGD: nesterov".
+        value: what was given for it.
+
+    Raises:
+        TypeError: if it is neither, as a text is, which counts as true in Python, even "no".
+
+    Example:
+        >>> check_bool("shuffle", np.True_)
+        True
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
+
+
+def check_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
+    """Check the type of all numbers of a network, float32 or float64.
+
+    Args:
+        dtype: its name, or anything else that NumPy takes for one; not None, which NumPy takes for float64.
+
+    Raises:
+        ValueError: if it is another type.
+
+    Example:
+        >>> check_dtype("float32")
+        dtype('float32')
+    """
+    if dtype is None or np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype if dtype is None else np.dtype(dtype)}.")
+    return np.dtype(dtype)
 
 
 def is_int(value: object) -> TypeGuard[int]:

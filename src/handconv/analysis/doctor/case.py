@@ -116,7 +116,7 @@ class Case:
         chosen = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLES])
         truth, outputs = targets[chosen], self.model.output_shape
         labels = None
-        if len(outputs) == 1 and name_classes(truth):
+        if name_classes(truth, outputs):
             classes = truth if truth.ndim == 1 else truth[:, 0] > 0.5 if truth.shape[1] == 1 else truth.argmax(axis=1)
             labels = np.asarray(classes, np.intp)
         return Part(name, x, chosen, self.model.dtype, truth, labels, max(2, outputs[0]) if outputs else 0)
