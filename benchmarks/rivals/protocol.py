@@ -54,7 +54,7 @@ class Network:
 
 @dataclass(frozen=True)
 class ResidualNetwork:
-    """A network of ``handconv.zoo`` by its name: a stem, then stages of these widths, each with a residual.
+    """A network of ``handconv.zoo`` by its name: a stem of half the first width, then stages of these widths.
 
     stage(F) = Conv2D(F) -> MaxPool2D -> BatchNorm -> ReLU -> x + [Conv2D, BatchNorm, ReLU, Conv2D, BatchNorm] -> ReLU
     """
@@ -62,7 +62,6 @@ class ResidualNetwork:
     name: str
     shape: tuple[int, int, int]
     stages: tuple[int, ...]
-    stem: int = 16
     classes: int = 10
 
 
@@ -71,8 +70,8 @@ NETWORKS = {
     "colour": Network((3, 32, 32), ((32, 32), (64, 64)), padding=1, hidden=256, slope=0.0, dropout=0.3, l2=1e-4),
 }
 RESIDUAL_NETWORKS = {
-    "zoo.plus": ResidualNetwork("plus", (1, 28, 28), (32, 64, 96)),
-    "zoo.colour": ResidualNetwork("colour", (3, 32, 32), (32, 64, 128)),
+    "zoo.plus": ResidualNetwork("plus", (1, 28, 28), (24, 48, 96)),
+    "zoo.colour": ResidualNetwork("colour", (3, 32, 32), (24, 48, 96)),
 }
 
 

@@ -21,8 +21,9 @@ def residual_network(net: ResidualNetwork) -> Any:
     def convolution(before: int, after: int) -> Any:
         return nn.Conv2d(before, after, 3, padding=1, bias=False)
 
-    layers: list[Any] = [convolution(net.shape[0], net.stem), nn.BatchNorm2d(net.stem), nn.ReLU(inplace=True)]
-    for before, after in pairwise((net.stem, *net.stages)):
+    stem = net.stages[0] // 2
+    layers: list[Any] = [convolution(net.shape[0], stem), nn.BatchNorm2d(stem), nn.ReLU(inplace=True)]
+    for before, after in pairwise((stem, *net.stages)):
         inner = [convolution(after, after), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
         inner += [convolution(after, after), nn.BatchNorm2d(after)]
         layers += [convolution(before, after), nn.MaxPool2d(2), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]

@@ -1,8 +1,8 @@
 """Networks ready to be trained, each a page with a table of its shapes.
 
 reference   the small network that the command line trains unless told otherwise: 53,866 parameters
-plus        a small modern one for grey images: residual, normalised, deep; 338,682 parameters
-colour      the same in wider form for colour images of 32x32; 486,938 parameters
+plus        a small modern one for grey images: residual, normalised, deep; 274,270 parameters
+colour      the same for colour images of 32x32; 274,486 parameters
 """
 
 from handconv.zoo.reference_network import reference as reference
