@@ -5,7 +5,7 @@ import numpy as np
 from handconv.arrays import FloatArray
 from handconv.optimizers.base import Optimizer
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.validation import check_number
+from handconv.utils.validation import SHARE, check_number
 
 
 class SGD(Optimizer):
@@ -47,9 +47,7 @@ class SGD(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.momentum = check_number(
-            f"{self._label}: momentum", momentum, lambda x: 0 <= x < 1, "of at least 0 and below 1"
-        )
+        self.momentum = check_number(f"{self._label}: momentum", momentum, *SHARE)
         if not isinstance(nesterov, bool):
             raise TypeError(f"SGD: nesterov must be True or False, got {nesterov!r}.")
         if nesterov and not momentum:
