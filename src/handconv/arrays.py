@@ -10,13 +10,11 @@ from numpy.typing import DTypeLike, NDArray
 
 #: An array of float32 or float64.
 FloatArray = NDArray[np.floating[Any]]
-#: An array of any numbers.
-Array = NDArray[Any]
 #: The shape of one sample, without the batch axis, or of an array of parameters.
 Shape = tuple[int, ...]
 
 
-def as_floats(inputs: Array, dtype: DTypeLike) -> FloatArray:
+def as_floats(inputs: NDArray[Any], dtype: DTypeLike) -> FloatArray:
     """Inputs as a network computes with them, a new array of this type; uint8 are pixels, and are divided by 255.
 
     Example:

@@ -21,7 +21,7 @@ from handconv.engine.layout import memory_view
 from handconv.engine.ops.inputs import InputOp
 from handconv.losses import Loss
 from handconv.metrics import name_classes
-from handconv.utils.validation import check_number, is_int, shape_remedy, unmasked
+from handconv.utils.validation import NOT_NEGATIVE, check_number, is_int, shape_remedy, unmasked
 from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
@@ -231,9 +231,7 @@ def checked_weights(
                 raise ValueError(
                     f"class_weights names class {label}, which there is not; the classes are {_listed(sorted(known))}."
                 )
-            weights[classes == label] *= check_number(
-                f"class_weights[{label}]", weight, lambda x: x >= 0, "of at least 0"
-            )
+            weights[classes == label] *= check_number(f"class_weights[{label}]", weight, *NOT_NEGATIVE)
     if not weights.any():
         raise ValueError(
             "The weights are 0 for every sample, so that there is nothing to learn from. Give some samples, or a class "

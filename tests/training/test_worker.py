@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import handconv as hc
 from handconv.parallel.barrier import Barrier
@@ -201,14 +202,20 @@ class TestAWorkersLife:
     def work(run: Task, *orders_sent: Any, shared_samples: bool = False) -> list[Any]:
         """Let the only worker do this job in this process; what it answers."""
         context = multiprocessing.get_context()
+
+        def shared(values: NDArray[Any]) -> SharedArray:
+            copy = SharedArray(context, values.shape, values.dtype)
+            copy.array[...] = values
+            return copy
+
         arrays = vars(SharedState.of_one_process(run))
         vectors = run.optimizer.state
-        x = SharedArray.like(context, run.samples.x) if shared_samples else None
+        x = shared(run.samples.x) if shared_samples else None
         job = workers.Job(
             workers._without_samples(run) if shared_samples else run,
             x,
-            {name: SharedArray.like(context, array) for name, array in arrays.items()},
-            {name: SharedArray.like(context, array) for name, array in vectors.items()},
+            {name: shared(array) for name, array in arrays.items()},
+            {name: shared(array) for name, array in vectors.items()},
             Barrier(context, 1),
         )
         ours, theirs = context.Pipe()

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from handconv.augment.base import Augmentation, Images, white
 from handconv.augment.resampling import Maps, resample
+from handconv.utils.validation import NOT_NEGATIVE, SHARE
 
 
 class Geometric(Augmentation):
@@ -67,7 +68,7 @@ class Shift(Geometric):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("pixels", lambda value: value >= 0, "of at least 0")
+        self._check("pixels", *NOT_NEGATIVE)
 
     def draw_maps(self, shape: tuple[int, ...], generator: np.random.Generator) -> Maps:
         """Draw two numbers for each image."""
@@ -133,7 +134,7 @@ class Scale(Geometric):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("change", lambda value: 0 <= value < 1, "of at least 0 and below 1")
+        self._check("change", *SHARE)
 
     def draw_maps(self, shape: tuple[int, ...], generator: np.random.Generator) -> Maps:
         """Draw two numbers for each image."""
@@ -211,9 +212,9 @@ class Affine(Geometric):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("shift", lambda value: value >= 0, "of at least 0")
+        self._check("shift", *NOT_NEGATIVE)
         self._check("rotate", lambda value: 0 <= value <= 180, "from 0 to 180")
-        self._check("scale", lambda value: 0 <= value < 1, "of at least 0 and below 1")
+        self._check("scale", *SHARE)
         self._check("shear", lambda value: 0 <= value <= 60, "from 0 to 60")
 
     def draw_maps(self, shape: tuple[int, ...], generator: np.random.Generator) -> Maps:
@@ -272,7 +273,7 @@ class Elastic(Geometric):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("alpha", lambda value: value >= 0, "of at least 0")
+        self._check("alpha", *NOT_NEGATIVE)
         self._check("sigma", lambda value: 0.5 <= value <= 1000, "from 0.5 to 1000")
 
     def draw_maps(self, shape: tuple[int, ...], generator: np.random.Generator) -> Maps:

@@ -13,10 +13,22 @@ from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
 from handconv.layers.base import Layer
-from handconv.utils.validation import check_number
+from handconv.utils.validation import POSITIVE, check_number
 
 
-class LeakyReLU(Layer):
+class Activation(Layer):
+    """A function of every number by itself: ``forward`` keeps its slope there."""
+
+    elementwise: ClassVar[bool] = True
+    _slope: NDArray[Any]
+
+    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
+        """dx = dy · slope."""
+        self.dinputs = self.check_gradient(dvalues) * self._slope
+        return self.dinputs
+
+
+class LeakyReLU(Activation):
     """Let what is positive through and shrink what is negative.
 
     As simple as ReLU, but a unit whose input is negative still gets a gradient, so that it cannot die.
@@ -43,8 +55,6 @@ class LeakyReLU(Layer):
         Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013, section 2.
     """
 
-    elementwise: ClassVar[bool] = True
-
     def __init__(self, alpha: float = 0.01, *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.alpha = check_number("LeakyReLU: alpha", alpha, lambda slope: 0 <= slope <= 1, "from 0 to 1")
@@ -58,13 +68,8 @@ class LeakyReLU(Layer):
             self.output += self.dtype.type(self.alpha) * np.minimum(x, 0)
         return self.output
 
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """dx = dy where x > 0, alpha · dy elsewhere."""
-        self.dinputs = self.check_gradient(dvalues) * self._slope
-        return self.dinputs
 
-
-class ReLU(Layer):
+class ReLU(Activation):
     """Let what is positive through and nothing else.
 
     Maths:
@@ -83,8 +88,6 @@ class ReLU(Layer):
         Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
     """
 
-    elementwise: ClassVar[bool] = True
-
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = max(x, 0)."""
         x = self.check_inputs(inputs)
@@ -92,13 +95,8 @@ class ReLU(Layer):
         self.output = np.maximum(x, 0)
         return self.output
 
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """dx = dy where x > 0, 0 elsewhere."""
-        self.dinputs = self.check_gradient(dvalues) * self._slope
-        return self.dinputs
 
-
-class Sigmoid(Layer):
+class Sigmoid(Activation):
     """Squash any number into 0 … 1, to be read as a probability.
 
     Maths:
@@ -117,8 +115,6 @@ class Sigmoid(Layer):
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 6.2.2.2.
     """
 
-    elementwise: ClassVar[bool] = True
-
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = 1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)), in which nothing overflows."""
         y = _sigmoid(self.check_inputs(inputs))
@@ -126,13 +122,8 @@ class Sigmoid(Layer):
         self.output = y
         return self.output
 
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """dx = dy · y · (1 - y)."""
-        self.dinputs = self.check_gradient(dvalues) * self._slope
-        return self.dinputs
 
-
-class Tanh(Layer):
+class Tanh(Activation):
     """Squash any number into -1 … 1.
 
     Maths:
@@ -151,8 +142,6 @@ class Tanh(Layer):
         LeCun, Bottou, Orr and Müller, Efficient backprop, 1998, section 4.4.
     """
 
-    elementwise: ClassVar[bool] = True
-
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = tanh(x)."""
         y = np.tanh(self.check_inputs(inputs))
@@ -160,13 +149,8 @@ class Tanh(Layer):
         self.output = y
         return self.output
 
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """dx = dy · (1 - y²)."""
-        self.dinputs = self.check_gradient(dvalues) * self._slope
-        return self.dinputs
 
-
-class ELU(Layer):
+class ELU(Activation):
     """Let what is positive through and bend what is negative smoothly towards -alpha.
 
     Means of activations stay nearer to zero than with ReLU, and a negative unit still has a gradient.
@@ -190,11 +174,9 @@ class ELU(Layer):
         Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by ELUs, 2016, section 3.
     """
 
-    elementwise: ClassVar[bool] = True
-
     def __init__(self, alpha: float = 1.0, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.alpha = check_number("ELU: alpha", alpha, lambda value: value > 0, "above 0")
+        self.alpha = check_number("ELU: alpha", alpha, *POSITIVE)
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = max(x, 0) + alpha · (exp(min(x, 0)) - 1)."""
@@ -204,13 +186,8 @@ class ELU(Layer):
         self.output = np.maximum(x, 0) + alpha * np.expm1(negative)
         return self.output
 
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """dx = dy where x > 0, dy · alpha · exp(x) elsewhere."""
-        self.dinputs = self.check_gradient(dvalues) * self._slope
-        return self.dinputs
 
-
-class Softplus(Layer):
+class Softplus(Activation):
     """A smooth ReLU: always positive, with a slope that grows from 0 to 1.
 
     Maths:
@@ -229,8 +206,6 @@ class Softplus(Layer):
         Dugas, Bengio, Bélisle, Nadeau and Garcia, Incorporating second-order functional knowledge, 2001, section 3.
     """
 
-    elementwise: ClassVar[bool] = True
-
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = max(x, 0) + log(1 + exp(-|x|)), in which nothing overflows."""
         x = self.check_inputs(inputs)
@@ -238,13 +213,8 @@ class Softplus(Layer):
         self.output = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
         return self.output
 
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """dx = dy · sigmoid(x)."""
-        self.dinputs = self.check_gradient(dvalues) * self._slope
-        return self.dinputs
 
-
-class SiLU(Layer):
+class SiLU(Activation):
     """The inputs, gated by their own sigmoid: a smooth ReLU that dips a little below zero.
 
     Maths:
@@ -263,8 +233,6 @@ class SiLU(Layer):
         Elfwing, Uchibe and Doya, Sigmoid-weighted linear units, 2018, section 2.2.
     """
 
-    elementwise: ClassVar[bool] = True
-
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = x · s."""
         x = self.check_inputs(inputs)
@@ -273,13 +241,8 @@ class SiLU(Layer):
         self.output = x * s + 0.0  # no -0.0
         return self.output
 
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """dx = dy · s · (1 + x · (1 - s))."""
-        self.dinputs = self.check_gradient(dvalues) * self._slope
-        return self.dinputs
 
-
-class GELU(Layer):
+class GELU(Activation):
     """The inputs, gated by the probability that a normal number is smaller: the activation of many transformers.
 
     Maths:
@@ -299,8 +262,6 @@ class GELU(Layer):
         ``approximate="tanh"``).
     """
 
-    elementwise: ClassVar[bool] = True
-
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = x / 2 · (1 + t)."""
         x, root, cubic = self.check_inputs(inputs), math.sqrt(2 / math.pi), 0.044715
@@ -309,11 +270,6 @@ class GELU(Layer):
         self._slope = (1 + t) / 2 + near / 2 * (1 - t * t) * root * (1 + 3 * cubic * near**2)
         self.output = x / 2 * (1 + t) + 0.0  # no -0.0
         return self.output
-
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """dx = dy · dy/dx as above."""
-        self.dinputs = self.check_gradient(dvalues) * self._slope
-        return self.dinputs
 
 
 class Softmax(Layer):
@@ -328,7 +284,7 @@ class Softmax(Layer):
     Args:
         name: the layer's name in ``summary`` and in files.
     Shapes:
-        (N, …, K): over the last axis… for classifiers (N, K)
+        (N, …, K), over the last axis; for classifiers (N, K)
     Example:
         >>> import numpy as np, handconv as hc
         >>> hc.Softmax().forward(np.array([[1e4, 1e4]])).tolist()

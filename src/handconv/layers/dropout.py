@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.base import Layer
 from handconv.rng import random_mask
-from handconv.utils.validation import check_image_shape, check_number
+from handconv.utils.validation import SHARE, check_image_shape, check_number
 
 
 class Dropout(Layer):
@@ -48,8 +48,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        rule = "of at least 0 and below 1"
-        self.rate = check_number("Dropout: rate, the share that is dropped,", rate, lambda x: 0 <= x < 1, rule)
+        self.rate = check_number(f"{type(self).__name__}: rate, the share that is dropped,", rate, *SHARE)
         self.mask: NDArray[Any] | None = None
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
@@ -59,7 +58,7 @@ class Dropout(Layer):
         if training and self.rate:
             if self.generator is None:
                 self.generator = np.random.default_rng()
-            kept = random_mask(self.generator, x.shape, self.rate)  # True with probability 1 - rate
+            kept = random_mask(self.generator, self._mask_shape(x.shape), self.rate)  # True with probability 1 - rate
             self.mask = kept * self.dtype.type(1 / (1 - self.rate))
         self.output = np.array(x) if self.mask is None else x * self.mask
         return self.output
@@ -70,8 +69,12 @@ class Dropout(Layer):
         self.dinputs = np.array(dy) if self.mask is None else dy * self.mask
         return self.dinputs
 
+    def _mask_shape(self, shape: Shape) -> Shape:
+        """One number of the mask for each input."""
+        return shape
 
-class SpatialDropout2D(Layer):
+
+class SpatialDropout2D(Dropout):
     """Dropout of whole channels of images.
 
     Neighbouring pixels of a feature map say nearly the same, so that dropping single ones hides little; a channel that
@@ -97,30 +100,12 @@ class SpatialDropout2D(Layer):
         Tompson, Goroshin, Jain, LeCun and Bregler, Efficient object localization, 2015, section 3.2.
     """
 
-    def __init__(self, rate: float, *, name: str | None = None) -> None:
-        super().__init__(name=name)
-        rule = "of at least 0 and below 1"
-        self.rate = check_number("SpatialDropout2D: rate, the share that is dropped,", rate, lambda x: 0 <= x < 1, rule)
-        self.mask: NDArray[Any] | None = None
+    elementwise: ClassVar[bool] = False
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W), unchanged."""
         return check_image_shape(self.label, input_shape)
 
-    def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """y = x · m in training, y = x otherwise."""
-        x = self.check_inputs(inputs)  # (N, C, H, W)
-        self.mask = None
-        if training and self.rate:
-            if self.generator is None:
-                self.generator = np.random.default_rng()
-            kept = random_mask(self.generator, x.shape[:2], self.rate)  # (N, C)
-            self.mask = (kept * self.dtype.type(1 / (1 - self.rate)))[:, :, None, None]
-        self.output = np.array(x) if self.mask is None else x * self.mask
-        return self.output
-
-    def backward(self, dvalues: NDArray[Any]) -> FloatArray:
-        """dx = dy · m, with the same m."""
-        dy = self.check_gradient(dvalues)
-        self.dinputs = np.array(dy) if self.mask is None else dy * self.mask
-        return self.dinputs
+    def _mask_shape(self, shape: Shape) -> Shape:
+        """One number of the mask for each channel: (N, C, 1, 1)."""
+        return (*shape[:2], 1, 1)

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.base import Layer
 from handconv.layers.parameters import ParameterSpec
-from handconv.utils.validation import check_image_shape, check_int, check_number
+from handconv.utils.validation import POSITIVE, SHARE, check_image_shape, check_int, check_number
 
 
 def _check_epsilon(owner: str, epsilon: float) -> float:
-    return check_number(f"{owner}: epsilon", epsilon, lambda value: value > 0, "above 0")
+    return check_number(f"{owner}: epsilon", epsilon, *POSITIVE)
 
 
 class BatchNorm(Layer):
@@ -73,8 +73,7 @@ class BatchNorm(Layer):
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        rule = "of at least 0 and below 1"
-        self.momentum = check_number("BatchNorm: momentum", momentum, lambda value: 0 <= value < 1, rule)
+        self.momentum = check_number("BatchNorm: momentum", momentum, *SHARE)
         self.epsilon = _check_epsilon("BatchNorm", epsilon)
 
     def infer_shape(self, input_shape: Shape) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.base import Layer
 from handconv.layers.parameters import Initializer, ParameterSpec
-from handconv.utils.validation import check_bool, check_number
+from handconv.utils.validation import NOT_NEGATIVE, check_bool, check_number
 
 
 class Weighted(Layer):
@@ -43,7 +43,7 @@ class Weighted(Layer):
         super().__init__(name=name)
 
         def penalty(argument: str, value: float) -> float:
-            return check_number(f"{type(self).__name__}: {argument}", value, lambda x: x >= 0, "of at least 0")
+            return check_number(f"{type(self).__name__}: {argument}", value, *NOT_NEGATIVE)
 
         self.use_bias = check_bool(f"{type(self).__name__}: use_bias", use_bias)
         self.l1, self.l2 = penalty("l1", l1), penalty("l2", l2)

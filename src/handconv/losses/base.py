@@ -201,3 +201,31 @@ class Loss(Settings):
         state = {name: value for name, value in vars(self).items() if name not in ("_measured", "dinputs", "output")}
         whole = super().__getstate__()
         return (state, whole[1]) if isinstance(whole, tuple) else state  # with what lies in __slots__
+
+
+class ScoreLoss(Loss):
+    """A loss of scores, which leaves the probabilities that they stand for in ``output``.
+
+    Attributes:
+        output: the probabilities of the last ``forward``.
+    """
+
+    output: FloatArray | None = None
+
+    @staticmethod
+    def probabilities(scores: FloatArray) -> FloatArray:
+        """Turn scores (N, …) into probabilities."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        predictions: ArrayLike,
+        targets: ArrayLike,
+        sample_weights: ArrayLike | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> float:
+        """Return the loss, and leave the probabilities in ``output``."""
+        loss = super().forward(predictions, targets, sample_weights, batch_size=batch_size)
+        self.output = self.probabilities(self.check_predictions(np.asarray(predictions)))
+        return loss

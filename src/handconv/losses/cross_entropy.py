@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
-from handconv.losses.base import EPSILON, Loss
+from handconv.losses.base import EPSILON, Loss, ScoreLoss
 from handconv.losses.targets import Targets
 from handconv.utils.validation import check_number
 
@@ -56,7 +56,7 @@ class CategoricalLoss(Loss):
         return q
 
 
-class SoftmaxCategoricalCrossentropy(CategoricalLoss):
+class SoftmaxCategoricalCrossentropy(ScoreLoss, CategoricalLoss):
     """Softmax and categorical cross-entropy as one, on logits: what classifiers are trained with.
 
     Together they are simpler than apart, and stable for any scores: by the log-sum-exp identity nothing overflows, no
@@ -85,20 +85,12 @@ class SoftmaxCategoricalCrossentropy(CategoricalLoss):
         Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, Rethinking the Inception architecture, 2016, section 7 (smoothing).
     """
 
-    output: FloatArray | None = None
-
-    def forward(
-        self,
-        predictions: ArrayLike,
-        targets: ArrayLike,
-        sample_weights: ArrayLike | None = None,
-        *,
-        batch_size: int | None = None,
-    ) -> float:
-        """Return the loss, and leave the probabilities in ``output``."""
-        loss = super().forward(predictions, targets, sample_weights, batch_size=batch_size)
-        self.output = _softmax(self.check_predictions(np.asarray(predictions)))
-        return loss
+    @staticmethod
+    def probabilities(scores: FloatArray) -> FloatArray:
+        """softmax(x) = exp(x - m) / sum of exp(x - m), with m = max x."""
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))  # (N, K)
+        softmax: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return softmax
 
     def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
         """log(sum of exp(x - m)) - sum of q · (x - m), with m = max x."""
@@ -112,7 +104,7 @@ class SoftmaxCategoricalCrossentropy(CategoricalLoss):
     def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
         """softmax(x) - q."""
         x, t = self._checked(predictions, targets)
-        dx: FloatArray = _softmax(x) - self.truth(t, x.shape[1], x.dtype)
+        dx: FloatArray = self.probabilities(x) - self.truth(t, x.shape[1], x.dtype)
         return dx
 
     def _checked(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, Targets]:
@@ -164,9 +156,3 @@ class CategoricalCrossentropy(CategoricalLoss):
     def _checked(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, FloatArray]:
         p = self.check_predictions(np.asarray(predictions))
         return p, self.truth(self.check_targets(targets, p.shape), p.shape[1], p.dtype)
-
-
-def _softmax(x: FloatArray) -> FloatArray:
-    exponentials = np.exp(x - x.max(axis=1, keepdims=True))
-    probabilities: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return probabilities

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
-from handconv.losses.base import EPSILON, Loss
+from handconv.losses.base import EPSILON, Loss, ScoreLoss
 from handconv.losses.targets import Targets
 
 
@@ -99,7 +99,7 @@ class BinaryCrossentropy(_Binary):
         return checks.probabilities(self.label, super().check_predictions(predictions), "Put a Sigmoid last.")
 
 
-class SigmoidBinaryCrossentropy(_Binary):
+class SigmoidBinaryCrossentropy(ScoreLoss, _Binary):
     """Sigmoid and binary cross-entropy as one, on scores: what yes-or-no networks are trained with.
 
     A sigmoid that is confidently wrong is flat, so that its own gradient vanishes; together with the logarithm it does
@@ -121,20 +121,11 @@ class SigmoidBinaryCrossentropy(_Binary):
         Goodfellow, Bengio and Courville, Deep learning, 2016, section 6.2.2.2.
     """
 
-    output: FloatArray | None = None
-
-    def forward(
-        self,
-        predictions: ArrayLike,
-        targets: ArrayLike,
-        sample_weights: ArrayLike | None = None,
-        *,
-        batch_size: int | None = None,
-    ) -> float:
-        """Return the loss, and leave the probabilities in ``output``."""
-        loss = super().forward(predictions, targets, sample_weights, batch_size=batch_size)
-        self.output = _sigmoid(self.check_predictions(np.asarray(predictions)))
-        return loss
+    @staticmethod
+    def probabilities(scores: FloatArray) -> FloatArray:
+        """sigmoid(x) = 1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)), in which nothing overflows."""
+        sigmoid: FloatArray = np.exp(np.minimum(scores, 0)) / (np.exp(-np.abs(scores)) + 1)
+        return sigmoid
 
     def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
         """The mean of max(x, 0) - x · t + log(1 + exp(-|x|)), which is -log p or -log(1 - p) without overflow."""
@@ -144,7 +135,7 @@ class SigmoidBinaryCrossentropy(_Binary):
     def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
         """(sigmoid(x) - t) / K."""
         x, t = self._checked(predictions, targets)
-        dx: FloatArray = (_sigmoid(x) - t) / x.dtype.type(_outputs(x))
+        dx: FloatArray = (self.probabilities(x) - t) / x.dtype.type(_outputs(x))
         return dx
 
 
@@ -175,11 +166,6 @@ class MeanSquaredError(_Elementwise):
         y, t = self._checked(predictions, targets)
         dy: FloatArray = (y - t) * y.dtype.type(2 / _outputs(y))
         return dy
-
-
-def _sigmoid(x: FloatArray) -> FloatArray:
-    y: FloatArray = np.exp(np.minimum(x, 0)) / (np.exp(-np.abs(x)) + 1)
-    return y
 
 
 def _mean(values: FloatArray) -> FloatArray:

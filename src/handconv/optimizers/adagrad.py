@@ -5,7 +5,7 @@ import numpy as np
 from handconv.arrays import FloatArray
 from handconv.optimizers.base import Optimizer
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.validation import check_number
+from handconv.utils.validation import POSITIVE, check_number
 
 
 class Adagrad(Optimizer):
@@ -49,7 +49,7 @@ class Adagrad(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.epsilon = check_number(f"{self._label}: epsilon", epsilon, lambda x: x > 0, "above 0")
+        self.epsilon = check_number(f"{self._label}: epsilon", epsilon, *POSITIVE)
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
         for p, g, v, spare in self._blocks(part, parameters, gradients, self.state["v"]):

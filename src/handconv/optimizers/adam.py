@@ -7,7 +7,7 @@ import numpy as np
 from handconv.arrays import FloatArray
 from handconv.optimizers.base import Optimizer
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.validation import check_number
+from handconv.utils.validation import NOT_NEGATIVE, POSITIVE, SHARE, check_number
 
 
 class Adam(Optimizer):
@@ -58,9 +58,9 @@ class Adam(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.beta_1 = check_number(f"{self._label}: beta_1", beta_1, lambda x: 0 <= x < 1, "of at least 0 and below 1")
-        self.beta_2 = check_number(f"{self._label}: beta_2", beta_2, lambda x: 0 <= x < 1, "of at least 0 and below 1")
-        self.epsilon = check_number(f"{self._label}: epsilon", epsilon, lambda x: x > 0, "above 0")
+        self.beta_1 = check_number(f"{self._label}: beta_1", beta_1, *SHARE)
+        self.beta_2 = check_number(f"{self._label}: beta_2", beta_2, *SHARE)
+        self.epsilon = check_number(f"{self._label}: epsilon", epsilon, *POSITIVE)
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
         beta_1, beta_2 = self.beta_1, self.beta_2
@@ -122,9 +122,7 @@ class AdamW(Adam):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon, clip_norm=clip_norm, clip_value=clip_value)
-        self.weight_decay = check_number(
-            f"{self._label}: weight_decay", weight_decay, lambda value: value >= 0, "of at least 0"
-        )
+        self.weight_decay = check_number(f"{self._label}: weight_decay", weight_decay, *NOT_NEGATIVE)
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
         self._decay(parameters, part, rate * self.weight_decay)

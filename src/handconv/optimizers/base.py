@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from handconv.arrays import FloatArray
 from handconv.optimizers.schedules import Schedule
 from handconv.utils.settings import Settings
-from handconv.utils.validation import check_number, is_ours
+from handconv.utils.validation import POSITIVE, check_number, is_ours
 
 #: How many numbers are worked on at once: with their state they fit in a second-level cache, which halves the time of a
 #: step on a million parameters. Smaller blocks cost more in calls than they save; the reference network is one block.
@@ -70,7 +70,7 @@ class Optimizer(Settings, ABC):
         limits = {"clip_norm": clip_norm, "clip_value": clip_value}
         for name, limit in limits.items():
             if limit is not None:
-                limits[name] = check_number(f"{self._label}: {name}", limit, lambda value: value > 0, "above 0")
+                limits[name] = check_number(f"{self._label}: {name}", limit, *POSITIVE)
         self.clip_norm, self.clip_value = limits["clip_norm"], limits["clip_value"]
         self._used = self._running = False
         self.iterations = 0
@@ -93,7 +93,7 @@ class Optimizer(Settings, ABC):
                     f"{self._label}: a learning rate that changes is a schedule, got {value!r}. "
                     "Derive it from handconv.schedules.Schedule."
                 )
-            value = check_number(f"{self._label}: learning_rate", value, lambda rate: rate > 0, "above 0")
+            value = check_number(f"{self._label}: learning_rate", value, *POSITIVE)
         self._learning_rate = value
 
     @property

@@ -5,7 +5,7 @@ import numpy as np
 from handconv.arrays import FloatArray
 from handconv.optimizers.base import Optimizer
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.validation import check_number
+from handconv.utils.validation import NOT_NEGATIVE, SHARE, check_number
 
 
 class Lion(Optimizer):
@@ -52,11 +52,9 @@ class Lion(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.beta_1 = check_number(f"{self._label}: beta_1", beta_1, lambda x: 0 <= x < 1, "of at least 0 and below 1")
-        self.beta_2 = check_number(f"{self._label}: beta_2", beta_2, lambda x: 0 <= x < 1, "of at least 0 and below 1")
-        self.weight_decay = check_number(
-            f"{self._label}: weight_decay", weight_decay, lambda x: x >= 0, "of at least 0"
-        )
+        self.beta_1 = check_number(f"{self._label}: beta_1", beta_1, *SHARE)
+        self.beta_2 = check_number(f"{self._label}: beta_2", beta_2, *SHARE)
+        self.weight_decay = check_number(f"{self._label}: weight_decay", weight_decay, *NOT_NEGATIVE)
 
     def _update(self, parameters: FloatArray, gradients: FloatArray, part: slice, rate: float) -> None:
         self._decay(parameters, part, rate * self.weight_decay)

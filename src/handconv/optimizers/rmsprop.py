@@ -5,7 +5,7 @@ import numpy as np
 from handconv.arrays import FloatArray
 from handconv.optimizers.base import Optimizer
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.validation import check_number
+from handconv.utils.validation import POSITIVE, SHARE, check_number
 
 
 class RMSprop(Optimizer):
@@ -51,11 +51,9 @@ class RMSprop(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.rho = check_number(f"{self._label}: rho", rho, lambda x: 0 <= x < 1, "of at least 0 and below 1")
-        self.momentum = check_number(
-            f"{self._label}: momentum", momentum, lambda x: 0 <= x < 1, "of at least 0 and below 1"
-        )
-        self.epsilon = check_number(f"{self._label}: epsilon", epsilon, lambda x: x > 0, "above 0")
+        self.rho = check_number(f"{self._label}: rho", rho, *SHARE)
+        self.momentum = check_number(f"{self._label}: momentum", momentum, *SHARE)
+        self.epsilon = check_number(f"{self._label}: epsilon", epsilon, *POSITIVE)
 
     @property
     def vectors(self) -> tuple[str, ...]:  # type: ignore[override]

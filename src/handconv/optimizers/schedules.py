@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handconv.utils import configured
-from handconv.utils.validation import check_number
+from handconv.utils.validation import NOT_NEGATIVE, POSITIVE, SHARE, check_number
 
 
 class Schedule(configured.Configured, ABC):
@@ -65,7 +65,7 @@ class Constant(Schedule):
     rate: float
 
     def __post_init__(self) -> None:
-        self._check("rate", lambda value: value > 0, "above 0")
+        self._check("rate", *POSITIVE)
 
     def __call__(self, step: int, total_steps: int | None) -> float:
         """Return the learning rate of the next step."""
@@ -94,8 +94,8 @@ class InverseTimeDecay(Schedule):
     decay: float
 
     def __post_init__(self) -> None:
-        self._check("initial", lambda value: value > 0, "above 0")
-        self._check("decay", lambda value: value >= 0, "of at least 0")
+        self._check("initial", *POSITIVE)
+        self._check("decay", *NOT_NEGATIVE)
 
     def __call__(self, step: int, total_steps: int | None) -> float:
         """Return the learning rate of the next step."""
@@ -129,7 +129,7 @@ class StepDecay(Schedule):
         if not isinstance(self.milestones, Iterable):
             raise TypeError(f"StepDecay: milestones must be a list of shares, as in [0.5], got {self.milestones!r}.")
         object.__setattr__(self, "milestones", tuple(self.milestones))
-        self._check("initial", lambda value: value > 0, "above 0")
+        self._check("initial", *POSITIVE)
         self._check("factor", lambda value: 0 < value <= 1, "above 0 and at most 1")
         for milestone in self.milestones:
             check_number("StepDecay: each of the milestones", milestone, lambda value: 0 <= value <= 1, "from 0 to 1")
@@ -162,7 +162,7 @@ class CosineDecay(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        self._check("initial", lambda value: value > 0, "above 0")
+        self._check("initial", *POSITIVE)
         self._check("final", lambda value: 0 <= value <= self.initial, f"from 0 to initial, {self.initial}")
 
     def __call__(self, step: int, total_steps: int | None) -> float:
@@ -199,8 +199,8 @@ class OneCycle(Schedule):
     final_divisor: float = 1e4
 
     def __post_init__(self) -> None:
-        self._check("peak", lambda value: value > 0, "above 0")
-        self._check("warmup", lambda value: 0 <= value < 1, "of at least 0 and below 1")
+        self._check("peak", *POSITIVE)
+        self._check("warmup", *SHARE)
         self._check("start_divisor", lambda value: value >= 1, "of at least 1")
         self._check("final_divisor", lambda value: value >= 1, "of at least 1")
 
@@ -250,7 +250,7 @@ class LinearWarmup(Schedule):
                 f"LinearWarmup: schedule must be a schedule, got {self.schedule!r}. "
                 "For one rate after the warm-up use Constant(rate)."
             )
-        self._check("warmup", lambda value: 0 <= value < 1, "of at least 0 and below 1")
+        self._check("warmup", *SHARE)
 
     def __call__(self, step: int, total_steps: int | None) -> float:
         """Return the learning rate of the next step."""

@@ -5,7 +5,7 @@ import numpy as np
 from handconv.arrays import FloatArray
 from handconv.optimizers.base import Optimizer
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.validation import check_bool, check_number
+from handconv.utils.validation import SHARE, check_bool, check_number
 
 
 class SGD(Optimizer):
@@ -47,9 +47,7 @@ class SGD(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.momentum = check_number(
-            f"{self._label}: momentum", momentum, lambda x: 0 <= x < 1, "of at least 0 and below 1"
-        )
+        self.momentum = check_number(f"{self._label}: momentum", momentum, *SHARE)
         self.nesterov = check_bool("SGD: nesterov", nesterov)
         if nesterov and not momentum:
             raise ValueError(f"SGD: nesterov needs momentum above 0, got {momentum!r}. Set momentum=0.9.")

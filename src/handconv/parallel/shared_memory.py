@@ -24,13 +24,6 @@ class SharedArray:
         size = math.prod(shape) * self.dtype.itemsize
         self._memory: Any = context.RawArray(ctypes.c_byte, size + _LINE)
 
-    @classmethod
-    def like(cls, context: BaseContext, array: NDArray[Any]) -> Self:
-        """A copy of an array in shared memory."""
-        shared = cls(context, array.shape, array.dtype)
-        shared.array[...] = array
-        return shared
-
     @property
     def array(self) -> NDArray[Any]:
         """The array itself, over the shared memory."""
@@ -57,8 +50,6 @@ class MappedArray:
             base = base.base  # views of a map know the file too, but not where they begin in it
         if base is None or base.mode == "c" or not array.size:
             return None
-        while isinstance(base.base, np.memmap):
-            base = base.base  # views of a map know the file, the map itself knows where it begins
         distance = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
         return cls(Path(base.filename), int(base.offset) + distance, array.shape, array.dtype, array.strides)
 

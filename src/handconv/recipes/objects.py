@@ -27,7 +27,7 @@ from handconv.recipes.recipe import Recipe, checked_table, own_name
 from handconv.sequential import Sequential
 from handconv.training.averaging import WeightAverage
 from handconv.utils.nearest import nearest
-from handconv.utils.validation import check_int, check_number
+from handconv.utils.validation import NOT_NEGATIVE, SHARE, check_int, check_number
 from handconv.zoo import colour, plus, reference
 
 _SCHEDULES = (Schedule, "handconv.optimizers.schedules")
@@ -161,9 +161,9 @@ def _checked(recipe: Recipe) -> dict[str, Any]:
         if name in result:
             check_int(name, result[name])
     if "l2" in result:
-        check_number("l2", result["l2"], lambda value: value >= 0, "of at least 0")
+        check_number("l2", result["l2"], *NOT_NEGATIVE)
     if "dropout" in result:
-        check_number("dropout", result["dropout"], lambda value: 0 <= value < 1, "of at least 0 and below 1")
+        check_number("dropout", result["dropout"], *SHARE)
     if "network" in result:
         _check_network(result["network"], result)
     return result

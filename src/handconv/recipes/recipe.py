@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from handconv.utils.nearest import nearest
-from handconv.utils.validation import check_number
+from handconv.utils.validation import POSITIVE, check_number
 
 Recipe = Mapping[str, Any]
 """Entries by name: plain values, tables and lists of them, as TOML has them."""
@@ -219,7 +219,7 @@ def with_learning_rate(recipe: Recipe, rate: float) -> Recipe:
         >>> with_learning_rate({"optimizer": {"learning_rate": {"class": "OneCycle", "peak": 0.1}}}, 0.2)
         {'optimizer': {'learning_rate': {'class': 'OneCycle', 'peak': 0.2}}}
     """
-    rate = check_number("learning_rate", rate, lambda value: value > 0, "above 0")
+    rate = check_number("learning_rate", rate, *POSITIVE)
     return merged(recipe, {"optimizer": {"learning_rate": _with_rate(_optimizer(recipe).get("learning_rate"), rate)}})
 
 

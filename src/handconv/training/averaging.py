@@ -17,7 +17,7 @@ from typing import Any
 
 from handconv.arrays import FloatArray
 from handconv.utils.settings import Settings
-from handconv.utils.validation import check_number
+from handconv.utils.validation import SHARE, check_number
 
 
 class WeightAverage(Settings, ABC):
@@ -70,8 +70,7 @@ class ExponentialAverage(WeightAverage):
     """
 
     def __init__(self, decay: float = 0.999) -> None:
-        rule = "of at least 0 and below 1"
-        self.decay = check_number("ExponentialAverage: decay", decay, lambda value: 0 <= value < 1, rule)
+        self.decay = check_number("ExponentialAverage: decay", decay, *SHARE)
 
     def share(self, step: int, steps: int) -> float:
         """1 - min(decay, (1 + t) / (10 + t))."""
@@ -99,8 +98,7 @@ class StochasticAverage(WeightAverage):
     """
 
     def __init__(self, start: float = 0.75) -> None:
-        rule = "of at least 0 and below 1"
-        self.start = check_number("StochasticAverage: start", start, lambda value: 0 <= value < 1, rule)
+        self.start = check_number("StochasticAverage: start", start, *SHARE)
 
     def share(self, step: int, steps: int) -> float:
         """1 before the mean begins, then 1 / (1 + the steps since)."""

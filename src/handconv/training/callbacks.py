@@ -9,7 +9,7 @@ from pathlib import Path
 
 from handconv.serialization.atomic import naming
 from handconv.training.state import TrainingState
-from handconv.utils.validation import check_bool, check_int, check_number
+from handconv.utils.validation import NOT_NEGATIVE, POSITIVE, check_bool, check_int, check_number
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class _Monitor(Callback):
     def __init__(self, monitor: str, patience: int, min_delta: float) -> None:
         owner = type(self).__name__
         self.monitor, self.patience = monitor, check_int(f"{owner}: patience", patience)
-        self.min_delta = check_number(f"{owner}: min_delta", min_delta, lambda value: value >= 0, "of at least 0")
+        self.min_delta = check_number(f"{owner}: min_delta", min_delta, *NOT_NEGATIVE)
         self._best, self._waited = math.inf, 0
 
     def on_train_begin(self, run: TrainingState) -> bool | None:
@@ -214,7 +214,7 @@ class ReduceOnPlateau(_Monitor):
         super().__init__(monitor, patience, min_delta)
         owner = type(self).__name__
         self.factor = check_number(f"{owner}: factor", factor, lambda value: 0 < value < 1, "above 0 and below 1")
-        self.least = check_number(f"{owner}: least", least, lambda value: value > 0, "above 0")
+        self.least = check_number(f"{owner}: least", least, *POSITIVE)
 
     def on_train_begin(self, run: TrainingState) -> None:
         """Check that the rate may be changed."""

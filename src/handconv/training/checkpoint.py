@@ -26,7 +26,7 @@ from handconv.serialization.atomic import check_writable
 from handconv.serialization.description import RUN, check_comes_back, check_suffix, describe, fill
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.state import TrainingState
-from handconv.utils.validation import check_number
+from handconv.utils.validation import POSITIVE, check_number
 from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
@@ -66,7 +66,7 @@ class Checkpoint(Callback):
     def __init__(self, path: str | os.PathLike[str], *, every: float = 30.0, monitor: str = "val_accuracy") -> None:
         check_suffix(path)
         if every != math.inf:  # at the end of epochs alone
-            every = check_number("Checkpoint: every, in seconds,", every, lambda seconds: seconds > 0, "above 0")
+            every = check_number("Checkpoint: every, in seconds,", every, *POSITIVE)
         self.path, self.every, self.monitor = Path(path), every, monitor
         self._saved_at = 0.0
 

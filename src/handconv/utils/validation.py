@@ -9,6 +9,12 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+Rule = tuple[Callable[[float], bool], str]
+#: Rules for numbers, and their words.
+POSITIVE: Rule = (lambda value: value > 0, "above 0")
+NOT_NEGATIVE: Rule = (lambda value: value >= 0, "of at least 0")
+SHARE: Rule = (lambda value: 0 <= value < 1, "of at least 0 and below 1")
+
 
 def check_number(name: str, value: object, fits: Callable[[float], bool], rule: str) -> float:
     """Check a finite number, and return it as a plain float; True and False are none.
@@ -23,9 +29,9 @@ def check_number(name: str, value: object, fits: Callable[[float], bool], rule: 
         ValueError: if it is no finite number, or does not obey.
 
     Example:
-        >>> check_number("Dropout: rate", 0, lambda rate: 0 <= rate < 1, "of at least 0 and below 1")
+        >>> check_number("LeakyReLU: alpha", 0, lambda slope: 0 <= slope <= 1, "from 0 to 1")
         0.0
-        >>> check_number("Dropout: rate", "half", lambda rate: 0 <= rate < 1, "of at least 0 and below 1")
+        >>> check_number("Dropout: rate", "half", *SHARE)
         Traceback (most recent call last):
         ValueError: Dropout: rate must be a number of at least 0 and below 1, got 'half'.
     """
