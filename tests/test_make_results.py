@@ -14,6 +14,11 @@ from handconv.cli import train
 from handconv.cli._command import Parser
 
 
+REAL: dict[str, list[Record]] = {}
+for record in make_results.read():
+    REAL.setdefault(record["row"], []).append(record)
+
+
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, place in (("RECORDS", "r.jsonl"), ("PAGE", "r.md"), ("FIGURES", "figures"), ("MODELS", "models")):
@@ -121,6 +126,21 @@ def test_the_page_says_which_bars_are_reached() -> None:
 
 def test_labels_of_epochs_that_lie_near_one_another_do_not_collide() -> None:
     assert make_results.labels_of([2, 10, 12, 20, 150]) == ["2", "10", "", "20", "150"]
+
+
+def test_no_name_of_a_published_network_lies_on_a_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    drawn = make_results.figures.new_figure(8, 4.5)
+    monkeypatch.setattr(make_results.figures, "new_figure", lambda *_: drawn)
+    real = {name: found for name, found in REAL.items() if found[0]["parameters"] and ROWS[name].dataset == "MNIST"}
+    make_results.FIGURES.mkdir()
+    make_results._draw_parameters(real)
+    (axes,) = drawn.axes
+    points = [axes.transData.transform(point) for line in axes.lines for point in line.get_xydata()]
+    names = [text.get_window_extent() for text in axes.texts]
+    assert len(names) == len(make_results.PUBLISHED)
+    assert [point.tolist() for name in names for point in points if name.padded(2).contains(*point)] == []
+    assert sum(one.overlaps(other) for one in names for other in names) == len(names)
 
 
 def test_a_page_without_records_can_be_written() -> None:

@@ -31,6 +31,14 @@ def digit_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def residual_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a step of the network of the zoo whose layers have the longest names."""
+    path, digits = tmp_path_factory.mktemp("steps") / "residual.html", hc.datasets.load("digits")
+    explanation_html(hc.explain(hc.zoo.plus(), digits.x_test[:2], digits.y_test[:2]), path)
+    return path
+
+
 def page_of(told: Explanation, folder: Path) -> str:
     explanation_html(told, folder / "step.html")
     return (folder / "step.html").read_text("utf-8")
@@ -39,7 +47,7 @@ def page_of(told: Explanation, folder: Path) -> str:
 def test_every_line_and_every_cell_of_the_explanation_is_in_the_page(tmp_path: Path) -> None:
     model, x, y, optimizer = toy()
     told = hc.explain(model, x, y, optimizer=optimizer)
-    page = html.unescape(page_of(told, tmp_path))
+    page = html.unescape(re.sub("</?span[^>]*>", "", page_of(told, tmp_path)))
     for section in told:
         assert section.title in page
         for part in section.parts:
@@ -101,6 +109,31 @@ def test_axe_finds_nothing(
 def test_no_width_makes_the_page_scroll_sideways(width: int, digit_page: Path, open_page: Open) -> None:
     page = open_page(digit_page, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_path_through_residual_layers_is_seen_with_its_units_and_shapes(
+    width: int, residual_page: Path, open_page: Open
+) -> None:
+    page = open_page(residual_page, viewport={"width": width, "height": 800})
+    table = page.locator("#s0 .wide")
+    assert table.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert "Residual of 5 layers" in table.inner_text()
+
+
+def test_an_index_is_not_broken_over_two_lines(residual_page: Path, open_page: Open) -> None:
+    page = open_page(residual_page, viewport={"width": 320, "height": 800})
+    heights = page.locator(".index").evaluate_all("all => all.map((index) => index.getClientRects().length)")
+    assert len(heights) > 100
+    assert set(heights) == {1}
+
+
+def test_equations_that_stand_side_by_side_are_not_broken_where_they_fit_one_below_the_other(
+    residual_page: Path, open_page: Open
+) -> None:
+    page = open_page(residual_page, viewport={"width": 480, "height": 800})
+    rows = page.locator("#s2 .formula span").evaluate_all("all => all.map((piece) => piece.offsetTop)")
+    assert len(rows) == len(set(rows)) == 2
 
 
 def test_the_contents_lead_to_every_station(toy_page: Path, open_page: Open) -> None:

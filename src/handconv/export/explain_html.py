@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 
 from handconv.analysis import Explanation, Line, Matrices, Matrix, Section, Table
+from handconv.analysis.explain.explanation import INDEX, pieces
 from handconv.serialization.atomic import write_atomically
 
 _FIT = 4  # columns of numbers that fit on a phone; more can be scrolled
@@ -93,11 +94,11 @@ def _body(explanation: Explanation) -> str:
 
 
 def _section(section: Section, number: int) -> str:
-    formula = "\n".join(section.formula)
+    rows = [(" " * 8).join(f"<span>{_text(piece)}</span>" for piece in pieces(row)) for row in section.formula]
     return "\n".join(
         [
             f'<section id="s{number}"><h3>{html.escape(section.title)}</h3>',
-            f"<pre class=formula>{html.escape(formula)}</pre>" if formula else "",
+            "<pre class=formula>{}</pre>".format("\n".join(rows)) if rows else "",
             f"<p class=shapes>shapes: {html.escape(section.shapes)}</p>" if section.shapes else "",
             *(_part(part) for part in section.parts),
             "</section>",
@@ -105,14 +106,19 @@ def _section(section: Section, number: int) -> str:
     )
 
 
+def _text(text: str) -> str:
+    """Text in which an index, as in x[c, i + u, j + v], is not broken over two lines."""
+    return INDEX.sub(r"<span class=index>\g<0></span>", html.escape(text))
+
+
 def _part(part: Line | Table | Matrices) -> str:
     if isinstance(part, Line):
         kind = "equation" if " = " in part.template else "words"
-        return f"<p class={kind}>{html.escape(str(part))}</p>"
+        return f"<p class={kind}>{_text(str(part))}</p>"
     if isinstance(part, Table):
         head = "".join(f"<th scope=col>{html.escape(cell)}</th>" if cell else "<td></td>" for cell in part.head)
         rows = "".join(
-            f"<tr><th scope=row>{html.escape(first)}</th>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
+            f"<tr><th scope=row>{_text(first)}</th>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
             for first, *rest in part.cells
         )
         table = f"<table class=terms><thead><tr>{head}</thead><tbody>{rows}</tbody></table>"

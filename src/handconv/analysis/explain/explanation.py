@@ -21,6 +21,8 @@ Index = tuple[int, ...]
 
 _WIDTH = 78
 _NO_BREAK = "\xa0"
+#: What is read as one word: x[c, i + u, j + v].
+INDEX = re.compile(r"\w+\[[\w ,·+-]+\]")
 _SHADES = " .:-=+*%@"
 _MOST_CELLS = 81  # of a matrix that is written out in numbers
 
@@ -171,7 +173,12 @@ class Section:
     def __str__(self) -> str:
         rule = f"-- {_cut(f'{self.phase}: {self.title}', _WIDTH - 6)} "
         lines = [rule + "-" * max(2, _WIDTH - len(rule))]
-        lines += [row for formula in self.formula for piece in _pieces(formula) for row in _wrapped(piece, "    ")]
+        lines += [
+            row
+            for formula in self.formula
+            for piece in (pieces(formula) if len(formula) + 4 > _WIDTH else [formula])
+            for row in _wrapped(piece, "    ")
+        ]
         lines += [*_wrapped(f"shapes: {self.shapes}", "    "), ""] if self.shapes else []
         for part in self.parts:
             if isinstance(part, Line):
@@ -201,24 +208,15 @@ class Explanation:
         return iter(self.sections)
 
 
-def unbroken(text: str) -> str:
-    """The text with an index, as in x[c, i + u, j + v], in one piece.
-
-    Example:
-        >>> len(unbroken("y = x[c, i]").split(" "))
-        3
-    """
-    return re.sub(r"\[[^]]*\]", lambda index: index[0].replace(" ", _NO_BREAK), text)
-
-
-def _pieces(formula: str) -> list[str]:
-    """Equations that stand side by side, one below the other where a line is too short for them."""
-    return [formula] if len(formula) + 4 <= _WIDTH else re.split(" {3,}", formula)
+def pieces(formula: str) -> list[str]:
+    """The equations that stand side by side in a line of formulas."""
+    return re.split(" {3,}", formula)
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
+    kept = INDEX.sub(lambda index: index[0].replace(" ", _NO_BREAK), text)
     rows = textwrap.wrap(
-        unbroken(text), _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}    ", break_long_words=False,
+        kept, _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}    ", break_long_words=False,
         break_on_hyphens=False, drop_whitespace=True,
     )  # fmt: skip
     return [row.replace(_NO_BREAK, " ") for row in rows] or [""]

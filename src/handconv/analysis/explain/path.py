@@ -24,12 +24,14 @@ from handconv.layers import (
     MaxPool2D,
     ReLU,
     Reshape,
+    Residual,
     Sigmoid,
     SiLU,
     Softplus,
     Tanh,
     ZeroPad2D,
 )
+from handconv.utils.words import counted
 
 Index = tuple[int, ...]
 
@@ -69,9 +71,15 @@ class Passage:
 
     @property
     def title(self) -> str:
-        """Place, name and constructor of the layer."""
+        """Place, name and kind of the layer."""
         name = "" if self.name == str(self.place) else f" {self.name}"
-        return f"layer {self.place}{name}, {self.layer!r}"
+        return f"layer {self.place}{name}, {self.kind}"
+
+    @property
+    def kind(self) -> str:
+        """The layer as it is constructed; of one that is made of others how many they are."""
+        layer: Layer = self.layer
+        return f"Residual of {counted(len(layer.layers), 'layer')}" if isinstance(layer, Residual) else repr(layer)
 
     @property
     def input(self) -> FloatArray:

@@ -153,7 +153,7 @@ def _start(step: Step) -> Section:
         ("input", at("", first.source), float(first.input[first.source]), str(sample.shape))
     ]
     rows += [
-        (f"{passage.place} {passage.layer!r}", at("", passage.unit), float(passage.output[passage.unit]),
+        (f"{passage.place} {passage.kind}", at("", passage.unit), float(passage.output[passage.unit]),
          str(passage.output.shape))
         for passage in step.passages
     ]  # fmt: skip
