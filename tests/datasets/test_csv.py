@@ -427,6 +427,13 @@ class TestPixels:
         assert samples.images.ravel().tolist() == [0, 64, 128, 191]
         assert samples.scale == 16
 
+    @needs_pandas
+    def test_fractions_go_to_1_whatever_those_of_the_model_went_to(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, b"1,0,0.2,0.5,1\n"), scale=255)
+        assert samples.images.ravel().tolist() == [0, 51, 128, 255]
+        assert samples.scale == 1
+        assert "The pixels, from 0 to 1, are stretched to 0 to 255." in samples.notices
+
     def test_more_than_the_scale_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"line 2, column 3: expected a number from 0 to 16 .*, got '17'"):
             read_table(saved(tmp_path, b"1,0,4,8,12\n1,0,17,3,4\n"), scale=16)

@@ -74,7 +74,7 @@ def find_run(name: str) -> Kept | None:
 
 def new_name(dataset: str) -> str:
     """A name for a new run that no other has: of its data set and the time."""
-    what = re.sub(r"[^\w-]+", "-", Path(dataset).stem.lower()).strip("-")[:40] or "run"
+    what = re.sub(r"[^\w-]+", "-", Path(dataset).resolve().stem.lower()).strip("-")[:40] or "run"
     base = f"{what}-{datetime.now(UTC).astimezone():%Y-%m-%d-%H%M}"
     taken, name, number = {run.name for run in kept_runs()}, base, 2
     while name in taken or (folder() / f"{name}.run.npz").exists() or _mark(name).exists():

@@ -131,7 +131,7 @@ def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float
     Args:
         path: as for `load_csv`.
         label_column: as for `load_csv`.
-        scale: the value that becomes 255; found by itself if not given.
+        scale: the value that becomes 255, but for fractions that go to 1; found by itself if not given.
 
     Shapes:
         images (N, C, H, H), labels (N,) or None
@@ -357,7 +357,7 @@ def _to_bytes(blocks: Sequence[Pixels], scale: float | None) -> tuple[NDArray[np
     values = np.concatenate(blocks)
     if scale in (None, 255) and values.dtype == np.uint8:
         return values.astype(np.uint8, copy=False), 255, []
-    if scale is None and values.max() <= 1:
+    if values.max() <= 1 and (scale is None or (values != values.round()).any()):
         return (
             np.multiply(values, 255).round().astype(np.uint8),
             1,
