@@ -93,7 +93,7 @@ def reading(digits: int) -> ReadingCard:
     rng = np.random.default_rng(0)
     picture, image = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((80, 120, 3), (28, 28)))
     classes = tuple((str(label), 0.1) for label in range(10))
-    return ReadingCard("a.png: 7", picture, (Seen(image, (10, 10, 40, 60), classes, 7),) * digits)
+    return ReadingCard("a.png: 7", picture, (Seen(image[None], (10, 10, 40, 60), classes, 7),) * digits)
 
 
 @pytest.mark.parametrize("digits", [0, 1, 3])

@@ -91,6 +91,8 @@ def test_a_broken_file_gets_one_line_and_the_others_are_done(
     assert main(["predict", str(model_file), *files, "--json"]) == 1
     events = [each["event"] for each in objects(capsys.readouterr().out)]
     assert events == ["answer", "error", "error", "answer"]
+    assert main(["predict", str(model_file), *files, "-q"]) == 1
+    assert str(broken) in capsys.readouterr().err
 
 
 def test_rows_of_the_test_set(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,6 +123,27 @@ def test_images_for_a_model_of_a_folder_are_read_as_the_folder_was(tmp_path: Pat
     assert main(["train", "--dataset", str(tmp_path / "images"), "--save", str(model), "--no-play"]) == 0
     image_module.fromarray(np.full((60, 60), 210, np.uint8)).save(tmp_path / "plain.png")  # no ink to be found on it
     assert main(["predict", str(model), str(tmp_path / "plain.png")]) == 0
+
+
+def test_a_model_of_colours_is_asked_about_coloured_pictures(
+    tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image_module = pytest.importorskip("PIL.Image", reason="image files need Pillow")
+    rng, colours = np.random.default_rng(0), {"red": (200, 30, 30), "green": (30, 117, 30)}  # equally bright
+    for name, colour in colours.items():
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.clip(np.array(colour) + rng.normal(0, 20, (28, 28, 3)), 0, 255).astype(np.uint8)
+            image_module.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    model, files = str(tmp_path / "model.npz"), [tmp_path / f"{name}.png" for name in colours]
+    arguments = ["--dataset", str(tmp_path / "images"), "--colour", "--epochs", "8", "--no-play"]
+    assert main(["train", *arguments, "--save", model]) == 0
+    for file, colour in zip(files, colours.values(), strict=True):
+        image_module.new("RGB", (60, 40), colour).save(file)
+    capsys.readouterr()
+    assert main(["predict", model, *map(str, files), "--json"]) == 0
+    assert [each["prediction"] for each in objects(capsys.readouterr().out)] == list(colours)
+    assert main(["predict", model, str(files[0]), "--show", "--save-picture", str(tmp_path / "seen.png")]) == 0
 
 
 def test_a_model_is_named_by_its_run(seven: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -364,6 +387,9 @@ def test_a_clean_picture_needs_no_opencv(cache_folder: Path, seven: Path, monkey
 
 def test_a_folder_is_all_images_in_it(cache_folder: Path, drawings: list[Path]) -> None:
     (drawings[0].parent / "notes.txt").write_text("no image")
+    (drawings[0].parent / "._0.png").write_bytes(b"what a Mac puts beside it")
     done = handconv("predict", drawings[0].parent, "--json", HANDCONV_CACHE=str(cache_folder))
     assert done.returncode == 0, done.stderr
     assert [each["file"] for each in objects(done.stdout)] == sorted(map(str, drawings))
+    assert "Passed over" in done.stderr
+    assert "notes.txt" in done.stderr

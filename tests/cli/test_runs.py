@@ -10,7 +10,7 @@ import pytest
 import handconv as hc
 from cli_helpers import handconv, objects
 from handconv.cli import main
-from handconv.cli._runs import Kept, age, described, find_run, kept_runs, new_name
+from handconv.cli._runs import Kept, age, begun_name, described, find_run, kept_runs, new_name
 from handconv.zoo import reference
 
 QUICK = (
@@ -170,6 +170,11 @@ def test_names_are_of_the_data_and_the_time_and_free(cache_folder: Path) -> None
     keep(cache_folder, name, dataset="mnist", hour=1)
     assert new_name("My pictures") in (f"{name}-2", name[:-4] + new_name("My pictures")[-4:])
     assert new_name("手").startswith(("手-", "run-"))
+
+
+def test_trainings_that_begin_at_once_have_names_of_their_own(cache_folder: Path) -> None:
+    (cache_folder / "runs").mkdir(parents=True)
+    assert len({begun_name("mnist") for _ in range(3)}) == 3
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,8 @@ def test_labels_are_not_looked_at_and_that_is_said(
     np.savetxt(path, columns, fmt="%d", delimiter=",")
     assert main(["predict", str(model_file), str(path)]) == 0
     output = capsys.readouterr()
-    assert f"The labels in {path} are not looked at; handconv evaluate --dataset {path}" in output.err
+    compare = f"handconv evaluate {model_file} --dataset {path} compares"
+    assert f"The labels in {path} are not looked at; {compare}" in output.err
     assert len(output.out.splitlines()) == 20
 
 

@@ -7,6 +7,7 @@ import io
 import sys
 import tracemalloc
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -426,6 +427,13 @@ class TestPixels:
         assert samples.images.ravel().tolist() == [0, 64, 128, 191]
         assert samples.scale == 16
 
+    @needs_pandas
+    def test_fractions_go_to_1_whatever_those_of_the_model_went_to(self, tmp_path: Path) -> None:
+        samples = read_table(saved(tmp_path, b"1,0,0.2,0.5,1\n"), scale=255)
+        assert samples.images.ravel().tolist() == [0, 51, 128, 255]
+        assert samples.scale == 1
+        assert "The pixels, from 0 to 1, are stretched to 0 to 255." in samples.notices
+
     def test_more_than_the_scale_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"line 2, column 3: expected a number from 0 to 16 .*, got '17'"):
             read_table(saved(tmp_path, b"1,0,4,8,12\n1,0,17,3,4\n"), scale=16)
@@ -598,3 +606,79 @@ def test_few_rows_with_paper_in_front_and_numbers_at_the_end_are_told_to_leave_d
     rows = [f"0,0,200,0,{label}" for label in (7, 3, 3)]
     (tmp_path / "few.csv").write_text("\n".join(rows))
     assert any("--label-column last" in notice for notice in read_table(tmp_path / "few.csv").notices)
+
+
+class TestOrderOfPixels:
+    """Names of pixels that tell an order put them into it."""
+
+    PIXELS = tuple(range(10, 26))  # of an image of 4 x 4
+
+    def read(self, folder: Path, names: Sequence[str], pixels: Sequence[object]) -> Samples:
+        lines = [",".join(["label", *names]), *(",".join(map(str, [label, *pixels])) for label in (7, 8))]
+        return read_table(saved(folder, ("\n".join(lines) + "\n").encode()))
+
+    @pytest.mark.parametrize(
+        "name",
+        ["pixel{n}", "pix.{m}", "{i}x{j}", "p_{i}_{j}", "r{i}c{j}", "x{j}_y{i}", "col{j}row{i}"],
+    )
+    @pytest.mark.parametrize("order", ["alphabet", "columns", "any"])
+    def test_names_are_sorted_by_their_numbers(self, name: str, order: str, tmp_path: Path) -> None:
+        names = [name.format(n=n, m=n + 1, i=n // 4 + 1, j=n % 4 + 1) for n in range(16)]
+        places = {
+            "alphabet": sorted(range(16), key=names.__getitem__),
+            "columns": np.arange(16).reshape(4, 4).T.ravel().tolist(),
+            "any": np.random.default_rng(0).permutation(16).tolist(),
+        }[order]
+        samples = self.read(tmp_path, [names[place] for place in places], [self.PIXELS[place] for place in places])
+        assert samples.images[0].ravel().tolist() == list(self.PIXELS)
+        told = "are put in that of their names: " + ", ".join(names[:3])
+        assert any(told in notice for notice in samples.notices) is (places != list(range(16)))
+
+    @pytest.mark.parametrize(
+        "names", [[f"pixel{n * n}" for n in range(15, -1, -1)], [*[f"pixel{n}" for n in range(15)], "pixel3"]]
+    )
+    def test_names_that_tell_no_order_leave_it(self, names: list[str], tmp_path: Path) -> None:
+        assert self.read(tmp_path, names, self.PIXELS).images[0].ravel().tolist() == list(self.PIXELS)
+
+    @pytest.mark.parametrize("words", ["rgb", ("red", "green", "blue")])
+    def test_colours_are_found_by_their_names(self, words: Sequence[str], tmp_path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (3, 64))
+        names = [f"{colour}{n}" for colour in words for n in range(64)]
+        images = self.read(tmp_path, names, pixels.ravel().tolist()).images
+        np.testing.assert_array_equal(images[0], pixels.reshape(3, 8, 8))
+
+
+@pytest.mark.parametrize("planes", [True, False])
+def test_colours_are_taken_in_the_order_in_which_images_are_even(planes: bool, tmp_path: Path) -> None:
+    ramp = np.arange(0, 256, 16)  # from the left to the right, from above, and across, in different colours
+    image = np.stack([ramp[None] + 0 * ramp[:, None], ramp[:, None] + 0 * ramp[None], (ramp[:, None] + ramp) // 2])
+    row = (image if planes else image.transpose(1, 2, 0)).ravel().tolist()
+    lines = "".join(",".join(map(str, [label, *row])) + "\n" for label in (7, 8))
+    samples = read_table(saved(tmp_path, lines.encode()))
+    np.testing.assert_array_equal(samples.images, [image, image])
+    told = "all reds, then all greens" if planes else "red, green and blue of one pixel after the other"
+    assert any(told in notice for notice in samples.notices)
+
+
+@needs_pandas
+def test_standardised_pixels_are_to_be_brought_back(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"got '-0\.42'\. Are the pixels standardised\? Bring them back to 0 to 255\."):
+        read_table(saved(tmp_path, b"7,0.5,-0.42,1.5,2\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"% digits\n@relation digits\n@attribute a numeric\n", "an ARFF file"),
+        (b'[{"label": 7, "image": [1, 2, 3, 4]}]', "a JSON file"),
+        (b'{"label": 7, "image": [1, 2, 3, 4]}\n', "a JSON file"),
+        (b"7 1:20 2:255 4:7\n", "a LibSVM file"),
+        (b"MATLAB 5.0 MAT-file, Platform: GLNXA64" + bytes(100), "a file of MATLAB"),
+        (b"%PDF-1.4\n%\n", "a PDF file"),
+        (b"SQLite format 3\0" + bytes(100), "a data base of SQLite"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "a workbook"),
+    ],
+)
+def test_files_of_other_kinds_are_called_by_their_names(content: bytes, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"{kind}.*Save it as a CSV file\."):
+        read_table(saved(tmp_path, content))

@@ -126,9 +126,9 @@ def png_header(width: int, height: int) -> bytes:
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"hello", "none of PNG, JPEG"),
-        (b"%PDF-1.7 a document", "none of PNG, JPEG"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "none of PNG, JPEG"),
+        (b"hello", "of no kind that Pillow reads"),
+        (b"%PDF-1.7 a document", "of no kind that Pillow reads"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "of no kind that Pillow reads"),
         (png_header(200, 300), "damaged image"),
         (png_header(9_000, 9_000), "at most 64,000,000 are read"),
         (png_header(12_000, 12_000), "at most 64,000,000 are read"),

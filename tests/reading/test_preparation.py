@@ -112,3 +112,16 @@ def test_a_clean_picture_is_framed_for_a_model_of_framed_images() -> None:
     image, remark = prepare(pixels, InputForm("dark", framed=True), (28, 28))
     assert is_framed(image[0])
     assert remark == ""
+
+
+def test_colours_are_kept_for_a_model_that_knows_them() -> None:
+    picture = np.zeros((10, 20, 3), np.uint8)
+    picture[:] = (200, 100, 30)
+    image, remark = prepare(picture, InputForm("dark"), (8, 8), colour=True)
+    np.testing.assert_array_equal(image, np.broadcast_to(np.array([200, 100, 30])[:, None, None], (3, 8, 8)))
+    assert "on dark ground, which this is not" in remark
+
+
+def test_a_grey_picture_has_three_equal_colours() -> None:
+    image, _ = prepare(np.full((9, 9), 70, np.uint8), InputForm(), (8, 8), colour=True)
+    np.testing.assert_array_equal(image, np.full((3, 8, 8), 70))

@@ -15,6 +15,14 @@ def test_a_recipe_that_there_is_not_is_refused_with_the_nearest() -> None:
         recipes.load("bset")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_file_is_read_as_editors_of_all_systems_write_it(encoding: str, end: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(f"epochs = 3  # für{end}{end}[loss]{end}label_smoothing = 0.1{end}".encode(encoding))
+    assert recipes.read(path) == {"epochs": 3, "loss": {"label_smoothing": 0.1}}
+
+
 def test_a_file_that_is_no_toml_is_told_where(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("epochs = 3\nepochs\n")

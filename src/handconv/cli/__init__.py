@@ -5,6 +5,7 @@ underscore. ``handconv`` without a command is the main job, ``handconv train``.
 """
 
 import importlib
+import shlex
 import shutil
 import sys
 import textwrap
@@ -91,9 +92,9 @@ def _run(arguments: list[str]) -> int:
         command, prog = _command_of(arguments[0]), f"handconv {arguments[0]}"
         arguments = arguments[1:]
     else:
-        raise UsageError(
-            f"there is no command {arguments[0]!r}.{nearest(arguments[0], _COMMANDS, 'handconv --help lists all.')}"
-        )
+        word = arguments[0]
+        said = _meant(word) or nearest(word, _COMMANDS, "handconv --help lists all.").strip()
+        raise UsageError(f"there is no command {word!r}. {said}")
     parser = command.parser(prog)
     if command.name == "completion":
         parser.set_defaults(commands=tuple(map(_command_of, _COMMANDS)))
@@ -101,6 +102,16 @@ def _run(arguments: list[str]) -> int:
     if unknown:
         raise UsageError(_not_known(unknown, parser))
     return command.run(values, Output(json_lines=values.json, quiet=values.quiet))
+
+
+def _meant(word: str) -> str:
+    """What could have been meant by a word that is no command: what there is to be done with such a thing."""
+    path, quoted = Path(word), shlex.quote(word)
+    if word in importlib.import_module("handconv.datasets").NAMES or path.is_dir():
+        return f"To train on it: handconv train --dataset {quoted}"
+    if path.is_file():
+        return f"To use it: handconv {'play' if path.suffix == '.npz' else 'predict'} {quoted}"
+    return ""
 
 
 def _not_known(unknown: list[str], parser: Parser) -> str:
@@ -111,6 +122,8 @@ def _not_known(unknown: list[str], parser: Parser) -> str:
     word = unknown[0].partition("=")[0]
     what = "option" if word.startswith("-") else "argument"
     options = [option for action in parser._actions for option in action.option_strings]
+    if what == "argument" and "--dataset" in options and unknown == [word]:
+        return f"{parser.prog} has no argument {word!r}. Data is named by an option: --dataset {shlex.quote(word)}"
     if what == "option" and Path(unknown[0]).is_file():
         return f"{parser.prog} has no option {word!r}. The file of that name: ./{unknown[0]}"
     for option in options:

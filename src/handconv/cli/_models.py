@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 
 from handconv.cli._errors import UsageError
 from handconv.cli._output import Output
-from handconv.cli._runs import Kept, described, find_run, folder, kept_runs, new_name
+from handconv.cli._runs import Kept, begun_name, described, find_run, folder, kept_runs
 from handconv.cli._settings import whole
+from handconv.datasets import NAMES
 from handconv.ensemble import Classifier, Ensemble
 from handconv.errors import HandconvError, ModelFileError
 from handconv.sequential import Sequential, load
@@ -98,8 +100,13 @@ def chosen_run(named: str | None, fits: Fits = lambda _: True) -> Kept | None:
     """
     if named is None:
         return next((run for run in kept_runs() if fits(run.info)), None)
-    if Path(named).exists() or named.endswith(".npz"):
+    if named.endswith(".npz"):
         return None
+    if named in NAMES or Path(named).exists():
+        raise UsageError(
+            f"a model is a file FILE.npz or a run, which handconv runs lists, got {named!r}. Data has an option: "
+            f"--dataset {shlex.quote(named)}"
+        )
     run = find_run(named)
     if run is None:
         raise UsageError(f"there is no run and no file {named!r}; handconv runs lists the runs.")
@@ -149,7 +156,7 @@ def begin_run(
     name: str | None = None
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        name = new_name(dataset)
+        name = begun_name(dataset)
     except OSError as error:
         output.notice(f"The run cannot be kept: {_why(error)}")
     if resume is not None:

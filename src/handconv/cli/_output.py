@@ -44,6 +44,10 @@ class Output:
         """Answer in a conversation: where its results are, or to stderr if those are for a program."""
         say(text, sys.stderr if self.json else sys.stdout)
 
+    def complain(self, text: str) -> None:
+        """Tell what went wrong with a part of the work, also with --quiet."""
+        say(f"handconv: {text}", sys.stderr)
+
     def notice(self, text: str) -> None:
         """Tell what is going on; with --quiet, nothing."""
         if not self.quiet:

@@ -54,7 +54,7 @@ class Seen:
     """What a network saw of a picture, and what it makes of it.
 
     Args:
-        image: uint8 (H, W).
+        image: uint8 (C, H, W).
         box: where it is in the picture: left, top, right, bottom.
         classes: names and probabilities of all classes, in their order.
         label: the class that it was taken for.
@@ -156,7 +156,7 @@ class Shower:
             self._window.show(lambda figure: draw_reading(figure, card), wait=True)
             return
         for seen in card.seen:
-            self._output.show(with_bars(seen.image[None], seen.classes, self._output))
+            self._output.show(with_bars(seen.image, seen.classes, self._output))
 
     def __enter__(self) -> Self:
         return self
@@ -239,7 +239,7 @@ def draw_reading(figure: Any, card: ReadingCard) -> None:
         right.subplots(len(rows), 2, squeeze=False, width_ratios=(1, 1.3)), rows, strict=True
     ):
         names, chances = zip(*seen.classes, strict=True)
-        image.imshow(seen.image, cmap="gray", vmin=0, vmax=255)
+        image.imshow(np.moveaxis(seen.image, 0, 2).squeeze(), cmap="gray", vmin=0, vmax=255)
         image.set_axis_off()
         drawn = chart.barh(range(len(names)), chances, color="lightgray")
         drawn[seen.label].set_color("tab:orange")

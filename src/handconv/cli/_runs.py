@@ -4,8 +4,10 @@
 mnist-2026-11-28-0457.run.npz      the checkpoint from which its training goes on
 """
 
+import atexit
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,12 +74,30 @@ def find_run(name: str) -> Kept | None:
 
 def new_name(dataset: str) -> str:
     """A name for a new run that no other has: of its data set and the time."""
-    what = re.sub(r"[^\w-]+", "-", Path(dataset).stem.lower()).strip("-")[:40] or "run"
+    what = re.sub(r"[^\w-]+", "-", Path(dataset).resolve().stem.lower()).strip("-")[:40] or "run"
     base = f"{what}-{datetime.now(UTC).astimezone():%Y-%m-%d-%H%M}"
     taken, name, number = {run.name for run in kept_runs()}, base, 2
-    while name in taken or (folder() / f"{name}.run.npz").exists():
+    while name in taken or (folder() / f"{name}.run.npz").exists() or _mark(name).exists():
         name, number = f"{base}-{number}", number + 1
     return name
+
+
+def begun_name(dataset: str) -> str:
+    """A new name that no training has which begins at the same moment: an empty file marks it until this one ends.
+
+    Raises:
+        OSError: if nothing can be written where runs are kept.
+    """
+    while True:
+        name = new_name(dataset)
+        with suppress(FileExistsError):
+            _mark(name).touch(exist_ok=False)
+            atexit.register(_mark(name).unlink, missing_ok=True)
+            return name
+
+
+def _mark(name: str) -> Path:
+    return folder() / f".{name}.begun"
 
 
 def age(info: Mapping[str, Any]) -> str:

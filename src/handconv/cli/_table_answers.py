@@ -74,7 +74,8 @@ def predict_table(
             f"{path} must hold images of shape {preparation.shape}, as the model takes them, got {images.shape[1:]}."
         )
     if samples.labels is not None:
-        compare = f"handconv evaluate --dataset {shlex.quote(path)}"
+        models = "".join(f" {shlex.quote(file)}" for file in arguments.files if file != path)
+        compare = f"handconv evaluate{models} --dataset {shlex.quote(path)}"
         output.notice(f"The labels in {path} are not looked at; {compare} compares with them.")
     chances = probabilities(model, np.ascontiguousarray(images), workers="auto")
     labels, names = chances.argmax(axis=1).tolist(), class_names(model)

@@ -30,14 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, with which set."""
     parser.add_argument("action", nargs="?", default="list", metavar="|".join(_ACTIONS), help="(default: list)")
     parser.add_argument("name", nargs="?", metavar="NAME", help=f"{' or '.join(KNOWN)}; verify does without: all")
-    parser.add_argument(
-        "--source", default="auto", metavar="|".join(datasets.SOURCES), help="where download looks (default: auto)"
-    )
+    parser.add_argument("--source", metavar="|".join(datasets.SOURCES), help="where download looks (default: auto)")
     parser.add_argument("--data-dir", metavar="DIR", help="download takes the files from this folder")
     shown = parser.add_argument_group("augmented images")
     shown.add_argument("--show-augmented", metavar="FILE.png", help="draw images as a recipe changes them in training")
-    shown.add_argument("--dataset", default="mnist", metavar="NAME|PATH", help="whose images (default: mnist)")
-    shown.add_argument("--recipe", default="best", metavar="NAME", help="whose augmentation (default: best)")
+    shown.add_argument("--dataset", metavar="NAME|PATH", help="whose images (default: mnist)")
+    shown.add_argument("--recipe", metavar="NAME", help="whose augmentation (default: best)")
     shown.add_argument("--config", metavar="FILE.toml", help="entries of your own, over those of the recipe")
 
 
@@ -54,6 +52,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"data {action} needs a name: handconv data {action} mnist")
     if name is not None and action == "list":
         raise UsageError("data list takes no name.")
+    for option in ("source", "data_dir", "dataset", "recipe", "config"):
+        owner = "download" if option in ("source", "data_dir") else "--show-augmented FILE.png"
+        if action != owner and getattr(arguments, option) is not None:
+            raise UsageError(f"--{option.replace('_', '-')} is for data {owner}. Leave it out.")
     if action == "download":
         return _download(name, arguments, output)
     if action == "remove":
@@ -67,31 +69,30 @@ def _show_augmented(arguments: argparse.Namespace, output: Output) -> int:
     if path.suffix != ".png":
         raise UsageError(f"--show-augmented must name a file that ends in .png, got {arguments.show_augmented!r}.")
     check_folder(path)
-    if arguments.recipe not in recipes.NAMES:
-        raise UsageError(f"there is no recipe {arguments.recipe!r}.{nearest(arguments.recipe, recipes.NAMES)}")
+    recipe = arguments.recipe or "best"
+    if recipe not in recipes.NAMES:
+        raise UsageError(f"there is no recipe {recipe!r}.{nearest(recipe, recipes.NAMES)}")
     _, tables = read_config(arguments.config)
-    augmentation = recipes.fit_arguments(resolve(recipes.load(arguments.recipe), arguments.config, tables, {}, ())).get(
-        "augment"
-    )
+    augmentation = recipes.fit_arguments(resolve(recipes.load(recipe), arguments.config, tables, {}, ())).get("augment")
     if augmentation is None:
         raise UsageError(
-            f"the recipe {arguments.recipe!r} changes no images. Name another one, --recipe best, or give --config a "
+            f"the recipe {recipe!r} changes no images. Name another one, --recipe best, or give --config a "
             "file with an entry augment."
         )
     settings = DataSettings(source=_source(arguments), data_dir=arguments.data_dir)
-    dataset = load_dataset(settings, arguments.dataset, output)
+    dataset = load_dataset(settings, arguments.dataset or "mnist", output)
     _, rows = np.unique(dataset.y_train, return_index=True)
     images = dataset.x_train[rows[:_SHOWN]]
     figure = augment.preview(images, augmentation, np.random.default_rng(0))
     figure.savefig(path, dpi=_DOTS)
     output.show(f"{path}: {len(images)} images of {dataset.name}, and 8 forms of each")
-    output.record({"event": "augmented", "file": str(path), "images": len(images), "recipe": arguments.recipe})
+    output.record({"event": "augmented", "file": str(path), "images": len(images), "recipe": recipe})
     return DONE
 
 
 def _source(arguments: argparse.Namespace) -> str:
     try:
-        return str(one_of(*datasets.SOURCES)(arguments.source))
+        return str(one_of(*datasets.SOURCES)(arguments.source or "auto"))
     except ValueError as rule:
         raise UsageError(f"--source must be {rule}, got {arguments.source!r}.") from None
 

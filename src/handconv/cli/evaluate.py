@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     result = report(model, dataset.x_test, dataset.y_test, names, workers="auto")
     _show(result, names, len(dataset.x_test), output, full=arguments.full)
     if result.mistakes:
-        named = "".join(f" {shlex.quote(name)}" for name in arguments.models[:1])
+        data = [] if settings.dataset is None else ["--dataset", settings.dataset]
+        named = "".join(f" {shlex.quote(word)}" for word in (*arguments.models[:1], *data))
         output.show(f"The quiz shows them: handconv play{named}, then a row.")
     output.record(
         {

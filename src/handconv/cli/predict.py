@@ -21,8 +21,10 @@ from handconv.cli._progress import CountProgress
 from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.cli._table_answers import add_table_arguments, predict_table, table_of
+from handconv.datasets.paths import is_system_name
 from handconv.datasets.readers.images import decode_picture
 from handconv.datasets.readers.prepared import is_readable_name
+from handconv.datasets.readers.samples import listed
 from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError
 from handconv.reading import Digit, DigitReader, input_form, prepare, reads_digits
@@ -30,6 +32,8 @@ from handconv.reading.segmentation import LARGEST
 from handconv.utils.live import is_terminal
 
 _STDIN = "-"
+# Settings that say nothing of a picture; the first two do of a table.
+_FOR_ROWS = ("dataset", "label_column", "source", "data_dir", "size", "colour", "transpose")
 _MOST_DOUBTED = 0.5  # a smaller probability of the best class is a guess
 
 Answer = tuple[str, dict[str, Any], ReadingCard]
@@ -57,7 +61,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Classify."""
     settings = read_settings(DataSettings, arguments)
     models = [file for file in arguments.files if is_model_name(file)]
-    images = [image for file in arguments.files if file not in models for image in _images_of(file)]
+    images = [image for file in arguments.files if file not in models for image in _images_of(file, output)]
     if bool(images) == bool(arguments.row):
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     if arguments.save_picture and len(images) != 1:
@@ -66,6 +70,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"--save-picture must name a file that ends in .png, got {arguments.save_picture!r}.")
     rows = [_row(text) for text in arguments.row or ()]
     table = table_of(images, arguments)
+    _check_options(arguments, settings, images, table)
     fits = tells_digits if images and table is None else trained_on(settings.dataset)
     model = open_models(models, arguments.tta, output, fits)
     if table is not None:
@@ -81,14 +86,31 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return DONE
 
 
-def _images_of(file: str) -> list[str]:
-    """The file that was named, or the images in a folder, by their names."""
+def _check_options(
+    arguments: argparse.Namespace, settings: DataSettings, images: Sequence[str], table: str | None
+) -> None:
+    """Refuse options that say nothing of what is looked at."""
+    for name in ("one", "show", "save_picture"):
+        if not images and getattr(arguments, name):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is for image files, got --row. The quiz shows rows: handconv play")
+    for name in _FOR_ROWS if table is None else _FOR_ROWS[2:]:
+        if images and getattr(settings, name) != getattr(DataSettings, name):
+            option = f"--{name.replace('_', '-')} is for --row{' or a table' if name in _FOR_ROWS[:2] else ''}"
+            raise UsageError(f"{option}, got {images[0]}. A model is named before it: handconv predict MODEL IMAGE")
+
+
+def _images_of(file: str, output: Output) -> list[str]:
+    """The file that was named, or the images in a folder, by their names; tell what is passed over."""
     folder = Path(file)
     if not folder.is_dir():
         return [file]
-    found = [str(entry) for entry in sorted(folder.iterdir()) if entry.is_file() and is_readable_name(entry)]
+    files = [entry for entry in sorted(folder.iterdir()) if entry.is_file() and not is_system_name(entry.name)]
+    found = [str(entry) for entry in files if is_readable_name(entry)]
     if not found:
-        raise DataError(f"There is no image in the folder {file}. Name one that has some, or files.")
+        raise DataError(f"There is no image in the folder {file} itself. Name one that has some, or files.")
+    if others := [entry.name for entry in files if not is_readable_name(entry)]:
+        output.notice(f"Passed over in {file}, as their names are not those of images: {listed(others)}.")
     return found
 
 
@@ -114,7 +136,7 @@ def _predict_files(model: Classifier, files: Sequence[str], arguments: argparse.
                 text, record, card = find(path, decode_picture(content, name, at_most=LARGEST))
             except (DataError, OSError) as error:
                 failures += 1
-                output.notice(f"handconv: {sentence(error)}")
+                output.complain(sentence(error))
                 output.record({"event": "error", "file": path, "error": sentence(error)})
                 continue
             output.show(f"{name if path == _STDIN else Path(path)}: {text}")
@@ -184,7 +206,7 @@ def _digits_of(model: Classifier, *, one: bool) -> Callable[[str, NDArray[np.uin
             ],
         }
         seen = tuple(
-            Seen(digit.image, digit.box, tuple(zip(names, digit.probabilities, strict=True)), digit.label)
+            Seen(digit.image[None], digit.box, tuple(zip(names, digit.probabilities, strict=True)), digit.label)
             for digit in reading.digits
         )
         return text, record, ReadingCard(_title(path, text), reading.picture, seen)
@@ -195,11 +217,11 @@ def _digits_of(model: Classifier, *, one: bool) -> Callable[[str, NDArray[np.uin
 def _class_of(model: Classifier, output: Output) -> Callable[[str, NDArray[np.uint8]], Answer]:
     """Make the function that classifies a picture as a whole, by a model of anything but digits."""
     shape, names, form = model.input_shape or (), class_names(model), input_form(model)
-    if len(shape) != 3 or shape[0] != 1:
-        raise ModelFileError(f"Images are read in grey, as (1, H, W); this model takes samples of shape {shape}.")
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise ModelFileError(f"Images are read as (1, H, W) or (3, H, W); this model takes samples of shape {shape}.")
 
     def classify(path: str, picture: NDArray[np.uint8]) -> Answer:
-        image, remark = prepare(picture, form, (shape[1], shape[2]))
+        image, remark = prepare(picture, form, (shape[1], shape[2]), colour=shape[0] == 3)
         if remark:
             output.notice(f"{path}: {remark}.")
         found = answer(model, image)
@@ -214,7 +236,7 @@ def _class_of(model: Classifier, output: Output) -> Callable[[str, NDArray[np.ui
         }
         box = (0, 0, picture.shape[1], picture.shape[0])
         all_classes = tuple(zip(names, found.probabilities, strict=True))
-        seen = Seen(image[0], box, all_classes, found.label)
+        seen = Seen(image, box, all_classes, found.label)
         return text, record, ReadingCard(_title(path, text), picture, (seen,))
 
     return classify

@@ -9,6 +9,7 @@ from handconv.cli._command import Command
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._output import Output
 from handconv.cli._runs import Kept, age, described, find_run, folder, kept_runs
+from handconv.datasets.readers.samples import listed
 from handconv.recipes import entries
 from handconv.sequential import load
 from handconv.utils.nearest import nearest
@@ -49,7 +50,7 @@ def _find(name: str) -> Kept:
     found = find_run(name)
     if found is None:
         near = [run.name for run in kept_runs() if run.name.startswith(name)]
-        what = f"several runs begin so: {', '.join(near)}" if near else "handconv runs lists those that there are"
+        what = f"several runs begin so: {listed(near)}" if near else "handconv runs lists those that there are"
         raise UsageError(f"there is no run {name!r}; {what}.")
     return found
 

@@ -69,26 +69,29 @@ def reads_digits(model: Classifier) -> bool:
     return model.input_shape == (1, 28, 28) and input_form(model).framed and bool(names) and names <= _DIGITS
 
 
-def prepare(picture: Image, form: InputForm, size: tuple[int, int]) -> tuple[Image, str]:
+def prepare(picture: Image, form: InputForm, size: tuple[int, int], *, colour: bool = False) -> tuple[Image, str]:
     """Bring a picture to the form of a model's images, its aspect ratio kept.
+
+    A picture in grey becomes its negative where that makes it one of the model's kind; colours stay.
 
     Args:
         picture: uint8 (H, W) or (H, W, 3).
         form: what the images of the model have in common.
         size: their height and width.
+        colour: whether they have colours.
 
     Returns:
-        The image (1, H, W), and what a user should know of it; empty if it fits.
+        The image (1, H, W), or (3, H, W) with colours, and what a user should know of it; empty if it fits.
     """
     image, remark = grey(picture), ""
-    if form.framed and size == (SIDE, SIDE):
+    if form.framed and not colour and size == (SIDE, SIDE):
         if (framed := read_framed(image)) is not None:
             return framed[None], ""
         if (clean := read_clean(image)) is not None:
             return to_mnist_form(clean[0])[None], ""
     ground = _border(image)
     if form.ground != "mixed":
-        if (ground > 127) == (form.ground == "dark"):
+        if not colour and (ground > 127) == (form.ground == "dark"):
             image, ground = 255 - image, 255 - ground
             remark = f"turned into its negative, as the model knows images on {form.ground} ground"
         if (ground >= _DARK) if form.ground == "dark" else (ground <= _LIGHT):
@@ -97,7 +100,11 @@ def prepare(picture: Image, form: InputForm, size: tuple[int, int]) -> tuple[Ima
     side = max(height / size[0], width / size[1])
     down, right = round(side * size[0]) - height, round(side * size[1]) - width
     padding = ((down // 2, down - down // 2), (right // 2, right - right // 2))
-    return resized(np.pad(image, padding, constant_values=round(ground)), size)[None], remark
+    if not colour:
+        return resized(np.pad(image, padding, constant_values=round(ground)), size)[None], remark
+    planes = np.broadcast_to(picture if picture.ndim == 3 else picture[..., None], (height, width, 3))
+    padded = [np.pad(plane, padding, constant_values=round(_border(plane))) for plane in np.moveaxis(planes, 2, 0)]
+    return np.stack([resized(plane, size) for plane in padded]), remark
 
 
 def _border(image: NDArray[Any]) -> float:

@@ -12,6 +12,7 @@ class = "Shift"
 pixels = 2
 """
 
+import codecs
 import os
 import re
 import tomllib
@@ -55,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> Recipe:
     """Read a recipe of one's own, or a network, from a TOML file.
 
     Args:
-        path: the file.
+        path: the file, in UTF-8, or in UTF-16 as Windows' shell writes it.
 
     Raises:
         ValueError: if it is no TOML.
@@ -68,8 +69,10 @@ def read(path: str | os.PathLike[str]) -> Recipe:
         >>> read(path)
         {'optimizer': {'class': 'Lion'}}
     """
+    content = Path(path).read_bytes()
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
+        return tomllib.loads(content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{os.fspath(path)} is no TOML file: {error}. A line is, for one: epochs = 5") from error
 

@@ -36,6 +36,9 @@ from handconv.utils.words import counted
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 _BLOCK = 1 << 20
+_LOOKED_AT = 200  # images, to tell how their colours stand
+_STANDARDISED = 10  # no standardised pixel is farther from 0
+_CLEAR = 0.95  # so much less uneven has to be what is not usual
 _LARGEST_LABEL = 1e15
 # What stands for a missing label among numbers; among texts it may be the name of a class.
 _MISSING = ("na", "n/a", "<na>", "#n/a", "?", "-", "missing", "unknown")
@@ -43,6 +46,11 @@ _CONTROLS = frozenset(range(32)) - set(b"\t\n\r\f")
 # Files that are taken for tables, by their first bytes.
 _OTHERS = {
     b"PAR1": "a Parquet file",
+    b"ARROW1": "a Feather file",
+    b"MATLAB": "a file of MATLAB",
+    b"SQLite": "a data base of SQLite",
+    b"\xd0\xcf\x11\xe0": "a workbook of a spreadsheet program",
+    b"%PDF": "a PDF file",
     b"\x93NUMPY": "an array of NumPy",
     b"\xfd7zXZ": "packed with xz",
     b"BZh": "packed with bzip2",
@@ -73,10 +81,11 @@ class _Block:
 def load_csv(path: PathLike, *, label_column: LabelColumn = None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     r"""Load the images and labels of a table: CSV, also with semicolons or tabs, plain, gzip or zip, in any encoding.
 
-    Each line is one image: its label and H·H pixels from 0 to 255 (or 3·H·H, red, green and blue of each pixel). A
-    header is told from a row; a column of it that is named label, class, target, y or digit holds the labels, else the
-    first one does, or the last columns do, one for each class. All pixels of an image may stand in one column, with
-    spaces. Fractions from 0 to 1 are stretched to 0 to 255, with a warning, as for whatever else is changed.
+    Each line is one image: its label and H·H pixels from 0 to 255 (or 3·H·H: red, green and blue of each pixel, or all
+    reds, all greens, all blues). A header is told from a row; its names put the pixels into order, and a column of it
+    that is named label, class, target, y or digit holds the labels, else the first one does, or the last columns do,
+    one for each class. All pixels of an image may stand in one column, with spaces. Fractions from 0 to 1 are stretched
+    to 0 to 255, with a warning, as for whatever else is changed.
 
     Args:
         path: the file; compression is recognised by its first bytes, not by its name.
@@ -123,7 +132,7 @@ def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float
     Args:
         path: as for `load_csv`.
         label_column: as for `load_csv`.
-        scale: the value that becomes 255; found by itself if not given.
+        scale: the value that becomes 255, but for fractions that go to 1; found by itself if not given.
 
     Shapes:
         images (N, C, H, H), labels (N,) or None
@@ -136,7 +145,7 @@ def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float
     except UnicodeDecodeError:
         form, blocks = _read(path, label_column, scale, "cp1252")
         notices = (*form.notices, f"{path} is not written in UTF-8; it is read as Windows-1252.")
-    images, scale, changes = _to_bytes([block.pixels for block in blocks], scale)
+    pixels, scale, changes = _to_bytes([block.pixels for block in blocks], scale)
     labels = [block.labels for block in blocks]
     numbers, names = (None, ()) if form.label is None else number_classes(_joined(labels))
     mixed = []
@@ -149,11 +158,12 @@ def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float
         )
     if 0 < sum(map(is_whole, names)) < len(names):
         mixed.append(f"The labels are numbers and texts, {len(names)} classes: {listed(names)}.")
+    images, order = _as_images(pixels)
     return Samples(
-        images=_as_images(images),
+        images=images,
         labels=numbers,
         class_names=names,
-        notices=(*notices, *changes, *mixed),
+        notices=(*notices, *changes, *order, *mixed),
         scale=scale,
         ids=tuple(each for block in blocks for each in block.ids),
         ids_name=form.ids_name,
@@ -171,8 +181,9 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
     with open_data(path) as (stream, _):
         start = stream.peek(64)[:64]
         encoding = _wide_encoding(start) or encoding
-        if not encoding.startswith("utf-16") and not encoding.startswith("utf-32") and _CONTROLS.intersection(start):
-            kind = next((f", but {name}" for magic, name in _OTHERS.items() if start.startswith(magic)), "")
+        kind = next((f", but {name}" for magic, name in _OTHERS.items() if start.startswith(magic)), "")
+        has_controls = not encoding.startswith(("utf-16", "utf-32")) and _CONTROLS.intersection(start)
+        if kind or has_controls:
             raise DataError(f"{path} is no table in plain text{kind}. Save it as a CSV file.")
         with io.TextIOWrapper(stream, encoding=encoding, errors="strict" if encoding == "utf-8" else "replace") as text:
             for block in plain_blocks(_blocks(text, path), path, label_column, layout):
@@ -313,9 +324,7 @@ def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -
         for column in form.pixels:
             if not _in_range(fields[column].replace(form.decimal, "."), top):
                 rule = f"a number from 0 to {top:g}" + (" (the scale that was asked for)" if top != 255 else "")
-                remedy = (
-                    "Divide the pixels." if _in_range(fields[column], math.inf) else "Mend this line, or leave it out."
-                )
+                remedy = _remedy(fields[column].replace(form.decimal, "."))
                 return DataError(
                     f"{here}, column {column + 1:,}: expected {rule}, got {excerpt(fields[column])}. {remedy}"
                 )
@@ -326,6 +335,15 @@ def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -
     return DataError(
         f"{path} is no table of images: lines {first:,} and after it cannot be read (are there stray quotes?)."
     )
+
+
+def _remedy(field: str) -> str:
+    """What to do about a field that is no pixel."""
+    if _in_range(field, math.inf):
+        return "Divide the pixels."
+    if _in_range(field.removeprefix("-"), _STANDARDISED):
+        return "Are the pixels standardised? Bring them back to 0 to 255."
+    return "Mend this line, or leave it out."
 
 
 def _in_range(field: str, top: float) -> bool:
@@ -340,7 +358,7 @@ def _to_bytes(blocks: Sequence[Pixels], scale: float | None) -> tuple[NDArray[np
     values = np.concatenate(blocks)
     if scale in (None, 255) and values.dtype == np.uint8:
         return values.astype(np.uint8, copy=False), 255, []
-    if scale is None and values.max() <= 1:
+    if values.max() <= 1 and (scale is None or (values != values.round()).any()):
         return (
             np.multiply(values, 255).round().astype(np.uint8),
             1,
@@ -351,14 +369,25 @@ def _to_bytes(blocks: Sequence[Pixels], scale: float | None) -> tuple[NDArray[np
     return np.multiply(values, 255 / scale).round().astype(np.uint8), scale, notices
 
 
-def _as_images(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give each line of pixels the shape of an image: (N, P) -> (N, C, H, H)."""
+def _as_images(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[str]]:
+    """Give each line of pixels the shape of an image, (N, P) -> (N, C, H, H); say in which order colours were taken."""
     found = square_side(pixels.shape[1])
     assert found is not None
     channels, side = found
     if channels == 1:
-        return pixels.reshape(-1, 1, side, side)
-    return np.ascontiguousarray(pixels.reshape(-1, side, side, channels).transpose(0, 3, 1, 2))  # (N, 3, H, H)
+        return pixels.reshape(-1, 1, side, side), []
+    said = f"The {pixels.shape[1]:,} values of a row are taken for "
+    planes = pixels.reshape(-1, channels, side, side)
+    pixel_by_pixel = pixels.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)  # (N, 3, H, H)
+    if _unevenness(planes[:_LOOKED_AT]) < _CLEAR * _unevenness(pixel_by_pixel[:_LOOKED_AT]):
+        return planes, [f"{said}all reds, then all greens, then all blues."]
+    return np.ascontiguousarray(pixel_by_pixel), [f"{said}red, green and blue of one pixel after the other."]
+
+
+def _unevenness(images: NDArray[np.uint8]) -> float:
+    """How much pixels differ from those to the right, below, and in the next colour: least where the shape is right."""
+    values = images.astype(np.float32)
+    return float(sum(np.abs(np.diff(values, axis=axis)).mean() for axis in (1, 2, 3)))
 
 
 def _joined(labels: Sequence[list[str] | NDArray[np.int64]]) -> list[str] | NDArray[np.int64]:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.datasets.readers._files import PathLike
+from handconv.datasets.readers.prepared import kinds
 from handconv.errors import DataError
 from handconv.utils.optional_imports import import_optional
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _MAX_PIXELS = 64_000_000
 # What white may be in files of more than 8 bits a pixel: integers that use 8, 12 or 16 of them, and floats.
 _WHITES = {"I": (255, 4095, 65535), "F": (1, 255, 65535)}
@@ -27,7 +27,7 @@ def read_picture(path: PathLike, *, at_most: int) -> NDArray[np.uint8]:
     """Decode an image file, upright, what is transparent laid on paper, no side longer than ``at_most``.
 
     Args:
-        path: a PNG, JPEG, WebP, BMP, GIF or TIFF file of any mode.
+        path: a file of any kind and mode that Pillow decodes by itself.
         at_most: pixels of the longer side; larger pictures are scaled down.
 
     Shapes:
@@ -50,13 +50,13 @@ def decode_picture(content: bytes, name: str, *, at_most: int) -> NDArray[np.uin
         raise DataError(f"{name} is empty. Save the image again.")
     try:
         # Pillow warns of large images and odd metadata; the first is refused below, the second is no matter.
-        with warnings.catch_warnings(action="ignore"), pillow.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), pillow.open(io.BytesIO(content), formats=kinds()) as image:
             if image.width * image.height <= _MAX_PIXELS:
                 image.draft(None, (2 * at_most, 2 * at_most))
                 return _plain(operations.exif_transpose(image), at_most)
             problem = f"it has {image.width:,} x {image.height:,} pixels, at most {_MAX_PIXELS:,} are read"
     except pillow.UnidentifiedImageError:
-        problem = f"it is none of {', '.join(_FORMATS)}"
+        problem = "it is of no kind that Pillow reads"
     except pillow.DecompressionBombError:
         problem = f"it has more than the {_MAX_PIXELS:,} pixels that are read"
     except Exception as error:

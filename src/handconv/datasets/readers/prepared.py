@@ -58,7 +58,7 @@ def read_prepared(path: Path, size: tuple[int, int], *, colour: bool = False, fi
     content = path.read_bytes()
     try:
         # Pillow warns of large images and odd metadata; the first is refused below, the second is no matter.
-        with warnings.catch_warnings(action="ignore"), pillow.open(io.BytesIO(content), formats=_kinds()) as image:
+        with warnings.catch_warnings(action="ignore"), pillow.open(io.BytesIO(content), formats=kinds()) as image:
             width, height = image.size
             if width * height > _MAX_PIXELS:
                 raise ValueError(f"it has {width:,} x {height:,} pixels, at most {_MAX_PIXELS:,} are read")
@@ -66,6 +66,8 @@ def read_prepared(path: Path, size: tuple[int, int], *, colour: bool = False, fi
             picture = _decoded(operations.exif_transpose(image))
     except pillow.UnidentifiedImageError as error:
         raise DataError(f"{path}: it is of no kind that Pillow reads") from error
+    except pillow.DecompressionBombError as error:
+        raise DataError(f"{path}: it has more than the {_MAX_PIXELS:,} pixels that are read") from error
     except Exception as error:
         # On damaged files the decoders raise whatever their code stumbles over (SyntaxError, KeyError, …).
         raise DataError(f"{path}: {error}") from error
@@ -78,7 +80,7 @@ def read_prepared(path: Path, size: tuple[int, int], *, colour: bool = False, fi
 def is_readable_name(path: Path) -> bool:
     """Whether a file is an image by its name: its ending is of a kind that Pillow reads."""
     pillow = import_optional("PIL.Image", extra="cli")
-    return pillow.registered_extensions().get(path.suffix.lower()) in (*_kinds(), "MPO")
+    return pillow.registered_extensions().get(path.suffix.lower()) in (*kinds(), "MPO")
 
 
 def _decoded(image: "Image") -> NDArray[np.uint8]:
@@ -114,7 +116,7 @@ def _bytes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     return rounded
 
 
-def _kinds() -> list[str]:
+def kinds() -> list[str]:
     """The kinds of files that Pillow decodes by itself, by its names for them."""
     pillow = import_optional("PIL.Image", extra="cli")
     pillow.init()

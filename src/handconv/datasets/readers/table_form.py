@@ -27,11 +27,20 @@ LabelColumn = int | str | None
 
 _PART_NAMES = ("usage", "split", "set", "subset", "part", "partition", "fold")  # columns that tell the parts of a set
 _INDEX_NAMES = ("", "id", "index", "imageid", "image_id", "unnamed: 0")
+# Other texts, by how their first line begins.
+_OTHERS = {
+    "a web page": r"\s*<",
+    "a JSON file": r"\s*(?:\{|\[(?!\s*[\d.]+[\s,;]))",
+    "an ARFF file": r"\s*(?:%|@relation)",
+    "a LibSVM file": r"\S+(?: +\d+:\S+)+\s*$",
+}
 _LOOKED_AT = 1 << 17  # characters in which a decimal comma is looked for
 _ROWS = 200  # that are looked at to tell labels from pixels where there is no header
 _ENOUGH_ROWS = 20
 _LARGEST_CLASS = 100  # a greater number is hardly a label where there are few rows
 _RUN = 10  # a first line of at least so many numbers 0, 1, 2, … is a header
+_COLOURS_OF_A_PIXEL = 3
+_COLOUR = re.compile(r"(?<![a-z])(?:r|g|b|red|green|blue)(?![a-z])")
 _LEAST_COLOURED = 8  # rows of the smallest colour image: a few columns more are more likely a mistake
 
 
@@ -74,8 +83,10 @@ def tell_form(block: str, path: PathLike, label_column: LabelColumn) -> tuple[Fo
         elif (line.strip() and not line.startswith("#")) or not after:
             break
         rest = after
-    if line.lstrip().startswith("<"):
-        raise DataError(f"{path} is a web page and no table: its first line is {excerpt(line)}. Fetch it again.")
+    others = [kind for kind, pattern in _OTHERS.items() if re.match(pattern, line, re.IGNORECASE)]
+    for kind in others:
+        remedy = "Fetch it again." if kind == "a web page" else "Save it as a CSV file."
+        raise DataError(f"{path} is {kind} and no table: its first line is {excerpt(line)}. {remedy}")
     if not re.search(r"[\t;|,]", line) and re.search(r"[\t;|,]", after.partition("\n")[0]):
         raise DataError(
             f"{path} begins with the line {excerpt(line)}, which is neither names nor numbers as those after it. Take "
@@ -104,6 +115,11 @@ def tell_form(block: str, path: PathLike, label_column: LabelColumn) -> tuple[Fo
         label_column is None,
         line,
     )
+    pixels = [kept[column] for column in pixels]
+    if header is not None and (ordered := _in_order(header, pixels)) != pixels:
+        first = ", ".join(header[column] for column in ordered[:3])
+        notices.append(f"The pixels stand in another order; they are put in that of their names: {first}, …")
+        pixels = ordered
     if label == 0 and label_column is None and header is None and _is_doubtful(rows):
         notices.append(
             "The labels are taken from the first column; so few rows do not tell. Others: --label-column last."
@@ -116,7 +132,7 @@ def tell_form(block: str, path: PathLike, label_column: LabelColumn) -> tuple[Fo
         decimal,
         len(names),
         None if label is None else kept[label],
-        tuple(kept[column] for column in pixels),
+        tuple(pixels),
         None if ids is None else kept[ids],
         ids_name,
         part,
@@ -183,7 +199,7 @@ def _columns(
     label: int | None,
     is_sought: bool,
     line: str,
-) -> tuple[int | None, tuple[int, ...], list[int], list[str]]:
+) -> tuple[int | None, list[int], list[int], list[str]]:
     """Find the column of the label, those of the pixels, and those of neither; tell what was taken for granted."""
     count, notices = len(fields), []
     by_name = None if header is None else _pixels_by_name(header, label)
@@ -224,7 +240,7 @@ def _columns(
         )
     if numbered:
         notices.append(f"The first line, {', '.join(fields[:4])}, …, is taken for a header.")
-    return label, tuple(rest), left_out, notices
+    return label, rest, left_out, notices
 
 
 def _part_column(header: Sequence[str] | None, rows: Sequence[Sequence[str]], label: int | None) -> int | None:
@@ -238,12 +254,41 @@ def _part_column(header: Sequence[str] | None, rows: Sequence[Sequence[str]], la
 
 def _pixels_by_name(header: Sequence[str], label: int | None) -> list[int] | None:
     """The columns whose names differ by their numbers only, if there are as many as an image has pixels."""
-    stems = [re.sub(r"\d+", "", name.casefold()) for name in header]
+    stems = [_COLOUR.sub("", re.sub(r"\d+", "", name.casefold())) for name in header]
     counts = Counter(stem for column, stem in enumerate(stems) if column != label).most_common(2)
     stem, most = counts[0] if counts else ("", 0)
     if most < 2 or (len(counts) > 1 and counts[1][1] == most) or square_side(most) is None:
         return None
     return [column for column, name in enumerate(stems) if name == stem and column != label]
+
+
+def _in_order(header: Sequence[str], pixels: Sequence[int]) -> list[int]:
+    """Put the columns of pixels into the order that the numbers in their names tell, if they tell one.
+
+    These count the pixels, or they are row and column (column and row after x and y), and perhaps the colour, which may
+    be a word too.
+    """
+    places = [_place(header[column]) for column in pixels]
+    if len(set(map(len, places))) != 1:
+        return list(pixels)
+    axes = [sorted(set(axis)) for axis in zip(*places, strict=True)]
+    used = [number for number, axis in enumerate(axes) if len(axis) > 1]
+    if len(used) > 1 and re.search(r"x\D*\d+\D*y\D*\d|col\D*\d+\D*row\D*\d", header[pixels[0]].casefold()):
+        used[:2] = used[1::-1]
+    if len(used) > 1:
+        used.sort(key=lambda number: len(axes[number]) == _COLOURS_OF_A_PIXEL)  # the colour changes first
+    count = math.prod(len(axes[number]) for number in used)
+    follow = all(axes[number][-1] - axes[number][0] < len(axes[number]) for number in used)
+    keys = [tuple(place[number] for number in used) for place in places]
+    if not follow or not count == len(set(keys)) == len(pixels):
+        return list(pixels)
+    return [column for _, column in sorted(zip(keys, pixels, strict=True))]
+
+
+def _place(name: str) -> tuple[int, ...]:
+    """The numbers in a name, and the colour: 0 red, 1 green, 2 blue; -1 if it names none."""
+    colour = _COLOUR.search(re.sub(r"\d+", " ", name.casefold()))
+    return (*map(int, re.findall(r"\d+", name)), -1 if colour is None else "rgb".index(colour[0][0]))
 
 
 def _beside(
