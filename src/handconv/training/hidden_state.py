@@ -10,7 +10,7 @@ differ afterwards. So it is with a loss, an optimizer and an augmentation of one
 import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from handconv.samples import Samples
 from handconv.training.state import Task, label_of
 
 _SAMPLES = 8
+_ROUNDING = 1e-3  # by which the same numbers may differ, as a share of the largest
 _Found = TypeVar("_Found")
 _PLAIN = (bool, int, float, str, np.generic, type(None))
 _GIVEN = ("arrays", "generator", "_owner", "_store")
@@ -106,75 +107,136 @@ def check_no_views(task: Task) -> None:
             )
 
 
-def check_loss(task: Task) -> None:
+def check_loss(network: Network, loss: Loss, samples: Samples) -> None:
     """Compare what a loss of one's own gives for a shard alone and after another.
 
     Raises:
         RuntimeError: if it carries state from shard to shard.
     """
-    if not _is_own(task.loss):
+    if not _is_own(loss):
         return
 
     def measured() -> list[object]:
-        one, other = _loss_shards(task)
-        alone, after = copy.deepcopy(task.loss), copy.deepcopy(task.loss)
-        expected = _measured(alone, *one)
-        _measured(after, *other)
-        return [expected, _measured(after, *one)]
+        one, other = _loss_shards(network, loss, samples)
+        alone, after = copy.deepcopy(loss), copy.deepcopy(loss)
+        expected = _measured(alone, one)
+        _measured(after, other)
+        return [expected, _measured(after, one)]
 
     found = _tried(measured)
     if found and not _equal(*found):
         raise RuntimeError(
-            f"What {task.loss.label} gives for the same predictions depends on the shard before, and worker processes "
+            f"What {loss.label} gives for the same predictions depends on the shard before, and worker processes "
             "and a resumed training would lose what it keeps of that. Let a callback change its settings."
         )
 
 
-def check_shares(task: Task) -> None:
-    """Check that a loss with a forward of its own gives the share of a batch that belongs to a shard.
+def check_shares(network: Network, loss: Loss, samples: Samples) -> None:
+    """Check that a loss of one's own gives the share of a batch that belongs to a shard, whatever the others are.
 
     Raises:
-        ValueError: if it does not divide by the size of the batch.
+        ValueError: if a forward of its own does not divide by the size of the batch, or if what a sample gives depends
+            on the samples beside it.
     """
-    if type(task.loss).forward is Loss.forward or not _is_own(task.loss):
+    shards = _tried(lambda: _loss_shards(network, loss, samples)) if _is_own(loss) else None
+    if shards is None:
         return
-
-    def measured() -> list[tuple[float, NDArray[Any]]]:
-        one, _ = _loss_shards(task)
-        return [_measured(copy.deepcopy(task.loss), *one, times=times) for times in (1, 2)]
-
-    found = _tried(measured)
-    if found and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*found, strict=True)):
+    one, other = shards
+    has_forward = type(loss).forward is not Loss.forward
+    sizes = _tried(lambda: [_measured(copy.deepcopy(loss), one, times=times) for times in (1, 2)])
+    if (
+        has_forward
+        and sizes
+        and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*sizes, strict=True))
+    ):
         raise ValueError(
-            f"{task.loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
+            f"{loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
             "batch_size; got the same for two sizes. Or define sample_losses and gradient alone."
         )
 
+    def losses(shard: _Shard) -> NDArray[Any]:
+        probe, predictions = copy.deepcopy(loss), shard.predictions.copy()
+        truth = probe.check_targets(shard.targets, predictions.shape)
+        return np.reshape(probe.sample_losses(predictions, truth), len(predictions))
 
-_Shard = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+    def gradients(shard: _Shard) -> NDArray[Any]:
+        return _measured(copy.deepcopy(loss), shard)[1]
+
+    for measure in [gradients] if has_forward else [losses, gradients]:
+        beside = [one.beside(them) for them in (other, other, one)]
+        found = _tried(lambda: [np.asarray(measure(both), np.float64)[: len(one.targets)] for both in beside])  # noqa: B023
+        if found is None or not _equal(found[0], found[1]):  # of a loss that draws random numbers
+            continue
+        tolerance = _ROUNDING * float(np.abs(found[0]).max(initial=0))
+        if not np.allclose(found[0], found[2], _ROUNDING, tolerance, equal_nan=True):
+            raise ValueError(
+                f"What {loss.label} gives for a sample depends on the samples beside it, and a batch is computed in "
+                "shards. Where targets (N,) are taken from predictions (N, 1), which makes (N, N), use "
+                "targets[:, None]; a loss of whole batches needs shard_size=batch_size."
+            )
 
 
-def _loss_shards(task: Task) -> tuple[_Shard, _Shard]:
-    """The predictions, targets and weights of two shards."""
-    samples, count = task.samples, max(1, min(_SAMPLES, len(task.samples) // 2))
+class _Shard(NamedTuple):
+    """The predictions, targets and weights of some samples."""
+
+    predictions: NDArray[Any]
+    targets: NDArray[Any]
+    weights: NDArray[Any] | None
+
+    def beside(self, other: "_Shard") -> "_Shard":
+        """These samples, and after them others."""
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = np.concatenate([self.weights, other.weights])
+        predictions, targets = (np.concatenate([self[part], other[part]]) for part in (0, 1))
+        return _Shard(predictions, targets, weights)
+
+
+def _loss_shards(network: Network, loss: Loss, samples: Samples) -> tuple[_Shard, _Shard]:
+    """Two shards."""
+    count = max(1, min(_SAMPLES, len(samples) // 2))
     chosen = np.arange(len(samples)) if samples.chosen is None else samples.chosen
-    layers = copy.deepcopy(task.network).layers[: len(Objective(task.network, task.loss).layers)]
+    layers = copy.deepcopy(network).layers[: len(Objective(network, loss).layers)]
 
     def shard(part: NDArray[np.intp]) -> _Shard:
-        outputs = samples.x[part].astype(task.network.dtype) / (255 if samples.x.dtype == np.uint8 else 1)
+        outputs = samples.x[part].astype(network.dtype) / (255 if samples.x.dtype == np.uint8 else 1)
         for layer in layers:
             outputs = np.asarray(layer.forward(outputs, False))
-        return outputs, samples.y[part], None if samples.weights is None else samples.weights[part]
+        return _Shard(outputs, samples.y[part], None if samples.weights is None else samples.weights[part])
 
     return shard(chosen[:count]), shard(chosen[-count:])
 
 
-def _measured(
-    loss: Loss, predictions: NDArray[Any], targets: NDArray[Any], weights: NDArray[Any] | None, *, times: int = 1
-) -> tuple[float, NDArray[Any]]:
+def _measured(loss: Loss, shard: _Shard, *, times: int = 1) -> tuple[float, NDArray[Any]]:
     """The value and the gradient that a loss gives for a shard of a batch so many times as large."""
+    predictions, targets, weights = shard
     value = loss.forward(predictions.copy(), targets.copy(), weights, batch_size=times * len(predictions))
     return as_number(loss, value), np.array(loss.backward())
+
+
+def check_answers(network: Network, x: NDArray[Any]) -> None:
+    """Compare what a network with layers of one's own answers alone and after other samples.
+
+    Raises:
+        RuntimeError: if a layer carries state from one answer to the next.
+    """
+    own = [layer.label for layer in network.store.layers if fast_kind(layer) is None]
+    if not own:
+        return
+    count = max(1, min(_SAMPLES, len(x) // 2))
+
+    def answered() -> list[NDArray[Any]]:
+        alone, after = copy.deepcopy(network), copy.deepcopy(network)
+        expected = alone.infer(x[:count])
+        after.infer(x[-count:])
+        return [expected, after.infer(x[:count])]
+
+    found = _tried(answered)
+    if found and not _equal(*found):
+        raise RuntimeError(
+            f"What {', '.join(own)} answer for the same samples depends on the samples before, and processes that "
+            "share the samples have each their own. Use workers=1."
+        )
 
 
 def check_augment(task: Task) -> None:

@@ -170,13 +170,13 @@ def _prepare(
     check_schedule(run.optimizer)
     check_runs_once(run.network, run.samples)
     if shards > 1:
-        check_shares(run)
+        check_shares(run.network, run.loss, run.samples)
     goes_elsewhere = run.workers > 1 or saved is not None or resume is not None
     if run.workers > 1:
         check_no_views(run)
     if goes_elsewhere:
         check_no_hidden_state(run.network, run.samples)
-        check_loss(run)
+        check_loss(run.network, run.loss, run.samples)
         check_augment(run)
     if goes_elsewhere or was_used:
         check_optimizer(run.optimizer, run.network.parameters, run.network.decayed(), by_parts=run.workers > 1)
