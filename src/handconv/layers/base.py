@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.parameters import ParameterSpec, ParameterStore, checked_specs
-from handconv.utils.validation import check_dtype, is_int, unmasked
+from handconv.utils.validation import check_dtype, check_setting, is_int, unmasked
 
 _TRANSIENT = ("_owner", "_store", "arrays")
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -387,9 +387,11 @@ class Layer:
         raise AttributeError(f"{self.label} has no {name!r}. {remedy}")
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if type(self).__module__.startswith(f"{_OURS}layers."):
+            self._check_setting(name)
         if name in self.__dict__.get("arrays", ()):
             self._copy_in(name, value, self.arrays[name])
-        elif name in _FOREIGN and not hasattr(self, name) and (self.owner or type(self).__module__.startswith(_OURS)):
+        elif name in _FOREIGN and self.owner and not hasattr(self, name):
             raise AttributeError(f"{self.label} has no {name!r}. {_FOREIGN[name]}")
         elif self.input_shape is None:
             if name == "name":
@@ -418,6 +420,16 @@ class Layer:
         if array.ndim and array.shape != target.shape:
             raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {array.shape}.")
         target[...] = array
+
+    def _check_setting(self, name: str) -> None:
+        """Refuse what a layer of this package does not have."""
+        if name in _FOREIGN:
+            remedy = f" {_FOREIGN[name]}"
+        elif name in _REMEDIES:
+            remedy = f" {_REMEDIES[name]}"
+        else:
+            remedy = " Arrays exist once it is built: call forward(x) or build(shape)." * (self.input_shape is None)
+        check_setting(self, self.label, name, [*self.arguments, *self.arrays], remedy)
 
     def _check_name(self, name: object) -> None:
         """Refuse another name than the one by which a network knows the layer."""

@@ -46,11 +46,12 @@ class Dropout(Layer):
 
     elementwise: ClassVar[bool] = True
 
+    mask: NDArray[Any] | None = None
+
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
         rule = "of at least 0 and below 1"
         self.rate = check_number("Dropout: rate, the share that is dropped,", rate, lambda x: 0 <= x < 1, rule)
-        self.mask: NDArray[Any] | None = None
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = x · m in training, y = x otherwise."""
@@ -97,11 +98,12 @@ class SpatialDropout2D(Layer):
         Tompson, Goroshin, Jain, LeCun and Bregler, Efficient object localization, 2015, section 3.2.
     """
 
+    mask: NDArray[Any] | None = None
+
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
         rule = "of at least 0 and below 1"
         self.rate = check_number("SpatialDropout2D: rate, the share that is dropped,", rate, lambda x: 0 <= x < 1, rule)
-        self.mask: NDArray[Any] | None = None
 
     def infer_shape(self, input_shape: Shape) -> Shape:
         """(C, H, W), unchanged."""

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
 from handconv.losses.targets import Targets
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, check_setting
 
 #: The clip of losses on probabilities, so that no logarithm meets a zero.
 EPSILON = 1e-7
@@ -84,6 +84,8 @@ class Loss:
         if name in self.arguments and name in self.__dict__:
             with contextlib.suppress(AttributeError):  # of a loss that does not keep all its arguments
                 value = getattr(type(self)(**self.config() | {name: value}), name)
+        elif type(self).__module__.startswith("handconv.losses."):
+            check_setting(self, self.label, name, self.arguments)
         object.__setattr__(self, name, value)
 
     def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
 
@@ -102,6 +102,23 @@ def is_int(value: object) -> TypeGuard[int]:
         (True, True, False, False)
     """
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_setting(owner: object, label: str, name: str, settings: Collection[str], remedy: str = "") -> None:
+    """Refuse to set an attribute that a part of this package does not have: it would have no effect, in silence.
+
+    Args:
+        owner: the layer, loss, optimizer or callback.
+        label: what messages call it.
+        name: of the attribute; private ones, and those of the class, may be set.
+        settings: the names of the constructor's arguments.
+        remedy: what stands in its place, after a space.
+
+    Raises:
+        AttributeError: if there is no such setting.
+    """
+    if not (name.startswith("_") or name in settings or hasattr(type(owner), name)):
+        raise AttributeError(f"{label} has no setting {name!r}; it has {', '.join(settings) or 'none'}.{remedy}")
 
 
 def unmasked(name: str, values: object) -> NDArray[Any]:
