@@ -219,6 +219,11 @@ class Loss:
         """The name of the class, for messages."""
         return type(self).__name__
 
+    def __repr__(self) -> str:
+        names = inspect.signature(type(self)).parameters
+        kept = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        return f"{self.label}({', '.join(f'{name}={value!r}' for name, value in kept.items())})"
+
     def __getstate__(self) -> Any:
         """A copy has measured nothing."""
         state = {name: value for name, value in vars(self).items() if name not in ("_measured", "dinputs", "output")}
