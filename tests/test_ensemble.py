@@ -154,3 +154,19 @@ def test_what_is_no_classifier_is_refused() -> None:
 def test_what_is_no_list_of_models_is_refused(models: object) -> None:
     with pytest.raises(TypeError, match=r"^Ensemble: models must be a list of handconv\.Sequential models, got "):
         hc.Ensemble(models)  # type: ignore[arg-type]
+
+
+def test_a_softmax_of_ones_own_is_not_taken_again() -> None:
+    class Sharp(hc.Softmax):
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            return super().forward(2 * inputs, training)
+
+    model = hc.Sequential([hc.Dense(3), Sharp()], input_shape=(2,), seed=0)
+    x = np.ones((4, 2), np.float32)
+    np.testing.assert_array_equal(hc.Ensemble([model]).predict(x), model.predict(x))
+
+
+def test_several_answers_of_yes_or_no_name_no_class() -> None:
+    model = hc.Sequential([hc.Dense(3), hc.Sigmoid()], input_shape=(2,), seed=0)
+    with pytest.raises(ValueError, match=r"ends in Sigmoid with 3 outputs, which say yes or no each\. Put a Softmax"):
+        hc.Ensemble([model]).predict(np.ones((4, 2)))

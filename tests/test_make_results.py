@@ -13,7 +13,6 @@ from handconv import recipes
 from handconv.cli import train
 from handconv.cli._command import Parser
 
-
 REAL: dict[str, list[Record]] = {}
 for record in make_results.read():
     REAL.setdefault(record["row"], []).append(record)

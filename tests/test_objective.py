@@ -40,7 +40,6 @@ def network(*last: hc.Layer, **options: Any) -> hc.Sequential:
         (OwnSoftmax, CategoricalCrossentropy(), False),
         (hc.Softmax, OwnLoss(), False),
         (hc.Softmax, MeanSquaredError(), False),
-        (hc.Sigmoid, CategoricalCrossentropy(), False),
         (hc.Softmax, BinaryCrossentropy(), False),
         (hc.ReLU, SoftmaxCategoricalCrossentropy(), False),
     ],
@@ -68,11 +67,31 @@ def test_the_fast_op_is_that_of_softmax_with_cross_entropy(last: Any, loss: hc.L
     assert type(op) is (SoftmaxCrossEntropyOp if fast and engine else LossOp)
 
 
-def test_a_loss_on_scores_after_a_softmax_of_ones_own_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"takes scores, and the last layer, .* gives probabilities .* Use Categorical"
-    ):
-        Objective(network(OwnSoftmax()), SoftmaxCategoricalCrossentropy())
+@pytest.mark.parametrize(
+    ("last", "loss", "remedy"),
+    [
+        ([OwnSoftmax()], SoftmaxCategoricalCrossentropy(), "CategoricalCrossentropy"),
+        ([hc.Softmax(), hc.Dropout(0.1)], SoftmaxCategoricalCrossentropy(), "CategoricalCrossentropy"),
+        ([hc.Softmax(), hc.Reshape((3,)), hc.Flatten()], SoftmaxCategoricalCrossentropy(), "CategoricalCrossentropy"),
+        ([hc.Softmax()], SigmoidBinaryCrossentropy(), "CategoricalCrossentropy"),
+        ([hc.Sigmoid()], SoftmaxCategoricalCrossentropy(), "BinaryCrossentropy"),
+        ([hc.Sigmoid(), hc.Dropout(0.1)], SigmoidBinaryCrossentropy(), "BinaryCrossentropy"),
+    ],
+)
+def test_a_loss_of_scores_that_would_get_probabilities_is_refused(last: Any, loss: hc.Loss, remedy: str) -> None:
+    with pytest.raises(ValueError, match=rf"{loss.label} takes scores, and gets the probabilities .* Use {remedy}"):
+        Objective(network(*last), loss)
+
+
+def test_probabilities_of_yes_or_no_are_none_of_classes() -> None:
+    with pytest.raises(ValueError, match=r"CategoricalCrossentropy takes probabilities of classes.* Use Softmax, or B"):
+        Objective(network(hc.Sigmoid()), CategoricalCrossentropy())
+
+
+def test_the_default_loss_takes_no_softmax_twice() -> None:
+    model = network(hc.Softmax(), hc.Dropout(0.1))
+    with pytest.raises(ValueError, match=r"gives and Dropout\(0\.1\) passes on"):
+        model.evaluate(np.zeros((4, 2)), [0, 1, 2, 0])
 
 
 def test_the_page_of_the_loss_takes_what_the_layers_give(rng: np.random.Generator) -> None:

@@ -67,10 +67,15 @@ from handconv.sequential import Sequential as Sequential
 from handconv.sequential import load as load
 
 if TYPE_CHECKING:
+    from handconv import analysis as analysis
     from handconv import augment as augment
     from handconv import datasets as datasets
+    from handconv import export as export
+    from handconv import nnfs as nnfs
     from handconv import plots as plots
+    from handconv import reading as reading
     from handconv import recipes as recipes
+    from handconv import training as training
     from handconv import zoo as zoo
     from handconv.analysis.doctor import doctor as doctor
     from handconv.analysis.explain import explain as explain
@@ -93,18 +98,28 @@ __version__ = "0.1.0"
 
 #: What is imported when it is first used, so that ``import handconv`` takes little longer than ``import numpy``.
 _LATER = {
-    "augment": "handconv.augment",
-    "datasets": "handconv.datasets",
     "Ensemble": "handconv.ensemble",
     "doctor": "handconv.analysis.doctor",
-    "plots": "handconv.plots",
     "export_html": "handconv.export",
     "explain": "handconv.analysis",
     "find_learning_rate": "handconv.analysis",
     "gradcheck": "handconv.analysis",
     "read_digit": "handconv.reading",
-    "recipes": "handconv.recipes",
-    "zoo": "handconv.zoo",
+    **{
+        name: f"handconv.{name}"
+        for name in (
+            "analysis",
+            "augment",
+            "datasets",
+            "export",
+            "nnfs",
+            "plots",
+            "reading",
+            "recipes",
+            "training",
+            "zoo",
+        )
+    },
     **dict.fromkeys(
         (
             "CSVLogger",
@@ -200,10 +215,12 @@ __all__ = [
     "TrainingInterrupted",
     "WorkerError",
     "ZeroPad2D",
+    "analysis",
     "augment",
     "datasets",
     "doctor",
     "explain",
+    "export",
     "export_html",
     "find_learning_rate",
     "gradcheck",
@@ -211,11 +228,14 @@ __all__ = [
     "load",
     "losses",
     "metrics",
+    "nnfs",
     "optimizers",
     "plots",
     "read_digit",
+    "reading",
     "recipes",
     "schedules",
+    "training",
     "zoo",
 ]
 

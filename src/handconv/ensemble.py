@@ -18,7 +18,7 @@ from handconv.arrays import FloatArray
 from handconv.augment import Affine
 from handconv.augment.resampling import Maps, resample
 from handconv.engine.kernels.softmax import softmax
-from handconv.layers import Sigmoid
+from handconv.layers import Sigmoid, Softmax
 from handconv.losses import CategoricalCrossentropy
 from handconv.metrics import accuracy
 from handconv.samples import checked_inputs
@@ -178,11 +178,17 @@ def probabilities(model: Classifier, x: ArrayLike, *, workers: Workers = 1) -> N
         return outputs
     if outputs.ndim != 2:
         raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {outputs.shape[1:]}.")
-    if outputs.shape[1] == 1 and isinstance(model.layers[-1], Sigmoid):
+    last = model.layers[-1]
+    if outputs.shape[1] == 1 and isinstance(last, Sigmoid):
         return np.concatenate([1 - outputs, outputs], axis=1)
     if outputs.shape[1] < 2:
         raise ValueError("A classifier gives a number for each class, this model gives 1. Put a Sigmoid last.")
-    return outputs if model.ends_in_softmax else softmax(outputs)
+    if isinstance(last, Sigmoid):
+        raise ValueError(
+            f"A classifier names one class, and this model ends in Sigmoid with {outputs.shape[1]} outputs, which say "
+            "yes or no each. Put a Softmax last, or use predict."
+        )
+    return outputs if isinstance(last, Softmax) else softmax(outputs)
 
 
 def _classes(model: Sequential) -> tuple[int]:

@@ -40,6 +40,8 @@ def name_classes(targets: NDArray[Any], output_shape: Shape | None = None) -> bo
         (True, False)
     """
     targets = np.asarray(targets)
+    if targets.ndim == 1 and targets.dtype.kind not in "biu":
+        return False
     if output_shape is not None:
         outputs = math.prod(output_shape)
         if len(output_shape) > 1 or math.prod(targets.shape[1:]) not in (1, outputs):
@@ -47,7 +49,7 @@ def name_classes(targets: NDArray[Any], output_shape: Shape | None = None) -> bo
         if targets.ndim == 1 and not ((targets >= 0) & (targets < max(2, outputs))).all():
             return False
     if targets.ndim == 1:
-        return targets.dtype.kind in "biu"
+        return True
     if targets.ndim == 2 and targets.shape[1] > 1:
         return bool((targets >= 0).all() and np.allclose(targets.sum(axis=1), 1))
     return targets.ndim == 2 and bool(np.isin(targets, (0, 1)).all())

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from handconv.engine.arena import Scope
 from handconv.engine.ops.loss import LossOp, SoftmaxCrossEntropyOp
-from handconv.layers import Layer, Softmax
+from handconv.layers import Dropout, Layer, Reshape, Sigmoid, Softmax, SpatialDropout2D
 from handconv.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -30,23 +30,21 @@ class Objective:
 
     Attributes:
         layers: all, or all but the last activation.
+
+    Raises:
+        ValueError: if a loss of scores would get probabilities, or one of probabilities that sum to 1 others.
     """
 
     def __init__(self, network: Network, loss: Loss) -> None:
         self.asked, kind = loss, type(loss)
-        last = network.layers[-1]
-        own_softmax = isinstance(last, Softmax) and not network.ends_in_softmax
-        if own_softmax and isinstance(loss, SoftmaxCategoricalCrossentropy):
-            raise ValueError(
-                f"{loss.label} takes scores, and the last layer, {last!r}, gives probabilities of its own making. "
-                "Use CategoricalCrossentropy."
-            )
         self._engine = network.engine
         # Losses that take scores take them; those of probabilities do if they are exactly ours.
         of_softmax = kind is CategoricalCrossentropy or isinstance(loss, SoftmaxCategoricalCrossentropy)
         of_sigmoid = kind is BinaryCrossentropy or isinstance(loss, SigmoidBinaryCrossentropy)
         softmax, sigmoid = network.ends_in_softmax and of_softmax, network.ends_in_sigmoid and of_sigmoid
         self.from_scores = softmax or sigmoid
+        if not self.from_scores:
+            _check_takes(loss, network.layers)
         self.layers: Sequence[Layer] = network.layers[:-1] if self.from_scores else network.layers
 
     def loss_op(self, scope: Scope) -> LossOp:
@@ -67,6 +65,26 @@ class Objective:
         if self.from_scores and type(self.asked) is BinaryCrossentropy:
             return SigmoidBinaryCrossentropy()
         return self.asked
+
+
+def _check_takes(loss: Loss, layers: Sequence[Layer]) -> None:
+    """Refuse a loss that would take probabilities for scores, or those of yes or no for those of classes."""
+    passing = (Dropout, SpatialDropout2D, Reshape)  # what a layer gives, they give
+    giving = next((layer for layer in reversed(layers) if not isinstance(layer, passing)), layers[0])
+    passed = "" if giving is layers[-1] else f" and {layers[-1]!r} passes on"
+    if not isinstance(giving, Softmax | Sigmoid):
+        return
+    if isinstance(loss, SoftmaxCategoricalCrossentropy | SigmoidBinaryCrossentropy):
+        by_one = "CategoricalCrossentropy" if isinstance(giving, Softmax) else "BinaryCrossentropy"
+        raise ValueError(
+            f"{loss.label} takes scores, and gets the probabilities that {giving!r} gives{passed}. "
+            f"Use {by_one}, or leave {giving!r} out."
+        )
+    if isinstance(loss, CategoricalCrossentropy) and isinstance(giving, Sigmoid):
+        raise ValueError(
+            f"{loss.label} takes probabilities of classes, which sum to 1, and those of {giving!r} are of yes or no "
+            "each. Use Softmax, or BinaryCrossentropy."
+        )
 
 
 class _SmoothedLike(SoftmaxCategoricalCrossentropy):

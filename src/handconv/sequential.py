@@ -206,16 +206,23 @@ class Sequential(Network):
 
         Raises:
             ValueError, TypeError: if an argument, or the samples, do not fit.
+            RuntimeError: if a layer or a loss of one's own carries state, where several processes would lose it.
         """
         from handconv.evaluation import evaluate
         from handconv.objective import Objective
         from handconv.parallel.cpu import worker_count
+        from handconv.training.hidden_state import check_answers, check_loss, check_shares
 
         with self.in_use("evaluate"):
             loss = self._loss(loss)
             samples = self._samples(x, y, loss)
             batch_size = None if batch_size is None else check_int("batch_size", batch_size)
-            return evaluate(self, Objective(self, loss), samples, batch_size, worker_count(workers))
+            objective, processes = Objective(self, loss), worker_count(workers)
+            check_shares(self, loss, samples)
+            if processes > 1:
+                check_loss(self, loss, samples)
+                check_answers(self, samples.x)
+            return evaluate(self, objective, samples, batch_size, processes)
 
     def predict(self, x: ArrayLike, *, batch_size: int | None = None, workers: Workers = 1) -> FloatArray:
         """Compute the outputs, batch by batch: for a classifier that ends in Softmax, probabilities (N, K).
@@ -229,6 +236,7 @@ class Sequential(Network):
 
         Raises:
             ValueError, TypeError: if an argument, or the samples, do not fit.
+            RuntimeError: if a layer of one's own carries state, where several processes would lose it.
         """
         from handconv.evaluation import predict
         from handconv.parallel.cpu import worker_count
@@ -238,7 +246,12 @@ class Sequential(Network):
             inputs = checked_inputs(x, self.input_shape, self.dtype)
             batch_size = None if batch_size is None else check_int("batch_size", batch_size)
             self.ensure_built(inputs.shape[1:])
-            return predict(self, inputs, batch_size, worker_count(workers))
+            processes = worker_count(workers)
+            if processes > 1:
+                from handconv.training.hidden_state import check_answers
+
+                check_answers(self, inputs)
+            return predict(self, inputs, batch_size, processes)
 
     def __call__(self, x: ArrayLike, training: bool = False) -> FloatArray:
         """The same as ``forward``."""

@@ -198,7 +198,11 @@ class TestDeclaredArrays:
             network(type("Hides", (Gain,), {"gamma": 1.0})())
 
     def test_set_on_a_layer_that_is_not_built_are_refused(self) -> None:
-        model = hc.Sequential([hc.Dense(3)], seed=0)
+        with pytest.raises(AttributeError, match=r"Dense has no 'weights'.*once it is built: call build\(shape\)"):
+            hc.Dense(3).weights = np.ones((4, 3))
+
+    def test_set_on_a_layer_of_ones_own_that_is_not_built_are_refused(self) -> None:
+        model = hc.Sequential([type("Own", (hc.Dense,), {})(3)], seed=0)
         model.layers[0].weights = np.ones((4, 3))
         with pytest.raises(ValueError, match="'weights' before it was built"):
             model.predict(VECTORS)

@@ -154,6 +154,79 @@ class TestALoss:
         np.testing.assert_array_equal(regression(frozen())[0], regression(Squares())[0])
 
 
+class Column(hc.Loss):
+    """Takes targets (N,) from predictions (N, 1), which makes (N, N)."""
+
+    def sample_losses(self, predictions: Any, targets: Any) -> Any:
+        return np.abs(predictions - targets).mean(axis=1)
+
+
+class Spread(Squares):
+    """The distance from the mean of the batch."""
+
+    def sample_losses(self, predictions: Any, targets: Any) -> Any:
+        return super().sample_losses(predictions - predictions.mean(axis=0), targets)
+
+    def gradient(self, predictions: Any, targets: Any) -> Any:
+        return super().gradient(predictions - predictions.mean(axis=0), targets)
+
+
+class TestALossThatLooksAtOtherSamples:
+    def network(self) -> hc.Sequential:
+        return hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0)
+
+    def test_as_an_array_was_spread_is_refused_in_evaluation(self) -> None:
+        with pytest.raises(ValueError, match=r"Column gives for a sample depends on .* use targets\[:, None\]"):
+            self.network().evaluate(VECTORS, TARGETS[:, 0], loss=Column())
+
+    def test_on_purpose_is_refused_where_a_batch_has_shards(self) -> None:
+        with pytest.raises(ValueError, match=r"Spread gives for a sample depends on .* shard_size=batch_size"):
+            self.network().fit(VECTORS, TARGETS, loss=Spread(), batch_size=64)
+
+    def test_on_purpose_trains_on_whole_batches(self) -> None:
+        network = self.network()
+        predictions = network.predict(VECTORS)
+        expected = float(Spread().sample_losses(predictions, TARGETS).mean())
+        settings: dict[str, Any] = {"batch_size": len(VECTORS), "shard_size": len(VECTORS), "optimizer": hc.SGD(1e-9)}
+        assert network.fit(VECTORS, TARGETS, loss=Spread(), **settings)["loss"] == [pytest.approx(expected, rel=1e-5)]
+
+    @pytest.mark.parametrize("seeded", [True, False])
+    def test_is_not_one_that_draws_random_numbers(self, seeded: bool) -> None:
+        class Noisy(Squares):
+            def gradient(self, predictions: Any, targets: Any) -> Any:
+                return super().gradient(predictions, targets) + np.random.normal(size=predictions.shape)  # noqa: NPY002
+
+        self.network().fit(VECTORS, TARGETS, loss=Drawing() if seeded else Noisy(), batch_size=64)
+
+
+class TestAnEvaluationByWorkers:
+    def test_refuses_a_loss_that_carries_state(self) -> None:
+        network = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0)
+        network.evaluate(VECTORS, TARGETS, loss=Counting())
+        with pytest.raises(RuntimeError, match="Counting gives"):
+            network.evaluate(VECTORS, TARGETS, loss=Counting(), workers=2)
+
+    @pytest.mark.parametrize("verb", ["evaluate", "predict"])
+    def test_refuses_a_layer_that_carries_state_from_answer_to_answer(self, verb: str) -> None:
+        class Tiring(hc.Layer):
+            answers = 0
+
+            def forward(self, inputs: Any, training: bool = False) -> Any:
+                self.answers += 1
+                return inputs / self.answers
+
+            def backward(self, dvalues: Any) -> Any:
+                return dvalues / self.answers
+
+        network = hc.Sequential([hc.Dense(1), Tiring()], input_shape=(4,), seed=0)
+        arguments, options = (VECTORS, TARGETS)[: 1 + (verb == "evaluate")], {}
+        if verb == "evaluate":
+            options["loss"] = hc.MeanSquaredError()
+        getattr(network, verb)(*arguments, **options)
+        with pytest.raises(RuntimeError, match=r"What Tiring answer for the same samples .* workers=1"):
+            getattr(network, verb)(*arguments, **options, workers=2)
+
+
 class Shrinking(Squares):
     """Adds the size of some weights to its value; what it looks at is set afterwards."""
 

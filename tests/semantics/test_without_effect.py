@@ -211,3 +211,51 @@ def test_sizes_of_the_inputs_given_by_place_are_refused_with_who_tells_them(kind
 def test_classes_for_load_that_are_no_names_with_classes_are_refused() -> None:
     with pytest.raises(TypeError, match="layers maps names to classes"):
         hc.load("model.npz", layers=[Square])  # type: ignore[arg-type]
+
+
+class TestSettingsThatThereAreNot:
+    @pytest.mark.parametrize(
+        ("thing", "name", "has"),
+        [
+            (hc.CategoricalCrossentropy(), "smoothing", "label_smoothing"),
+            (hc.MeanSquaredError(), "reduction", "none"),
+            (hc.Adam(), "lr", "learning_rate"),
+            (hc.EarlyStopping(), "mode", "monitor, patience, min_delta, restore_best"),
+            (hc.ReduceOnPlateau(), "cooldown", "factor"),
+            (hc.Checkpoint("run.npz"), "save_best_only", "path, every, monitor"),
+            (hc.ExponentialAverage(), "beta", "decay"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+    )
+    def test_are_refused_with_those_that_there_are(self, thing: Any, name: str, has: str) -> None:
+        with pytest.raises(AttributeError, match=f"{type(thing).__name__} has no setting '{name}'; it has .*{has}"):
+            setattr(thing, name, 0.1)
+
+    @pytest.mark.parametrize(
+        ("layer", "name", "remedy"),
+        [
+            (hc.Dropout(0.5), "p", "Use rate=…"),
+            (hc.LeakyReLU(), "negative_slope", "Use alpha=…"),
+            (hc.BatchNorm(), "eps", r"Did you mean epsilon\?"),
+            (hc.Conv2D(3, 3), "strides", "Use stride=…"),
+            (dense().layers[0], "weight", r"Did you mean weights\?"),
+            (dense().layers[0], "bias", "Use use_bias=…"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+    )
+    def test_of_layers_are_told_what_stands_in_their_place(self, layer: hc.Layer, name: str, remedy: str) -> None:
+        with pytest.raises(AttributeError, match=f"{type(layer).__name__} has no '{name}'. {remedy}"):
+            setattr(layer, name, 0.1)
+
+    def test_may_be_kept_by_a_layer_of_ones_own(self) -> None:
+        square = Square()
+        square.note = "mine"
+        assert square.note == "mine"
+
+    def test_may_be_kept_by_a_layer_that_derives_from_one_of_ours(self) -> None:
+        class Noted(hc.Dense):
+            def __init__(self, units: int) -> None:
+                super().__init__(units)
+                self.note = "mine"
+
+        assert Noted(2).note == "mine"

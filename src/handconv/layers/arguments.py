@@ -11,7 +11,7 @@ from handconv.utils.settings import Settings, arguments_of
 from handconv.utils.validation import is_ours
 
 #: Arguments that other libraries have, and what stands in their place here.
-_REMEDIES = {
+REMEDIES = {
     "activation": "An activation is a layer of its own: [Dense(3), ReLU()].",
     "input_shape": "Give input_shape to Sequential.",
     "input_dim": "Give input_shape=(D,) to Sequential.",
@@ -45,7 +45,7 @@ class Arguments(Settings):
         known = arguments_of(cls.__init__)
         unknown = [name for name in named if name not in known]
         if unknown and not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values()):
-            remedy = f" {_REMEDIES[unknown[0]]}" if unknown[0] in _REMEDIES else ""
+            remedy = f" {REMEDIES[unknown[0]]}" if unknown[0] in REMEDIES else ""
             raise TypeError(f"{cls.__name__} has no argument {unknown[0]!r}; it has {', '.join(known)}.{remedy}")
         first = [name for name, argument in known.items() if argument.kind is argument.POSITIONAL_OR_KEYWORD]
         if len(values) > len(first) and is_ours(cls):

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
-from handconv.layers.arguments import Arguments
+from handconv.layers.arguments import REMEDIES, Arguments
 from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
+from handconv.utils.nearest import nearest
 from handconv.utils.validation import check_dtype, is_int, is_ours, shape_remedy, unmasked
 
 
@@ -279,8 +280,8 @@ class Layer(Declaring, Arguments):
         """Copy into declared arrays, check settings, and refuse what would have no effect."""
         if name in self.arrays:
             self._copy_in(name, value, self.arrays[name])
-        elif name in _FOREIGN and not hasattr(self, name) and (self.owner or is_ours(type(self))):
-            raise AttributeError(f"{self.label} has no {name!r}. {_FOREIGN[name]}")
+        elif not hasattr(self, name) and (remedy := self._remedy(name)):
+            raise AttributeError(f"{self.label} has no {name!r}. {remedy}")
         elif name == "name" and self.owner is not None and value != self.name:
             raise ValueError(
                 f"{self.label} belongs to a network, which knows it by its name. Give name=… when it is made."
@@ -300,6 +301,17 @@ class Layer(Declaring, Arguments):
         object.__delattr__(self, name)
         if name in _METHODS:
             self.version += 1
+
+    def _remedy(self, name: str) -> str:
+        """What is meant by an attribute of other libraries, or one that is nearly a setting of ours; else nothing."""
+        if name in _FOREIGN and (self.owner or is_ours(type(self))):
+            return _FOREIGN[name]
+        known = [*self.arguments, *self.arrays]
+        if name in known or name.startswith("_") or not is_ours(type(self)):
+            return ""
+        guess = REMEDIES.get(name) or nearest(name, known, " ").strip()
+        built = self.input_shape is not None
+        return guess if built or not guess else f"{guess} Arrays exist once it is built: call build(shape)."
 
     def _change_setting(self, name: str, value: Any) -> None:
         """Change an argument of a built layer as the constructor would take it, if all shapes stay as they are."""

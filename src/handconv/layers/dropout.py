@@ -46,10 +46,11 @@ class Dropout(Layer):
 
     elementwise: ClassVar[bool] = True
 
+    mask: NDArray[Any] | None = None
+
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.rate = check_number(f"{type(self).__name__}: rate, the share that is dropped,", rate, *SHARE)
-        self.mask: NDArray[Any] | None = None
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = x · m in training, y = x otherwise."""

@@ -36,6 +36,8 @@ class Reshape(Layer):
         numpy.reshape.
     """
 
+    shape: Shape = (-1,)
+
     def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.shape = tuple(shape) if isinstance(shape, tuple | list) else (0,)

@@ -19,7 +19,7 @@ from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
 from handconv.losses.targets import Targets
 from handconv.utils.settings import Settings
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, check_setting
 
 #: The clip of losses on probabilities, so that no logarithm meets a zero.
 EPSILON = 1e-7
@@ -76,8 +76,11 @@ class Loss(Settings):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a setting as the constructor would take it."""
-        is_setting = name in self.arguments and name in self.__dict__
-        object.__setattr__(self, name, self.as_constructed(name, value) if is_setting else value)
+        if name in self.arguments and name in self.__dict__:
+            value = self.as_constructed(name, value)
+        elif type(self).__module__.startswith("handconv.losses."):
+            check_setting(self, self.label, name, self.arguments)
+        object.__setattr__(self, name, value)
 
     def sample_losses(self, predictions: FloatArray, targets: Targets) -> FloatArray:
         """Return each sample's own loss (N,).
@@ -195,6 +198,10 @@ class Loss(Settings):
     def label(self) -> str:
         """The name of the class, for messages."""
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        kept = {name: getattr(self, name) for name in self.arguments if hasattr(self, name)}
+        return f"{self.label}({', '.join(f'{name}={value!r}' for name, value in kept.items())})"
 
     def __getstate__(self) -> Any:
         """A copy has measured nothing."""

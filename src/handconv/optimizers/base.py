@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from handconv.arrays import FloatArray
 from handconv.optimizers.schedules import Schedule
 from handconv.utils.settings import Settings
-from handconv.utils.validation import POSITIVE, check_number, is_ours
+from handconv.utils.validation import POSITIVE, check_number, check_setting
 
 #: How many numbers are worked on at once: with their state they fit in a second-level cache, which halves the time of a
 #: step on a million parameters. Smaller blocks cost more in calls than they save; the reference network is one block.
@@ -57,10 +57,8 @@ class Optimizer(Settings, ABC):
         """Take a setting as the constructor would take it, and refuse what would have no effect."""
         if name in self.arguments and name in self.__dict__:
             value = self.as_constructed(name, value)
-        elif is_ours(type(self)) and not (
-            name.startswith("_") or name in self.arguments or name in _STATE or hasattr(self, name)
-        ):
-            raise AttributeError(f"{self._label} has no setting {name!r}; it has {', '.join(self.arguments)}.")
+        elif type(self).__module__.startswith("handconv.optimizers.") and name not in _STATE:
+            check_setting(self, self._label, name, self.arguments)
         object.__setattr__(self, name, value)
 
     def __init__(

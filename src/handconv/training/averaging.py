@@ -17,11 +17,17 @@ from typing import Any
 
 from handconv.arrays import FloatArray
 from handconv.utils.settings import Settings
-from handconv.utils.validation import SHARE, check_number
+from handconv.utils.validation import SHARE, check_number, check_setting
 
 
 class WeightAverage(Settings, ABC):
     """An average of the parameters over the steps of a training; ``fit(averaging=…)`` takes it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse a setting that an average of this package does not have."""
+        if type(self).__module__.startswith("handconv.training."):
+            check_setting(self, type(self).__name__, name, self.arguments)
+        object.__setattr__(self, name, value)
 
     @abstractmethod
     def share(self, step: int, steps: int) -> float:

@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from handconv.serialization.atomic import naming
 from handconv.training.state import TrainingState
-from handconv.utils.validation import NOT_NEGATIVE, POSITIVE, check_bool, check_int, check_number
+from handconv.utils.settings import arguments_of
+from handconv.utils.validation import NOT_NEGATIVE, POSITIVE, check_bool, check_int, check_number, check_setting
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ class Callback:
         ...     def on_epoch_end(self, run, figures):
         ...         return figures["val_accuracy"] > 0.99
     """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse a setting that a callback of this package does not have."""
+        if type(self).__module__.startswith("handconv.training."):
+            check_setting(self, type(self).__name__, name, arguments_of(type(self).__init__))
+        object.__setattr__(self, name, value)
 
     def on_train_begin(self, run: TrainingState) -> bool | None:
         """Training starts, at the first epoch or where a checkpoint ended."""

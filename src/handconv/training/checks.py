@@ -40,12 +40,12 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
     check_schedule(run.optimizer)
     check_runs_once(run)
     if run.batch_size > shard:
-        check_shares(run)
+        check_shares(run.network, run.loss, run.samples)
     if run.workers > 1:
         check_no_views(run)
     if run.workers > 1 or is_saved:
         check_no_hidden_state(run.network, run.samples)
-        check_loss(run)
+        check_loss(run.network, run.loss, run.samples)
         check_augment(run)
     if run.workers > 1 or is_saved or was_used:
         check_optimizer(run.optimizer, run.network.parameters, run.network.decayed(), by_parts=run.workers > 1)

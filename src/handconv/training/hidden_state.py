@@ -9,7 +9,7 @@ differ afterwards. So it is with a loss, an optimizer and an augmentation of one
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from handconv.training.state import Task, label_of
 from handconv.utils.validation import is_ours
 
 _SAMPLES = 8
+_ROUNDING = 1e-3  # by which the same numbers may differ, as a share of the largest
 _Found = TypeVar("_Found")
 _PLAIN = (bool, int, float, str, np.generic, type(None))
 _GIVEN = ("arrays", "generator", "_owner")
@@ -60,17 +61,17 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
             )
 
 
-def check_loss(task: Task) -> None:
+def check_loss(network: Network, loss: Loss, samples: Samples) -> None:
     """Compare what a loss of one's own gives for a shard alone and after another.
 
     Raises:
         RuntimeError: if it carries state from shard to shard.
     """
     _check_same(
-        task.loss,
-        lambda: _loss_shards(task),
-        lambda loss, shard: _measured(loss, *shard),
-        f"What {task.loss.label} gives for the same predictions depends on the shard before, {_LOST}. Let a callback "
+        _own(loss),
+        lambda: _loss_shards(network, loss, samples),
+        _measured,
+        f"What {loss.label} gives for the same predictions depends on the shard before, {_LOST}. Let a callback "
         "change its settings.",
     )
 
@@ -82,7 +83,7 @@ def check_augment(task: Task) -> None:
         RuntimeError: if it depends on more than the images and the generator.
     """
     _check_same(
-        task.augment,
+        _own(task.augment),
         lambda: [(task.samples.x[part], seed) for seed, part in enumerate(_two_shards(task.samples))],
         lambda augment, shard: np.asarray(augment(shard[0].copy(), np.random.default_rng(shard[1]))),
         f"What {label_of(task.augment)} makes of the same images depends on the images before, {_LOST}. Draw random "
@@ -98,7 +99,7 @@ def check_schedule(optimizer: Optimizer) -> None:
     """
     rate = optimizer.learning_rate
     _check_same(
-        rate if isinstance(rate, Schedule) else None,
+        _own(rate) if isinstance(rate, Schedule) else None,
         lambda: (0, 1),
         lambda schedule, step: schedule(step, optimizer.total_steps),
         f"{type(rate).__name__} gives another rate for the same step when it is asked again, as it often is. Let it "
@@ -109,8 +110,8 @@ def check_schedule(optimizer: Optimizer) -> None:
 def _check_same(
     thing: object, questions: Callable[[], Sequence[Any]], ask: Callable[[Any, Any], object], message: str
 ) -> None:
-    """Refuse a thing of the user's own that answers the first of two questions otherwise after the second."""
-    if thing is None or not _is_own(thing):
+    """Refuse a thing, if there is one, that answers the first of two questions otherwise after the second."""
+    if thing is None:
         return
 
     def answers() -> tuple[object, object]:
@@ -125,28 +126,82 @@ def _check_same(
         raise RuntimeError(message)
 
 
-def check_shares(task: Task) -> None:
-    """Check that a loss with a forward of its own gives the share of a batch that belongs to a shard.
+def check_answers(network: Network, x: NDArray[Any]) -> None:
+    """Compare what a network with layers of one's own answers alone and after other samples.
 
     Raises:
-        ValueError: if it does not divide by the size of the batch.
+        RuntimeError: if a layer carries state from one answer to the next.
     """
-    if type(task.loss).forward is Loss.forward or not _is_own(task.loss):
+    own = [layer.label for layer in network.store.layers if fast_kind(layer) is None]
+    count = max(1, min(_SAMPLES, len(x) // 2))
+    _check_same(
+        network if own else None,
+        lambda: (x[:count], x[-count:]),
+        lambda network, part: network.infer(part),
+        f"What {', '.join(own)} answer for the same samples depends on the samples before, and processes that share "
+        "the samples have each their own. Use workers=1.",
+    )
+
+
+def check_shares(network: Network, loss: Loss, samples: Samples) -> None:
+    """Check that a loss of one's own gives the share of a batch that belongs to a shard, whatever the others are.
+
+    Raises:
+        ValueError: if a forward of its own does not divide by the size of the batch, or if what a sample gives depends
+            on the samples beside it.
+    """
+    shards = tried(lambda: _loss_shards(network, loss, samples)) if _own(loss) else None
+    if shards is None:
         return
-
-    def measured() -> list[tuple[float, NDArray[Any]]]:
-        one = _loss_shards(task)[0]
-        return [_measured(copy.deepcopy(task.loss), *one, times=times) for times in (1, 2)]
-
-    found = tried(measured)
-    if found and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*found, strict=True)):
+    one, other = shards
+    has_forward = type(loss).forward is not Loss.forward
+    sizes = tried(lambda: [_measured(copy.deepcopy(loss), one, times=times) for times in (1, 2)])
+    if (
+        has_forward
+        and sizes
+        and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*sizes, strict=True))
+    ):
         raise ValueError(
-            f"{task.loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
+            f"{loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
             "batch_size; got the same for two sizes. Or define sample_losses and gradient alone."
         )
 
+    def losses(shard: _Shard) -> NDArray[Any]:
+        probe, predictions = copy.deepcopy(loss), shard.predictions.copy()
+        truth = probe.check_targets(shard.targets, predictions.shape)
+        return np.reshape(probe.sample_losses(predictions, truth), len(predictions))
 
-_Shard = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+    def gradients(shard: _Shard) -> NDArray[Any]:
+        return _measured(copy.deepcopy(loss), shard)[1]
+
+    for measure in [gradients] if has_forward else [losses, gradients]:
+        beside = [one.beside(them) for them in (other, other, one)]
+        found = tried(lambda: [np.asarray(measure(both), np.float64)[: len(one.targets)] for both in beside])  # noqa: B023
+        if found is None or not _equal(found[0], found[1]):  # of a loss that draws random numbers
+            continue
+        tolerance = _ROUNDING * float(np.abs(found[0]).max(initial=0))
+        if not np.allclose(found[0], found[2], _ROUNDING, tolerance, equal_nan=True):
+            raise ValueError(
+                f"What {loss.label} gives for a sample depends on the samples beside it, and a batch is computed in "
+                "shards. Where targets (N,) are taken from predictions (N, 1), which makes (N, N), use "
+                "targets[:, None]; a loss of whole batches needs shard_size=batch_size."
+            )
+
+
+class _Shard(NamedTuple):
+    """The predictions, targets and weights of some samples."""
+
+    predictions: NDArray[Any]
+    targets: NDArray[Any]
+    weights: NDArray[Any] | None
+
+    def beside(self, other: "_Shard") -> "_Shard":
+        """These samples, and after them others."""
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = np.concatenate([self.weights, other.weights])
+        predictions, targets = (np.concatenate([self[part], other[part]]) for part in (0, 1))
+        return _Shard(predictions, targets, weights)
 
 
 def _two_shards(samples: Samples) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -156,22 +211,21 @@ def _two_shards(samples: Samples) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return chosen[:count], chosen[-count:]
 
 
-def _loss_shards(task: Task) -> list[_Shard]:
+def _loss_shards(network: Network, loss: Loss, samples: Samples) -> list[_Shard]:
     """The predictions, targets and weights of two shards."""
-    samples, layers = task.samples, Objective(copy.deepcopy(task.network), task.loss).layers
+    layers = copy.deepcopy(network).layers[: len(Objective(network, loss).layers)]
     shards = []
     for part in _two_shards(samples):
-        outputs = as_floats(samples.x[part], task.network.dtype)
+        outputs = as_floats(samples.x[part], network.dtype)
         for layer in layers:
             outputs = np.asarray(layer.forward(outputs, False))
-        shards.append((outputs, samples.y[part], None if samples.weights is None else samples.weights[part]))
+        shards.append(_Shard(outputs, samples.y[part], None if samples.weights is None else samples.weights[part]))
     return shards
 
 
-def _measured(
-    loss: Loss, predictions: NDArray[Any], targets: NDArray[Any], weights: NDArray[Any] | None, *, times: int = 1
-) -> tuple[float, NDArray[Any]]:
+def _measured(loss: Loss, shard: _Shard, *, times: int = 1) -> tuple[float, NDArray[Any]]:
     """The value and the gradient that a loss gives for a shard of a batch so many times as large."""
+    predictions, targets, weights = shard
     value = loss.forward(predictions.copy(), targets.copy(), weights, batch_size=times * len(predictions))
     return as_number(loss, value), np.array(loss.backward())
 
@@ -190,7 +244,7 @@ def check_optimizer(
     Raises:
         RuntimeError: if it carries state that is not in ``state``, or looks at more than its part.
     """
-    if not _is_own(optimizer) or not parameters.size:
+    if not _own(optimizer) or not parameters.size:
         return
     found = tried(lambda: _stepped(optimizer, parameters, decayed))
     label = type(optimizer).__name__
@@ -242,11 +296,11 @@ def tried(probe: Callable[[], _Found]) -> _Found | None:
         return None
 
 
-def _is_own(thing: object) -> bool:
-    """Whether its class is the user's; if a method of it alone was replaced, a copy would run that of the original."""
+def _own(thing: _Found) -> _Found | None:
+    """A thing whose class is the user's; if a method of it alone was replaced, a copy would run the original's."""
     kept = getattr(thing, "__dict__", {})
     replaced = any(callable(value) and hasattr(type(thing), name) for name, value in kept.items())
-    return not replaced and not is_ours(type(thing))
+    return None if replaced or is_ours(type(thing)) else thing
 
 
 _Left = list[tuple[str, dict[str, Any]]]

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
 
@@ -118,6 +118,24 @@ def is_ours(kind: type) -> bool:
         False
     """
     return kind.__module__.startswith("handconv.")
+
+
+def check_setting(owner: object, label: str, name: str, settings: Collection[str], remedy: str = "") -> None:
+    """Refuse to set an attribute that a part of this package does not have: it would have no effect, in silence.
+
+    Args:
+        owner: the layer, loss, optimizer or callback.
+        label: what messages call it.
+        name: of the attribute; private ones, and those of the class, may be set.
+        settings: the names of the constructor's arguments.
+        remedy: what stands in its place.
+
+    Raises:
+        AttributeError: if there is no such setting.
+    """
+    if not (name.startswith("_") or name in settings or hasattr(type(owner), name)):
+        known = ", ".join(settings) or "none"
+        raise AttributeError(f"{label} has no setting {name!r}; it has {known}. {remedy}".rstrip())
 
 
 def unmasked(name: str, values: object) -> NDArray[Any]:
