@@ -25,6 +25,7 @@ from handconv.optimizers.schedules import Schedule
 from handconv.serialization import npz
 from handconv.serialization.atomic import check_writable
 from handconv.serialization.description import RUN, check_comes_back, check_suffix, describe, fill
+from handconv.training.averaging import WeightAverage
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.state import TrainingState
 from handconv.utils.validation import check_number
@@ -207,13 +208,24 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
             f"The run has {counted(run.epoch, 'epoch')} already, more than {run.epochs}: nothing is left to train."
         )
         warnings.warn(f"{message} Give more epochs to go on.", stacklevel=4)
-    elif old != run.optimizer.total_steps and isinstance(rate, Schedule):
-        steps = range(before, before + steps_done, 1 + steps_done // 1000)  # a thousand of them tell
-        if any(rate(step, old) != rate(step, run.optimizer.total_steps) for step in steps):
-            begun = counted(started_for, "epoch")
-            message = f"The run was started for {begun} and is now one of {run.epochs}: up to here it had the learning "
-            message += f"rates of {begun}. For those of {run.epochs} in one go, start anew."
+    elif old != run.optimizer.total_steps:
+        total, steps = run.optimizer.total_steps, range(0, steps_done, 1 + steps_done // 1000)  # a thousand tell
+        other: list[str] = []
+        if isinstance(rate, Schedule) and any(rate(before + step, old) != rate(before + step, total) for step in steps):
+            other.append("learning rates")
+        if run.averaging is not None and _averages_otherwise(run.averaging, steps, old - before, total - before):
+            other.append("averaged steps")
+        if other:
+            begun, what = counted(started_for, "epoch"), " and the ".join(other)
+            message = f"The run was started for {begun} and is now one of {run.epochs}: up to here it had the {what} "
+            message += f"of {begun}. For those of {run.epochs} in one go, start anew."
             warnings.warn(message, stacklevel=4)
+
+
+def _averages_otherwise(averaging: WeightAverage, steps: range, old: int, new: int) -> bool:
+    """Whether an average that goes on from these steps is another in a training of another number of steps."""
+    goes_on = averaging.share(steps.stop + 1, new) < 1
+    return goes_on and any(averaging.share(step + 1, old) != averaging.share(step + 1, new) for step in steps)
 
 
 def _sums(values: Any, samples: int) -> NDArray[np.float64]:
