@@ -161,8 +161,11 @@ class Sequential(Network):
             if validation_data is not None:
                 pair: object = validation_data
                 if not isinstance(pair, tuple | list) or len(pair) != 2:
-                    kind = type(pair).__name__
-                    raise TypeError(f"validation_data must be a pair (x, y), got {kind}. Put both in parentheses.")
+                    kind = f"{len(pair)} values" if isinstance(pair, tuple | list) else type(pair).__name__
+                    remedy = (
+                        "Weights of samples do not count there." if kind == "3 values" else "Put both in parentheses."
+                    )
+                    raise TypeError(f"validation_data must be a pair (x, y), got {kind}. {remedy}")
                 validation = self._samples(pair[0], pair[1], loss, name="validation data")
             elif validation_split:
                 samples, validation = split(samples, validation_split, self.streams.generator(Purpose.SPLIT))
