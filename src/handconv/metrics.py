@@ -385,7 +385,8 @@ def _largest(targets: NDArray[Any]) -> Classes:
             "Rows of targets name a class where they are at least 0 and sum to 1, as one-hot rows do, got others. "
             "Several labels a sample? Judge one column at a time."
         )
-    return targets.argmax(axis=1)
+    classes: Classes = targets.argmax(axis=1)
+    return classes
 
 
 def _class_numbers(truth: NDArray[Any], classes: int | None) -> Classes:

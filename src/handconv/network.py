@@ -578,11 +578,11 @@ def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     if len(set(everything)) < len(everything):
         raise ValueError("Each layer may stand in a network once; make a new one for each place.")
     names = tuple(str(layer.name or place) for place, layer in enumerate(layers))
-    taken = set()
+    paths: set[str] = set()
     for path in [path for name, layer in zip(names, layers, strict=True) for path, _ in layer.tree(name)]:
-        if path in taken:
+        if path in paths:
             raise ValueError(f"Names of layers must differ, got {path!r} twice.")
-        taken.add(path)
+        paths.add(path)
     for name in names:
         if not name.isprintable() or "/" in name or "\\" in name:
             raise ValueError(f"A layer's name must be one line of text without slashes, got {name!r}.")

@@ -162,10 +162,7 @@ class Sequential(Network):
                 pair: object = validation_data
                 if not isinstance(pair, tuple | list) or len(pair) != 2:
                     kind = f"{len(pair)} values" if isinstance(pair, tuple | list) else type(pair).__name__
-                    remedy = (
-                        "Weights of samples do not count there." if kind == "3 values" else "Put both in parentheses."
-                    )
-                    raise TypeError(f"validation_data must be a pair (x, y), got {kind}. {remedy}")
+                    raise TypeError(f"validation_data must be a pair (x, y), got {kind}. Put both in parentheses.")
                 validation = self._samples(pair[0], pair[1], loss, name="validation data")
             elif validation_split:
                 samples, validation = split(samples, validation_split, self.streams.generator(Purpose.SPLIT))
