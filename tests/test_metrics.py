@@ -259,10 +259,18 @@ def test_of_equal_outputs_the_first_is_the_larger() -> None:
     assert top_k_accuracy(outputs, np.array([0, 1, 2]), 1) == accuracy(outputs, np.array([0, 1, 2]))
 
 
-def test_an_output_that_is_not_a_number_is_never_right() -> None:
-    assert top_k_accuracy(np.array([[np.nan, 0.5, 0.1]]), np.array([0]), 2) == 0
-    assert top_k_accuracy(np.array([[np.nan, 0.5, 0.1]]), np.array([1]), 2) == 1
-    assert top_k_accuracy(np.array([[np.nan, 0.5, 0.1]]), np.array([1]), 1) == 0
+@pytest.mark.parametrize("metric", [accuracy, confusion_matrix, matthews_correlation, f1, top_k_accuracy])
+def test_outputs_that_are_not_numbers_are_refused(metric) -> None:
+    options = {"k": 2} if metric is top_k_accuracy else {}
+    with pytest.raises(ValueError, match=r"those of sample 1 are not numbers, \[nan 0\.5 0\.1\]\. Find out"):
+        metric(np.array([[0.1, 0.2, 0.3], [np.nan, 0.5, 0.1]]), np.array([0, 1]), **options)
+
+
+@pytest.mark.parametrize("outputs", [OUTPUTS, np.argmax(OUTPUTS, axis=1)], ids=["outputs", "answers"])
+@pytest.mark.parametrize("targets", [np.ones((len(OUTPUTS), 3), int), -np.eye(3)[TRUTH]], ids=["labels", "negative"])
+def test_rows_that_name_several_classes_or_none_are_refused(outputs: np.ndarray, targets: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"^Rows of targets name a class where .* Judge one column at a time\."):
+        accuracy(outputs, targets)
 
 
 def test_top_k_accuracy_takes_one_hot_targets() -> None:
@@ -325,6 +333,19 @@ def test_one_output_is_as_confident_as_the_more_likely_answer() -> None:
 def test_calibration_needs_probabilities(outputs: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"needs probabilities from 0 to 1.* Put a Softmax or a Sigmoid last\."):
         expected_calibration_error(outputs, TRUTH)
+
+
+def test_calibration_needs_rows_that_sum_to_one() -> None:
+    with pytest.raises(ValueError, match=r"rows of probabilities that sum to 1, got others\. Put a Softmax last"):
+        expected_calibration_error(np.full((4, 3), 0.5), np.zeros(4, int))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_confidence_at_the_edge_of_a_bin_is_in_the_one_below(dtype: type) -> None:
+    outputs = np.array([[0.2, 0.8], [0.4, 0.6], [1.0, 0.0], [0.5, 0.5]], dtype)
+    truth = np.array([1, 1, 0, 1])
+    expected = 1 / 4 * abs(1 - 0.8) + 2 / 4 * abs(0.5 - 0.55)
+    assert expected_calibration_error(outputs, truth, 5) == pytest.approx(expected)
 
 
 def test_calibration_needs_a_bin() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from handconv import layers
 from handconv.layers import Conv2D, Dense, Dropout, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Sigmoid, Softmax
 from handconv.network import Network
 from helpers import assert_close
@@ -145,6 +146,11 @@ class TestBuilding:
     def test_two_layers_of_one_name_are_an_error(self, names: tuple[str, str | None]) -> None:
         with pytest.raises(ValueError, match=f"Names of layers must differ, got '{names[0]}' twice"):
             Network([Dense(1, name=name) for name in names])
+
+    def test_a_layer_is_not_named_like_one_within_another(self) -> None:
+        held = layers.Residual([Dense(1)], name="a")
+        with pytest.raises(ValueError, match=r"Names of layers must differ, got 'a\.layers\.0' twice"):
+            Network([held, Dense(1, name="a.layers.0")])
 
     @pytest.mark.parametrize("name", ["run/1", "..\\x", "two\nlines", "nul\0", "\ud800"])
     def test_names_must_be_fit_for_files(self, name: str) -> None:

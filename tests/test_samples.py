@@ -425,6 +425,7 @@ def test_pixels_that_are_not_uint8_are_warned_of() -> None:
         (np.full((2, 1, 4, 4), 200.0), r"pixels from 0 to 255 as float64; .* Use x.astype\('uint8'\), or x / 255"),
         (np.full((2, 1, 4, 4), 60_000, np.uint16), r"pixels from 0 to 65535 as uint16; .* Use x / 65535"),
         (np.full((2, 64), 200, np.int32), r"pixels from 0 to 255 as int32"),
+        (np.eye(64, 8, dtype=np.uint8), r"uint8 from 0 to 1, .* Use x.astype\('float32'\)\."),
         (np.full((64, 1, 4, 4), 1, np.uint8), r"uint8 from 0 to 1, .* Use x.astype\('float32'\)\."),
         (np.full((64, 1, 4, 4), 16, np.uint8), r"uint8 from 0 to 16, .* Use x.astype\('float32'\) / 16"),
     ],

@@ -286,7 +286,7 @@ def top_k_accuracy(outputs: NDArray[Any], targets: NDArray[Any], k: int = 5) -> 
         raise ValueError(f"top_k_accuracy: k must be at most the number of classes, {outputs.shape[1]}, got {k}.")
     own = np.take_along_axis(outputs, truth[:, None], axis=1)
     before = np.arange(outputs.shape[1]) < truth[:, None]
-    larger = ~(outputs < own) & (before | (outputs != own))  # what is not a number counts as larger than all
+    larger = (outputs > own) | (before & (outputs == own))
     return float(np.mean(np.count_nonzero(larger, axis=1) < k))
 
 
@@ -322,13 +322,19 @@ def expected_calibration_error(outputs: NDArray[Any], targets: NDArray[Any], bin
             f"expected_calibration_error needs probabilities from 0 to 1, got other outputs, {outputs.dtype}. "
             "Put a Softmax or a Sigmoid last."
         )
+    if outputs.ndim == 2 and outputs.shape[1] > 1 and not name_classes(outputs):
+        raise ValueError(
+            "expected_calibration_error needs rows of probabilities that sum to 1, got others. Put a Softmax last; "
+            "where each output says yes or no, take one column at a time."
+        )
     answers, truth = _decided(outputs, targets)
     single = outputs.size == len(outputs)
     p = outputs.reshape(len(outputs), -1).astype(np.float64)
     confidence = np.maximum(p, 1 - p)[:, 0] if single else p.max(axis=1)
     edges = np.arange(1, bins) / bins
     distance = (answers == truth) - confidence
-    return float(np.abs(np.bincount(np.searchsorted(edges, confidence), distance)).sum() / len(outputs))
+    bin_of = np.searchsorted(edges.astype(outputs.dtype), confidence.astype(outputs.dtype))  # 0.8 is 0.8 in float32 too
+    return float(np.abs(np.bincount(bin_of, distance)).sum() / len(outputs))
 
 
 def _averaged(
@@ -357,15 +363,32 @@ def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Cla
         raise ValueError(
             f"Metrics need at least one sample and as many targets: got {len(outputs)} outputs, {received} targets."
         )
+    wrong = np.isnan(outputs.reshape(len(outputs), -1)).any(axis=1)
+    if wrong.any():
+        raise ValueError(
+            f"An answer is the largest output, and those of sample {wrong.argmax()} are not numbers, "
+            f"{outputs[wrong.argmax()]}. Find out where the network diverged."
+        )
     answered = outputs.ndim == 1 and outputs.dtype.kind in "iu"
     if not answered and (outputs.ndim == 1 or outputs.shape[1] == 1):
         return _is_one(outputs), _is_one(_yes_or_no(targets))
     if answered:
-        truth = targets.argmax(axis=1) if targets.ndim == 2 and targets.shape[1] > 1 else targets
+        truth = _largest(targets) if targets.ndim == 2 and targets.shape[1] > 1 else targets
         return _class_numbers(outputs, None), _class_numbers(truth, None)
     answers: Classes = outputs.argmax(axis=1)
-    truth = targets.argmax(axis=1) if targets.shape == outputs.shape else targets
+    truth = _largest(targets) if targets.shape == outputs.shape else targets
     return answers, _class_numbers(truth, outputs.shape[1])
+
+
+def _largest(targets: NDArray[Any]) -> Classes:
+    """The class that each row of targets names."""
+    if targets.dtype.kind not in "biuf" or not name_classes(targets):
+        raise ValueError(
+            "Rows of targets name a class where they are at least 0 and sum to 1, as one-hot rows do, got others. "
+            "Several labels a sample? Judge one column at a time."
+        )
+    classes: Classes = targets.argmax(axis=1)
+    return classes
 
 
 def _class_numbers(truth: NDArray[Any], classes: int | None) -> Classes:

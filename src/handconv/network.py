@@ -535,9 +535,12 @@ def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     if len(set(everything)) < len(everything):
         raise ValueError("Each layer may stand in a network once; make a new one for each place.")
     names = tuple(str(layer.name or place) for place, layer in enumerate(layers))
+    paths: set[str] = set()
+    for path in [path for name, layer in zip(names, layers, strict=True) for path, _ in layer.tree(name)]:
+        if path in paths:
+            raise ValueError(f"Names of layers must differ, got {path!r} twice.")
+        paths.add(path)
     for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"Names of layers must differ, got {name!r} twice.")
         if not name.isprintable() or "/" in name or "\\" in name:
             raise ValueError(f"A layer's name must be one line of text without slashes, got {name!r}.")
     return names

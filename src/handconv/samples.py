@@ -163,7 +163,7 @@ def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
     """Check that values are finite, and remark upon those that look like pixels of another scale."""
     if array.dtype == np.uint8:
         few = len(array) < _MANY
-        if array.ndim == 4 and not few and array[:_MANY].max() < _DARK and 0 < (brightest := int(array.max())) < _DARK:
+        if not few and array[:_MANY].max() < _DARK and 0 < (brightest := int(array.max())) < _DARK:
             warn(
                 f"{name} holds uint8 from 0 to {brightest}, which are divided by 255 as pixels are. Other numbers? Use "
                 f"{name}.astype('float32'){'' if brightest <= 1 else f' / {brightest}'}.",

@@ -161,7 +161,7 @@ class Sequential(Network):
             if validation_data is not None:
                 pair: object = validation_data
                 if not isinstance(pair, tuple | list) or len(pair) != 2:
-                    kind = type(pair).__name__
+                    kind = f"{len(pair)} values" if isinstance(pair, tuple | list) else type(pair).__name__
                     raise TypeError(f"validation_data must be a pair (x, y), got {kind}. Put both in parentheses.")
                 validation = self._samples(pair[0], pair[1], loss, name="validation data")
             elif validation_split:

@@ -103,3 +103,9 @@ def test_fill_is_a_share_of_white(rng: np.random.Generator) -> None:
 def test_an_argument_out_of_range_is_refused(make, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("images", [np.full((1, 1, 2, 2), 3.2), np.full((1, 1, 2, 2), 255, np.float32)])
+def test_images_brighter_than_white_are_not_cut_off(images: np.ndarray, rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match=r"Brightness expects floats from 0 to 1, which is white, got (3\.2|255)\. Au"):
+        Brightness(0.2)(images, rng)

@@ -177,6 +177,12 @@ class TestSaving:
         with pytest.raises(FileNotFoundError):
             model().save(tmp_path / "missing" / "m.npz")
 
+    def test_keys_that_would_come_back_as_texts_are_refused(self, saved: Path) -> None:
+        strange = model()
+        strange.info = {"classes": {0: "cat"}}
+        with pytest.raises(ValueError, match=r"info\['classes'\] has the key 0, and a file holds texts as keys"):
+            strange.save(saved)
+
     def test_what_json_cannot_say_is_an_error_and_leaves_the_old_file(self, saved: Path) -> None:
         before, strange = saved.read_bytes(), model()
         strange.info = {"mean": float("nan")}

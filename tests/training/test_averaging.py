@@ -164,3 +164,27 @@ def test_shares_out_of_range_are_refused(make: Any, message: str) -> None:
 def test_it_shows_how_it_is_made(average: WeightAverage) -> None:
     again = eval(repr(average), vars(hc))  # noqa: S307
     assert again.config() == average.config()
+
+
+@pytest.mark.parametrize(("begun", "now", "told"), [(8, 4, True), (4, 5, True), (4, 8, False), (4, 4, False)])
+def test_another_number_of_epochs_is_another_average_or_the_same_bits(
+    begun: int, now: int, told: bool, tmp_path: Path
+) -> None:
+    class Stop(hc.Callback):
+        def on_epoch_end(self, run: Any, figures: Any) -> bool:
+            return run.epoch == 3
+
+    def trained(epochs: int, *callbacks: hc.Callback, **options: Any) -> Any:
+        network = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+        x = np.random.default_rng(0).normal(size=(40, 4))
+        settings = {"batch_size": 10, "optimizer": hc.SGD(0.5), "averaging": hc.StochasticAverage(0.5)}
+        network.fit(x, np.arange(40) % 3, epochs=epochs, callbacks=callbacks, **settings, **options)
+        return network.parameters
+
+    path = tmp_path / "run.npz"
+    trained(begun, Stop(), hc.Checkpoint(path))
+    if told:
+        with pytest.warns(UserWarning, match=f"up to here it had the averaged steps of {begun} epochs"):
+            trained(now, resume=path)
+    else:
+        np.testing.assert_array_equal(trained(now, resume=path), trained(now))

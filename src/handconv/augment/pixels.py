@@ -7,6 +7,8 @@ import numpy as np
 
 from handconv.augment.base import Augmentation, Images, store, white
 
+_ROUNDING = 1e-5  # by which white may be surpassed
+
 
 @dataclass(frozen=True)
 class HorizontalFlip(Augmentation):
@@ -47,7 +49,7 @@ class Brightness(Augmentation):
         change: how far from 1 the factors are at most, from 0 to 1.
 
     Raises:
-        ValueError: if the argument is out of range.
+        ValueError: if the argument is out of range, or images are brighter than white.
 
     Example:
         >>> Brightness(0.5)(np.full((3, 1, 1, 1), 0.5), np.random.default_rng(0)).ravel().round(2)
@@ -60,6 +62,12 @@ class Brightness(Augmentation):
         self._check("change", lambda value: 0 <= value <= 1, "from 0 to 1")
 
     def _apply(self, images: Images, generator: np.random.Generator) -> Images:
+        brightest = float(images.max(initial=0))
+        if brightest > white(images) * (1 + _ROUNDING):
+            raise ValueError(
+                f"Brightness expects floats from 0 to 1, which is white, got {brightest:g}. Augment images before they "
+                "are standardised, x / 255, or give uint8."
+            )
         factors = generator.uniform(1 - self.change, 1 + self.change, (len(images), 1, 1, 1))
         result = np.empty_like(images)
         store(np.minimum(images * factors.astype(np.result_type(images, np.float32)), white(images)), result)

@@ -80,7 +80,13 @@ def _plain(value: Any, place: str) -> Any:
     elif isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry, f"{place}[{key!r}]" if place else str(key)) for key, entry in value.items()}
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(
+                    f"{place} has the key {key!r}, and a file holds texts as keys: it would come back as {str(key)!r}. "
+                    "Use texts, or a list."
+                )
+        return {key: _plain(entry, f"{place}[{key!r}]" if place else str(key)) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry, f"{place}[{index}]") for index, entry in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):

@@ -24,6 +24,7 @@ from handconv.optimizers.schedules import Schedule
 from handconv.serialization import npz
 from handconv.serialization.atomic import check_writable
 from handconv.serialization.description import RUN, check_comes_back, check_suffix, describe, fill
+from handconv.training.averaging import WeightAverage
 from handconv.training.callbacks import Callback, Progress
 from handconv.training.state import TrainingState
 from handconv.utils.validation import POSITIVE, check_number
@@ -207,14 +208,25 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
             f"The run has {counted(run.epoch, 'epoch')} already, more than {run.epochs}: nothing is left to train. "
             "Give more epochs to go on."
         )
-    elif old != run.optimizer.total_steps and isinstance(rate, Schedule):
-        steps = range(before, before + steps_done, 1 + steps_done // 1000)  # a thousand of them tell
-        if any(rate(step, old) != rate(step, run.optimizer.total_steps) for step in steps):
-            begun = counted(started_for, "epoch")
+    elif old != run.optimizer.total_steps:
+        total, steps = run.optimizer.total_steps, range(0, steps_done, 1 + steps_done // 1000)  # a thousand tell
+        other: list[str] = []
+        if isinstance(rate, Schedule) and any(rate(before + step, old) != rate(before + step, total) for step in steps):
+            other.append("learning rates")
+        if run.averaging is not None and _averages_otherwise(run.averaging, steps, old - before, total - before):
+            other.append("averaged steps")
+        if other:
+            begun, what = counted(started_for, "epoch"), " and the ".join(other)
             warn(
-                f"The run was started for {begun} and is now one of {run.epochs}: up to here it had the learning rates "
-                f"of {begun}. For those of {run.epochs} in one go, start anew."
+                f"The run was started for {begun} and is now one of {run.epochs}: up to here it had the {what} of "
+                f"{begun}. For those of {run.epochs} in one go, start anew."
             )
+
+
+def _averages_otherwise(averaging: WeightAverage, steps: range, old: int, new: int) -> bool:
+    """Whether an average that goes on from these steps is another in a training of another number of steps."""
+    goes_on = averaging.share(steps.stop + 1, new) < 1
+    return goes_on and any(averaging.share(step + 1, old) != averaging.share(step + 1, new) for step in steps)
 
 
 def _sums(values: Any, samples: int) -> NDArray[np.float64]:
