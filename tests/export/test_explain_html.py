@@ -151,6 +151,12 @@ def test_the_theme_is_that_of_the_system(toy_page: Path, open_page: Open) -> Non
     assert open_page(toy_page, color_scheme="light").evaluate(script) == "rgb(245, 243, 238)"
 
 
+def test_what_is_printed_is_light(toy_page: Path, open_page: Open) -> None:
+    page = open_page(toy_page, color_scheme="dark")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(245, 243, 238)"
+
+
 def test_what_is_no_explanation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"explanation_html writes what handconv\.explain returned, got 'text'\."):
         explanation_html("text", tmp_path / "step.html")  # type: ignore[arg-type]

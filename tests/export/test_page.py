@@ -219,6 +219,38 @@ def test_the_theme_is_that_of_the_system_until_one_chooses(open_page: Open) -> N
     assert background(dark) == background(light)
 
 
+@pytest.mark.parametrize("chosen", ["dark by the system", "dark by the button"])
+def test_what_is_printed_is_light_and_whole_and_the_screen_is_dark_again_afterwards(
+    chosen: str, open_page: Open
+) -> None:
+    page = open_page(color_scheme="dark" if "system" in chosen else "light")
+    if "button" in chosen:
+        page.get_by_role("button", name="Dark").click()
+    corners = """(which) => [...document.querySelectorAll(which)].map((canvas) => {
+        const [red, green, blue, opaque] = canvas.getContext("2d").getImageData(1, 1, 1, 1).data;
+        return opaque ? red + green + blue : null;
+    })"""
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    printed = page.evaluate(corners, "#why, #seen, #pad, #layers canvas")
+    assert None not in printed
+    assert min(printed) > 300
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.wait_for_function(f"() => Math.max(...({corners})('#why, #seen, #pad')) < 300")
+
+
+def test_the_names_under_the_test_images_have_one_line_however_long_they_are(
+    open_model: Open, rng: np.random.Generator
+) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    model.info = {"class_names": ["no", "a small green frog that sits on a leaf"]}
+    page = open_model(model, rng.random((4, 1, 6, 6)).astype(np.float32), [0, 1, 0, 1])
+    assert len({name.bounding_box()["height"] for name in page.locator("#images span").all()}) == 1
+    assert page.locator("#images button").nth(0).bounding_box()["height"] < 80
+    assert "a small green frog that sits on a leaf" in {
+        button.get_attribute("title") for button in page.locator("#images button").all()
+    }
+
+
 def test_nothing_moves_for_those_who_want_less_motion(open_page: Open) -> None:
     script = "getComputedStyle(document.querySelector('#chances .bar')).transitionDuration"
     assert open_page(reduced_motion="reduce").evaluate(script) == "0s"

@@ -84,8 +84,11 @@ function explainSoon() {
   explaining = setTimeout(work, 30);
 }
 
+let heatShown = []; // what is painted: the heat, and the class that it speaks for
+
 // The heat over the image: orange where covering lowers the odds, blue where it raises them.
 function paintWhy(heat, k) {
+  heatShown = [heat, k];
   const scale = Math.max(1, Math.floor(pictureSide() / Math.max(HEIGHT, WIDTH))),
     most = largest(heat);
   const context = sized(byId("why"), WIDTH * scale, HEIGHT * scale),

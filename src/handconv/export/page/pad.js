@@ -161,9 +161,9 @@ function makeImages() {
     const name = truth === null ? `${k + 1}` : model.classes[truth];
     const button = h(
       "button",
-      { type: "button", "aria-label": `Test image ${k + 1}${truth === null ? "" : `: ${name}`}` },
+      { type: "button", title: name, "aria-label": `Test image ${k + 1}${truth === null ? "" : `: ${name}`}` },
       h("canvas", { width: WIDTH, height: HEIGHT }),
-      name,
+      h("span", {}, name),
     );
     button.addEventListener("click", () => change({ image: k, strokes: [] }));
     byId("images").append(button);

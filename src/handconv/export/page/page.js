@@ -79,8 +79,21 @@ function start() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
   document.addEventListener("keydown", (event) => event.key === "Escape" && release());
   new ResizeObserver(refresh).observe(document.body);
+  // Paper is white: what is printed is light, and all layers are painted, those out of sight too.
+  const { dataset } = document.documentElement;
+  let chosen;
   addEventListener("beforeprint", () => {
+    chosen = dataset.theme;
+    dataset.theme = "light";
+    applyTheme();
+    paint();
+    paintWhy(...heatShown);
     for (const maps of views) maps.paint(true);
+  });
+  addEventListener("afterprint", () => {
+    if (chosen) dataset.theme = chosen;
+    else delete dataset.theme;
+    applyTheme();
   });
   if (tests.length) drawing = { image: Math.min(3, tests.length - 1), strokes: [] };
   makePalette();
