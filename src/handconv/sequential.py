@@ -211,7 +211,7 @@ class Sequential(Network):
         from handconv.evaluation import evaluate
         from handconv.objective import Objective
         from handconv.parallel.cpu import worker_count
-        from handconv.training.hidden_state import check_answers, check_loss, check_shares
+        from handconv.training.hidden_state import check_answers, check_loss_state, check_shares
 
         with self.in_use("evaluate"):
             loss = self._loss(loss)
@@ -220,7 +220,7 @@ class Sequential(Network):
             objective, processes = Objective(self, loss), worker_count(workers)
             check_shares(self, loss, samples)
             if processes > 1:
-                check_loss(self, loss, samples)
+                check_loss_state(self, loss, samples)
                 check_answers(self, samples.x)
             return evaluate(self, objective, samples, batch_size, processes)
 

@@ -180,26 +180,39 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
         )
     fill(run.network, arrays, path)
     try:
-        if run.averaging is not None:
-            run.network.parameters, run.average[...] = arrays[f"{RUN}parameters"], arrays[f"{RUN}average"]
-        run.optimizer.load_state_dict(
-            {name: arrays[f"{RUN}{name}"] for name in run.optimizer.state}
-            | {"iterations": np.array(int(saved["iterations"]))}
-        )
-        run.first_epoch, run.epoch, run.step = (int(saved[name]) for name in ("first_epoch", "epoch", "step"))
-        run.sums, run.seconds = _sums(saved["sums"], len(run.samples)), float(saved["seconds"])
-        if not 0 <= run.seconds < math.inf:
-            raise ValueError(f"the seconds of the epoch are {run.seconds}")
-        started_for, steps_done = int(saved["epochs"]), run.epoch * run.steps_per_epoch + run.step
-        places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations, started_for)
-        if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch or not started_for:
-            raise ValueError(f"epoch, step, steps in all and epochs cannot be {places[1:]}")
-        run.kept = _kept(arrays)
-        if saved.get("learning_rate") is not None:
-            run.optimizer.learning_rate = saved["learning_rate"]
-        _read_history(run, saved["history"])
+        _restore(run, arrays, saved)
+        started_for = int(saved["epochs"])
+        if not 0 < started_for < 2**32:
+            raise ValueError(f"the epochs cannot be {started_for}")
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged: the state of the run makes no sense ({error}).") from error
+    _count_steps(run, started_for)
+
+
+def _restore(run: TrainingState, arrays: Mapping[str, NDArray[Any]], saved: Mapping[str, Any]) -> None:
+    """Take over the state of a run."""
+    if run.averaging is not None:
+        run.network.parameters, run.average[...] = arrays[f"{RUN}parameters"], arrays[f"{RUN}average"]
+    run.optimizer.load_state_dict(
+        {name: arrays[f"{RUN}{name}"] for name in run.optimizer.state}
+        | {"iterations": np.array(int(saved["iterations"]))}
+    )
+    run.first_epoch, run.epoch, run.step = (int(saved[name]) for name in ("first_epoch", "epoch", "step"))
+    places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations)
+    if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch:
+        raise ValueError(f"epoch, step and steps in all cannot be {places[1:]}")
+    run.sums, run.seconds = _sums(saved["sums"], len(run.samples)), float(saved["seconds"])
+    if not 0 <= run.seconds < math.inf:
+        raise ValueError(f"the seconds of the epoch are {run.seconds}")
+    run.kept = _kept(arrays)
+    if saved.get("learning_rate") is not None:
+        run.optimizer.learning_rate = saved["learning_rate"]
+    _read_history(run, saved["history"])
+
+
+def _count_steps(run: TrainingState, started_for: int) -> None:
+    """Count the steps of the whole run, for schedules, and warn where it is not as long as it was started for."""
+    steps_done = run.epoch * run.steps_per_epoch + run.step
     before = max(0, run.optimizer.iterations - steps_done)  # the steps of earlier trainings
     old, run.optimizer.total_steps = (before + epochs * run.steps_per_epoch for epochs in (started_for, run.epochs))
     rate = run.optimizer.learning_rate

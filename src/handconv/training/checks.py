@@ -9,10 +9,10 @@ import numpy as np
 
 from handconv.engine.lower import fast_kind
 from handconv.training.hidden_state import (
-    check_augment,
-    check_loss,
+    check_augment_state,
+    check_loss_state,
     check_no_hidden_state,
-    check_optimizer,
+    check_optimizer_state,
     check_schedule,
     check_shares,
     tried,
@@ -45,10 +45,10 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
         check_no_views(run)
     if run.workers > 1 or is_saved:
         check_no_hidden_state(run.network, run.samples)
-        check_loss(run.network, run.loss, run.samples)
-        check_augment(run)
+        check_loss_state(run.network, run.loss, run.samples)
+        check_augment_state(run)
     if run.workers > 1 or is_saved or was_used:
-        check_optimizer(run.optimizer, run.network.parameters, run.network.decayed(), by_parts=run.workers > 1)
+        check_optimizer_state(run.optimizer, run.network.parameters, run.network.decayed(), by_parts=run.workers > 1)
     check_enough_samples(run, shard)
 
 

@@ -61,7 +61,7 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
             )
 
 
-def check_loss(network: Network, loss: Loss, samples: Samples) -> None:
+def check_loss_state(network: Network, loss: Loss, samples: Samples) -> None:
     """Compare what a loss of one's own gives for a shard alone and after another.
 
     Raises:
@@ -76,7 +76,7 @@ def check_loss(network: Network, loss: Loss, samples: Samples) -> None:
     )
 
 
-def check_augment(task: Task) -> None:
+def check_augment_state(task: Task) -> None:
     """Compare what an augmentation of one's own makes of images alone and after others.
 
     Raises:
@@ -230,7 +230,7 @@ def _measured(loss: Loss, shard: _Shard, *, times: int = 1) -> tuple[float, NDAr
     return as_number(loss, value), np.array(loss.backward())
 
 
-def check_optimizer(
+def check_optimizer_state(
     optimizer: Optimizer, parameters: NDArray[Any], decayed: Sequence[slice], *, by_parts: bool
 ) -> None:
     """Compare steps of an optimizer of one's own with steps after its state was saved and loaded, and by parts.
