@@ -126,6 +126,17 @@ class TestClasses:
         assert [each["name"] for each in report["classes"] if each["samples"]] == ["5", "7"]
         assert report["accuracy"] > 0.8
 
+    def test_zeros_before_a_number_make_no_other_class(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = write_folder(tmp_path / "set", *(f"{name}/{i}.png" for name in ("01", "02", "10") for i in range(4)))
+        train(folder, tmp_path)
+        table = write_digits(tmp_path / "a.csv", [2, 1, 10, 2])
+        capsys.readouterr()
+        assert main(["evaluate", str(tmp_path / "model.npz"), "--dataset", str(table), "--json"]) == 0
+        (report,) = objects(capsys.readouterr().out)
+        assert [(each["name"], each["samples"]) for each in report["classes"]] == [("01", 1), ("02", 2), ("10", 1)]
+
     def test_those_that_the_model_does_not_know_are_named(
         self, tmp_path: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -69,8 +69,10 @@ def test_the_result_tells_the_workers_that_there_was_work_for(
 
 
 def test_a_folder_that_is_not_looked_into_is_told(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*QUICK, "--data-dir", "nowhere"]) == 0
-    assert "--data-dir is for mnist and fashion-mnist; digits is not taken from it." in capsys.readouterr().err
+    assert main([*QUICK, "--data-dir", "nowhere", "--source", "mirror"]) == 0
+    said = capsys.readouterr().err
+    assert "--data-dir is for mnist and fashion-mnist; digits is not taken from it." in said
+    assert "--source is for mnist and fashion-mnist; digits is not taken from it." in said
 
 
 def test_label_smoothing_is_part_of_the_loss_in_training_alone(

@@ -64,6 +64,11 @@ def test_a_third_part_is_left_out_and_that_is_said(tmp_path: Path) -> None:
     assert "The part 'val' is used neither to train on nor to test on." in load(tmp_path).notices
 
 
+def test_a_test_part_alone_is_the_set_and_that_is_said(tmp_path: Path) -> None:
+    write_set(tmp_path, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", [0, 1] * 5)
+    assert "There is no part to train on; 't10k' is taken for the whole set." in load(tmp_path).notices
+
+
 @pytest.mark.parametrize("place", ["", "raw", "gzip", "EMNIST/raw"])
 def test_the_folders_of_archives_and_of_torchvision_are_looked_into(tmp_path: Path, place: str) -> None:
     write_set(tmp_path / place, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", [0, 1] * 5)

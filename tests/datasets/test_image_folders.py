@@ -312,6 +312,19 @@ def test_a_size_below_one_is_a_value_error(folder: Path) -> None:
         load_image_folder(folder, size=(0, 28))
 
 
+def test_a_folder_of_images_alone_is_no_set_and_what_to_do_is_said(folder: Path) -> None:
+    with pytest.raises(
+        DataError, match=rf"has no subfolders\. Name the folder around it.*handconv predict {folder}/cat"
+    ):
+        load_image_folder(folder / "cat")
+
+
+def test_what_cannot_be_opened_is_named_in_words(folder: Path) -> None:
+    (folder / "cat" / "gone.png").symlink_to(folder / "nowhere.png")
+    samples = read_image_folder(folder)
+    assert any(f"(the first: {folder}/cat/gone.png: No such file or directory)." in line for line in samples.notices)
+
+
 def test_classes_named_by_numbers_are_in_the_order_of_numbers(tmp_path: Path) -> None:
     for name in ("10", "9", "cat", "0"):
         (tmp_path / "set" / name).mkdir(parents=True)

@@ -109,6 +109,14 @@ def test_every_format_is_decoded(tmp_path: Path, name: str) -> None:
     assert np.abs(picture.astype(int) - np.asarray(drawn())).mean() < 5
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.tif", "a.png", "a.webp"])
+def test_of_several_pages_the_first_is_read_and_that_is_said(tmp_path: Path, name: str) -> None:
+    drawn().save(tmp_path / name, save_all=True, append_images=[Image.new("L", drawn().size, 255)])
+    with pytest.warns(UserWarning, match="2 pages or pictures; the first one is read"):
+        picture = read(tmp_path / name)
+    assert np.abs(picture.astype(int) - np.asarray(drawn())).mean() < 5
+
+
 def test_large_pictures_are_scaled_down(tmp_path: Path) -> None:
     assert read_back(drawn().resize((400, 600)), tmp_path).shape == (100, 67)
 

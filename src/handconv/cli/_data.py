@@ -17,7 +17,7 @@ from handconv.cli._settings import one_of, setting, switch, text
 from handconv.datasets import Dataset, Preparation
 from handconv.datasets.catalog import KNOWN
 from handconv.datasets.paths import user_path
-from handconv.datasets.readers.samples import listed
+from handconv.datasets.readers.samples import is_whole, listed
 from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError, SourceError
 
@@ -68,8 +68,10 @@ def load_dataset(
     settings: DataSettings, name: str, output: Output, preparation: Preparation | None = None, *, hold_out: bool = True
 ) -> Dataset:
     """Load a data set, telling what is tried and how far a download has come."""
-    if settings.data_dir is not None and name not in KNOWN and (name == "digits" or user_path(name).exists()):
-        output.notice(f"--data-dir is for {' and '.join(KNOWN)}; {name} is not taken from it.")
+    given = {"data-dir": settings.data_dir is not None, "source": settings.source != "auto"}
+    for option in (option for option, is_given in given.items() if is_given and name not in KNOWN):
+        if name == "digits" or user_path(name).exists():
+            output.notice(f"--{option} is for {' and '.join(KNOWN)}; {name} is not taken from it.")
     get = partial(
         datasets.load,
         name,
@@ -147,11 +149,11 @@ def _numbered_as(model: Classifier, dataset: Dataset, output: Output) -> Dataset
     names, given = class_names(model), dataset.class_names
     if given == names[: len(given)]:
         return replace(dataset, class_names=names)
-    places = {name: place for place, name in enumerate(names)}
-    unknown = [name for name in given if name not in places]
+    places = {_plain(name): place for place, name in enumerate(names)}
+    unknown = [name for name in given if _plain(name) not in places]
     own = dataset.name not in datasets.NAMES
     if not unknown:
-        place = [places[name] for name in given]
+        place = [places[_plain(name)] for name in given]
     elif own and all(name.isdigit() and int(name) < len(names) for name in given):
         place = [int(name) for name in given]
         output.notice(f"The labels are numbers; they are taken for the places of the classes {listed(names)}.")
@@ -166,6 +168,11 @@ def _numbered_as(model: Classifier, dataset: Dataset, output: Output) -> Dataset
         )
     number = np.array(place, dtype=np.int64)
     return replace(dataset, y_train=number[dataset.y_train], y_test=number[dataset.y_test], class_names=names)
+
+
+def _plain(name: str) -> str:
+    """The name of a class that is a number, without zeros before it."""
+    return str(int(name)) if is_whole(name) else name
 
 
 def fetch_dataset(name: str, source: str, data_dir: str | None, output: Output) -> Dataset:

@@ -238,7 +238,8 @@ def _train(
         f"{height}x{width} pixels"
     )
     output.notice(
-        f"network: {counted(model.parameters.size, 'parameter')}, {len(dataset.class_names)} classes, "
+        f"network: {counted(model.parameters.size, 'parameter')}, "
+        f"{counted(len(dataset.class_names), 'class', 'classes')}, "
         f"seed {settings.seed}"
     )
     known = dataset.name if dataset.name in NAMES else _anywhere(dataset.name)

@@ -37,12 +37,14 @@ class IdxFiles:
         train: images and labels.
         test: images and labels; None if there is no such part.
         unused: the names of other parts.
+        alone: the name of the part, if there is one to test on alone.
     """
 
     name: str
     train: tuple[Path, Path]
     test: tuple[Path, Path] | None
     unused: tuple[str, ...] = ()
+    alone: str = ""
 
 
 def find_idx_files(path: Path, name: str | None = None) -> IdxFiles | None:
@@ -82,6 +84,8 @@ def read_idx_files(files: IdxFiles) -> tuple[Samples, Samples | None]:
     numbers, classes = number_classes(np.concatenate([labels for _, labels in parts]))
     names = _mapping(files)
     notices = [f"The part {part!r} is used neither to train on nor to test on." for part in files.unused]
+    if files.alone:
+        notices.append(f"There is no part to train on; {files.alone!r} is taken for the whole set.")
     if names and all(each in names for each in classes):
         classes = tuple(names[each] for each in classes)
         notices.append(f"The classes have the names that {files.name}-mapping.txt gives them: {listed(classes)}.")
@@ -117,10 +121,11 @@ def _set_of(folder: Path, name: str) -> IdxFiles:
     if not parts:
         raise DataError(f"{listed([file.name for file in files.values()])} in {folder} have no images beside them.")
     chosen = [next((key for key in keys if key in parts), None) for keys in (("", *TRAIN_NAMES), TEST_NAMES)]
-    train, test = (chosen[1], None) if chosen[0] is None else chosen
+    alone = chosen[0] is None
+    train, test = (chosen[1], None) if alone else chosen
     assert train is not None
     unused = tuple(sorted(part for part in parts if part not in (train, test)))
-    return IdxFiles(name, parts[train], None if test is None else parts[test], unused)
+    return IdxFiles(name, parts[train], None if test is None else parts[test], unused, train if alone else "")
 
 
 def _mapping(files: IdxFiles) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ their names. What operating systems put between the files is passed over in sile
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -94,9 +95,9 @@ def _read(root: Path, size: tuple[int, int], colour: bool, fit: str) -> tuple[Sa
         raise ValueError(f"fit must be pad or stretch, got {fit!r}.")
     folders = sorted(_subfolders(root), key=lambda folder: class_order(folder.name))
     if not folders:
-        raise DataError(
-            f"A folder of images has one subfolder a class; {root} has no subfolders. For a table in it name the file."
-        )
+        of_images = f"Name the folder around it, or ask what they are: handconv predict {shlex.quote(str(root))}"
+        remedy = of_images if _has_images(root) else "For a table in it name the file."
+        raise DataError(f"A folder of images has one subfolder a class; {root} has no subfolders. {remedy}")
     log = _Log(beside=sum(is_readable_name(entry) for entry in root.iterdir() if not is_system_name(entry.name)))
     images: list[NDArray[np.uint8]] = []
     counts: dict[str, int] = {}
@@ -133,7 +134,10 @@ def find_parts(path: Path) -> tuple[Path, Path | None, list[str]]:
     train, test = (None if part is None else parts[part] for part in chosen)
     there = listed([f"{folder.name}/" for folder in folders])
     if parts and len(parts) == len(folders) and all(part in TEST_NAMES for part in parts):
-        raise DataError(f"There must be images to train on, in a folder train/ say; {path} has {there} alone.")
+        raise DataError(
+            f"There must be images to train on, in a folder train/ say; {path} has {there} alone. "
+            "To test a model on images name their folder."
+        )
     if train is None and len(folders) > 1 and all(part for part, _ in named):
         raise DataError(
             f"Each part of a data set has one subfolder a class; {path} has {there}, and there are none in them to "
@@ -166,7 +170,8 @@ def _images(folder: Path, log: _Log, size: tuple[int, int], colour: bool, fit: s
                 image = read_prepared(entry, size, colour=colour, fit=fit)
             except (DataError, OSError) as error:
                 log.passed_over["damaged or of no kind that is read"] += 1
-                log.damaged.append(str(error))
+                said = str(error) if isinstance(error, DataError) else f"{entry}: {error.strerror or error}"
+                log.damaged.append(said)
             else:
                 log.sizes.add(image.size)
                 log.became_grey += image.coloured and not colour

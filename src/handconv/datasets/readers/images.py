@@ -12,6 +12,7 @@ from handconv.datasets.readers._files import PathLike
 from handconv.datasets.readers.prepared import kinds
 from handconv.errors import DataError
 from handconv.utils.optional_imports import import_optional
+from handconv.utils.warn import warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,13 +49,16 @@ def decode_picture(content: bytes, name: str, *, at_most: int) -> NDArray[np.uin
     operations = import_optional("PIL.ImageOps", extra="cli")
     if not content:
         raise DataError(f"{name} is empty. Save the image again.")
+    picture, pages, problem = None, 1, ""
     try:
         # Pillow warns of large images and odd metadata; the first is refused below, the second is no matter.
         with warnings.catch_warnings(action="ignore"), pillow.open(io.BytesIO(content), formats=kinds()) as image:
-            if image.width * image.height <= _MAX_PIXELS:
+            if image.width * image.height > _MAX_PIXELS:
+                problem = f"it has {image.width:,} x {image.height:,} pixels, at most {_MAX_PIXELS:,} are read"
+            else:
+                pages = _pages(image)
                 image.draft(None, (2 * at_most, 2 * at_most))
-                return _plain(operations.exif_transpose(image), at_most)
-            problem = f"it has {image.width:,} x {image.height:,} pixels, at most {_MAX_PIXELS:,} are read"
+                picture = _plain(operations.exif_transpose(image), at_most)
     except pillow.UnidentifiedImageError:
         problem = "it is of no kind that Pillow reads"
     except pillow.DecompressionBombError:
@@ -62,7 +66,23 @@ def decode_picture(content: bytes, name: str, *, at_most: int) -> NDArray[np.uin
     except Exception as error:
         # On damaged files the decoders raise whatever their code stumbles over (SyntaxError, KeyError, …).
         raise DataError(f"{name} is a damaged image ({error}). Save it again.") from error
-    raise DataError(f"{name} cannot be read as an image: {problem}. Save it as a PNG or JPEG file.")
+    if picture is None:
+        raise DataError(f"{name} cannot be read as an image: {problem}. Save it as a PNG or JPEG file.")
+    if pages > 1:
+        warn(f"{name} has {pages:,} pages or pictures; the first one is read.")
+    return picture
+
+
+def _pages(image: "Image") -> int:
+    """How many pages or moving pictures a file has; what a camera puts beside its photograph does not count."""
+    if image.format == "MPO":
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # noqa: BLE001 - the decoders stumble over the later pages of damaged files
+        return 1
+    finally:
+        image.seek(0)
 
 
 def grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
