@@ -115,6 +115,16 @@ def test_long_names_leave_most_of_the_figure_to_the_matrix_and_to_the_points(sco
         assert figure.axes[0].get_position().width > 0.5, draw.__name__
 
 
+def test_a_class_of_many_has_a_line_on_a_figure_that_fits_a_page() -> None:
+    model = hc.Sequential([hc.Reshape((47,))], input_shape=(47,), seed=0)
+    figure = plots.classes(model, np.eye(47, dtype=np.float32), np.arange(47)[::-1])
+    figure.canvas.draw()
+    assert figure.get_figheight() < 11
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert len(boxes) == 47
+    assert [one for one, other in itertools.pairwise(boxes) if one.overlaps(other)] == []
+
+
 def test_samples_that_differ_by_rounding_alone_are_the_same_on_the_map(model: hc.Sequential) -> None:
     images = np.full((5, 1, 28, 28), 0.5, np.float32)
     title = plots.hidden_map(model, images, [0, 1, 2, 3, 4]).get_suptitle().replace("\n", " ")

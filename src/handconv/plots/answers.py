@@ -19,7 +19,7 @@ from handconv.utils.words import counted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_WRITTEN = 20  # classes up to which each cell of the confusion matrix has its number
+_WRITTEN = 20  # classes up to which each has room, and each cell of the confusion matrix its number
 _WIDE = 22  # letters that have room above a picture
 _BESIDE = 20  # and beside the axes
 
@@ -86,7 +86,8 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
     """
     result = report(model, x, y, class_names)
     present = [each for each in result.classes if each.samples]
-    figure = new_figure(7.5, max(3.2, 0.42 * len(result.classes) + 1.3))
+    pitch = 0.42 if len(result.classes) <= _WRITTEN else 0.2
+    figure = new_figure(7.5, max(3.2, pitch * len(result.classes) + 1.3))
     axes = figure.add_subplot()
     places = np.arange(len(result.classes))
     precision = np.array([each.precision for each in result.classes])
@@ -94,9 +95,12 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
     precision[result.confusion.sum(axis=0) == 0] = np.nan
     recall[result.confusion.sum(axis=1) == 0] = np.nan
     axes.hlines(places, precision, recall, color=GREY, linewidth=1, zorder=1)
-    axes.plot(precision, places, "o", color=BLUE, markersize=8, label="precision: of its answers, the right ones")
-    axes.plot(recall, places, "s", color=ORANGE, markersize=8, label="recall: of its samples, those found")
+    axes.plot(
+        precision, places, "o", color=BLUE, markersize=20 * pitch, label="precision: of its answers, the right ones"
+    )
+    axes.plot(recall, places, "s", color=ORANGE, markersize=20 * pitch, label="recall: of its samples, those found")
     axes.set_yticks(places, [f"{shortened(each.name, _BESIDE)}  ({each.samples:,})" for each in result.classes])
+    axes.tick_params(axis="y", labelsize=10 if len(places) <= _WRITTEN else 8)
     axes.set_ylim(len(places) - 0.4, -0.6)
     axes.set_xlim(-0.03, 1.03)
     axes.grid(axis="x", color=PALE)
