@@ -238,7 +238,7 @@ def test_what_is_printed_is_light_and_whole_and_the_screen_is_dark_again_afterwa
     page.wait_for_function(f"() => Math.max(...({corners})('#why, #seen, #pad')) < 300")
 
 
-def test_the_names_under_the_test_images_have_one_line_however_long_they_are(
+def test_long_names_have_one_line_under_the_test_images_and_leave_room_for_the_heat_map(
     open_model: Open, rng: np.random.Generator
 ) -> None:
     model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
@@ -246,6 +246,7 @@ def test_the_names_under_the_test_images_have_one_line_however_long_they_are(
     page = open_model(model, rng.random((4, 1, 6, 6)).astype(np.float32), [0, 1, 0, 1])
     assert len({name.bounding_box()["height"] for name in page.locator("#images span").all()}) == 1
     assert page.locator("#images button").nth(0).bounding_box()["height"] < 80
+    assert page.locator("#seen").bounding_box()["x"] < page.locator("#why").bounding_box()["x"]
     assert "a small green frog that sits on a leaf" in {
         button.get_attribute("title") for button in page.locator("#images button").all()
     }

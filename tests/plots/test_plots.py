@@ -94,6 +94,52 @@ def test_classes_has_precision_and_recall_of_each(scores: tuple) -> None:
     assert figure.get_suptitle() == "b is found least often: 1 of 3 (33.3 %)"
 
 
+def test_a_class_without_samples_has_no_recall_and_one_that_is_never_answered_no_precision(scores: tuple) -> None:
+    model, x, y = scores
+    figure = plots.classes(model, x[[0, 1, 4]], y[[0, 1, 1]] * 0)  # all are a; a, b and a are answered
+    precision, recall = (line.get_xdata().tolist() for line in figure.axes[0].lines)
+    assert precision == pytest.approx([1, 0, float("nan")], nan_ok=True)
+    assert recall == pytest.approx([2 / 3, float("nan"), float("nan")], nan_ok=True)
+
+
+def test_no_class_is_found_least_often_if_all_are_found(scores: tuple) -> None:
+    model, x, y = scores
+    assert plots.classes(model, x[:3], y[:3]).get_suptitle() == "No mistake in 3 answers"
+
+
+def test_long_names_leave_most_of_the_figure_to_the_matrix_and_to_the_points(scores: tuple) -> None:
+    names = [f"the {kind} of all the beetles that live in this wood" for kind in ("first", "second", "third")]
+    for draw in (plots.confusion, plots.classes):
+        figure = draw(*scores, names)
+        figure.canvas.draw()
+        assert figure.axes[0].get_position().width > 0.5, draw.__name__
+
+
+def test_a_class_of_many_has_a_line_on_a_figure_that_fits_a_page() -> None:
+    model = hc.Sequential([hc.Reshape((47,))], input_shape=(47,), seed=0)
+    figure = plots.classes(model, np.eye(47, dtype=np.float32), np.arange(47)[::-1])
+    figure.canvas.draw()
+    assert figure.get_figheight() < 11
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert len(boxes) == 47
+    assert [one for one, other in itertools.pairwise(boxes) if one.overlaps(other)] == []
+
+
+def test_samples_that_differ_by_rounding_alone_are_the_same_on_the_map(model: hc.Sequential) -> None:
+    images = np.full((5, 1, 28, 28), 0.5, np.float32)
+    title = plots.hidden_map(model, images, [0, 1, 2, 3, 4]).get_suptitle().replace("\n", " ")
+    assert title == "The last hidden layer gives the same for all of 5 samples"
+
+
+def test_names_above_the_inputs_that_excite_classes_do_not_run_into_one_another() -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(12), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    figure = plots.exciting_inputs(model, class_names=[f"{kind}th beetle with a long name" for kind in range(12)])
+    figure.canvas.draw()
+    titles = [axes.title.get_window_extent() for axes in figure.axes]
+    assert [one for one, other in itertools.pairwise(titles) if one.overlaps(other)] == []
+    assert figure.get_suptitle().replace("\n", " ").startswith("What 10 of the 12 classes would like best to see")
+
+
 def test_mistakes_shows_the_worst_images_in_order(model: hc.Sequential, digits: tuple) -> None:
     figure = plots.mistakes(model, *digits, count=3)
     worst = report(model, *digits).mistakes[:3]
@@ -250,7 +296,7 @@ def test_a_network_of_one_class_is_told_in_one_sentence() -> None:
 def test_samples_of_one_class_can_be_drawn(scores: tuple) -> None:
     model, x, _ = scores
     assert plots.confusion(model, x[:1], [0]).get_suptitle() == "No mistake in 1 answer"
-    assert plots.classes(model, x[:1], [0]).get_suptitle() == "0 is found least often: 1 of 1 (100.0 %)"
+    assert plots.classes(model, x[:1], [0]).get_suptitle() == "No mistake in 1 answer"
 
 
 def test_calibration_of_probabilities_that_are_right_as_often_as_they_say_gives_no_verdict() -> None:

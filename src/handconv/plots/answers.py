@@ -19,8 +19,9 @@ from handconv.utils.words import counted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_WRITTEN = 20  # classes up to which each cell of the confusion matrix has its number
+_WRITTEN = 20  # classes up to which each has room, and each cell of the confusion matrix its number
 _WIDE = 22  # letters that have room above a picture
+_BESIDE = 20  # and beside the axes
 
 
 def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> Figure:
@@ -38,6 +39,7 @@ def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequen
     """
     result = report(model, x, y, class_names)
     names, counts = [each.name for each in result.classes], result.confusion
+    short = [shortened(name, _BESIDE) for name in names]
     wrong = counts - np.diag(np.diag(counts))
     side = min(max(5.0, 0.55 * len(names) + 1.5), 12.0)
     figure = new_figure(side + 0.8, side)
@@ -57,11 +59,11 @@ def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequen
     tidy(axes, "", "answer", "truth")
     axes.spines[["left", "bottom"]].set_visible(False)
     shown = range(0, len(names), -(-len(names) // (2 * _WRITTEN)))
-    long = max(map(len, names)) > 3
+    long = max(map(len, short)) > 3
     axes.set_xticks(
-        shown, [names[each] for each in shown], rotation=45 if long else 0, ha="right" if long else "center"
+        shown, [short[each] for each in shown], rotation=45 if long else 0, ha="right" if long else "center"
     )
-    axes.set_yticks(shown, [names[each] for each in shown])
+    axes.set_yticks(shown, [short[each] for each in shown])
     axes.tick_params(length=0)
     headline(figure, _worst_pair(names, wrong, counts))
     return figure
@@ -69,6 +71,8 @@ def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequen
 
 def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence[str] = ()) -> Figure:
     """Draw precision and recall of each class as two points; the class found least often is named.
+
+    A class that is not among the samples has no recall, one that is never the answer no precision.
 
     Args:
         model: the classifier.
@@ -82,16 +86,23 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
     """
     result = report(model, x, y, class_names)
     present = [each for each in result.classes if each.samples]
-    figure = new_figure(7.5, max(3.2, 0.42 * len(result.classes) + 1.3))
+    pitch = 0.42 if len(result.classes) <= _WRITTEN else 0.2
+    figure = new_figure(7.5, max(3.2, pitch * len(result.classes) + 1.3))
     axes = figure.add_subplot()
     places = np.arange(len(result.classes))
     precision = np.array([each.precision for each in result.classes])
     recall = np.array([each.recall for each in result.classes])
+    precision[result.confusion.sum(axis=0) == 0] = np.nan
+    recall[result.confusion.sum(axis=1) == 0] = np.nan
     axes.hlines(places, precision, recall, color=GREY, linewidth=1, zorder=1)
-    axes.plot(precision, places, "o", color=BLUE, markersize=8, label="precision: of its answers, the right ones")
-    axes.plot(recall, places, "s", color=ORANGE, markersize=8, label="recall: of its samples, those found")
-    axes.set_yticks(places, [f"{each.name}  ({each.samples:,})" for each in result.classes])
+    axes.plot(
+        precision, places, "o", color=BLUE, markersize=20 * pitch, label="precision: of its answers, the right ones"
+    )
+    axes.plot(recall, places, "s", color=ORANGE, markersize=20 * pitch, label="recall: of its samples, those found")
+    axes.set_yticks(places, [f"{shortened(each.name, _BESIDE)}  ({each.samples:,})" for each in result.classes])
+    axes.tick_params(axis="y", labelsize=10 if len(places) <= _WRITTEN else 8)
     axes.set_ylim(len(places) - 0.4, -0.6)
+    axes.set_xlim(-0.03, 1.03)
     axes.grid(axis="x", color=PALE)
     axes.set_axisbelow(True)
     percent(axes.xaxis)
@@ -99,7 +110,8 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
     figure.legend(loc="outside lower left", frameon=False, ncols=2, fontsize=9)
     least = min(present, key=lambda each: each.recall)
     found = round(least.recall * least.samples)
-    headline(figure, f"{least.name} is found least often: {found:,} of {least.samples:,} ({100 * least.recall:.1f} %)")
+    told = f"{least.name} is found least often: {found:,} of {least.samples:,} ({100 * least.recall:.1f} %)"
+    headline(figure, told if found < least.samples else _no_mistake(int(result.confusion.sum())))
     return figure
 
 

@@ -186,8 +186,10 @@ def exciting_inputs(
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(_stretched(picture), cmap="gray", vmin=0, vmax=1)
         axes.set_axis_off()
-        axes.set_title(_name(class_names, unit) if last else f"unit {unit}", fontsize=10)
-    what = "each class" if last else f"units of layer {layer}, {type(model.layers[layer]).__name__},"
+        axes.set_title(shortened(_name(class_names, unit), 16) if last else f"unit {unit}", fontsize=10)
+    what = f"units of layer {layer}, {type(model.layers[layer]).__name__},"
+    if last:
+        what = "each class" if len(pictures) == count else f"{len(pictures)} of the {count} classes"
     headline(figure, f"What {what} would like best to see (gradient ascent)")
     return figure
 
@@ -229,7 +231,7 @@ def hidden_map(
     else:
         title = (
             f"Two directions hold {100 * share.sum():.0f} % of what the last hidden layer tells apart"
-            if values.std(axis=0).any()
+            if share.any()
             else f"The last hidden layer gives the same for all of {counted(len(values), 'sample')}"
         )
     columns = -(-len(np.unique(labels)) // _LISTED)  # of the legend
