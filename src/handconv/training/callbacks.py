@@ -51,6 +51,8 @@ class Callback:
     What ``on_epoch_end`` adds to ``figures`` stands in the history, and callbacks that come later may watch it.
     ``on_epoch_end`` may return True to end the training after this epoch, and ``on_train_begin`` to train none at all.
     A ``Checkpoint`` is told last, so that it saves what the others have made of the run.
+    The network stands there with the parameters as they are; with ``averaging`` it answers as in validation within
+    ``with run.answering():``.
 
     Example:
         >>> class Stop(Callback):
