@@ -112,3 +112,9 @@ def test_a_model_that_is_dead_already_says_so() -> None:
     model.parameters[...] = np.nan
     with pytest.raises(hc.DivergenceError, match="not finite at the learning rate 1e-06 already"):
         hc.find_learning_rate(model, *digits(64), batch_size=16)
+
+
+def test_batches_too_small_for_a_layer_are_refused_as_in_fit() -> None:
+    model = hc.Sequential([hc.Dense(4), hc.BatchNorm(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+    with pytest.raises(ValueError, match="BatchNorm needs at least 2 samples together in training"):
+        hc.find_learning_rate(model, np.eye(4), [0, 1, 2, 0], batch_size=1)

@@ -55,6 +55,7 @@ def test_its_arrays_are_named_by_place_the_projections_too() -> None:
     ("make", "message"),
     [
         (lambda: Residual([]), r"Residual needs a list of layers, got \[\]"),
+        (lambda: Residual(Dense(3)), r"Residual needs a list of layers, got Dense\(3\)"),  # type: ignore[arg-type]
         (lambda: Residual(["relu"]), r"Residual needs a list of layers, got \['relu'\]"),  # type: ignore[list-item]
         (lambda: Residual([ReLU()], 3), r"and the projection 3\."),  # type: ignore[arg-type]
         (lambda: Residual([Dense(2)]).build((3,)), r"its layers give \(2,\), and the way past them \(3,\)\. Keep the"),

@@ -304,9 +304,10 @@ class TestACheckpoint:
             assert "smooth" in refused
         assert np.array_equal(network.parameters, before) == bool(refused)
 
-    @pytest.mark.parametrize("monitor", ["mine", "loss"])
-    def test_keeps_the_best_where_a_figure_is_nan(self, monitor: str, path: Path) -> None:
-        dense().fit(VECTORS, CLASSES, callbacks=[add_figure(math.nan), hc.Checkpoint(path, monitor=monitor)], **OPTIONS)
+    @pytest.mark.parametrize(("monitor", "mode"), [("mine", "min"), ("loss", None)])
+    def test_keeps_the_best_where_a_figure_is_nan(self, monitor: str, mode: Any, path: Path) -> None:
+        checkpoint = hc.Checkpoint(path, monitor=monitor, mode=mode)
+        dense().fit(VECTORS, CLASSES, callbacks=[add_figure(math.nan), checkpoint], **OPTIONS)
         assert path.exists()
 
     def test_of_a_run_that_cannot_be_saved_in_its_folder_says_so_before_the_first_step(self, tmp_path: Path) -> None:

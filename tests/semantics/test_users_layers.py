@@ -528,3 +528,28 @@ class TestLayersThatHoldLayers:
         other = hc.Sequential([block.copy()], input_shape=(2, 5, 5), seed=1)
         np.testing.assert_array_equal(other.parameters, network.parameters)
         np.testing.assert_array_equal(other.layers[0].norm.running_mean, block.norm.running_mean)
+
+
+def test_a_gradient_that_was_summed_over_too_much_is_refused() -> None:
+    class Scale(hc.Layer):
+        def declare(self, input_shape: Any) -> Any:
+            return hc.ParameterSpec("scale", input_shape, "ones")
+
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            self.x = inputs
+            return inputs * self.scale
+
+        def backward(self, dvalues: Any) -> Any:
+            self.dscale = (dvalues * self.x).sum()
+            return dvalues * self.scale
+
+    network = hc.Sequential([Scale(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+    with pytest.raises(ValueError, match=r"Scale: dscale must have shape \(4,\), got the single number .*sum"):
+        network.fit(np.ones((8, 4)), np.arange(8) % 3)
+
+
+def test_a_gradient_may_be_set_to_zero() -> None:
+    layer = hc.Dense(3)
+    layer.build((4,))
+    layer.dweights = 0.0
+    assert not layer.dweights.any()

@@ -220,7 +220,7 @@ class TestSettingsThatThereAreNot:
             (hc.CategoricalCrossentropy(), "smoothing", "label_smoothing"),
             (hc.MeanSquaredError(), "reduction", "none"),
             (hc.Adam(), "lr", "learning_rate"),
-            (hc.EarlyStopping(), "mode", "monitor, patience, min_delta, restore_best"),
+            (hc.EarlyStopping(), "baseline", "monitor, patience, min_delta, mode, restore_best"),
             (hc.ReduceOnPlateau(), "cooldown", "factor"),
             (hc.Checkpoint("run.npz"), "save_best_only", "path, every, monitor"),
             (hc.ExponentialAverage(), "beta", "decay"),

@@ -135,10 +135,26 @@ class TestEarlyStopping:
             def on_epoch_end(self, run: Any, figures: dict[str, float]) -> None:
                 figures["val_error"] = 1.0
 
-        _, history = fit(Adding(), hc.EarlyStopping("val_error", patience=2))
+        _, history = fit(Adding(), hc.EarlyStopping("val_error", patience=2, mode="min"))
         assert history["val_error"] == [1.0, 1.0, 1.0]
         with pytest.raises(ValueError, match=r"watches 'val_error', and .* give the callback that adds it .* before"):
-            fit(hc.EarlyStopping("val_error"), Adding())
+            fit(hc.EarlyStopping("val_error", mode="min"), Adding())
+
+    @pytest.mark.parametrize(("mode", "best"), [("min", 2), ("max", 0)])
+    def test_the_mode_says_which_is_the_best(self, mode: Any, best: int) -> None:
+        script = Scripted(5, 4, 3, 4, monitor="val_error")
+        model, _ = fit(script, hc.EarlyStopping("val_error", patience=9, mode=mode), epochs=4)
+        np.testing.assert_array_equal(model.parameters, script.kept[best][0])
+
+    @pytest.mark.parametrize("watch", [hc.EarlyStopping, hc.ReduceOnPlateau])
+    def test_a_name_that_does_not_say_which_is_the_best_needs_a_mode(self, watch: Any) -> None:
+        model = network()
+        before = model.parameters.copy()
+        with pytest.raises(
+            ValueError, match=rf'{watch.__name__} watches \'f1\', whose name .* Give mode="min" or mode='
+        ):
+            fit(Scripted(1, 2, monitor="f1"), watch("f1"), model=model)
+        np.testing.assert_array_equal(model.parameters, before)
 
     @pytest.mark.parametrize("value", ["good", None, np.arange(3)])
     def test_a_figure_that_is_no_number_is_refused(self, value: Any) -> None:
@@ -160,7 +176,7 @@ class TestEarlyStopping:
     def test_every_figure_of_an_epoch_can_be_watched(self) -> None:
         _, history = fit(**VALID)
         for name in history.epochs[0]:
-            fit(hc.ReduceOnPlateau(name), **VALID)
+            fit(hc.ReduceOnPlateau(name, mode="min"), **VALID)
 
     @pytest.mark.parametrize("workers", [1, 2])
     @pytest.mark.parametrize("epoch", [2, 3, 4, 5])
@@ -243,6 +259,7 @@ class TestReduceOnPlateau:
     ("make", "message"),
     [
         (lambda: hc.EarlyStopping(patience=0), "EarlyStopping: patience must be"),
+        (lambda: hc.ReduceOnPlateau(mode="least"), 'ReduceOnPlateau: mode must be "min" or "max"'),  # type: ignore[arg-type]
         (lambda: hc.EarlyStopping(min_delta=-1), "EarlyStopping: min_delta must be .*of at least 0"),
         (lambda: hc.ReduceOnPlateau(factor=1), "ReduceOnPlateau: factor must be .*above 0 and below 1"),
         (lambda: hc.ReduceOnPlateau(least=0), "ReduceOnPlateau: least must be .*above 0"),

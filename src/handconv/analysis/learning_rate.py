@@ -23,9 +23,10 @@ from handconv.optimizers.base import check_optimizer
 from handconv.optimizers.schedules import Schedule
 from handconv.samples import Samples, checked_inputs, gathered_in_order
 from handconv.sequential import Sequential
+from handconv.training.checks import check_enough_samples
 from handconv.training.loop import InProcess
 from handconv.training.state import TrainingState
-from handconv.training.step import arithmetic
+from handconv.training.step import arithmetic, shard_size
 from handconv.utils.figures import BLUE, GREY, ORANGE, headline, new_figure, tidy
 from handconv.utils.validation import check_int, check_number, is_int, unmasked
 
@@ -167,7 +168,9 @@ def _run(network: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, loss:
     size = min(batch_size, len(inputs))
     whole = np.arange(len(inputs) // size * size)
     samples = Samples(gathered_in_order(inputs), gathered_in_order(targets, "y"), chosen=whole)
-    return TrainingState(network, loss, Adam(), samples, epochs=1, batch_size=size, shuffle=True)
+    run = TrainingState(network, loss, Adam(), samples, epochs=1, batch_size=size, shuffle=True)
+    check_enough_samples(run, shard_size(network, size))
+    return run
 
 
 def _train(run: TrainingState, steps: int) -> list[float]:

@@ -159,6 +159,12 @@ class Declaring:
             )
         if array.ndim and array.shape != target.shape:
             raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {array.shape}.")
+        is_gradient = any(name == f"d{spec.name}" for spec in self.specs)
+        if is_gradient and not array.ndim and target.size > 1 and array != 0:  # a sum over too much, most likely
+            raise ValueError(
+                f"{self.label}: {name} must have shape {target.shape}, got the single number {array:g}. Sum over the "
+                "samples alone, sum(axis=0) for one."
+            )
         target[...] = array
 
     def _make_room(self, specs: tuple[ParameterSpec, ...]) -> None:

@@ -40,7 +40,7 @@ class Residual(Layer):
 
     def __init__(self, layers: Sequence[Layer], projection: Layer | None = None, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.layers = list(layers)
+        self.layers = list(layers) if isinstance(layers, list | tuple) else []
         self.projection = projection
         if not self.layers or not all(isinstance(layer, Layer) for layer in [*self.layers, projection or self]):
             raise ValueError(f"Residual needs a list of layers, got {layers!r} and the projection {projection!r}.")

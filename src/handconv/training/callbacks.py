@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from handconv.serialization.atomic import naming
 from handconv.training.state import TrainingState
@@ -51,6 +51,8 @@ class Callback:
     What ``on_epoch_end`` adds to ``figures`` stands in the history, and callbacks that come later may watch it.
     ``on_epoch_end`` may return True to end the training after this epoch, and ``on_train_begin`` to train none at all.
     A ``Checkpoint`` is told last, so that it saves what the others have made of the run.
+    The network stands there with the parameters as they are; with ``averaging`` it answers as in validation within
+    ``with run.answering():``.
 
     Example:
         >>> class Stop(Callback):
@@ -80,12 +82,47 @@ class Callback:
         """Training is over; not called if it was broken off by an error."""
 
 
-class _Monitor(Callback):
-    """What watches one figure: the least of it is the best if it is a loss, the greatest otherwise."""
+Mode = Literal["min", "max"]
 
-    def __init__(self, monitor: str, patience: int, min_delta: float) -> None:
+
+def check_mode(owner: str, mode: object) -> Mode | None:
+    """Check what is said of which figure is the best.
+
+    Raises:
+        ValueError: if it is neither "min" nor "max", nor None.
+    """
+    if mode not in ("min", "max", None):
+        raise ValueError(f'{owner}: mode must be "min" or "max", or None where the name says it, got {mode!r}.')
+    return mode
+
+
+def sign_of(owner: str, monitor: str, mode: Mode | None) -> float:
+    """1 if the least of a figure is the best, -1 if the greatest: by mode, or by a name that ends in loss or accuracy.
+
+    Args:
+        owner: who watches it, for messages.
+        monitor: the figure.
+        mode: "min" or "max".
+
+    Raises:
+        ValueError: if neither says it.
+    """
+    ends = [sign for word, sign in (("loss", 1.0), ("accuracy", -1.0)) if monitor.endswith(word)]
+    if mode is None and not ends:
+        raise ValueError(
+            f"{owner} watches {monitor!r}, whose name does not say whether the least of it is the best or the "
+            'greatest. Give mode="min" or mode="max".'
+        )
+    return ends[0] if mode is None else 1.0 if mode == "min" else -1.0
+
+
+class _Monitor(Callback):
+    """What watches one figure."""
+
+    def __init__(self, monitor: str, patience: int, min_delta: float, mode: Mode | None) -> None:
         owner = type(self).__name__
         self.monitor, self.patience = monitor, check_int(f"{owner}: patience", patience)
+        self.mode = check_mode(owner, mode)
         self.min_delta = check_number(f"{owner}: min_delta", min_delta, *NOT_NEGATIVE)
         self._best, self._waited = math.inf, 0
 
@@ -104,6 +141,7 @@ class _Monitor(Callback):
                 f"{type(self).__name__} watches {self.monitor!r}, and an epoch has {', '.join(known)}, and "
                 f"{' and '.join(measured)} with validation data. Name one of these."
             )
+        sign_of(type(self).__name__, self.monitor, self.mode)
         self._best, self._waited = math.inf, 0
         for figures in run.history.epochs:
             self._is_time(figures)
@@ -116,7 +154,7 @@ class _Monitor(Callback):
                 f"{type(self).__name__} watches {self.monitor!r}, and the epoch has {', '.join(figures)}. Name one of "
                 "these, or give the callback that adds it to the figures before this one."
             )
-        value = figures[self.monitor] * (1 if self.monitor.endswith("loss") else -1)
+        value = figures[self.monitor] * sign_of(type(self).__name__, self.monitor, self.mode)
         better = value < self._best - self.min_delta
         self._best, self._waited = (value, 0) if better else (self._best, self._waited + 1)
         return better
@@ -142,6 +180,8 @@ class EarlyStopping(_Monitor):
         monitor: the figure, "val_loss" or "val_accuracy" for two.
         patience: epochs to wait for something better, at least 1.
         min_delta: by how much it must become better to count.
+        mode: "min" if the least of the figure is the best, "max" if the greatest is; needed unless its name ends in
+            loss or accuracy.
         restore_best: whether the parameters of the best epoch come back at the end. In a run that was begun without
             this, that is the best epoch from where it is resumed.
 
@@ -158,9 +198,15 @@ class EarlyStopping(_Monitor):
     """
 
     def __init__(
-        self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0, *, restore_best: bool = True
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        *,
+        mode: Mode | None = None,
+        restore_best: bool = True,
     ) -> None:
-        super().__init__(monitor, patience, min_delta)
+        super().__init__(monitor, patience, min_delta, mode)
         self.restore_best = check_bool("EarlyStopping: restore_best", restore_best)
 
     @property
@@ -198,6 +244,7 @@ class ReduceOnPlateau(_Monitor):
         factor: what the rate is multiplied by, above 0 and below 1.
         patience: epochs to wait for something better, at least 1.
         min_delta: by how much it must become better to count.
+        mode: as of ``EarlyStopping``.
         least: the rate below which it is not lowered.
 
     Raises:
@@ -217,9 +264,10 @@ class ReduceOnPlateau(_Monitor):
         patience: int = 3,
         min_delta: float = 0.0,
         *,
+        mode: Mode | None = None,
         least: float = 1e-6,
     ) -> None:
-        super().__init__(monitor, patience, min_delta)
+        super().__init__(monitor, patience, min_delta, mode)
         owner = type(self).__name__
         self.factor = check_number(f"{owner}: factor", factor, lambda value: 0 < value < 1, "above 0 and below 1")
         self.least = check_number(f"{owner}: least", least, *POSITIVE)

@@ -25,7 +25,7 @@ from handconv.serialization import npz
 from handconv.serialization.atomic import check_writable
 from handconv.serialization.description import RUN, check_comes_back, check_suffix, describe, fill
 from handconv.training.averaging import WeightAverage
-from handconv.training.callbacks import Callback, Progress
+from handconv.training.callbacks import Callback, Mode, Progress, check_mode, sign_of
 from handconv.training.state import TrainingState
 from handconv.utils.validation import POSITIVE, check_number
 from handconv.utils.warn import warn
@@ -44,11 +44,12 @@ class Checkpoint(Callback):
     Args:
         path: the file, ending in .npz; beside it stand ``NAME.previous.npz`` and ``NAME.best.npz``.
         every: seconds between two checkpoints within an epoch.
-        monitor: the figure that decides which epoch was the best: the least if it is a loss, the greatest otherwise;
-            of equals the last.
+        monitor: the figure that decides which epoch was the best; of equals the last.
+        mode: "min" if the least of the figure is the best, "max" if the greatest is; needed unless its name ends in
+            loss or accuracy.
 
     Raises:
-        ValueError: if the name does not end in .npz, or ``every`` is not above 0.
+        ValueError: if the name does not end in .npz, or ``every`` or ``mode`` is none.
 
     Example:
         >>> import tempfile, pathlib, numpy as np, handconv as hc
@@ -64,11 +65,18 @@ class Checkpoint(Callback):
         True
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, every: float = 30.0, monitor: str = "val_accuracy") -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: float = 30.0,
+        monitor: str = "val_accuracy",
+        mode: Mode | None = None,
+    ) -> None:
         check_suffix(path)
         if every != math.inf:  # at the end of epochs alone
             every = check_number("Checkpoint: every, in seconds,", every, *POSITIVE)
-        self.path, self.every, self.monitor = Path(path), every, monitor
+        self.path, self.every, self.monitor, self.mode = Path(path), every, monitor, check_mode("Checkpoint", mode)
         self._saved_at = 0.0
 
     def check(self, run: TrainingState) -> None:
@@ -80,6 +88,7 @@ class Checkpoint(Callback):
             ValueError: if a layer, the loss, the optimizer or ``model.info`` has what a file cannot hold.
         """
         check_writable(self.path)
+        sign_of("Checkpoint", self.monitor, self.mode)
         try:
             check_comes_back(run.network)
             npz.as_json(describe(run.network) | {"run": _state(run)})
@@ -102,8 +111,8 @@ class Checkpoint(Callback):
     def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
         """Save the run, and keep it as the best if it is."""
         if self.monitor in figures:
-            sign = -1.0 if self.monitor.endswith("loss") else 1.0
-            if sign * figures[self.monitor] >= max(sign * value for value in run.history[self.monitor]):
+            sign = sign_of("Checkpoint", self.monitor, self.mode)
+            if sign * figures[self.monitor] <= min(sign * value for value in run.history[self.monitor]):
                 _write(run, sibling(self.path, "best"))  # first: a run killed here does the epoch once more
         self._save(run)
 
