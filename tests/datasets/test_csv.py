@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import importlib.util
 import io
+import re
 import sys
 import tracemalloc
 import zipfile
@@ -589,7 +590,7 @@ class TestMoreWaysOfWriting:
         [(b"PAR1", "a Parquet file"), (b"BZh9", "packed with bzip2"), (b"\0\0\x08\x03", "an IDX file")],
     )
     def test_another_kind_of_file_is_named(self, tmp_path: Path, start: bytes, kind: str) -> None:
-        with pytest.raises(DataError, match=rf"no table in plain text, but {kind}.*Save it as a CSV file"):
+        with pytest.raises(DataError, match=rf"no table in plain text, but {kind}.*(?:Save|Unpack|To read)"):
             read_table(saved(tmp_path, start + bytes(60)))
 
     @pytest.mark.parametrize("column", [True, 1.0])
@@ -658,6 +659,27 @@ def test_colours_are_taken_in_the_order_in_which_images_are_even(planes: bool, t
     np.testing.assert_array_equal(samples.images, [image, image])
     told = "all reds, then all greens" if planes else "red, green and blue of one pixel after the other"
     assert any(told in notice for notice in samples.notices)
+
+
+def test_a_table_of_file_names_is_no_table_of_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has the names of files\. Put each file into a folder .* its class"):
+        read_table(saved(tmp_path, b"filename,label\n0001.png,cat\n0002.JPG,dog\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [
+        ("a.csv.bz2", b"BZh91AY" + bytes(9), "packed with bzip2. Unpack it."),
+        ("a.tar", b"a.csv".ljust(257, b"\0") + b"ustar\0" + bytes(300), "packed with tar. Unpack it."),
+        ("7.png", b"\x89PNG\r\n\x1a\n" + bytes(9), "an image. To read it: handconv predict"),
+    ],
+)
+def test_what_is_to_be_done_with_another_file_depends_on_its_kind(
+    name: str, content: bytes, remedy: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(remedy)):
+        read_table(tmp_path / name)
 
 
 @needs_pandas

@@ -39,7 +39,7 @@ class DataSettings:
     dataset: str | None = setting(
         None,
         text,
-        f"{', '.join(datasets.NAMES)}, a folder with one subfolder of images a class, a CSV file, or IDX files "
+        f"{', '.join(datasets.NAMES)}, a folder with one subfolder of images a class, a CSV or .npz file, or IDX files "
         "(default: what the model was trained on)",
         metavar="NAME|PATH",
     )
@@ -72,6 +72,8 @@ def load_dataset(
     for option in (option for option, is_given in given.items() if is_given and name not in KNOWN):
         if name == "digits" or user_path(name).exists():
             output.notice(f"--{option} is for {' and '.join(KNOWN)}; {name} is not taken from it.")
+    if name in datasets.NAMES and user_path(name).exists():
+        output.notice(f"{name} is the known data set; what has that name here is called ./{name}")
     get = partial(
         datasets.load,
         name,
