@@ -672,6 +672,8 @@ def test_a_table_of_file_names_is_no_table_of_images(tmp_path: Path) -> None:
         ("a.csv.bz2", b"BZh91AY" + bytes(9), "packed with bzip2. Unpack it."),
         ("a.tar", b"a.csv".ljust(257, b"\0") + b"ustar\0" + bytes(300), "packed with tar. Unpack it."),
         ("7.png", b"\x89PNG\r\n\x1a\n" + bytes(9), "an image. To read it: handconv predict"),
+        ("digits.mat", b"MATLAB 5.0 MAT-file, Platform: GLNXA64", "a file of MATLAB. Save its images and labels by"),
+        ("data_batch_1", b"\x80\x02}" + bytes(9), "a pickle of Python. Save its images and labels by np.savez("),
     ],
 )
 def test_what_is_to_be_done_with_another_file_depends_on_its_kind(
@@ -695,7 +697,6 @@ def test_standardised_pixels_are_to_be_brought_back(tmp_path: Path) -> None:
         (b'[{"label": 7, "image": [1, 2, 3, 4]}]', "a JSON file"),
         (b'{"label": 7, "image": [1, 2, 3, 4]}\n', "a JSON file"),
         (b"7 1:20 2:255 4:7\n", "a LibSVM file"),
-        (b"MATLAB 5.0 MAT-file, Platform: GLNXA64" + bytes(100), "a file of MATLAB"),
         (b"%PDF-1.4\n%\n", "a PDF file"),
         (b"SQLite format 3\0" + bytes(100), "a data base of SQLite"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "a workbook"),

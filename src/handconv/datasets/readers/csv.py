@@ -183,9 +183,7 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
         if stream.peek(512)[257:262] == b"ustar":
             kind = ", but packed with tar"
         if kind or has_controls:
-            remedy = "Unpack it." if "packed" in kind else "Save it as a CSV file."
-            remedy = f"To read it: handconv predict {shlex.quote(str(path))}" if kind == ", but an image" else remedy
-            raise DataError(f"{path} is no table in plain text{kind}. {remedy}")
+            raise DataError(f"{path} is no table in plain text{kind}. {_remedy_of_kind(kind, path)}")
         with io.TextIOWrapper(stream, encoding=encoding, errors="strict" if encoding == "utf-8" else "replace") as text:
             for block in plain_blocks(_blocks(text, path), path, label_column, layout):
                 images = block
@@ -201,6 +199,17 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
     if form is None or not values:
         raise DataError(f"{path} has no images: there is no line of numbers in it.")
     return replace(form, notices=(*layout, *form.notices)), found
+
+
+def _remedy_of_kind(kind: str, path: PathLike) -> str:
+    """What to do with a file of another kind."""
+    if "packed" in kind:
+        return "Unpack it."
+    if kind == ", but an image":
+        return f"To read it: handconv predict {shlex.quote(str(path))}"
+    if any(each in kind for each in ("NumPy", "pickle", "MATLAB", "HDF5")):
+        return "Save its images and labels by np.savez('data.npz', x_train=…, y_train=…), or as a CSV file."
+    return "Save it as a CSV file."
 
 
 def _wide_encoding(start: bytes) -> str | None:
