@@ -84,6 +84,22 @@ class TestWhatIsTested:
         assert main(["evaluate", str(tmp_path / "model.npz")]) == 0
         assert "has changed since the training: the model may have seen some" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("command", ["evaluate", "predict"])
+    def test_dark_on_light_becomes_negative_for_a_model_of_light_on_dark(
+        self, command: str, tmp_path: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        table = np.column_stack([DIGITS.y_test, 255 - DIGITS.x_test.reshape(len(DIGITS.y_test), -1)])
+        path = tmp_path / "negative.csv"
+        np.savetxt(path, table, fmt="%d", delimiter=",")
+        data = ["--dataset", str(path)] if command == "evaluate" else [str(path)]
+        assert main([command, str(model_file), *data, "--json"]) == 0
+        told = capsys.readouterr()
+        assert "dark on light; they are turned into negatives, as the model knows images light on dark." in told.err
+        found = objects(told.out)
+        answers = [int(each["prediction"]) for each in found] if command == "predict" else []
+        right = np.mean(answers == DIGITS.y_test) if command == "predict" else found[0]["accuracy"]
+        assert right > 0.9
+
 
 class TestClasses:
     """Classes are those that are there, and keep their names."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,24 @@ def test_names_are_of_the_data_and_the_time_and_free(cache_folder: Path) -> None
     keep(cache_folder, name, dataset="mnist", hour=1)
     assert new_name("My pictures") in (f"{name}-2", name[:-4] + new_name("My pictures")[-4:])
     assert new_name("手").startswith(("手-", "run-"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be asked there")
+def test_a_run_that_another_process_trains_does_not_go_on_here(
+    cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(list(QUICK)) == 0
+    (checkpoint,) = (cache_folder / "runs").glob("*.run.npz")
+    run = checkpoint.stem.removesuffix(".run")
+    mark = cache_folder / "runs" / f".{run}.begun"
+    mark.write_text(str(os.getppid()))
+    for named in (run, str(checkpoint)):
+        assert main(["train", "--resume", named, "--no-play"]) == 2
+        assert f"the run {run} is being trained, by process {os.getppid()}." in capsys.readouterr().err
+    assert main(["train", "--resume", "--no-play"]) == 2
+    assert "there is no run to go on from" in capsys.readouterr().err
+    mark.write_text("999999999")  # of a process that has ended without a word
+    assert main(["train", "--resume", "--epochs", "2", "--no-play"]) == 0
 
 
 def test_trainings_that_begin_at_once_have_names_of_their_own(cache_folder: Path) -> None:

@@ -68,6 +68,17 @@ def test_the_result_tells_the_workers_that_there_was_work_for(
     assert objects(capsys.readouterr().out)[-1]["workers"] == 1
 
 
+def test_a_folder_of_the_name_of_a_known_set_is_remarked_upon(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("digits").mkdir()
+    assert main(list(QUICK)) == 0
+    said = capsys.readouterr().err
+    assert "digits is the known data set; what has that name here is called ./digits" in said
+    assert "1,437 images to train on" in said
+
+
 def test_a_folder_that_is_not_looked_into_is_told(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*QUICK, "--data-dir", "nowhere", "--source", "mirror"]) == 0
     said = capsys.readouterr().err

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import importlib.util
 import io
+import re
 import sys
 import tracemalloc
 import zipfile
@@ -589,7 +590,7 @@ class TestMoreWaysOfWriting:
         [(b"PAR1", "a Parquet file"), (b"BZh9", "packed with bzip2"), (b"\0\0\x08\x03", "an IDX file")],
     )
     def test_another_kind_of_file_is_named(self, tmp_path: Path, start: bytes, kind: str) -> None:
-        with pytest.raises(DataError, match=rf"no table in plain text, but {kind}.*Save it as a CSV file"):
+        with pytest.raises(DataError, match=rf"no table in plain text, but {kind}.*(?:Save|Unpack|To read)"):
             read_table(saved(tmp_path, start + bytes(60)))
 
     @pytest.mark.parametrize("column", [True, 1.0])
@@ -660,6 +661,29 @@ def test_colours_are_taken_in_the_order_in_which_images_are_even(planes: bool, t
     assert any(told in notice for notice in samples.notices)
 
 
+def test_a_table_of_file_names_is_no_table_of_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has the names of files\. Put each file into a folder .* its class"):
+        read_table(saved(tmp_path, b"filename,label\n0001.png,cat\n0002.JPG,dog\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [
+        ("a.csv.bz2", b"BZh91AY" + bytes(9), "packed with bzip2. Unpack it."),
+        ("a.tar", b"a.csv".ljust(257, b"\0") + b"ustar\0" + bytes(300), "packed with tar. Unpack it."),
+        ("7.png", b"\x89PNG\r\n\x1a\n" + bytes(9), "an image. To read it: handconv predict"),
+        ("digits.mat", b"MATLAB 5.0 MAT-file, Platform: GLNXA64", "a file of MATLAB. Save its images and labels by"),
+        ("data_batch_1", b"\x80\x02}" + bytes(9), "a pickle of Python. Save its images and labels by np.savez("),
+    ],
+)
+def test_what_is_to_be_done_with_another_file_depends_on_its_kind(
+    name: str, content: bytes, remedy: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(remedy)):
+        read_table(tmp_path / name)
+
+
 @needs_pandas
 def test_standardised_pixels_are_to_be_brought_back(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"got '-0\.42'\. Are the pixels standardised\? Bring them back to 0 to 255\."):
@@ -673,7 +697,6 @@ def test_standardised_pixels_are_to_be_brought_back(tmp_path: Path) -> None:
         (b'[{"label": 7, "image": [1, 2, 3, 4]}]', "a JSON file"),
         (b'{"label": 7, "image": [1, 2, 3, 4]}\n', "a JSON file"),
         (b"7 1:20 2:255 4:7\n", "a LibSVM file"),
-        (b"MATLAB 5.0 MAT-file, Platform: GLNXA64" + bytes(100), "a file of MATLAB"),
         (b"%PDF-1.4\n%\n", "a PDF file"),
         (b"SQLite format 3\0" + bytes(100), "a data base of SQLite"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "a workbook"),

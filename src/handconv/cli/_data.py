@@ -17,6 +17,7 @@ from handconv.cli._settings import one_of, setting, switch, text
 from handconv.datasets import Dataset, Preparation
 from handconv.datasets.catalog import KNOWN
 from handconv.datasets.paths import user_path
+from handconv.datasets.preparation import POLARITIES
 from handconv.datasets.readers.samples import is_whole, listed
 from handconv.ensemble import Classifier
 from handconv.errors import DataError, ModelFileError, SourceError
@@ -39,7 +40,7 @@ class DataSettings:
     dataset: str | None = setting(
         None,
         text,
-        f"{', '.join(datasets.NAMES)}, a folder with one subfolder of images a class, a CSV file, or IDX files "
+        f"{', '.join(datasets.NAMES)}, a folder with one subfolder of images a class, a CSV or .npz file, or IDX files "
         "(default: what the model was trained on)",
         metavar="NAME|PATH",
     )
@@ -72,6 +73,8 @@ def load_dataset(
     for option in (option for option, is_given in given.items() if is_given and name not in KNOWN):
         if name == "digits" or user_path(name).exists():
             output.notice(f"--{option} is for {' and '.join(KNOWN)}; {name} is not taken from it.")
+    if name in datasets.NAMES and user_path(name).exists():
+        output.notice(f"{name} is the known data set; what has that name here is called ./{name}")
     get = partial(
         datasets.load,
         name,
@@ -112,7 +115,20 @@ def load_for_model(settings: DataSettings, model: Classifier, output: Output, *,
     images, wanted = dataset.x_test.shape[1:], model.input_shape
     if images != wanted:
         raise UsageError(f"the model takes images of shape {wanted}, those of {dataset.name} have {images}.{_OTHER}")
+    if dataset.name not in datasets.NAMES and is_negative(model, dataset.preparation.polarity, output):
+        dataset = replace(dataset, x_train=255 - dataset.x_train, x_test=255 - dataset.x_test)
     return _numbered_as(model, dataset, output)
+
+
+def is_negative(model: Classifier, polarity: str, output: Output) -> bool:
+    """Whether grey images are to be turned into their negatives for a model; says so."""
+    form = preparation_of(model)
+    if form is None or form.channels != 1 or {form.polarity, polarity} != set(POLARITIES[:2]):
+        return False
+    output.notice(
+        f"The images are {polarity}; they are turned into negatives, as the model knows images {form.polarity}."
+    )
+    return True
 
 
 def data_mark(dataset: Dataset) -> str:

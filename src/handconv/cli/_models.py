@@ -4,6 +4,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from handconv.cli._errors import UsageError
 from handconv.cli._output import Output
-from handconv.cli._runs import Kept, begun_name, described, find_run, folder, kept_runs
+from handconv.cli._runs import Kept, begin, begun_name, described, find_run, folder, kept_runs, trained_by
 from handconv.cli._settings import whole
 from handconv.datasets import NAMES
 from handconv.ensemble import Classifier, Ensemble
@@ -162,7 +163,9 @@ def begin_run(
     if resume is not None:
         path = Path(resume)
         if path.parent == _folder_or_none() and path.stem.endswith(".run"):
-            name = path.stem.removesuffix(".run")  # the same run goes on
+            name = _run_of(path)  # the same run goes on
+            with suppress(OSError):
+                begin(name)
         return name, [Checkpoint(path)]
     if save is not None:
         return name, [Checkpoint(sibling(Path(save), "run"))]
@@ -176,7 +179,7 @@ def checkpoint_to_resume(named: str) -> str:
         UsageError: if there is none.
     """
     if named and (Path(named).exists() or named.endswith(".npz")):
-        return named
+        return _free(named)
     if named:
         run = find_run(named)
         path = None if run is None else run.checkpoint
@@ -185,12 +188,26 @@ def checkpoint_to_resume(named: str) -> str:
             path = begun / f"{named}.run.npz"
         if path is None or not path.exists():
             raise UsageError(f"there is no checkpoint {named!r}; handconv runs lists what there is.")
-        return str(path)
+        return _free(str(path))
     begun = _folder_or_none()
-    found = sorted(begun.glob("*.run.npz"), key=lambda file: file.stat().st_mtime) if begun is not None else []
+    files = begun.glob("*.run.npz") if begun is not None else ()
+    found = sorted((file for file in files if trained_by(_run_of(file)) is None), key=lambda file: file.stat().st_mtime)
     if not found:
         raise UsageError("there is no run to go on from; --resume RUN names a checkpoint.")
     return str(found[-1])
+
+
+def _free(path: str) -> str:
+    """Refuse the checkpoint of a run that another process trains at this moment."""
+    file = Path(path)
+    other = trained_by(_run_of(file)) if file.parent == _folder_or_none() else None
+    if other is not None:
+        raise UsageError(f"the run {_run_of(file)} is being trained, by process {other}. Wait for its end, or end it.")
+    return path
+
+
+def _run_of(checkpoint: Path) -> str:
+    return checkpoint.stem.removesuffix(".run")
 
 
 def saved_info(path: str) -> dict[str, Any]:

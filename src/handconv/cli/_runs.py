@@ -5,7 +5,9 @@ mnist-2026-11-28-0457.run.npz      the checkpoint from which its training goes o
 """
 
 import atexit
+import os
 import re
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -83,7 +85,7 @@ def new_name(dataset: str) -> str:
 
 
 def begun_name(dataset: str) -> str:
-    """A new name that no training has which begins at the same moment: an empty file marks it until this one ends.
+    """A new name that no training has which begins at the same moment: a file marks it until this one ends.
 
     Raises:
         OSError: if nothing can be written where runs are kept.
@@ -91,9 +93,43 @@ def begun_name(dataset: str) -> str:
     while True:
         name = new_name(dataset)
         with suppress(FileExistsError):
-            _mark(name).touch(exist_ok=False)
-            atexit.register(_mark(name).unlink, missing_ok=True)
+            begin(name, again=False)
             return name
+
+
+def begin(name: str, *, again: bool = True) -> None:
+    """Mark a run as one that this process trains, until it ends.
+
+    Raises:
+        FileExistsError: if it was marked before, and is not to go on.
+        OSError: if nothing can be written where runs are kept.
+    """
+    mark, own = _mark(name), os.getpid()
+    with mark.open("w" if again else "x") as file:
+        file.write(str(own))
+
+    def end() -> None:
+        if os.getpid() == own:  # and not a process that was forked
+            mark.unlink(missing_ok=True)
+
+    atexit.register(end)
+
+
+def trained_by(name: str) -> int | None:
+    """The number of another process that trains a run at this moment; None if there is none."""
+    try:
+        other = int(_mark(name).read_text())
+    except (OSError, ValueError):
+        return None
+    if other == os.getpid() or sys.platform == "win32":  # where a process cannot be asked without ending it
+        return None
+    try:
+        os.kill(other, 0)
+    except (ProcessLookupError, OverflowError):
+        return None
+    except PermissionError:
+        pass
+    return other
 
 
 def _mark(name: str) -> Path:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from handconv.analysis import probabilities
-from handconv.cli._data import preparation_of
+from handconv.cli._data import is_negative, preparation_of
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._models import class_names
 from handconv.cli._output import Output
 from handconv.cli._quiz import shares
 from handconv.datasets.paths import user_path
+from handconv.datasets.preparation import measure
 from handconv.datasets.readers.csv import read_table
 from handconv.datasets.readers.parts import all_parts
 from handconv.datasets.readers.samples import Samples
@@ -73,6 +74,8 @@ def predict_table(
         raise DataError(
             f"{path} must hold images of shape {preparation.shape}, as the model takes them, got {images.shape[1:]}."
         )
+    if is_negative(model, measure(images)[0], output):
+        images = 255 - images
     if samples.labels is not None:
         models = "".join(f" {shlex.quote(file)}" for file in arguments.files if file != path)
         compare = f"handconv evaluate{models} --dataset {shlex.quote(path)}"

@@ -16,6 +16,7 @@ from handconv.datasets.download import Progress
 from handconv.datasets.own import own_dataset
 from handconv.datasets.paths import PathLike, user_path
 from handconv.datasets.preparation import Preparation
+from handconv.datasets.readers.arrays import read_arrays
 from handconv.datasets.readers.csv import no_labels, read_table
 from handconv.datasets.readers.idx_files import IdxFiles, find_idx_files, read_idx_files
 from handconv.datasets.readers.image_folder import find_parts, read_image_folders
@@ -35,7 +36,7 @@ _FOR = {
     "label_column": "for CSV files",
     "size": "for folders of images",
     "colour": "for folders of images",
-    "transpose": "for CSV and IDX files",
+    "transpose": "for CSV, IDX and .npz files",
 }
 
 
@@ -63,13 +64,14 @@ def load(
 
     Args:
         name_or_path: "mnist", "fashion-mnist", "digits", a folder with one subfolder of images a class, a CSV file, an
-            IDX file of images or a folder with IDX files; ``~`` is the home folder.
+            .npz file with x_train and y_train, an IDX file of images or a folder with IDX files; ``~`` is the home
+            folder.
         source: "auto", "kaggle", "mirror" or "offline" (never the network).
         data_dir: look for the named set in this folder and nowhere else.
         label_column: of a CSV file, as for `load_csv`.
         size: height and width to which the images of a folder are scaled; 28x28 if not given.
         colour: keep the colours of a folder's images; else they become grey.
-        transpose: exchange rows and columns of the images in CSV and IDX files, as EMNIST's need it.
+        transpose: exchange rows and columns of the images in CSV, IDX and .npz files, as EMNIST's need it.
         hold_out: without a part to test on, whether one image in five of each class is held out, as for a training; if
             not, all images are to test on, and none to train on.
         preparation: bring the user's own data to this form, that of a model say, where nothing else is said: its size
@@ -113,6 +115,9 @@ def load(
         name, said = name if path.exists() else str(files.train[0]), _lie(files.train[0], transpose)
         parts = read_idx_files(files)
         return make(name, *parts, transpose=transpose, scale=scale, notices=said)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        _refuse(given, "an .npz file", ("transpose",))
+        return make(name, *read_arrays(path), transpose=transpose, scale=scale)
     if path.is_file():
         _refuse(given, "a CSV file", ("label_column", "transpose"))
         samples = read_table(path, label_column=label_column, scale=scale)
@@ -139,8 +144,8 @@ def _locate_own(name: str, data_dir: PathLike | None) -> tuple[Path, IdxFiles | 
         files = find_idx_files(user_path(data_dir), name)
     if files is None and not path.exists():
         raise ValueError(
-            f"A data set is {', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV file, or IDX "
-            f"files; got {name!r}, which is none of these."
+            f"A data set is {', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV or .npz file, "
+            f"or IDX files; got {name!r}, which is none of these."
             f"{nearest(name.casefold().replace('_', '-'), NAMES, 'Check its name, or its path.')}"
         )
     return path, files

@@ -68,7 +68,7 @@ def _only_member(file: io.BufferedReader, path: PathLike) -> zipfile.ZipExtFile:
         raise DataError(f"{path} is a workbook of a spreadsheet program. Save its sheet as a CSV file.")
     if members and all(member.filename.endswith(".npy") for member in members):
         raise DataError(
-            f"{path} holds arrays of NumPy. Train on them in Python, model.fit(x, y), or save them as a CSV file."
+            f"{path} holds arrays of NumPy. If they are called x_train and y_train, let its name end in .npz."
         )
     if stream is None:
         names = ", ".join(member.filename for member in members[:5])

@@ -15,6 +15,7 @@ import csv
 import io
 import math
 import re
+import shlex
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,20 +26,17 @@ from numpy.typing import NDArray
 from handconv.datasets.paths import PathLike
 from handconv.datasets.readers._files import MAX_DECOMPRESSED, open_data
 from handconv.datasets.readers.parts import all_parts
+from handconv.datasets.readers.pixels import Pixels, as_images, to_bytes
 from handconv.datasets.readers.samples import Samples, is_whole, listed, number_classes
-from handconv.datasets.readers.table_form import Form, LabelColumn, cut_fields, excerpt, square_side, tell_form
+from handconv.datasets.readers.table_form import Form, LabelColumn, cut_fields, excerpt, tell_form
 from handconv.datasets.readers.table_layout import plain_blocks
 from handconv.errors import DataError, MissingExtraError
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
-Pixels = NDArray[np.uint8] | NDArray[np.float32]
-
 _BLOCK = 1 << 20
-_LOOKED_AT = 200  # images, to tell how their colours stand
 _STANDARDISED = 10  # no standardised pixel is farther from 0
-_CLEAR = 0.95  # so much less uneven has to be what is not usual
 _LARGEST_LABEL = 1e15
 # What stands for a missing label among numbers; among texts it may be the name of a class.
 _MISSING = ("na", "n/a", "<na>", "#n/a", "?", "-", "missing", "unknown")
@@ -145,7 +143,7 @@ def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float
     except UnicodeDecodeError:
         form, blocks = _read(path, label_column, scale, "cp1252")
         notices = (*form.notices, f"{path} is not written in UTF-8; it is read as Windows-1252.")
-    pixels, scale, changes = _to_bytes([block.pixels for block in blocks], scale)
+    pixels, scale, changes = to_bytes([block.pixels for block in blocks], scale)
     labels = [block.labels for block in blocks]
     numbers, names = (None, ()) if form.label is None else number_classes(_joined(labels))
     mixed = []
@@ -158,7 +156,7 @@ def read_table(path: PathLike, *, label_column: LabelColumn = None, scale: float
         )
     if 0 < sum(map(is_whole, names)) < len(names):
         mixed.append(f"The labels are numbers and texts, {len(names)} classes: {listed(names)}.")
-    images, order = _as_images(pixels)
+    images, order = as_images(pixels)
     return Samples(
         images=images,
         labels=numbers,
@@ -183,8 +181,10 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
         encoding = _wide_encoding(start) or encoding
         kind = next((f", but {name}" for magic, name in _OTHERS.items() if start.startswith(magic)), "")
         has_controls = not encoding.startswith(("utf-16", "utf-32")) and _CONTROLS.intersection(start)
+        if stream.peek(512)[257:262] == b"ustar":
+            kind = ", but packed with tar"
         if kind or has_controls:
-            raise DataError(f"{path} is no table in plain text{kind}. Save it as a CSV file.")
+            raise DataError(f"{path} is no table in plain text{kind}. {_remedy_of_kind(kind, path)}")
         with io.TextIOWrapper(stream, encoding=encoding, errors="strict" if encoding == "utf-8" else "replace") as text:
             for block in plain_blocks(_blocks(text, path), path, label_column, layout):
                 images = block
@@ -200,6 +200,17 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
     if form is None or not values:
         raise DataError(f"{path} has no images: there is no line of numbers in it.")
     return replace(form, notices=(*layout, *form.notices)), found
+
+
+def _remedy_of_kind(kind: str, path: PathLike) -> str:
+    """What to do with a file of another kind."""
+    if "packed" in kind:
+        return "Unpack it."
+    if kind == ", but an image":
+        return f"To read it: handconv predict {shlex.quote(str(path))}"
+    if any(each in kind for each in ("NumPy", "pickle", "MATLAB", "HDF5")):
+        return "Save its images and labels by np.savez('data.npz', x_train=…, y_train=…), or as a CSV file."
+    return "Save it as a CSV file."
 
 
 def _wide_encoding(start: bytes) -> str | None:
@@ -351,43 +362,6 @@ def _in_range(field: str, top: float) -> bool:
         return "_" not in field and 0 <= float(field) <= top
     except ValueError:
         return False
-
-
-def _to_bytes(blocks: Sequence[Pixels], scale: float | None) -> tuple[NDArray[np.uint8], float, list[str]]:
-    """Join the pixels of all blocks and bring them to bytes; give what became 255, and what there is to say of it."""
-    values = np.concatenate(blocks)
-    if scale in (None, 255) and values.dtype == np.uint8:
-        return values.astype(np.uint8, copy=False), 255, []
-    if values.max() <= 1 and (scale is None or (values != values.round()).any()):
-        return (
-            np.multiply(values, 255).round().astype(np.uint8),
-            1,
-            ["The pixels, from 0 to 1, are stretched to 0 to 255."],
-        )
-    scale = scale or 255
-    notices = [] if scale != 255 else ["The pixels have fractions; they are rounded."]
-    return np.multiply(values, 255 / scale).round().astype(np.uint8), scale, notices
-
-
-def _as_images(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[str]]:
-    """Give each line of pixels the shape of an image, (N, P) -> (N, C, H, H); say in which order colours were taken."""
-    found = square_side(pixels.shape[1])
-    assert found is not None
-    channels, side = found
-    if channels == 1:
-        return pixels.reshape(-1, 1, side, side), []
-    said = f"The {pixels.shape[1]:,} values of a row are taken for "
-    planes = pixels.reshape(-1, channels, side, side)
-    pixel_by_pixel = pixels.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)  # (N, 3, H, H)
-    if _unevenness(planes[:_LOOKED_AT]) < _CLEAR * _unevenness(pixel_by_pixel[:_LOOKED_AT]):
-        return planes, [f"{said}all reds, then all greens, then all blues."]
-    return np.ascontiguousarray(pixel_by_pixel), [f"{said}red, green and blue of one pixel after the other."]
-
-
-def _unevenness(images: NDArray[np.uint8]) -> float:
-    """How much pixels differ from those to the right, below, and in the next colour: least where the shape is right."""
-    values = images.astype(np.float32)
-    return float(sum(np.abs(np.diff(values, axis=axis)).mean() for axis in (1, 2, 3)))
 
 
 def _joined(labels: Sequence[list[str] | NDArray[np.int64]]) -> list[str] | NDArray[np.int64]:

@@ -39,6 +39,7 @@ _ROWS = 200  # that are looked at to tell labels from pixels where there is no h
 _ENOUGH_ROWS = 20
 _LARGEST_CLASS = 100  # a greater number is hardly a label where there are few rows
 _RUN = 10  # a first line of at least so many numbers 0, 1, 2, … is a header
+_IMAGE_NAME = re.compile(r"\.(?:png|jpe?g|jfif|bmp|gif|tiff?|webp)$", re.IGNORECASE)
 _COLOURS_OF_A_PIXEL = 3
 _COLOUR = re.compile(r"(?<![a-z])(?:r|g|b|red|green|blue)(?![a-z])")
 _LEAST_COLOURED = 8  # rows of the smallest colour image: a few columns more are more likely a mistake
@@ -233,14 +234,25 @@ def _columns(
             notices.append(f"The labels are taken from the column {header[label]!r}.")
     elif label == count - 1 and is_sought and header is None:
         notices.append("The labels are taken from the last column. Another one: --label-column first.")
-    if count < 2 or square_side(len(rest)) is None:
-        raise DataError(
-            "A table of images has a label and a square number of pixels in each line, 1 + 28·28 = 785 columns say; "
-            f"{path} has {count:,} column{'s' * (count > 1)}, its first line is {excerpt(line)}."
-        )
+    names_files = any(_IMAGE_NAME.search(row[column]) for row in rows[:1] for column in rest)
+    if count < 2 or square_side(len(rest)) is None or names_files:
+        raise _no_image(names_files, count, line, path)
     if numbered:
         notices.append(f"The first line, {', '.join(fields[:4])}, …, is taken for a header.")
     return label, rest, left_out, notices
+
+
+def _no_image(names_files: bool, count: int, line: str, path: PathLike) -> DataError:
+    """The error for rows that are no images."""
+    if names_files:
+        return DataError(
+            f"A table of images has their pixels; {path} has the names of files. Put each file into a folder that has "
+            "the name of its class, and give the folder around these."
+        )
+    return DataError(
+        "A table of images has a label and a square number of pixels in each line, 1 + 28·28 = 785 columns say; "
+        f"{path} has {count:,} column{'s' * (count > 1)}, its first line is {excerpt(line)}."
+    )
 
 
 def _part_column(header: Sequence[str] | None, rows: Sequence[Sequence[str]], label: int | None) -> int | None:
