@@ -220,7 +220,7 @@ class ScoreLoss(Loss):
     output: FloatArray | None = None
 
     @staticmethod
-    def probabilities(scores: FloatArray) -> FloatArray:
+    def _probabilities(scores: FloatArray) -> FloatArray:
         """Turn scores (N, …) into probabilities."""
         raise NotImplementedError
 
@@ -234,5 +234,5 @@ class ScoreLoss(Loss):
     ) -> float:
         """Return the loss, and leave the probabilities in ``output``."""
         loss = super().forward(predictions, targets, sample_weights, batch_size=batch_size)
-        self.output = self.probabilities(self.check_predictions(np.asarray(predictions)))
+        self.output = self._probabilities(self.check_predictions(np.asarray(predictions)))
         return loss

@@ -86,7 +86,7 @@ class SoftmaxCategoricalCrossentropy(ScoreLoss, CategoricalLoss):
     """
 
     @staticmethod
-    def probabilities(scores: FloatArray) -> FloatArray:
+    def _probabilities(scores: FloatArray) -> FloatArray:
         """softmax(x) = exp(x - m) / sum of exp(x - m), with m = max x."""
         exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))  # (N, K)
         softmax: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
@@ -104,7 +104,7 @@ class SoftmaxCategoricalCrossentropy(ScoreLoss, CategoricalLoss):
     def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
         """softmax(x) - q."""
         x, t = self._checked(predictions, targets)
-        dx: FloatArray = self.probabilities(x) - self.truth(t, x.shape[1], x.dtype)
+        dx: FloatArray = self._probabilities(x) - self.truth(t, x.shape[1], x.dtype)
         return dx
 
     def _checked(self, predictions: FloatArray, targets: Targets) -> tuple[FloatArray, Targets]:

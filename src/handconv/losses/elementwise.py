@@ -122,7 +122,7 @@ class SigmoidBinaryCrossentropy(ScoreLoss, _Binary):
     """
 
     @staticmethod
-    def probabilities(scores: FloatArray) -> FloatArray:
+    def _probabilities(scores: FloatArray) -> FloatArray:
         """sigmoid(x) = 1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)), in which nothing overflows."""
         sigmoid: FloatArray = np.exp(np.minimum(scores, 0)) / (np.exp(-np.abs(scores)) + 1)
         return sigmoid
@@ -135,7 +135,7 @@ class SigmoidBinaryCrossentropy(ScoreLoss, _Binary):
     def gradient(self, predictions: FloatArray, targets: Targets) -> FloatArray:
         """(sigmoid(x) - t) / K."""
         x, t = self._checked(predictions, targets)
-        dx: FloatArray = (self.probabilities(x) - t) / x.dtype.type(_outputs(x))
+        dx: FloatArray = (self._probabilities(x) - t) / x.dtype.type(_outputs(x))
         return dx
 
 

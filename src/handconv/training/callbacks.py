@@ -63,7 +63,8 @@ class Callback:
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse a setting that a callback of this package does not have."""
         if type(self).__module__.startswith("handconv.training."):
-            check_setting(self, type(self).__name__, name, arguments_of(type(self).__init__))
+            known = dict.fromkeys(name for kind in type(self).__mro__ for name in arguments_of(kind.__init__))
+            check_setting(self, type(self).__name__, name, known)
         object.__setattr__(self, name, value)
 
     def on_train_begin(self, run: TrainingState) -> bool | None:
