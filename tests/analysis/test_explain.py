@@ -548,11 +548,15 @@ class Chances(hc.Sigmoid):
     """A sigmoid of a user's own."""
 
 
+class Shares(hc.Softmax):
+    """A softmax of a user's own."""
+
+
 def test_a_loss_on_probabilities_is_told_with_the_truth() -> None:
-    model = hc.Sequential([hc.Dense(3), Chances()], input_shape=(4,), seed=0, dtype="float64")
+    model = hc.Sequential([hc.Dense(3), Shares()], input_shape=(4,), seed=0, dtype="float64")
     loss = hc.losses.CategoricalCrossentropy(label_smoothing=0.3)
     chances = np.array([0.2, 0.3, 0.5])
-    model.layers[0].set_parameters(weights=np.zeros((4, 3)), biases=np.log(chances / (1 - chances)))
+    model.layers[0].set_parameters(weights=np.zeros((4, 3)), biases=np.log(chances))
     told = hc.explain(model, np.ones((1, 4)), [2], loss=loss)
     (section,) = [section for section in told if section.phase == "loss"]
     table = next(part for part in section.parts if isinstance(part, Table))
