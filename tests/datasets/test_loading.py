@@ -186,6 +186,11 @@ def test_data_is_brought_to_the_form_of_other_data(tmp_path: Path) -> None:
         load(path, preparation=Preparation((2, 2), scale=15))
 
 
+def test_an_address_is_to_be_fetched_first() -> None:
+    with pytest.raises(ValueError, match=r"got 'https://example\.org/set\.npz'.* Fetch it first, and name the file\."):
+        load("https://example.org/set.npz")
+
+
 def test_idx_files_that_go_beyond_the_scale_of_other_data_are_refused(tmp_path: Path) -> None:
     write_idx(tmp_path / "images-idx3-ubyte", np.full((4, 2, 2), 17, np.uint8))
     write_idx(tmp_path / "labels-idx1-ubyte", np.array([0, 1, 0, 1], np.uint8))

@@ -143,10 +143,11 @@ def _locate_own(name: str, data_dir: PathLike | None) -> tuple[Path, IdxFiles | 
     if files is None and not path.exists() and data_dir is not None:
         files = find_idx_files(user_path(data_dir), name)
     if files is None and not path.exists():
+        remedy = "Fetch it first, and name the file." if "://" in name else "Check its name, or its path."
         raise ValueError(
             f"A data set is {', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV or .npz file, "
             f"or IDX files; got {name!r}, which is none of these."
-            f"{nearest(name.casefold().replace('_', '-'), NAMES, 'Check its name, or its path.')}"
+            f"{nearest(name.casefold().replace('_', '-'), NAMES, remedy)}"
         )
     return path, files
 

@@ -1,4 +1,4 @@
-"""The file formats in which people keep images and labels: IDX, CSV and folders of image files.
+"""The file formats in which people keep images and labels: IDX, CSV, .npz, folders of image files.
 
 What comes out is always pixels as uint8 (N, 1, H, W) and class numbers as int64 (N,); what cannot be read is a
 `DataError` of one sentence, or the ``OSError`` of the operating system if the file cannot be opened.
