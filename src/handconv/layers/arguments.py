@@ -20,6 +20,9 @@ REMEDIES = {
     "kernel_regularizer": "Use l2=….",
     "bias": "Use use_bias=….",
     "strides": "Use stride=….",
+    "kernel": "Its array is weights.",
+    "W": "Its array is weights.",
+    "b": "Its array is biases.",
     "p": "Use rate=….",
     "negative_slope": "Use alpha=….",
 }

@@ -63,7 +63,7 @@ class Callback:
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse a setting that a callback of this package does not have."""
         if type(self).__module__.startswith("handconv.training."):
-            known = dict.fromkeys(name for kind in type(self).__mro__ for name in arguments_of(kind.__init__))
+            known = dict.fromkeys(name for kind in type(self).__mro__ for name in arguments_of(kind.__init__))  # type: ignore[misc]
             check_setting(self, type(self).__name__, name, known)
         object.__setattr__(self, name, value)
 
