@@ -10,6 +10,7 @@ here, and nowhere else.
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -220,9 +221,9 @@ class ScoreLoss(Loss):
     output: FloatArray | None = None
 
     @staticmethod
+    @abstractmethod
     def _probabilities(scores: FloatArray) -> FloatArray:
         """Turn scores (N, …) into probabilities."""
-        raise NotImplementedError
 
     def forward(
         self,

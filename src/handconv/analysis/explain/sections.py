@@ -4,6 +4,8 @@ The step is taken by hand on a copy of the model: the pages of its layers, its l
 narration reads what they computed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
