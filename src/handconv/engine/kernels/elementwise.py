@@ -27,10 +27,10 @@ def leaky_relu_gradient(dy: FloatArray, positive: NDArray[np.bool_], alpha: floa
     ``out`` becomes the slope first, positive · (1 - alpha) + alpha, so it must not be dy. Where y was positive the
     slope is exactly 1, as adding alpha undoes the rounding of 1 - alpha.
     """
-    slope = dy.dtype.type(alpha)
     out[...] = positive
-    out *= 1 - slope
-    out += slope
+    if slope := dy.dtype.type(alpha):
+        out *= 1 - slope
+        out += slope
     return np.multiply(dy, out, out=out)
 
 
