@@ -328,7 +328,7 @@ def _draw_epochs(known: Mapping[str, Sequence[Record]]) -> None:
         ticks = sorted({epochs for points in means.values() for epochs, _ in points})
         axes.set_xticks(ticks, labels_of(ticks))
         axes.set_xticks([], minor=True)
-        axes.legend(fontsize=8, frameon=False, loc="lower right")
+        axes.legend(fontsize=8, frameon=False, loc="best")
         figures.tidy(axes, dataset, "epochs", "test accuracy, per cent")
     figure.savefig(FIGURES / "results-epochs.png", dpi=110, metadata={"Software": None})
 
