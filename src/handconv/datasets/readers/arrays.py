@@ -78,9 +78,7 @@ def _load(path: PathLike) -> tuple[Mapping[str, Mapping[str, NDArray[Any]]], lis
                     part = next((word for word in words if word in TRAIN_NAMES + TEST_NAMES), "")
                     if role is not None:
                         found.setdefault(part, {})[role] = arrays[name]
-    except DataError:
-        raise
-    except OSError:
+    except (DataError, OSError):
         raise
     except Exception as error:  # on damaged files: whatever zipfile and NumPy stumble over
         raise DataError(f"{path} is a damaged file of NumPy's ({error}). Fetch it again.") from error
