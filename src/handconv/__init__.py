@@ -12,7 +12,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from handconv.utils import interrupt as _interrupt  # before what takes long
+from handconv.utils import interrupt as _interrupt  # noqa: F401 - watches while the others are imported
 
 # isort: split
 from handconv import initializers as initializers

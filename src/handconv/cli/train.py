@@ -56,7 +56,8 @@ class TrainSettings(DataSettings):
     dataset: str = setting(
         "mnist",
         text,
-        f"{', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV or .npz file, or IDX files",
+        f"{', '.join(NAMES)}, a folder with one subfolder of images a class, a table (CSV, Excel, Parquet), an .npz "
+        "file or IDX files",
         metavar="NAME|PATH",
     )
     recipe: str = setting(

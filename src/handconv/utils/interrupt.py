@@ -32,7 +32,8 @@ def _leave(kind: type[BaseException], error: BaseException, trace: TracebackType
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
-    print("Interrupted.", file=sys.stderr, flush=True)
+    sys.stderr.write("Interrupted.\n")
+    sys.stderr.flush()
     os._exit(130)
 
 
