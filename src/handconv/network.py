@@ -25,7 +25,14 @@ from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import TrainingLock
-from handconv.utils.validation import check_bool, check_dtype, check_sample_shape, is_ours, shape_remedy, unmasked
+from handconv.utils.validation import (
+    check_bool,
+    check_dtype,
+    check_range,
+    check_sample_shape,
+    checked_samples,
+    is_ours,
+)
 
 if TYPE_CHECKING:
     from handconv.engine.inference import Inference
@@ -305,24 +312,11 @@ class Network:
         return self._inference.outputs(layers, x)
 
     def check_batch(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Build at first use, and check the shape of a batch."""
-        x = unmasked("x", x)
-        if x.dtype.kind not in "biuf":
-            raise TypeError(f"x must hold numbers, got an array of {x.dtype}. Convert it with x.astype('float32').")
-        if self.input_shape is None:
-            self.ensure_built(x.shape[1:])
-        expected = self.input_shape or ()
-        if x.shape[1:] != expected:
-            raise ValueError(
-                f"The network expects inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
-                + (shape_remedy(x.shape, expected) or " Images are (N, C, H, W); a single sample is x[None].")
-            )
+        """Check that a batch is one of this network's samples, and build at first use."""
+        x = checked_samples("x", x, self.input_shape)
         if x.dtype.itemsize > self.dtype.itemsize and x.size:
-            limit, largest = float(np.finfo(self.dtype).max), float(np.abs(x).max())
-            if limit < largest < np.inf:
-                raise ValueError(
-                    f"x must stay within the range of {self.dtype}, got {largest:g}. Scale it, or use dtype='float64'."
-                )
+            check_range("x", x.min(), x.max(), self.dtype)
+        self.ensure_built(x.shape[1:])
         return x
 
     def penalty(self) -> float:
