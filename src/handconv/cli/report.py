@@ -104,7 +104,7 @@ def _sections(model: Sequential, dataset: Dataset, row: int, checkpoint: Path | 
     named = (model, x, y, names)
     epochs = [] if checkpoint is None else _epochs(checkpoint)
     kept = (None if checkpoint is None else Histograms.read(checkpoint)) or Histograms()
-    of_image = f"of test image {row}, a {names[int(y[row])]}"
+    of_image = f"of test image {row} ({names[int(y[row])]})"
     return [
         _Section(
             "The training",
