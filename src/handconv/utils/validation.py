@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
 
@@ -160,6 +160,16 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
             what = "value. Fill it" if missing == 1 else "values. Fill them"
             raise ValueError(f"{name} has {missing} masked (missing) {what} first, as x.filled(0) does.")
     return np.asarray(values)
+
+
+def broken(arrays: Mapping[str, NDArray[Any]]) -> str | None:
+    """The name of the first of these arrays that holds NaN or infinity.
+
+    Example:
+        >>> broken({"weights": np.ones(2), "biases": np.array([np.nan])})
+        'biases'
+    """
+    return next((name for name, values in arrays.items() if not np.isfinite(values).all()), None)
 
 
 def shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:

@@ -22,7 +22,7 @@ from handconv.losses import Loss
 from handconv.losses.targets import Targets
 from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
-from handconv.utils.validation import unmasked
+from handconv.utils.validation import broken, unmasked
 
 _RATES = {"learning rate too high", "learning rate too low"}
 #: What is seen where something else is wrong.
@@ -152,10 +152,9 @@ def _case(
     figures = _figures(history)
     loss = model.default_loss() if loss is None else loss
     training = _samples(model, loss, x, y, "x")
-    broken = [name for name, values in model.named_parameters().items() if not np.isfinite(values).all()]
-    if broken:
+    if name := broken(model.named_parameters()):
         raise ValueError(
-            f"{broken[0]} of the model hold NaN or infinity, so it has no answers to examine. "
+            f"{name} of the model hold NaN or infinity, so it has no answers to examine. "
             "Train it anew, with a smaller learning rate."
         )
     test = None if x_test is None or y_test is None else _samples(model, loss, x_test, y_test, "x_test")
