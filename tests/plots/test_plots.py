@@ -360,10 +360,10 @@ def test_calibration_refuses_what_is_no_class_number(scores: tuple, y: np.ndarra
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda model, x, y: plots.filters(model),
-        lambda model, x, y: plots.feature_maps(model, x[0]),
-        lambda model, x, y: plots.attributions(model, x[0]),
-        lambda model, x, y: plots.exciting_inputs(model),
+        lambda model, *_: plots.filters(model),
+        lambda model, *_: plots.exciting_inputs(model),
+        lambda model, x, _: plots.feature_maps(model, x[0]),
+        lambda model, x, _: plots.attributions(model, x[0]),
         plots.hidden_map,
         plots.histograms,
     ],
