@@ -429,6 +429,25 @@ class TestAnAugmentation:
         with pytest.raises(TypeError, match=f"must return {np.dtype(dtype)}, as the images are"):
             dense().fit(images, CLASSES, augment=lambda images, generator: make(images))
 
+    @pytest.mark.parametrize("make", [lambda images: images > 100, lambda images: images.astype("u2") * 3])
+    def test_that_returns_no_pixels_for_pixels_is_refused(self, make: Callable[[Any], Any]) -> None:
+        images = (np.abs(VECTORS) * 50).astype(np.uint8)
+        with pytest.raises(TypeError, match="must return uint8, as the images are"):
+            dense().fit(images, CLASSES, augment=lambda images, generator: make(images))
+
+    def test_that_returns_wider_whole_numbers_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="must return int8, as the images are, got int64"):
+            dense().fit(VECTORS.astype(np.int8), CLASSES, augment=lambda images, generator: images.astype(int) * 99)
+
+    @pytest.mark.parametrize("value", [np.nan, 1e300])
+    def test_that_returns_what_is_not_finite_is_refused_by_its_name(self, value: float) -> None:
+        with pytest.raises(ValueError, match="<lambda> must return finite images, got NaN or infinity"):
+            classifier(augment=lambda images, generator: np.full(images.shape, value))
+
+    def test_that_returns_missing_values_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"What <lambda> returns has .* masked"):
+            classifier(augment=lambda images, generator: np.ma.array(images, mask=images > 1))
+
     def test_that_returns_float64_is_taken_for_floats(self) -> None:
         expected = classifier(augment=lambda images, generator: images * np.float32(2))
         np.testing.assert_array_equal(classifier(augment=lambda images, generator: images.astype("f8") * 2), expected)

@@ -46,7 +46,7 @@ from handconv.objective import Objective
 from handconv.parallel import blas_threads as blas
 from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
-from handconv.utils.validation import check_int, check_number, unmasked
+from handconv.utils.validation import FRACTION, check_int, check_number, unmasked
 
 #: What may be spent on one array, in numbers read and written for each entry, and what an evaluation costs beside them.
 _BUDGET, _OVERHEAD = 3_000_000, 2_000
@@ -112,7 +112,7 @@ def gradcheck(
     if not isinstance(model, Sequential | Layer):
         raise TypeError(f"gradcheck expects a network or a layer, got {model!r}.")
     for name, value in (("eps", eps), ("tolerance", tolerance)):
-        check_number(name, value, lambda x: 0 < x < 1, "above 0 and below 1")
+        check_number(name, value, *FRACTION)
     if samples is not None:
         check_int("samples", samples)
     if loss is not None:
