@@ -52,7 +52,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "network": (
-        ("network.py",),
+        ("network.py", "layer_list.py"),
         (*_OF_NETWORKS, "tests/engine/test_inference.py"),
     ),
     "augment": (("augment",), ("tests/augment",)),

@@ -63,8 +63,8 @@ def load(
     those that are there. What is passed over, changed or taken for granted has a line in ``notices``.
 
     Args:
-        name_or_path: "mnist", "fashion-mnist", "digits", a folder with one subfolder of images a class, a table (CSV,
-            or Excel, Parquet and Feather by pandas), an .npz file with x_train and y_train, an IDX file of images or a
+        name_or_path: "mnist", "fashion-mnist", "digits", a folder with one subfolder of images a class, a table (CSV;
+            Excel, Parquet and Feather by pandas), an .npz file with x_train and y_train, an IDX file of images or a
             folder with IDX files; ``~`` is the home folder.
         source: "auto", "kaggle", "mirror" or "offline" (never the network).
         data_dir: look for the named set in this folder and nowhere else.

@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.initializers import initialize
 from handconv.utils.memory import check_fits
-from handconv.utils.validation import is_int
+from handconv.utils.validation import is_int, real_numbers
 
 Initializer = str | Callable[..., NDArray[Any]]
 
@@ -153,11 +153,7 @@ class Declaring:
         raise AttributeError(f"{self.label} has no {name!r}. {remedy}")
 
     def _copy_in(self, name: str, value: Any, target: FloatArray) -> None:
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            raise TypeError(
-                f"{self.label}: {name} must be real numbers, got {value if value is None else array.dtype}."
-            )
+        array = real_numbers(f"{self.label}: {name}", value)
         if array.ndim and array.shape != target.shape:
             raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {array.shape}.")
         is_gradient = any(name == f"d{spec.name}" for spec in self.specs)
