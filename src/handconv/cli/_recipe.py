@@ -29,8 +29,13 @@ def read_config(path: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
         UsageError: if it is no TOML.
         OSError: if it cannot be read.
     """
+    found: dict[str, Any] = {}
     with _said_by(""):
-        found = {} if path is None else {key.replace("-", "_"): value for key, value in recipes.read(path).items()}
+        for key, value in ({} if path is None else recipes.read(path)).items():
+            name = key.replace("-", "_")
+            if name in found:
+                raise ValueError(f"{path}: a setting stands once, got {name} in two spellings. Leave {key!r} out.")
+            found[name] = value
     tables = {key: found.pop(key) for key in TABLES if key in found}
     return found, tables
 
