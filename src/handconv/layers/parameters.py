@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.initializers import initialize
+from handconv.utils.memory import check_fits
 from handconv.utils.validation import is_int, real_numbers
 
 Initializer = str | Callable[..., NDArray[Any]]
@@ -240,6 +241,11 @@ class ParameterStore(Generic[D]):
                 name = f"{path}.{spec.name}" if path else spec.name
                 kind.append(ParameterView(name, layer, order, slice(start, start + spec.size)))
         self.trainable, self.buffered = tuple(trainable), tuple(buffers)
+        check_fits(
+            (2 * ends[True] + ends[False]) * np.dtype(dtype).itemsize,
+            f"A network of {ends[True]:,} parameters, with their gradients,",
+            "Take smaller images, or reduce them more before the first Dense layer.",
+        )
         self.parameters = np.zeros(ends[True], dtype)
         self.gradients, self.buffers = np.zeros_like(self.parameters), np.zeros(ends[False], dtype)
         self._fill(np.random.default_rng(generator), keep=keep)

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
 
@@ -183,6 +183,16 @@ def real_numbers(name: str, values: object) -> NDArray[Any]:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be real numbers, got {values if values is None else array.dtype}.")
     return array
+
+
+def broken(arrays: Mapping[str, NDArray[Any]]) -> str | None:
+    """The name of the first of these arrays that holds NaN or infinity.
+
+    Example:
+        >>> broken({"weights": np.ones(2), "biases": np.array([np.nan])})
+        'biases'
+    """
+    return next((name for name, values in arrays.items() if not np.isfinite(values).all()), None)
 
 
 def checked_samples(name: str, x: object, input_shape: tuple[int, ...] | None) -> NDArray[Any]:
