@@ -311,6 +311,23 @@ def test_neighbourhoods_by_scikit_learn(model: hc.Sequential, digits: tuple) -> 
     assert sum(len(cloud.get_offsets()) for cloud in figure.axes[0].collections) == 40
 
 
+def test_neighbourhoods_are_laid_out_in_one_thread(monkeypatch: pytest.MonkeyPatch, digits: tuple) -> None:
+    manifold, threadpoolctl = pytest.importorskip("sklearn.manifold"), pytest.importorskip("threadpoolctl")
+    threads = set()
+
+    class Layout:
+        def __init__(self, **_: object) -> None: ...
+
+        def fit_transform(self, values: np.ndarray) -> np.ndarray:
+            pools = threadpoolctl.threadpool_info()
+            threads.update(pool["num_threads"] for pool in pools if pool["user_api"] == "openmp")
+            return values[:, :2]
+
+    monkeypatch.setattr(manifold, "TSNE", Layout)
+    plots.hidden_map(hc.zoo.reference(), digits[0][:10], digits[1][:10], method="tsne")
+    assert threads == {1}
+
+
 def test_histograms_count_each_weight_and_each_gradient(model: hc.Sequential, digits: tuple) -> None:
     figure = plots.histograms(model, digits[0][:20], digits[1][:20])
     counts = [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes]
