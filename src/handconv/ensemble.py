@@ -257,7 +257,9 @@ def _check_classifies(model: Sequential) -> None:
 
 def _classes(model: Sequential) -> tuple[int]:
     """How many classes a model tells apart, as the shape of its probabilities."""
-    shape = model.output_shape or ()
+    if not model.built:
+        raise ValueError("The models of an ensemble need their input shape: give input_shape=… or call build(shape).")
+    shape = model.output_shape
     if len(shape) != 1:
         raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {shape}.")
     return (max(2, shape[0]),)

@@ -278,7 +278,7 @@ def top_k_accuracy(outputs: NDArray[Any], targets: NDArray[Any], k: int = 5) -> 
         >>> top_k_accuracy(outputs, np.array([1, 2]), k=2)
         0.5
     """
-    outputs = np.asarray(outputs)
+    outputs = validation.unmasked("outputs", outputs)
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         raise ValueError(
             f"top_k_accuracy needs one output for each class, (N, K), got shape {outputs.shape}. Use accuracy instead."
@@ -318,7 +318,7 @@ def expected_calibration_error(outputs: NDArray[Any], targets: NDArray[Any], bin
     References:
         Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks, 2017, equation 3.
     """
-    bins, outputs = check_int("expected_calibration_error: bins", bins), np.asarray(outputs)
+    bins, outputs = check_int("expected_calibration_error: bins", bins), validation.unmasked("outputs", outputs)
     if outputs.dtype.kind != "f" or not ((outputs >= 0) & (outputs <= 1)).all():
         raise ValueError(
             f"expected_calibration_error needs probabilities from 0 to 1, got other outputs, {outputs.dtype}. "

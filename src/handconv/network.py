@@ -32,6 +32,7 @@ from handconv.utils.validation import (
     check_sample_shape,
     checked_samples,
     is_ours,
+    real_numbers,
 )
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ class Network:
                     "backward needs the forward of these layers to be the last that any of them did, and others came "
                     "after it: call forward(x) first."
                 )
-            gradient, expected = np.array(dvalues, self.dtype), self._pending[0].shape
+            gradient, expected = real_numbers("backward: dvalues", dvalues).astype(self.dtype), self._pending[0].shape
             if gradient.shape != expected:
                 raise ValueError(
                     f"backward expects the gradient with respect to the outputs, of shape {expected}, "
@@ -431,9 +432,7 @@ def _size(layer: Layer, shape: Shape) -> int:
 def _copy_in(name: str, target: FloatArray, values: NDArray[Any]) -> None:
     if np.shape(values) != target.shape:
         raise ValueError(f"{name} is a vector of {target.size} numbers, got shape {np.shape(values)}.")
-    if np.asarray(values).dtype.kind not in "biuf":
-        raise TypeError(f"{name} is a vector of real numbers, got {np.asarray(values).dtype}.")
-    target[...] = values
+    target[...] = real_numbers(name, values)
 
 
 def _check_can_move(layer: Layer, shape: Shape, built: bool) -> None:

@@ -377,6 +377,38 @@ def counting(own: Any, _step: int) -> float:
     return 0.1 / own.calls
 
 
+class TestAnOptimizerThatMovesNothing:
+    def test_by_a_new_array_is_said_after_the_first_epoch(self) -> None:
+        class Renames(hc.Optimizer):
+            def __init__(self, learning_rate: float = 0.1) -> None:
+                super().__init__(learning_rate)
+
+            def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+                parameters = parameters - rate * gradients
+
+        with pytest.warns(UserWarning, match=r"No parameter has moved in epoch 1: Renames left .* in place") as told:
+            classifier(optimizer=Renames(), epochs=2)
+        assert len(told) == 1
+
+    def test_by_a_rate_that_is_too_small_is_said(self) -> None:
+        with pytest.warns(UserWarning, match="with a learning rate of 1e-60: use a larger one"):
+            classifier(optimizer=hc.SGD(1e-60))
+
+    def test_as_a_network_without_parameters_has_none_is_not_remarked_upon(self) -> None:
+        hc.Sequential([hc.Softmax()], input_shape=(4,)).fit(VECTORS, CLASSES)
+
+    def test_without_a_learning_rate_is_refused(self) -> None:
+        class Bare(hc.Optimizer):
+            def __init__(self) -> None:
+                self.rate = 0.1
+
+            def _update(self, *_: Any) -> None:
+                raise NotImplementedError
+
+        with pytest.raises(TypeError, match=r"Bare has no learning rate. .* super\(\)\.__init__\(learning_rate\)"):
+            classifier(optimizer=Bare())
+
+
 class TestASchedule:
     @pytest.mark.parametrize("rate", [-0.1, np.nan, np.inf, None, "0.1", np.array([0.1]), 0.1j])
     def test_that_gives_no_rate_is_refused(self, rate: Any) -> None:

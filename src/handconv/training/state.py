@@ -93,7 +93,7 @@ class TrainingState(Task):
         more_figures: whether callbacks of the user's own may add figures to those of an epoch.
         kept: arrays that callbacks keep for later, by name; they are saved with the run.
         given_rate: the learning rate that the optimizer came with, which a callback may change.
-        length_at_start: the norm of the parameters before the training.
+        parameters_at_start: as they were before the training.
         under_way: whether the training has begun, so that most of this cannot be exchanged any more.
     """
 
@@ -120,9 +120,9 @@ class TrainingState(Task):
         object.__setattr__(self, name, value)
 
     def __post_init__(self) -> None:
-        """Note the learning rate, and how long the vector of the parameters is."""
+        """Note the learning rate and the parameters."""
         self.given_rate = self.optimizer.learning_rate
-        self.length_at_start = float(np.linalg.norm(self.network.parameters))
+        self.parameters_at_start = self.network.parameters.copy()
 
     @property
     def best_parameters(self) -> FloatArray:

@@ -163,6 +163,28 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
     return np.asarray(values)
 
 
+def real_numbers(name: str, values: object) -> NDArray[Any]:
+    """Return values as an array of real numbers, of any type.
+
+    Args:
+        name: what they are, for the message.
+        values: anything that NumPy takes for an array.
+
+    Raises:
+        ValueError: if values are masked.
+        TypeError: if it does not hold real numbers.
+
+    Example:
+        >>> real_numbers("dvalues", [[1j]])
+        Traceback (most recent call last):
+        TypeError: dvalues must be real numbers, got complex128.
+    """
+    array = unmasked(name, values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got {values if values is None else array.dtype}.")
+    return array
+
+
 def broken(arrays: Mapping[str, NDArray[Any]]) -> str | None:
     """The name of the first of these arrays that holds NaN or infinity.
 

@@ -16,7 +16,7 @@ A slope exists only away from kinks (ReLU at 0) and ties (two greatest values in
 down to eps are tried; where none gives a slope that is known well enough (see ``differences``), the entry is tried
 again at test points moved by a little noise, and is skipped, and counted, if those lie at kinks too. What the ties of
 the point that was given do to the gradient is seen by moving many inputs at once: tied values that rise together give
-the maximum a slope.
+the maximum a slope. Scales that all are 1, as they begin, are moved before: there a forgotten factor is not seen.
 """
 
 from __future__ import annotations
