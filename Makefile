@@ -18,7 +18,7 @@ RUN = $(VENV)/bin/python
 export PYTHONPATH := $(CURDIR)/src$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 # What must be proved in every branch.
-PROVED = src/handconv/engine/*,src/handconv/augment/*,src/handconv/metrics.py,src/handconv/layers/*,src/handconv/losses/*,src/handconv/optimizers/*,src/handconv/network.py,src/handconv/sequential.py
+PROVED = src/handconv/engine/*,src/handconv/augment/*,src/handconv/metrics.py,src/handconv/layers/*,src/handconv/losses/*,src/handconv/optimizers/*,src/handconv/network.py,src/handconv/layer_list.py,src/handconv/sequential.py
 
 .PHONY: help run test check format lint types contracts coverage proved python parity mutants bench figures clean
 .NOTPARALLEL:

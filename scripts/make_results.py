@@ -140,7 +140,8 @@ PUBLISHED = (
 
 _INTRODUCTION = (
     "How well the networks of the zoo do by the recipes of the package. Each accuracy is that of the last epoch, on "
-    "the 10,000 test images, which nothing was chosen by: settings were chosen on a split of the training images. "
+    "the 10,000 test images, which nothing was chosen by: settings were chosen on a split of the training images "
+    "(recipes.md). "
     "Times are from the start of the process to its end. `python scripts/make_results.py page` writes this page from "
     "`docs/results.jsonl`, to which `python scripts/make_results.py run ROW` adds."
 )

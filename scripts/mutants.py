@@ -55,7 +55,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/engine/test_program.py",
         ),
     ),
-    "network": (("network.py",), (*_OF_NETWORKS, "tests/engine/test_inference.py")),
+    "network": (("network.py", "layer_list.py"), (*_OF_NETWORKS, "tests/engine/test_inference.py")),
     "augment": (("augment",), ("tests/augment",)),
     "metrics": (("metrics.py",), ("tests/test_metrics.py",)),
     "sequential": (

@@ -87,6 +87,34 @@ def test_its_accuracy_and_loss_are_of_the_mean(models: list[hc.Sequential], x: n
     assert figures["loss"] == pytest.approx(-np.log(chances[np.arange(5), y]).mean(), rel=1e-5)
 
 
+@pytest.mark.parametrize("last", [[hc.Dense(3), hc.Softmax()], [hc.Dense(3)], [hc.Dense(1), hc.Sigmoid()]])
+def test_its_loss_is_that_of_the_model_also_where_a_probability_is_too_small_for_a_float(last: Any) -> None:
+    model = hc.Sequential([layer.copy() for layer in last], input_shape=(2,), seed=0)
+    model.parameters *= 1000
+    x, y = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32), np.arange(50) % 2
+    expected = model.evaluate(x, y)
+    assert expected["loss"] > 50  # beyond -log(1e-7)
+    assert hc.Ensemble([model, model]).evaluate(x, y) == pytest.approx(expected, rel=1e-5)
+    assert report(model, x, y).loss == pytest.approx(expected["loss"], rel=1e-5)
+
+
+def test_models_that_are_sure_of_different_classes_have_the_loss_of_one_half() -> None:
+    models = [hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(1,), seed=0) for _ in range(2)]
+    models[0].layers[0].set_parameters(weights=[[500.0, 0.0]])
+    models[1].layers[0].set_parameters(weights=[[0.0, 500.0]])
+    assert hc.Ensemble(models).evaluate([[1.0]], [0])["loss"] == pytest.approx(np.log(2))
+
+
+def test_a_softmax_of_ones_own_is_measured_by_its_probabilities(x: np.ndarray) -> None:
+    class Mine(hc.Softmax):
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            return super().forward(inputs * 2, training)
+
+    model = hc.Sequential([hc.Flatten(), hc.Dense(3), Mine()], input_shape=(1, 12, 12), seed=0)
+    y = np.arange(5) % 3
+    assert hc.Ensemble([model]).evaluate(x, y) == pytest.approx(model.evaluate(x, y), rel=1e-5)
+
+
 def test_it_is_reported_as_a_model_is(models: list[hc.Sequential], x: np.ndarray) -> None:
     ensemble, y = hc.Ensemble(models), np.array([0, 1, 2, 3, 0])
     result = report(ensemble, x, y)

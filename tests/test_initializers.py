@@ -114,9 +114,10 @@ def test_a_function_must_return_the_shape_it_is_asked_for() -> None:
         initialize(wrong, (2,), 1, 1, np.random.default_rng(0))
 
 
-def test_numbers_that_are_not_finite_are_refused() -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
     def wrong(shape, *_: object) -> np.ndarray:
-        return np.full(shape, np.nan)
+        return np.full(shape, value)
 
-    with pytest.raises(ValueError, match=r"must return finite numbers; wrong returned NaN or infinity\."):
+    with pytest.raises(ValueError, match="must return finite numbers, as float32 holds them; wrong returned NaN"):
         initialize(wrong, (2,), 1, 1, np.random.default_rng(0))

@@ -93,6 +93,13 @@ def test_confusion_has_a_row_and_column_for_classes_that_do_not_occur() -> None:
     np.testing.assert_array_equal(confusion_matrix(OUTPUTS[:1], TRUTH[:1]), [[1, 0, 0], [0, 0, 0], [0, 0, 0]])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64])
+def test_small_types_of_class_numbers_count_as_large_ones_do(dtype: Any) -> None:
+    classes = np.arange(60).astype(dtype)
+    np.testing.assert_array_equal(confusion_matrix(np.eye(60), classes), np.eye(60, dtype=int))
+    np.testing.assert_array_equal(confusion_matrix(classes, classes), np.eye(60, dtype=int))
+
+
 def test_precision_and_recall_by_class() -> None:
     by_answer, by_truth = precision_recall(confusion_matrix(OUTPUTS, TRUTH))
     assert by_answer.tolist() == [0.5, 0.5, 1.0]
@@ -177,9 +184,9 @@ def test_answers_are_compared_with_one_hot_rows() -> None:
     assert accuracy(np.array(ANSWERS), np.eye(3)[TRUTH]) == 0.6
 
 
-@pytest.mark.parametrize("confusion", [np.ones((2, 3), int), np.eye(2) / 2, np.ones(2, int)])
+@pytest.mark.parametrize("confusion", [np.ones((2, 3), int), np.eye(2) / 2, np.ones(2, int), -np.eye(2, dtype=int)])
 def test_precision_and_recall_are_of_a_square_matrix_of_whole_numbers(confusion: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"^A confusion matrix holds whole numbers \(K, K\), got "):
+    with pytest.raises(ValueError, match=r"^A confusion matrix holds whole numbers \(K, K\) of at least 0, got "):
         precision_recall(confusion)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import handconv as hc
 from handconv import layers
 from handconv.layers import Conv2D, Dense, Dropout, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Sigmoid, Softmax
 from handconv.network import Network
@@ -189,7 +190,7 @@ class TestForwardAndBackward:
         self, run: Any, shape: tuple[int, ...], remedy: str, fuse: bool
     ) -> None:
         network = Network([Conv2D(3, 3), LeakyReLU(), MaxPool2D(2)], input_shape=IMAGE, fuse=fuse)
-        with pytest.raises(ValueError, match=r"expects inputs of shape \(N, 2, 6, 6\), got .*" + remedy):
+        with pytest.raises(ValueError, match=r"x must have shape \(N, 2, 6, 6\), got .*" + remedy):
             run(network, np.zeros(shape))
 
     @pytest.mark.parametrize("fuse", [True, False])
@@ -388,3 +389,22 @@ def test_what_is_built_is_not_built_again() -> None:
     network.ensure_built((4,))
     assert network.parameters is parameters
     assert network.input_shape == (3,)
+
+
+@pytest.mark.parametrize("run", [Network.forward, Network.infer, hc.Sequential.predict])
+class TestABatchIsCheckedInOnePlace:
+    """By hand, in inference and in ``predict``."""
+
+    @pytest.mark.parametrize(
+        ("x", "error", "message"),
+        [
+            ([[1.0, 2.0], [3.0]], ValueError, "x must be one array of samples of the same shape"),
+            (np.zeros(2), ValueError, r"x must be a batch of samples \(N, …\), got shape \(2,\). .*x\[None\]"),
+            (np.zeros((3, 2), complex), TypeError, "x must hold numbers, got an array of complex128"),
+            (np.full((3, 2), 1e39), ValueError, "x must stay within the range of float32, got 1e"),
+        ],
+    )
+    def test_what_is_none_gets_the_same_answer(self, run: Any, x: Any, error: type[Exception], message: str) -> None:
+        network = hc.Sequential([Dense(2)], input_shape=(2,), seed=0)
+        with pytest.raises(error, match=message):
+            run(network, x)

@@ -45,7 +45,7 @@ def test_its_choices_reach_the_layers() -> None:
 @pytest.mark.parametrize(("network", "least"), [(hc.zoo.reference, 10), (hc.zoo.plus, 8), (hc.zoo.colour, 8)])
 def test_images_that_are_too_small_are_refused(network: Callable[..., hc.Sequential], least: int) -> None:
     network(input_shape=(1, least, least))
-    rule = rf"images of at least {least}x{least} pixels, got \(1, 12, {least - 1}\)\. Enlarge them"
+    rule = rf"images \(C, H, W\) of at least {least}x{least} pixels, got \(1, 12, {least - 1}\)\. Enlarge them"
     with pytest.raises(ValueError, match=rule):
         network(input_shape=(1, 12, least - 1))
 

@@ -12,6 +12,9 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from handconv.utils import interrupt as _interrupt  # noqa: F401 - watches while the others are imported
+
+# isort: split
 from handconv import initializers as initializers
 from handconv import losses as losses
 from handconv import metrics as metrics

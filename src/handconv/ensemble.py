@@ -8,7 +8,7 @@ that it takes for something else once it is turned a little; so the mean is righ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.arrays import FloatArray
 from handconv.augment import Affine
 from handconv.augment.resampling import Maps, resample
-from handconv.engine.kernels.softmax import softmax
+from handconv.engine.kernels.softmax import softmax, softmax_parts
 from handconv.layers import Sigmoid, Softmax
-from handconv.losses import CategoricalCrossentropy
+from handconv.losses import SoftmaxCategoricalCrossentropy
+from handconv.losses.base import EPSILON
 from handconv.metrics import accuracy
 from handconv.samples import checked_inputs
 from handconv.sequential import Sequential, Workers
@@ -105,20 +106,16 @@ class Ensemble:
         Raises:
             ValueError, TypeError: if the samples do not fit.
         """
-        inputs = checked_inputs(x, self.input_shape, self.models[0].dtype)
         total: FloatArray | float = 0.0
-        for matrix in self._matrices():
-            seen = inputs
-            if matrix is not None:
-                pixels = inputs if inputs.dtype == np.uint8 else np.asarray(inputs, self.models[0].dtype)
-                seen = resample(pixels, Maps(np.broadcast_to(matrix, (len(pixels), 3, 3))), 0.0)
-            for model in self.models:
-                total = total + probabilities(model, seen, workers=workers)
+        for model, seen in self.questions(x):
+            total = total + probabilities(model, seen, workers=workers)
         mean: FloatArray = np.divide(total, self.views * len(self.models))
         return mean
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, *, workers: Workers = 1) -> dict[str, float]:
         """Measure the mean cross-entropy, and the accuracy.
+
+        The loss is that of ``Sequential.evaluate``, from the scores: however sure a model is, no probability becomes 0.
 
         Args:
             x: samples (N, …).
@@ -131,8 +128,22 @@ class Ensemble:
         Raises:
             ValueError, TypeError: if the samples do not fit.
         """
-        chances, targets = self.predict(x, workers=workers), np.asarray(y)
-        return {"loss": CategoricalCrossentropy().forward(chances, targets), "accuracy": accuracy(chances, targets)}
+        chances, logarithms = with_logarithms(self, x, workers=workers)
+        return {
+            "loss": SoftmaxCategoricalCrossentropy().forward(logarithms, y),
+            "accuracy": accuracy(chances, np.asarray(y)),
+        }
+
+    def questions(self, x: ArrayLike) -> Iterator[tuple[Sequential, NDArray[Any]]]:
+        """Every model, with every view of the samples."""
+        inputs = checked_inputs(x, self.input_shape, self.models[0].dtype)
+        for matrix in self._matrices():
+            seen = inputs
+            if matrix is not None:
+                pixels = inputs if inputs.dtype == np.uint8 else np.asarray(inputs, self.models[0].dtype)
+                seen = resample(pixels, Maps(np.broadcast_to(matrix, (len(pixels), 3, 3))), 0.0)
+            for model in self.models:
+                yield model, seen
 
     def _matrices(self) -> list[NDArray[np.float64] | None]:
         """Where each view's pixels come from; None for the image as it is."""
@@ -176,24 +187,79 @@ def probabilities(model: Classifier, x: ArrayLike, *, workers: Workers = 1) -> N
     outputs = model.predict(x, workers=workers)
     if isinstance(model, Ensemble):
         return outputs
-    if outputs.ndim != 2:
-        raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {outputs.shape[1:]}.")
+    _check_classifies(model)
     last = model.layers[-1]
-    if outputs.shape[1] == 1 and isinstance(last, Sigmoid):
-        return np.concatenate([1 - outputs, outputs], axis=1)
-    if outputs.shape[1] < 2:
-        raise ValueError("A classifier gives a number for each class, this model gives 1. Put a Sigmoid last.")
     if isinstance(last, Sigmoid):
+        return np.concatenate([1 - outputs, outputs], axis=1)
+    return outputs if isinstance(last, Softmax) else softmax(outputs)
+
+
+def with_logarithms(
+    model: Classifier, x: ArrayLike, *, workers: Workers = 1
+) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    """The probability of each class for each sample, and its logarithm.
+
+    The logarithm is taken from the scores, where the last activation is ours to leave out: it is right for
+    probabilities that are too small for a float, too.
+
+    Args:
+        model: the classifier, or the ensemble.
+        x: samples (N, …).
+        workers: as in ``Sequential.predict``.
+
+    Shapes:
+        (N, …) -> (N, K) and (N, K)
+
+    Raises:
+        ValueError, TypeError: if the model does not give one vector of classes a sample.
+
+    Example:
+        >>> import handconv as hc
+        >>> model = hc.Sequential([hc.Dense(1), hc.Sigmoid()], input_shape=(2,), seed=0)
+        >>> with_logarithms(model, np.zeros((1, 2)))[1].round(4).tolist()
+        [[-0.6931, -0.6931]]
+    """
+    if isinstance(model, Ensemble):
+        total: FloatArray | float = 0.0
+        logarithm: NDArray[np.float64] | float = -np.inf
+        for each, seen in model.questions(x):
+            chances, logarithms = with_logarithms(each, seen, workers=workers)
+            total, logarithm = total + chances, np.logaddexp(logarithm, logarithms)
+        count = model.views * len(model.models)
+        return np.divide(total, count), np.subtract(logarithm, np.log(count))
+    left_out = (model.ends_in_softmax or model.ends_in_sigmoid) and len(model.layers) > 1
+    if isinstance(model.layers[-1], Softmax | Sigmoid) and not left_out:
+        chances = probabilities(model, x, workers=workers)
+        return chances, np.log(np.clip(chances, EPSILON, 1, dtype=np.float64))
+    inputs = checked_inputs(x, model.input_shape, model.dtype)
+    model.ensure_built(inputs.shape[1:])
+    _check_classifies(model)
+    scores = (model[:-1] if left_out else model).predict(inputs, workers=workers)
+    if model.ends_in_sigmoid:
+        scores = np.concatenate([np.zeros_like(scores), scores], axis=1)  # of which the softmax is 1 - p, p
+    chances, largest, sums = softmax_parts(scores)
+    return chances, np.subtract(scores, largest, dtype=np.float64) - np.log(sums)
+
+
+def _check_classifies(model: Sequential) -> None:
+    """Refuse a model that does not give one vector of classes a sample."""
+    if len(model.output_shape) != 1:
+        raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {model.output_shape}.")
+    outputs, yes_or_no = model.output_shape[0], isinstance(model.layers[-1], Sigmoid)
+    if outputs < 2 and not yes_or_no:
+        raise ValueError("A classifier gives a number for each class, this model gives 1. Put a Sigmoid last.")
+    if outputs > 1 and yes_or_no:
         raise ValueError(
-            f"A classifier names one class, and this model ends in Sigmoid with {outputs.shape[1]} outputs, which say "
+            f"A classifier names one class, and this model ends in Sigmoid with {outputs} outputs, which say "
             "yes or no each. Put a Softmax last, or use predict."
         )
-    return outputs if isinstance(last, Softmax) else softmax(outputs)
 
 
 def _classes(model: Sequential) -> tuple[int]:
     """How many classes a model tells apart, as the shape of its probabilities."""
-    shape = model.output_shape or ()
+    if not model.built:
+        raise ValueError("The models of an ensemble need their input shape: give input_shape=… or call build(shape).")
+    shape = model.output_shape
     if len(shape) != 1:
         raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {shape}.")
     return (max(2, shape[0]),)

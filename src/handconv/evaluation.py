@@ -15,7 +15,7 @@ from handconv.parallel import blas_threads
 from handconv.parallel.fork_pool import share_out, shared_array
 from handconv.samples import Samples
 
-_CACHE = 6_000_000  # bytes that the largest output of a batch may take
+_CACHE = 7_000_000  # bytes that the largest output of a batch may take
 
 
 def cache_batch(network: Network) -> int:

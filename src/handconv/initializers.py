@@ -173,6 +173,11 @@ def initialize(
         )
     if values.dtype.kind not in "biuf":
         raise TypeError(f"An initializer must return real numbers; {name} returned {values.dtype}.")
-    if not np.isfinite(values).all():
-        raise ValueError(f"An initializer must return finite numbers; {name} returned NaN or infinity.")
-    return values.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):
+        kept: FloatArray = values.astype(dtype, copy=False)
+    if not np.isfinite(kept).all():
+        raise ValueError(
+            f"An initializer must return finite numbers, as {np.dtype(dtype)} holds them; {name} returned NaN, "
+            "infinity or numbers beyond."
+        )
+    return kept

@@ -126,9 +126,11 @@ def precision_recall(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64],
         (array([1. , 0.8]), array([0.75, 1.  ]))
     """
     confusion = np.asarray(confusion)
-    if confusion.ndim != 2 or len(set(confusion.shape)) != 1 or confusion.dtype.kind not in "iu":
+    square = confusion.ndim == 2 and len(set(confusion.shape)) == 1
+    if not square or confusion.dtype.kind not in "iu" or (confusion < 0).any():
         raise ValueError(
-            f"A confusion matrix holds whole numbers (K, K), got {confusion.dtype} of shape {confusion.shape}. "
+            f"A confusion matrix holds whole numbers (K, K) of at least 0, got {confusion.dtype} of shape "
+            f"{confusion.shape}. "
             "Use confusion_matrix(outputs, targets)."
         )
     right = np.diagonal(confusion).astype(np.float64)
@@ -276,7 +278,7 @@ def top_k_accuracy(outputs: NDArray[Any], targets: NDArray[Any], k: int = 5) -> 
         >>> top_k_accuracy(outputs, np.array([1, 2]), k=2)
         0.5
     """
-    outputs = np.asarray(outputs)
+    outputs = validation.unmasked("outputs", outputs)
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         raise ValueError(
             f"top_k_accuracy needs one output for each class, (N, K), got shape {outputs.shape}. Use accuracy instead."
@@ -316,7 +318,7 @@ def expected_calibration_error(outputs: NDArray[Any], targets: NDArray[Any], bin
     References:
         Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks, 2017, equation 3.
     """
-    bins, outputs = check_int("expected_calibration_error: bins", bins), np.asarray(outputs)
+    bins, outputs = check_int("expected_calibration_error: bins", bins), validation.unmasked("outputs", outputs)
     if outputs.dtype.kind != "f" or not ((outputs >= 0) & (outputs <= 1)).all():
         raise ValueError(
             f"expected_calibration_error needs probabilities from 0 to 1, got other outputs, {outputs.dtype}. "
@@ -404,7 +406,7 @@ def _class_numbers(truth: NDArray[Any], classes: int | None) -> Classes:
     if least < 0 or (classes is not None and most >= classes):
         rule = "at least 0" if classes is None else f"from 0 to {classes - 1} for {classes} outputs"
         raise ValueError(f"Class numbers must be {rule}, got {least} to {most}. Count classes from 0.")
-    return truth
+    return truth.astype(np.int64, copy=False)  # small types would overflow in sums
 
 
 def _yes_or_no(targets: NDArray[Any]) -> NDArray[Any]:

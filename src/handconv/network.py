@@ -13,19 +13,27 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import inspect
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape, as_floats
+from handconv.layer_list import UNCHANGEABLE, Layers, checked_names
 from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import TrainingLock
-from handconv.utils.validation import check_bool, check_dtype, check_sample_shape, is_ours, shape_remedy, unmasked
+from handconv.utils.validation import (
+    check_bool,
+    check_dtype,
+    check_range,
+    check_sample_shape,
+    checked_samples,
+    is_ours,
+    real_numbers,
+)
 
 if TYPE_CHECKING:
     from handconv.engine.inference import Inference
@@ -56,8 +64,8 @@ class Network:
         if args or not isinstance(layers, Sequence):
             got = ", ".join(map(repr, (layers, *args)))
             raise TypeError(f"A network is made of one list of layers, got {got}. Put them in brackets: [layer, …].")
-        self._layers = _Layers(layers)
-        self.names = _checked_names(self._layers)
+        self._layers = Layers(layers)
+        self.names = checked_names(self._layers)
         self.streams = Streams(seed)
         self.dtype = check_dtype(dtype)
         self.fuse, self.engine = fuse, engine
@@ -92,7 +100,7 @@ class Network:
 
     @layers.setter
     def layers(self, _: object) -> NoReturn:
-        raise AttributeError(_UNCHANGEABLE)
+        raise AttributeError(UNCHANGEABLE)
 
     @property
     def parameters(self) -> FloatArray:
@@ -157,7 +165,7 @@ class Network:
             raise ValueError("network[:k] needs the input shape: give input_shape=… or call build(shape) first.")
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
-        view._layers, view.names, view._whole = _Layers(shown), self.names[part], self
+        view._layers, view.names, view._whole = Layers(shown), self.names[part], self
         view.store = self.store.first([layer for _, layer in view.tree()])
         return view
 
@@ -274,7 +282,7 @@ class Network:
                     "backward needs the forward of these layers to be the last that any of them did, and others came "
                     "after it: call forward(x) first."
                 )
-            gradient, expected = np.array(dvalues, self.dtype), self._pending[0].shape
+            gradient, expected = real_numbers("backward: dvalues", dvalues).astype(self.dtype), self._pending[0].shape
             if gradient.shape != expected:
                 raise ValueError(
                     f"backward expects the gradient with respect to the outputs, of shape {expected}, "
@@ -305,24 +313,11 @@ class Network:
         return self._inference.outputs(layers, x)
 
     def check_batch(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Build at first use, and check the shape of a batch."""
-        x = unmasked("x", x)
-        if x.dtype.kind not in "biuf":
-            raise TypeError(f"x must hold numbers, got an array of {x.dtype}. Convert it with x.astype('float32').")
-        if self.input_shape is None:
-            self.ensure_built(x.shape[1:])
-        expected = self.input_shape or ()
-        if x.shape[1:] != expected:
-            raise ValueError(
-                f"The network expects inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
-                + (shape_remedy(x.shape, expected) or " Images are (N, C, H, W); a single sample is x[None].")
-            )
+        """Check that a batch is one of this network's samples, and build at first use."""
+        x = checked_samples("x", x, self.input_shape)
         if x.dtype.itemsize > self.dtype.itemsize and x.size:
-            limit, largest = float(np.finfo(self.dtype).max), float(np.abs(x).max())
-            if limit < largest < np.inf:
-                raise ValueError(
-                    f"x must stay within the range of {self.dtype}, got {largest:g}. Scale it, or use dtype='float64'."
-                )
+            check_range("x", x.min(), x.max(), self.dtype)
+        self.ensure_built(x.shape[1:])
         return x
 
     def penalty(self) -> float:
@@ -437,9 +432,7 @@ def _size(layer: Layer, shape: Shape) -> int:
 def _copy_in(name: str, target: FloatArray, values: NDArray[Any]) -> None:
     if np.shape(values) != target.shape:
         raise ValueError(f"{name} is a vector of {target.size} numbers, got shape {np.shape(values)}.")
-    if np.asarray(values).dtype.kind not in "biuf":
-        raise TypeError(f"{name} is a vector of real numbers, got {np.asarray(values).dtype}.")
-    target[...] = values
+    target[...] = real_numbers(name, values)
 
 
 def _check_can_move(layer: Layer, shape: Shape, built: bool) -> None:
@@ -466,12 +459,6 @@ def _check_channels_first(layer: Layer, shape: Shape) -> None:
 
 _ONE_LINE = 80  # the longest text of a network that stands in one line
 
-_UNCHANGEABLE = (
-    "The layers of a network do not change. model[:k] shows the first k of them; a new network takes copies of built "
-    "layers: handconv.Sequential([*(layer.copy() for layer in model.layers[:k]), handconv.Dense(5)])."
-)
-
-
 #: Attributes that networks of other libraries have, and that would be set here without effect.
 _FOREIGN = {
     "trainable": "All its parameters are trained. To train the last layers alone, train a network of them on the "
@@ -486,61 +473,3 @@ _FOREIGN = {
     "metrics": "fit measures loss and accuracy; handconv.metrics has others, to be called with predict's outputs.",
     "seed": "Give seed=… when it is made.",
 }
-
-
-class _Layers(tuple[Layer, ...]):
-    """The layers of a network; who tries to change what they are is told what to do."""
-
-    def _refuse(self, *_: object) -> NoReturn:
-        raise TypeError(_UNCHANGEABLE)
-
-    append = extend = insert = pop = remove = clear = __setitem__ = __delitem__ = __iadd__ = _refuse
-
-
-def _check_all_found(layer: Layer) -> None:
-    """Refuse layers that are kept where nobody finds them: their parameters would not be trained, nor saved."""
-    for name, value in vars(layer).items():
-        if isinstance(value, Network):
-            raise TypeError(
-                f"{layer.label} keeps a network as {name!r}, which would not be trained. Keep a list of layers, "
-                f"self.{name} = [layer, …], or take them from it: [layer.copy() for layer in network.layers]."
-            )
-        if isinstance(value, Layer | list | tuple | Mapping) or callable(value) or name.startswith("_"):
-            continue
-        inside = vars(value).values() if hasattr(value, "__dict__") else value if isinstance(value, Set) else ()
-        if any(isinstance(each, Layer) for each in inside):
-            raise TypeError(
-                f"{layer.label} keeps layers within {name!r}, of {type(value).__name__}, where they are not found. "
-                "Keep them as attributes of the layer, or in lists or dicts."
-            )
-
-
-def _checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """Name each layer by its own name or its place, and check that they are layers and named apart."""
-    if not layers:
-        raise ValueError("A network needs at least one layer, got an empty list.")
-    for layer in layers:
-        if not isinstance(layer, Layer):
-            raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
-        signature = inspect.signature(layer.forward)
-        try:
-            taken = signature.bind(None, False).arguments
-        except TypeError:
-            taken = {}
-        if not taken or "training" in signature.parameters.keys() - taken.keys():
-            raise TypeError(f"{layer.label}.forward must take (self, inputs, training=False), got {signature}.")
-        for _, each in layer.tree():
-            _check_all_found(each)
-    everything = [id(each) for layer in layers for _, each in layer.tree()]
-    if len(set(everything)) < len(everything):
-        raise ValueError("Each layer may stand in a network once; make a new one for each place.")
-    names = tuple(str(layer.name or place) for place, layer in enumerate(layers))
-    paths: set[str] = set()
-    for path in [path for name, layer in zip(names, layers, strict=True) for path, _ in layer.tree(name)]:
-        if path in paths:
-            raise ValueError(f"Names of layers must differ, got {path!r} twice.")
-        paths.add(path)
-    for name in names:
-        if not name.isprintable() or "/" in name or "\\" in name:
-            raise ValueError(f"A layer's name must be one line of text without slashes, got {name!r}.")
-    return names

@@ -21,7 +21,7 @@ from handconv.engine.layout import memory_view
 from handconv.engine.ops.inputs import InputOp
 from handconv.losses import Loss
 from handconv.metrics import name_classes
-from handconv.utils.validation import NOT_NEGATIVE, check_number, is_int, shape_remedy, unmasked
+from handconv.utils.validation import FRACTION, NOT_NEGATIVE, check_number, check_range, checked_samples, is_int
 from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
@@ -127,36 +127,12 @@ def checked_inputs(
     x: object, input_shape: tuple[int, ...] | None = None, dtype: DTypeLike = np.float32, *, name: str = "x"
 ) -> NDArray[Any]:
     """Check that ``x`` holds at least one sample of numbers, finite in ``dtype``, of the expected shape if known."""
-    array = _as_numbers(x, name)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} must hold numbers, got an array of {array.dtype}. Convert it with x.astype('float32')."
-        )
-    if array.ndim < 2:
-        raise ValueError(
-            f"{name} must be a batch of samples (N, …), got shape {array.shape}. A single sample? Use x[None]."
-        )
-    if input_shape is not None and array.shape[1:] != input_shape:
-        raise ValueError(
-            f"{name} must have shape (N, {', '.join(map(str, input_shape))}), got {array.shape}."
-            + shape_remedy(array.shape, input_shape)
-        )
+    array = checked_samples(name, x, input_shape)
     if not len(array):
         raise ValueError(f"{name} must hold at least one sample, got shape {array.shape}.")
     if array.size:
         _check_values(array, dtype, name)
     return array
-
-
-def _as_numbers(x: object, name: str) -> NDArray[Any]:
-    try:
-        return unmasked(name, x)
-    except ValueError as error:
-        if "masked" in str(error):
-            raise
-        raise ValueError(
-            f"{name} must be one array of samples of the same shape ({error}). Resize them first."
-        ) from error
 
 
 def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
@@ -172,13 +148,7 @@ def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
     least, largest = array.min(), array.max()  # NaN and infinity show here too
     if not (np.isfinite(least) and np.isfinite(largest)):
         raise ValueError(f"{name} must be finite, got NaN or infinity. Clean it, with np.nan_to_num(x) for one.")
-    limit = float(np.finfo(dtype).max)
-    if max(abs(float(least)), abs(float(largest))) > limit:
-        extreme = float(largest if abs(float(largest)) > limit else least)
-        raise ValueError(
-            f"{name} must stay within the range of {np.dtype(dtype)}, got {extreme:g}. "
-            "Scale it, or use dtype='float64'."
-        )
+    check_range(name, least, largest, dtype)
     if array.ndim == 4 or (array.ndim == 2 and array.shape[1] >= 49 and _whole_numbers(array[:4])):
         _remark_on_scale(array, float(least), float(largest), name)
 
@@ -242,7 +212,7 @@ def checked_weights(
 
 def split(samples: Samples, share: float, generator: "np.random.Generator") -> tuple[Samples, Samples]:
     """Draw a share of each class for validation, measured without weights: (the rest, the share). Nothing is copied."""
-    share = check_number("validation_split, the share held back,", share, lambda x: 0 < x < 1, "above 0 and below 1")
+    share = check_number("validation_split, the share held back,", share, *FRACTION)
     count = len(samples)
     labels = _classes(samples.y)
     shuffled = generator.permutation(count)

@@ -211,7 +211,8 @@ class Sequential(Network):
         from handconv.evaluation import evaluate
         from handconv.objective import Objective
         from handconv.parallel.cpu import worker_count
-        from handconv.training.hidden_state import check_answers, check_loss_state, check_shares
+        from handconv.training.hidden_state import check_answers
+        from handconv.training.own_losses import check_loss_state, check_shares
 
         with self.in_use("evaluate"):
             loss = self._loss(loss)

@@ -165,6 +165,24 @@ def leaked_test_set(seed: int) -> Run:
     return trained(dense(hc.LeakyReLU), seed, (x, y, *test))
 
 
+def learning_rate_a_hundred_times_too_low(seed: int) -> Run:
+    """The loss moves, but not below that of guessing."""
+    return trained(convolutional(hc.ReLU), seed, digits(), 4, hc.Adam(2e-5))
+
+
+def repeated_images(seed: int) -> Run:
+    x, y, x_test, y_test = digits()
+    return trained(dense(hc.LeakyReLU), seed, (np.tile(x, (2, 1, 1, 1)), np.tile(y, 2), x_test, y_test))
+
+
+def one_answer_for_all(seed: int) -> Run:
+    """Of 19 samples in 20 the class is 0, and the clouds of both overlap."""
+    random = np.random.default_rng(seed)
+    y = (np.arange(1000) % 20 == 0).astype(np.int64)
+    x = (random.normal(size=(1000, 6)) + 0.7 * y[:, None]).astype(np.float32)
+    return trained(dense(hc.Tanh, shape=(6,), classes=2), seed, (x, y, None, None), 3, hc.SGD(0.1))
+
+
 def constant_inputs(seed: int) -> Run:
     x, y, _, _ = digits()
     return trained(dense(hc.ReLU), seed, (np.full_like(x, 100), y, None, None))
@@ -202,6 +220,8 @@ ILLNESSES = [
     learning_rate_too_high,
     learning_rate_too_low,
     leaked_test_set,
+    repeated_images,
+    one_answer_for_all,
 ]
 
 
@@ -480,16 +500,40 @@ def test_one_hot_labels_are_labels(healthy: Run) -> None:
     assert replace(healthy, y=np.eye(10)[(healthy.y + 1) % 10]).diagnose().names == ("shifted labels",)
 
 
-def test_a_set_of_one_class_has_no_shuffled_labels(healthy: Run) -> None:
+def test_a_set_of_one_class_is_told_and_nothing_else_of_it(healthy: Run) -> None:
     sevens = healthy.y == 7
-    assert hc.doctor(healthy.model, healthy.x[sevens], healthy.y[sevens], history={"loss": [0.5, 0.3]}).healthy
+    diagnosis = hc.doctor(healthy.model, healthy.x[sevens], healthy.y[sevens], history={"loss": [0.5, 0.3]})
+    assert diagnosis.names == ("a single class",)
+    assert "are of class 7; the model tells 10 classes apart" in only(diagnosis).evidence
+
+
+def test_classes_of_a_few_samples_each_say_nothing_of_shuffled_labels(healthy: Run) -> None:
+    rows = np.concatenate([np.flatnonzero(healthy.y == 0), *(np.flatnonzero(healthy.y == k)[:1] for k in range(1, 8))])
+    assert len(rows) > 100
+    model = dense(hc.LeakyReLU)(0)
+    assert "shuffled labels" not in hc.doctor(model, healthy.x[rows], healthy.y[rows]).names
+
+
+def test_labels_are_shifted_back_the_shorter_way(healthy: Run) -> None:
+    assert "(y + 2) % 10" in only(replace(healthy, y=(healthy.y - 2) % 10).diagnose()).remedy
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_loss_that_moves_but_stays_above_that_of_guessing_has_a_rate_too_low(seed: int) -> None:
+    assert learning_rate_a_hundred_times_too_low(seed).diagnose().names == ("learning rate too low",)
+
+
+def test_rows_of_a_table_may_be_the_same(healthy: Run) -> None:
+    x = np.tile(np.eye(4, dtype=np.float32), (60, 1))
+    run = trained(dense(hc.ReLU, shape=(4,), classes=4), 0, (x, np.tile(np.arange(4), 60), None, None), 20)
+    assert run.diagnose().healthy
 
 
 def test_a_set_of_one_class_has_no_inverted_images(healthy: Run) -> None:
     model = dense(hc.LeakyReLU)(0)
     model.layers[-2].set_parameters(weights=np.zeros((32, 10)), biases=np.eye(10)[7])  # the answer is always 7
     sevens = healthy.y == 7
-    assert hc.doctor(model, healthy.x[sevens], healthy.y[sevens]).healthy
+    assert hc.doctor(model, healthy.x[sevens], healthy.y[sevens]).names == ("a single class",)
 
 
 def test_convolutions_that_begin_with_one_constant_are_identical_units(healthy: Run) -> None:

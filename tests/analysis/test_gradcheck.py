@@ -555,3 +555,41 @@ def test_large_arrays_are_sampled_and_the_report_says_so() -> None:
 def test_wrong_arguments_are_explained(arguments: dict[str, Any], error: type[Exception], rule: str) -> None:
     with pytest.raises(error, match=rule):
         gradcheck(**({"model": hc.Dense(2), "x": np.ones((1, 3))} | arguments))
+
+
+class TestAFactorThatBeginsWithOne:
+    """At 1 a backward that forgets it would be right."""
+
+    def test_of_a_layer_of_ones_own_is_missed_where_it_is_forgotten(self) -> None:
+        class Gain(hc.Layer):
+            def declare(self, input_shape: Any) -> Any:
+                return (hc.ParameterSpec("gain", input_shape, "ones"),)
+
+            def forward(self, inputs: Any, training: bool = False) -> Any:
+                self.kept = inputs
+                return inputs * self.gain
+
+            def backward(self, dvalues: Any) -> Any:
+                self.dgain = (dvalues * self.kept).sum(axis=0)
+                return dvalues
+
+        x = np.random.default_rng(0).normal(size=(5, 4))
+        assert not hc.gradcheck(Gain(), x).ok
+        network = hc.Sequential([Gain(), hc.Dense(3)], input_shape=(4,), seed=0)
+        report = hc.gradcheck(network, x)
+        assert report.worst is not None
+        assert (report.ok, report.worst.layer, report.worst.what) == (False, "0 Gain", "inputs")
+        assert (network.layers[0].gain == 1).all()
+
+    @pytest.mark.parametrize(("kind", "arguments"), [(hc.BatchNorm, ()), (hc.LayerNorm, ()), (hc.GroupNorm, (2,))])
+    def test_of_a_normalisation_is_missed_where_it_is_forgotten(self, kind: Any, arguments: Any) -> None:
+        class Forgetful(kind):  # type: ignore[misc]
+            def backward(self, dvalues: Any) -> Any:
+                kept, self.gamma = self.gamma.copy(), 1.0
+                dinputs = super().backward(dvalues)
+                self.gamma = kept
+                return dinputs
+
+        x = np.random.default_rng(0).normal(size=(5, 4, 3, 3))
+        assert hc.gradcheck(kind(*arguments), x).ok
+        assert not hc.gradcheck(Forgetful(*arguments), x).ok

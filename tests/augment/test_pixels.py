@@ -105,7 +105,12 @@ def test_an_argument_out_of_range_is_refused(make, message: str) -> None:
         make()
 
 
+def test_images_darker_than_black_have_no_brightness(rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match=r"Brightness expects floats from 0, black, to 1, white, got -1\. Augment"):
+        Brightness(0.5)(np.linspace(-1, 1, 16).reshape(1, 1, 4, 4), rng)
+
+
 @pytest.mark.parametrize("images", [np.full((1, 1, 2, 2), 3.2), np.full((1, 1, 2, 2), 255, np.float32)])
 def test_images_brighter_than_white_are_not_cut_off(images: np.ndarray, rng: np.random.Generator) -> None:
-    with pytest.raises(ValueError, match=r"Brightness expects floats from 0 to 1, which is white, got (3\.2|255)\. Au"):
+    with pytest.raises(ValueError, match=r"Brightness expects floats from 0, black, to 1, white, got (3\.2|255)\. Au"):
         Brightness(0.2)(images, rng)

@@ -105,6 +105,18 @@ def test_names_of_classes_are_text_and_not_markup(
     assert "<i>" not in text
 
 
+@pytest.mark.usefixtures("quick")
+def test_the_page_names_a_data_set_without_its_folder(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = dataclasses.replace(hc.datasets.load("digits"), name="/home/ada/letters")
+    monkeypatch.setattr(report, "load_for_model", lambda *_: dataset)
+    assert main(["report", str(model_file), "--out", str(tmp_path / "page.html")]) == 0
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "<h1>A network for letters</h1>" in text
+    assert "/home/ada" not in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

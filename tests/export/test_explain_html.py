@@ -157,6 +157,21 @@ def test_what_is_printed_is_light(toy_page: Path, open_page: Open) -> None:
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(245, 243, 238)"
 
 
+def test_the_colours_of_a_matrix_are_printed(toy_page: Path, open_page: Open) -> None:
+    page = open_page(toy_page)
+    page.emulate_media(media="print")
+    assert page.locator(".matrix td").first.evaluate("td => getComputedStyle(td).printColorAdjust") == "exact"
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_class_of_the_loss_is_not_broken_over_lines(width: int, digit_page: Path, open_page: Open) -> None:
+    page = open_page(digit_page, viewport={"width": width, "height": 800})
+    rows = page.get_by_role("rowheader", name=re.compile("^k = "))
+    heights = rows.evaluate_all("all => all.map((row) => row.offsetHeight)")
+    assert len(heights) == 10
+    assert max(heights) < 30
+
+
 def test_what_is_no_explanation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"explanation_html writes what handconv\.explain returned, got 'text'\."):
         explanation_html("text", tmp_path / "step.html")  # type: ignore[arg-type]

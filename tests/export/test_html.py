@@ -34,6 +34,13 @@ def test_nothing_is_left_of_the_template(tmp_path: Path) -> None:
     assert re.findall(r"\{\{[\w.]+\}\}", (tmp_path / "page.html").read_text("utf-8")) == []
 
 
+def test_the_page_names_a_data_set_without_its_folder(tmp_path: Path) -> None:
+    model = small()
+    model.info = {"dataset": "/home/ada/letters"}
+    hc.export_html(model, tmp_path / "page.html")
+    assert described(tmp_path / "page.html")["dataset"] == "letters"
+
+
 def test_a_dozen_images_travel_along_one_of_each_class_first(tmp_path: Path) -> None:
     hc.export_html(hc.zoo.trained_reference(), tmp_path / "page.html", DIGITS.x_test, DIGITS.y_test)
     truths = [image["truth"] for image in described(tmp_path / "page.html")["images"]]

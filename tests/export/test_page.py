@@ -177,6 +177,13 @@ def test_arrow_keys_go_from_unit_to_unit(page: Any) -> None:
     assert page.locator("#unit .place").inner_text() != place
 
 
+def test_a_key_that_is_held_sets_the_pen_down_once(page: Any) -> None:
+    page.locator("#pad").focus()
+    for _ in range(4):
+        page.keyboard.down("Space")  # after the first, as the keyboard repeats it
+    assert page.evaluate("[drawing.strokes.length, isPenDown]") == [1, True]
+
+
 def test_the_unit_follows_the_pen(page: Any) -> None:
     look(page, 11, 7)
     before = page.locator("#unit .value").inner_text()
@@ -250,6 +257,50 @@ def test_long_names_have_one_line_under_the_test_images_and_leave_room_for_the_h
     assert "a small green frog that sits on a leaf" in {
         button.get_attribute("title") for button in page.locator("#images button").all()
     }
+
+
+@pytest.mark.parametrize("which", ["#chances button:nth-child(1)", "#images button", "#pens label"])
+def test_what_is_chosen_is_seen_where_the_system_chooses_the_colours(which: str, open_page: Open) -> None:
+    page = open_page(forced_colors="active")
+    page.locator("#chances button").nth(7).click()
+    outlines = page.locator(which).evaluate_all("all => all.map((each) => getComputedStyle(each).outlineStyle)")
+    assert sorted(set(outlines)) == ["none", "solid"]
+    assert outlines.count("solid") == 1
+
+
+def test_the_numbers_of_a_unit_keep_their_colours_where_the_system_chooses_the_others(open_page: Open) -> None:
+    page = open_page(forced_colors="active")
+    script = "all => new Set(all.map((cell) => getComputedStyle(cell).backgroundColor)).size"
+    assert page.locator("#unit .grid span").evaluate_all(script) > 3
+
+
+def test_the_bars_are_printed(page: Any) -> None:
+    page.emulate_media(media="print")
+    script = "getComputedStyle(document.querySelector('#chances .first .bar')).printColorAdjust"
+    assert page.evaluate(script) == "exact"
+
+
+@pytest.mark.parametrize("width", [320, 640])
+def test_the_bars_have_room_where_there_is_little(width: int, open_page: Open) -> None:
+    page = open_page(viewport={"width": width, "height": 700})
+    assert page.locator("#chances .track").first.bounding_box()["width"] > 48
+
+
+@pytest.mark.parametrize("width", [320, 390, 640, 1280])
+def test_an_answer_of_two_digits_does_not_lie_on_the_bars(width: int, open_model: Open) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(20), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    model.layers[1].biases[18] = 9  # type: ignore[attr-defined]
+    page = open_model(model, np.ones((1, 1, 6, 6)), viewport={"width": width, "height": 700})
+    assert page.locator("#best").inner_text() == "18"
+    assert page.evaluate("byId('best').scrollWidth <= byId('verdict').clientWidth")
+
+
+def test_a_name_that_is_too_long_for_a_line_goes_on_in_a_second(open_model: Open) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    model.info = {"class_names": ["handwritten letter A", "handwritten letter B"]}
+    page = open_model(model, np.ones((1, 1, 6, 6)))
+    names = page.locator("#chances b").evaluate_all("all => all.map((b) => [b.scrollHeight, b.clientHeight])")
+    assert all(needed <= given for needed, given in names)
 
 
 def test_nothing_moves_for_those_who_want_less_motion(open_page: Open) -> None:

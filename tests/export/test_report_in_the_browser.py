@@ -12,6 +12,9 @@ from .conftest import PHONE, Open, complaints
 pytest.importorskip("matplotlib", reason="the report is drawn by matplotlib")
 
 
+PAPER = {"width": 688, "height": 1017}  # A4 without its margins of 14 mm
+
+
 @pytest.fixture(scope="module")
 def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the bundled model, without what takes long to draw."""
@@ -54,9 +57,25 @@ def test_the_page_is_as_wide_as_the_screen(width: int, report_page: Path, open_p
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_on_paper_every_section_fits_half_a_page(report_page: Path, open_page: Open) -> None:
-    page = open_page(report_page, viewport={"width": 688, "height": 1017})  # A4 without its margins of 14 mm
+def test_on_paper_a_section_fits_half_a_page_and_a_tall_one_a_page(report_page: Path, open_page: Open) -> None:
+    page = open_page(report_page, viewport=PAPER)
     page.emulate_media(media="print")
-    heights = page.evaluate("[...document.querySelectorAll('section')].map(each => each.offsetHeight)")
-    assert len(heights) > 5
-    assert max(heights) < 1017 / 2
+    script = "(which) => [...document.querySelectorAll(which)].map((section) => section.offsetHeight)"
+    low, tall = page.evaluate(script, "section:not(:has(.tall))"), page.evaluate(script, "section:has(.tall)")
+    assert len(low) > 5
+    assert max(low) < PAPER["height"] / 2
+    assert len(tall) > 1
+    assert max(tall) < PAPER["height"]
+
+
+def test_on_paper_no_picture_is_less_than_half_its_size(report_page: Path, open_page: Open) -> None:
+    page = open_page(report_page, viewport=PAPER)
+    page.emulate_media(media="print")
+    script = "[...document.images].map((image) => image.offsetWidth / 96 / image.style.getPropertyValue('--inches'))"
+    assert min(page.evaluate(script)) > 0.5  # letters of 10 points have 5
+
+
+def test_on_a_phone_all_pictures_are_of_one_scale(report_page: Path, open_page: Open) -> None:
+    page = open_page(report_page, **PHONE)
+    script = "[...document.images].map((image) => image.offsetWidth / image.style.getPropertyValue('--inches'))"
+    assert page.evaluate(script) == pytest.approx([72] * page.locator("img").count(), rel=0.01)

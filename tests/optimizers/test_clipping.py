@@ -66,6 +66,7 @@ def test_it_is_the_length_of_the_whole_gradient_not_of_a_layers() -> None:
     np.testing.assert_allclose(1 - model.parameters, [2**-0.5] * 2, rtol=1e-14)
 
 
+@pytest.mark.filterwarnings("ignore:No parameter has moved")
 def test_it_is_the_length_over_the_batch_not_over_a_shard() -> None:
     # two samples whose gradients cancel: nothing is long, nothing is clipped
     x, y = np.array([[3.0, 4.0]] * 2), np.array([6.5, 7.5])

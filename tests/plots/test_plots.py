@@ -69,6 +69,37 @@ def test_one_epoch_is_the_only_mark_of_its_axis() -> None:
         assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
 
 
+def test_epochs_whose_figures_are_no_numbers_keep_their_place_and_are_told() -> None:
+    nan = float("nan")
+    figure = plots.history([{"epoch": 1, "loss": 0.5, "val_loss": nan}, {"epoch": 2, "loss": nan, "val_loss": 0.4}])
+    low, high = figure.axes[0].get_xlim()
+    assert low < 1 < 2 < high
+    assert figure.get_suptitle().replace("\n", " ") == "After 2 epochs: loss not a number, validation loss 0.4"
+
+
+def test_the_best_validation_is_told_where_the_last_is_no_number() -> None:
+    losses = [float("nan"), 0.4, float("nan")]
+    figure = plots.history([{"epoch": place, "val_loss": loss, "loss": 1.0} for place, loss in enumerate(losses, 1)])
+    assert "validation loss was least after epoch 2" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_a_loss_below_0_is_seen() -> None:
+    axes = plots.history([{"epoch": 1, "loss": -1.0}, {"epoch": 2, "loss": -3.0}]).axes[0]
+    low, high = axes.get_ylim()
+    assert low < -3 < -1 < high
+
+
+def test_the_axis_of_an_accuracy_ends_at_100_per_cent() -> None:
+    accuracy = plots.history([{"epoch": place, "loss": 0.1, "accuracy": 1.0} for place in (1, 2, 3)]).axes[1]
+    assert 1 < accuracy.get_ylim()[1] < 1.01
+
+
+@pytest.mark.parametrize(("epochs", "is_marked"), [(30, True), (31, False)])
+def test_a_curve_of_many_epochs_has_no_marks(epochs: int, is_marked: bool) -> None:
+    line = plots.history([{"epoch": place, "loss": 1 / (1 + place)} for place in range(epochs)]).axes[0].lines[0]
+    assert (line.get_markersize() > 0) == is_marked
+
+
 def test_a_history_without_epochs_is_told() -> None:
     with pytest.raises(ValueError, match="without epochs"):
         plots.history([])
@@ -171,6 +202,21 @@ def test_long_names_have_room_above_the_pictures_of_mistakes(model: hc.Sequentia
     boxes = [axes.title.get_window_extent() for axes in figure.axes]
     assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes[:4]))
     assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "The 1 worst of 2 mistakes"), (2, "The 2 mistakes")])
+def test_the_headline_counts_the_mistakes_and_those_that_are_drawn(
+    count: int, told: str, model: hc.Sequential, digits: tuple
+) -> None:
+    x, answers = digits[0][:5], probabilities(model, digits[0][:5]).argmax(axis=1)
+    answers[:2] = (answers[:2] + 1) % 10
+    assert plots.mistakes(model, x, answers, count=count).get_suptitle() == f"{told} in 5 images"
+
+
+def test_names_that_begin_alike_are_told_apart(scores: tuple) -> None:
+    names = [f"a handwritten letter {letter}" for letter in "ABC"]
+    figure = plots.confusion(*scores, names)
+    assert [label.get_text()[-1] for label in figure.axes[0].get_yticklabels()] == ["A", "B", "C"]
 
 
 def test_no_mistake_is_said(model: hc.Sequential, digits: tuple) -> None:
@@ -309,6 +355,38 @@ def test_calibration_of_probabilities_that_are_right_as_often_as_they_say_gives_
 def test_calibration_refuses_what_is_no_class_number(scores: tuple, y: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"y must be class numbers|Class numbers must be"):
         plots.calibration(scores[0], scores[1], y)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda model, *_: plots.filters(model),
+        lambda model, *_: plots.exciting_inputs(model),
+        lambda model, x, _: plots.feature_maps(model, x[0]),
+        lambda model, x, _: plots.attributions(model, x[0]),
+        plots.hidden_map,
+        plots.histograms,
+    ],
+)
+def test_a_network_of_nan_has_no_picture(draw, model: hc.Sequential, digits: tuple) -> None:
+    dead = copy.deepcopy(model)
+    dead.layers[3].weights[0] = np.nan  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"This network is dead: 3\.weights hold NaN or infinity"):
+        draw(dead, digits[0][:20], digits[1][:20])
+
+
+@pytest.mark.parametrize("name", ["{}", "a long name of class {}"])
+def test_a_legend_of_many_classes_stands_whole_below_the_map(name: str, rng: np.random.Generator) -> None:
+    model = hc.Sequential([hc.Dense(4), hc.ReLU(), hc.Dense(100), hc.Softmax()], input_shape=(3,), seed=0)
+    figure = plots.hidden_map(
+        model, rng.normal(size=(200, 3)), np.arange(200) % 100, list(map(name.format, range(100)))
+    )
+    figure.draw_without_rendering()
+    legend, points = figure.legends[0].get_window_extent(), figure.axes[0].get_window_extent()
+    assert len(figure.legends[0].get_texts()) == 100
+    assert 0 <= legend.x0 < legend.x1 <= figure.bbox.width
+    assert 0 <= legend.y0 < legend.y1 <= points.y0
+    assert points.width > figure.bbox.width / 2
 
 
 @pytest.mark.parametrize("draw", [plots.histograms, plots.hidden_map])

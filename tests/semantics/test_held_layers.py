@@ -167,6 +167,43 @@ class SetsItFirst(Gain):
         self.gamma = value
 
 
+class ForgetsItsGradient(Gain):
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues * self.gamma
+
+
+class ForgetsItsLayers(hc.Layer):
+    """Its backward passes on what it is given."""
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.inner = hc.Dense(4)
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return self.inner.forward(inputs, training)
+
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues
+
+
+class TestAGradientThatNothingWrites:
+    @pytest.mark.parametrize(
+        ("layer", "names"),
+        [(ForgetsItsGradient, ["0.gamma"]), (ForgetsItsLayers, ["0.inner.weights", "0.inner.biases"])],
+    )
+    def test_is_said_before_the_first_step(self, layer: Any, names: list[str]) -> None:
+        with pytest.warns(UserWarning, match="No backward writes the gradient of") as told:
+            network(layer()).fit(VECTORS, CLASSES, verbose=False)
+        assert [str(each.message).split(" (")[0].split()[-1] for each in told] == names
+
+    @pytest.mark.parametrize("layer", [Gain, AddsToItsGradient])
+    def test_is_not_one_that_is_zero(self, layer: Any) -> None:
+        dead = hc.Dense(4, weight_init="zeros")
+        hc.Sequential([layer(), dead, hc.ReLU(), hc.Dense(3)], input_shape=(4,), seed=0).fit(
+            VECTORS, CLASSES, verbose=False
+        )
+
+
 class TestDeclaredArrays:
     @pytest.mark.parametrize("engine", [True, False])
     @pytest.mark.parametrize("workers", [1, 2])

@@ -380,6 +380,32 @@ class TestMaskedArrays:
     def test_without_masked_entries_are_taken(self, verb: str) -> None:
         ASK[verb](dense(), masked(self.X, hide=False), masked(self.Y, hide=False))
 
+    @pytest.mark.parametrize("values", [1j, "1", None, np.ma.masked])
+    @pytest.mark.parametrize("of", [lambda network: network, lambda network: network.layers[-1]])
+    def test_that_are_no_numbers_are_no_gradient(self, of: Any, values: Any) -> None:
+        network = dense()
+        network.forward(self.X)
+        dvalues: Any = np.full((16, 3), values)
+        if values is np.ma.masked:
+            dvalues = masked(np.ones((16, 3)), hide=True)
+        with pytest.raises((TypeError, ValueError), match=r"backward: dvalues (must be real|has .* masked)"):
+            of(network).backward(dvalues)
+
+    def test_with_masked_numbers_are_no_parameters(self) -> None:
+        network = dense()
+        with pytest.raises(ValueError, match=r"parameters has .* masked"):
+            network.parameters = masked(np.ones(network.parameters.size), hide=True)
+        with pytest.raises(ValueError, match=r"Dense: biases has .* masked"):
+            network.layers[0].set_parameters(biases=masked(np.ones(6), hide=True))
+
+    def test_with_masked_predictions_are_refused(self) -> None:
+        predictions = masked(np.full((4, 2), 0.5), hide=True)
+        with pytest.raises(ValueError, match=r"predictions has .* masked"):
+            hc.CategoricalCrossentropy().forward(predictions, [0, 1, 0, 1])
+        for metric in (hc.metrics.accuracy, hc.metrics.top_k_accuracy, hc.metrics.expected_calibration_error):
+            with pytest.raises(ValueError, match=r"outputs has .* masked"):
+                metric(predictions, np.array([0, 1, 0, 1]))
+
     def test_with_masked_numbers_are_refused_by_losses(self) -> None:
         with pytest.raises(ValueError, match="mask"):
             hc.MeanSquaredError().forward([[1.0]], np.ma.masked_array([[1.0]], [[True]]))

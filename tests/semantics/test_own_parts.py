@@ -377,6 +377,38 @@ def counting(own: Any, _step: int) -> float:
     return 0.1 / own.calls
 
 
+class TestAnOptimizerThatMovesNothing:
+    def test_by_a_new_array_is_said_after_the_first_epoch(self) -> None:
+        class Renames(hc.Optimizer):
+            def __init__(self, learning_rate: float = 0.1) -> None:
+                super().__init__(learning_rate)
+
+            def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+                parameters = parameters - rate * gradients
+
+        with pytest.warns(UserWarning, match=r"No parameter has moved in epoch 1: Renames left .* in place") as told:
+            classifier(optimizer=Renames(), epochs=2)
+        assert len(told) == 1
+
+    def test_by_a_rate_that_is_too_small_is_said(self) -> None:
+        with pytest.warns(UserWarning, match="with a learning rate of 1e-60: use a larger one"):
+            classifier(optimizer=hc.SGD(1e-60))
+
+    def test_as_a_network_without_parameters_has_none_is_not_remarked_upon(self) -> None:
+        hc.Sequential([hc.Softmax()], input_shape=(4,)).fit(VECTORS, CLASSES)
+
+    def test_without_a_learning_rate_is_refused(self) -> None:
+        class Bare(hc.Optimizer):
+            def __init__(self) -> None:
+                self.rate = 0.1
+
+            def _update(self, *_: Any) -> None:
+                raise NotImplementedError
+
+        with pytest.raises(TypeError, match=r"Bare has no learning rate. .* super\(\)\.__init__\(learning_rate\)"):
+            classifier(optimizer=Bare())
+
+
 class TestASchedule:
     @pytest.mark.parametrize("rate", [-0.1, np.nan, np.inf, None, "0.1", np.array([0.1]), 0.1j])
     def test_that_gives_no_rate_is_refused(self, rate: Any) -> None:
@@ -428,6 +460,25 @@ class TestAnAugmentation:
         images = (np.abs(VECTORS) * 50).astype(dtype)
         with pytest.raises(TypeError, match=f"must return {np.dtype(dtype)}, as the images are"):
             dense().fit(images, CLASSES, augment=lambda images, generator: make(images))
+
+    @pytest.mark.parametrize("make", [lambda images: images > 100, lambda images: images.astype("u2") * 3])
+    def test_that_returns_no_pixels_for_pixels_is_refused(self, make: Callable[[Any], Any]) -> None:
+        images = (np.abs(VECTORS) * 50).astype(np.uint8)
+        with pytest.raises(TypeError, match="must return uint8, as the images are"):
+            dense().fit(images, CLASSES, augment=lambda images, generator: make(images))
+
+    def test_that_returns_wider_whole_numbers_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="must return int8, as the images are, got int64"):
+            dense().fit(VECTORS.astype(np.int8), CLASSES, augment=lambda images, generator: images.astype(int) * 99)
+
+    @pytest.mark.parametrize("value", [np.nan, 1e300])
+    def test_that_returns_what_is_not_finite_is_refused_by_its_name(self, value: float) -> None:
+        with pytest.raises(ValueError, match="<lambda> must return finite images, got NaN or infinity"):
+            classifier(augment=lambda images, generator: np.full(images.shape, value))
+
+    def test_that_returns_missing_values_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"What <lambda> returns has .* masked"):
+            classifier(augment=lambda images, generator: np.ma.array(images, mask=images > 1))
 
     def test_that_returns_float64_is_taken_for_floats(self) -> None:
         expected = classifier(augment=lambda images, generator: images * np.float32(2))

@@ -101,6 +101,7 @@ class TestALossByForwardAndBackward:
     def test_is_asked_by_evaluate(self) -> None:
         assert regression().evaluate(VECTORS, NUMBERS, loss=Never())["loss"] >= 1e6
 
+    @pytest.mark.filterwarnings("ignore:No parameter has moved")
     def test_gets_each_shard_with_the_size_of_the_whole_batch(self) -> None:
         loss = ByBatch()
         history = regression().fit(VECTORS, NUMBERS, loss=loss, batch_size=512)
@@ -112,6 +113,7 @@ class TestALossByForwardAndBackward:
         assert regression().evaluate(VECTORS, NUMBERS, loss=loss, batch_size=100)["loss"] == pytest.approx(1)
         assert sum(count for count, _, _ in loss.calls) == 640
 
+    @pytest.mark.filterwarnings("ignore:No parameter has moved")
     def test_gets_the_weights_of_its_samples(self) -> None:
         loss, weights = ByBatch(), np.linspace(1, 2, 640)
         regression().fit(VECTORS, NUMBERS, loss=loss, batch_size=512, shuffle=False, sample_weights=weights)
@@ -124,7 +126,8 @@ class TestALossByForwardAndBackward:
 
         network = regression()
         before = network.parameters.copy()
-        network.fit(VECTORS, NUMBERS, loss=Flat())
+        with pytest.warns(UserWarning, match="No parameter has moved in epoch 1: the last step's gradient is 0"):
+            network.fit(VECTORS, NUMBERS, loss=Flat())
         np.testing.assert_array_equal(network.parameters, before)
 
     def test_may_return_a_numpy_number(self) -> None:

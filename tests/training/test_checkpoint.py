@@ -44,6 +44,21 @@ def fit(epochs: int, *callbacks: Callback, network: hc.Sequential | None = None,
     return network
 
 
+def scaled(factor: float) -> Callable[..., Any]:
+    """An augmentation that is a closure."""
+    return lambda images, generator: images * np.float32(factor * generator.uniform(0.9, 1.1))
+
+
+class Scaling:
+    """An augmentation with a setting and without a config."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, images: Any, _generator: Any) -> Any:
+        return images * np.float32(self.factor)
+
+
 class At(Callback):
     """Does something when the steps of an epoch begin to be done."""
 
@@ -330,6 +345,32 @@ class TestAnotherRun:
         other[0, 0] += 1
         with pytest.raises(hc.ModelFileError, match="not the same run: the samples are others"):
             model().fit(other, Y, epochs=2, batch_size=16, optimizer=hc.Adam(0.01), validation_split=0.2, resume=path)
+
+    def test_another_closure_as_augmentation_is_not_resumed(self, path: Path) -> None:
+        fit(2, Checkpoint(path), augment=scaled(0.5))
+        with pytest.raises(hc.ModelFileError, match="augment makes other images of the same ones"):
+            fit(4, augment=scaled(0.6), resume=path)
+        assert_same(fit(4, augment=scaled(0.5), resume=path), fit(4, augment=scaled(0.5)))
+
+    def test_other_settings_of_an_augmentation_of_ones_own_are_not_resumed(self, path: Path) -> None:
+        fit(2, Checkpoint(path), augment=Scaling(0.5))
+        with pytest.raises(hc.ModelFileError, match="augment makes other images"):
+            fit(4, augment=Scaling(0.6), resume=path)
+
+    def test_other_validation_data_are_not_resumed(self, path: Path) -> None:
+        def validated(epochs: int, *callbacks: Callback, shift: float = 0, **options: Any) -> hc.Sequential:
+            pair = (X[:10] + np.float32(shift), Y[:10])
+            return fit(epochs, *callbacks, validation_split=0.0, validation_data=pair, **options)
+
+        validated(2, Checkpoint(path))
+        with pytest.raises(hc.ModelFileError, match="the validation data are others"):
+            validated(4, shift=1, resume=path)
+        assert_same(validated(4, resume=path), validated(4))
+
+    def test_validation_may_begin_with_the_second_part(self, path: Path) -> None:
+        fit(2, Checkpoint(path), validation_split=0.0)
+        network = fit(3, validation_split=0.0, validation_data=(X[:10], Y[:10]), resume=path)
+        assert ["val_loss" in epoch for epoch in network.info["history"]] == [False, False, True]
 
     def test_a_model_is_no_checkpoint(self, path: Path) -> None:
         model().save(path)

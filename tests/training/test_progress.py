@@ -80,8 +80,18 @@ def test_a_narrow_line_leaves_out_what_matters_least() -> None:
         "images_per_second": 47619.4,
     }  # fmt: skip
     assert epoch_line(figures, 3, 90).endswith("val accuracy 75.00 %  1.2 s")
-    assert epoch_line(figures, 3, 62) == "epoch 2/3  loss 0.5000  accuracy 50.00 %  val accuracy 75.00 %"
-    assert epoch_line(figures, 3, 10) == "epoch 2/3  accuracy 50.00 %  val accuracy 75.00 %"
+    assert epoch_line(figures, 3, 62) == "epoch 2/3 loss 0.5000 accuracy 50.00 % val accuracy 75.00 %"
+    assert epoch_line(figures, 3, 10) == "epoch 2/3 accuracy 50.00 % val accuracy 75.00 %"
+
+
+def test_eighty_characters_hold_both_losses_and_both_accuracies_of_two_digit_epochs() -> None:
+    figures = {
+        "epoch": 30, "loss": 0.5, "accuracy": 1.0, "val_loss": 1.5, "val_accuracy": 1.0, "train_seconds": 1.25,
+        "images_per_second": 47619.4,
+    }  # fmt: skip
+    assert epoch_line(figures, 30, 80) == (
+        "epoch 30/30 loss 0.5000 accuracy 100.00 % val loss 1.5000 val accuracy 100.00 %"
+    )
 
 
 class TestWhereAPersonSeesIt:

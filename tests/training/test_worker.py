@@ -16,6 +16,7 @@ from handconv.parallel.barrier import Barrier
 from handconv.parallel.shared_memory import SharedArray
 from handconv.training import Callback
 from handconv.training import worker as workers
+from handconv.training.copies import without_samples
 from handconv.training.state import Task
 from handconv.training.step import SharedState
 from network_cases import Counting, Residual
@@ -212,7 +213,7 @@ class TestAWorkersLife:
         vectors = run.optimizer.state
         x = shared(run.samples.x) if shared_samples else None
         job = workers.Job(
-            workers._without_samples(run) if shared_samples else run,
+            without_samples(run) if shared_samples else run,
             x,
             {name: shared(array) for name, array in arrays.items()},
             {name: shared(array) for name, array in vectors.items()},

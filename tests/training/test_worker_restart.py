@@ -13,6 +13,7 @@ import handconv as hc
 from handconv.parallel.communicator import OneProcess
 from handconv.samples import Samples
 from handconv.training import worker as workers
+from handconv.training.copies import sample_hashes
 from handconv.training.step import SharedState, arithmetic
 from network_cases import Residual
 from worker_cases import OwnAdam, OwnLoss, OwnRate, X, Y, brighter, epoch, model, pids, task
@@ -120,28 +121,27 @@ class TestStartingAnew:
     )
     def test_any_change_of_any_sample_leaves_a_mark(self, values: NDArray[np.uint8], data: st.DataObject) -> None:
         samples = Samples(values, np.zeros(len(values)))
-        before = workers._sample_hashes(samples)
-        assert workers._sample_hashes(samples) == before != b""
+        before = sample_hashes(samples)
+        assert sample_hashes(samples) == before != b""
         where = tuple(data.draw(st.integers(0, size - 1)) for size in values.shape)
         values[where] ^= data.draw(st.integers(1, 255))
-        assert workers._sample_hashes(samples) != before
+        assert sample_hashes(samples) != before
 
     @pytest.mark.parametrize("axis", [0, 1, 2])
     def test_an_exchange_of_equal_numbers_leaves_a_mark(self, axis: int) -> None:
         x = np.random.default_rng(0).integers(0, 256, (1000, 32, 32)).astype(np.uint8)
         samples = Samples(x, np.zeros(len(x)))
-        before = workers._sample_hashes(samples)
+        before = sample_hashes(samples)
         x[:] = np.roll(x, 8, axis)
-        assert workers._sample_hashes(samples) != before
+        assert sample_hashes(samples) != before
 
     def test_samples_in_any_order_are_compared_where_they_lie(self, tmp_path: Path) -> None:
         x = X.astype(np.float32)
         for ordered in (x.transpose(0, 3, 1, 2), np.asfortranarray(x)):
-            before = workers._sample_hashes(Samples(ordered, Y))
+            before = sample_hashes(Samples(ordered, Y))
             ordered[3] += 1
-            assert workers._sample_hashes(Samples(ordered, Y)) != before != b""
-        assert workers._sample_hashes(Samples(x[::2], Y)) == b""  # it would cost a copy
+            assert sample_hashes(Samples(ordered, Y)) != before != b""
+        assert sample_hashes(Samples(x[::2], Y)) == b""  # it would cost a copy
         np.save(tmp_path / "x.npy", X)
-        assert workers._sample_hashes(Samples(np.load(tmp_path / "x.npy", mmap_mode="r"), Y)) == workers._sample_hashes(
-            Samples(np.load(tmp_path / "x.npy", mmap_mode="r")[::2], Y)
-        )
+        mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+        assert sample_hashes(Samples(mapped, Y)) == sample_hashes(Samples(mapped[::2], Y))

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.arrays import FloatArray, as_floats
 from handconv.layers import Conv2D, Layer
 from handconv.sequential import Sequential
-from handconv.utils.validation import check_int, check_number, is_int
+from handconv.utils.validation import POSITIVE, check_int, check_number, is_int
 
 _T = TypeVar("_T", bound=np.generic)
 _TOGETHER = 64  # samples of one backward pass: what the layers keep of them fits into memory
@@ -214,7 +214,7 @@ def exciting_input(
         Erhan, Bengio, Courville and Vincent, Visualizing higher-layer features of a deep network, 2009, section 4.
     """
     steps = check_int("exciting_input: steps", steps)
-    rate = check_number("exciting_input: rate", rate, lambda value: value > 0, "above 0")
+    rate = check_number("exciting_input: rate", rate, *POSITIVE)
     layers = _copied(model)
     place = layer + len(model.layers) if is_int(layer) and layer < 0 else layer
     layers = layers[: _checked_place("exciting_input: layer", place, model.layers) + 1]

@@ -28,7 +28,7 @@ from handconv.training.loop import InProcess
 from handconv.training.state import TrainingState
 from handconv.training.step import arithmetic, shard_size
 from handconv.utils.figures import BLUE, GREY, ORANGE, headline, new_figure, tidy
-from handconv.utils.validation import check_int, check_number, is_int, unmasked
+from handconv.utils.validation import POSITIVE, check_int, check_number, is_int, unmasked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -143,7 +143,7 @@ def find_learning_rate(
     """
     if not isinstance(model, Sequential):
         raise TypeError(f"find_learning_rate takes a handconv.Sequential, got {model!r}.")
-    lowest = check_number("find_learning_rate: lowest", lowest, lambda rate: rate > 0, "above 0")
+    lowest = check_number("find_learning_rate: lowest", lowest, *POSITIVE)
     highest = check_number("find_learning_rate: highest", highest, lambda rate: rate > lowest, f"above {lowest:g}")
     if not is_int(steps) or steps < _FEWEST:
         raise ValueError(f"find_learning_rate: steps must be a whole number of at least {_FEWEST}, got {steps!r}.")

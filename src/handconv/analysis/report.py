@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handconv.ensemble import Classifier, probabilities
-from handconv.losses import CategoricalCrossentropy
+from handconv.ensemble import Classifier, with_logarithms
+from handconv.losses import SoftmaxCategoricalCrossentropy
 from handconv.metrics import accuracy, confusion_matrix, precision_recall
-from handconv.sequential import Sequential, Workers
+from handconv.sequential import Workers
 from handconv.utils.validation import is_int
 
 
@@ -105,14 +105,11 @@ def report(
         raise ValueError(
             f"report expects class numbers (N,), got labels of shape {labels.shape}. One-hot? Use y.argmax(axis=1)."
         )
-    chances = probabilities(model, x, workers=workers)
-    if isinstance(model, Sequential):
-        loss = model.evaluate(x, labels, workers=workers)["loss"]
-    else:
-        loss = CategoricalCrossentropy().forward(chances, labels)
-    answers, of_truth = chances.argmax(axis=1), chances[np.arange(len(labels)), labels]
-    wrong = np.flatnonzero(answers != labels)
-    wrong = wrong[np.argsort(of_truth[wrong], kind="stable")][:worst]
+    chances, logarithms = with_logarithms(model, x, workers=workers)
+    loss = SoftmaxCategoricalCrossentropy().forward(logarithms, labels)
+    answers, places = chances.argmax(axis=1), (np.arange(len(labels)), labels)
+    of_truth, wrong = chances[places], np.flatnonzero(answers != labels)
+    wrong = wrong[np.argsort(logarithms[places][wrong], kind="stable")][:worst]
     confusion = confusion_matrix(chances, labels)
     names = [*class_names, *map(str, range(len(class_names), len(confusion)))]
     precision, recall = precision_recall(confusion)

@@ -49,7 +49,7 @@ class Brightness(Augmentation):
         change: how far from 1 the factors are at most, from 0 to 1.
 
     Raises:
-        ValueError: if the argument is out of range, or images are brighter than white.
+        ValueError: if the argument is out of range, or images are brighter than white or darker than black.
 
     Example:
         >>> Brightness(0.5)(np.full((3, 1, 1, 1), 0.5), np.random.default_rng(0)).ravel().round(2)
@@ -62,10 +62,11 @@ class Brightness(Augmentation):
         self._check("change", lambda value: 0 <= value <= 1, "from 0 to 1")
 
     def _apply(self, images: Images, generator: np.random.Generator) -> Images:
-        brightest = float(images.max(initial=0))
-        if brightest > white(images) * (1 + _ROUNDING):
+        darkest, brightest = (float(find(initial=0)) for find in (images.min, images.max))
+        if brightest > white(images) * (1 + _ROUNDING) or darkest < -_ROUNDING:
+            extreme = brightest if darkest >= -_ROUNDING else darkest
             raise ValueError(
-                f"Brightness expects floats from 0 to 1, which is white, got {brightest:g}. Augment images before they "
+                f"Brightness expects floats from 0, black, to 1, white, got {extreme:g}. Augment images before they "
                 "are standardised, x / 255, or give uint8."
             )
         factors = generator.uniform(1 - self.change, 1 + self.change, (len(images), 1, 1, 1))

@@ -40,8 +40,8 @@ class DataSettings:
     dataset: str | None = setting(
         None,
         text,
-        f"{', '.join(datasets.NAMES)}, a folder with one subfolder of images a class, a CSV or .npz file, or IDX files "
-        "(default: what the model was trained on)",
+        f"{', '.join(datasets.NAMES)}, a folder with one subfolder of images a class, a table (CSV, Excel, Parquet), "
+        "an .npz file or IDX files (default: what the model was trained on)",
         metavar="NAME|PATH",
     )
     source: str = setting(

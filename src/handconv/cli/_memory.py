@@ -1,4 +1,4 @@
-"""How much memory a training needed, worker processes included."""
+"""How much memory a training needs at least, and how much it needed, worker processes included."""
 
 import contextlib
 import multiprocessing
@@ -7,8 +7,36 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from handconv.sequential import Sequential
 from handconv.training import Callback
 from handconv.training.state import TrainingState
+from handconv.training.step import ACCUMULATORS, shard_size
+from handconv.utils.memory import check_fits
+from handconv.utils.words import counted
+
+
+def check_training_fits(model: Sequential, batch_size: int, asked: int | None, workers: int) -> None:
+    """Refuse a training for which there is not enough memory: gradients and Adam's averages, and outputs of shards.
+
+    Args:
+        model: what is to be trained; its parameters are there already.
+        batch_size: samples in a batch.
+        asked: samples in a shard, as the recipe has them.
+        workers: processes.
+
+    Raises:
+        ValueError: if there is less than it takes at least.
+    """
+    shard = shard_size(model, batch_size, asked)
+    shards = -(-batch_size // shard)
+    vectors = (3 + min(shards, ACCUMULATORS)) * model.parameters.nbytes
+    outputs = min(workers, shards) * shard * model.summary().output_bytes
+    check_fits(
+        vectors + outputs,
+        f"Training this network of {counted(model.parameters.size, 'parameter')} on samples of shape "
+        f"{model.input_shape}",
+        "Take smaller images (--size, for those of a folder), or a smaller --batch-size.",
+    )
 
 
 class MemoryWatch(Callback):

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from handconv.cli._errors import UsageError
 from handconv.cli._output import Output
 from handconv.cli._runs import Kept, begin, begun_name, described, find_run, folder, kept_runs, trained_by
@@ -21,6 +19,7 @@ from handconv.errors import HandconvError, ModelFileError
 from handconv.sequential import Sequential, load
 from handconv.training import Checkpoint
 from handconv.training.checkpoint import read, sibling
+from handconv.utils.validation import broken
 from handconv.zoo import trained_reference
 
 HELP = "a saved model, FILE.npz, or the name of a run (default: the last fitting run, else the bundled model)"
@@ -47,12 +46,11 @@ def open_model(path: str | None, output: Output, fits: Fits = lambda _: True) ->
         model, name = load(path), path
     else:
         model, name = trained_reference(), "the bundled model"
-    for parameter, values in model.named_parameters().items():
-        if not np.isfinite(values).all():
-            raise ModelFileError(
-                f"{name}: this network is dead: {parameter} hold NaN or infinity, so it has no answers. "
-                "Train it anew, with a smaller learning rate."
-            )
+    if parameter := broken(model.named_parameters()):
+        raise ModelFileError(
+            f"{name}: this network is dead: {parameter} hold NaN or infinity, so it has no answers. "
+            "Train it anew, with a smaller learning rate."
+        )
     output.notice(f"{name}: {described(model.info)}")
     return model
 

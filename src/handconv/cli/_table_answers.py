@@ -24,7 +24,10 @@ from handconv.errors import DataError, ModelFileError
 from handconv.serialization.atomic import naming
 from handconv.utils.words import counted
 
-_ENDINGS = tuple(f"{ending}{packed}" for ending in (".csv", ".tsv", ".txt") for packed in ("", ".gz", ".zip"))
+_ENDINGS = (
+    *(f"{ending}{packed}" for ending in (".csv", ".tsv", ".txt", ".dat") for packed in ("", ".gz", ".zip")),
+    *(".parquet", ".feather", ".xlsx", ".xls", ".ods"),
+)
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from handconv.cli._output import Output
 from handconv.cli._progress import PictureProgress
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.datasets import Dataset
-from handconv.datasets.catalog import KNOWN
+from handconv.datasets.catalog import title_of
 from handconv.errors import MissingExtraError
 from handconv.sequential import Sequential
 from handconv.serialization import npz
@@ -37,12 +37,20 @@ _DOTS = 120  # of a picture to an inch: sharp on a phone and on paper
 _LEARNT_BY_HEART = "A validation loss far above that of training means that the network learns by heart."
 _NO_VALIDATION = "The curves are of training images alone; --validation-split 0.1 adds those of images kept aside."
 _FEW = 500  # test images over which gradients are taken
+_HALF_A_PAGE = 7.4  # inches of height up to which the letters of a picture can be read in 9.8 cm
 
 
 class _Section(NamedTuple):
     title: str
     says: str  # how to read the picture
     draw: Callable[[], "Figure"]
+
+
+class _Picture(NamedTuple):
+    headline: str
+    width: float  # in inches
+    height: float
+    png: str  # in base64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +81,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         for place, section in enumerate(sections):
             progress(place, len(sections), section.title)
             try:
-                drawn.append((section, *_picture(section.draw())))
+                drawn.append((section, _picture(section.draw())))
             except (ValueError, MissingExtraError) as reason:
                 left_out.append((section.title, str(reason)))
     page = _page(model, dataset, drawn, left_out)
@@ -91,7 +99,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             "event": "report",
             "file": str(path),
             "bytes": size,
-            "pictures": {section.title: headline for section, headline, _ in drawn},
+            "pictures": {section.title: picture.headline for section, picture in drawn},
             "left_out": dict(left_out),
         }
     )
@@ -104,7 +112,7 @@ def _sections(model: Sequential, dataset: Dataset, row: int, checkpoint: Path | 
     named = (model, x, y, names)
     epochs = [] if checkpoint is None else _epochs(checkpoint)
     kept = (None if checkpoint is None else Histograms.read(checkpoint)) or Histograms()
-    of_image = f"of test image {row}, a {names[int(y[row])]}"
+    of_image = f"of test image {row}, class {names[int(y[row])]}"
     return [
         _Section(
             "The training",
@@ -193,17 +201,19 @@ def _epochs(checkpoint: Path) -> Sequence[Mapping[str, float]]:
     ]
 
 
-def _picture(figure: "Figure") -> tuple[str, str]:
-    """The headline of a figure, and the figure as the address of an embedded PNG."""
+def _picture(figure: "Figure") -> _Picture:
+    """A figure as the page needs it."""
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=_DOTS)
-    return figure.get_suptitle().replace("\n", " "), base64.b64encode(target.getvalue()).decode()
+    headline = figure.get_suptitle().replace("\n", " ")
+    width, height = figure.get_size_inches()
+    return _Picture(headline, float(width), float(height), base64.b64encode(target.getvalue()).decode())
 
 
 def _page(
     model: Sequential,
     dataset: Dataset,
-    drawn: Sequence[tuple[_Section, str, str]],
+    drawn: Sequence[tuple[_Section, _Picture]],
     left_out: Sequence[tuple[str, str]],
 ) -> str:
     """Put it all together."""
@@ -211,20 +221,21 @@ def _page(
     facts = {
         "accuracy": f"{100 * scores['accuracy']:.2f} %" if "accuracy" in scores else "none",
         "loss": f"{scores['loss']:.4f}",
-        "test images": f"{len(dataset.x_test):,} of {dataset.name}",
+        "test images": f"{len(dataset.x_test):,} of {title_of(dataset.name)}",
         "parameters": f"{model.parameters.size:,}",
         "epochs trained": f"{model.epochs_trained}",
     }
     sections = "".join(
         f"<section><h2>{_text(section.title)}</h2><p>{_text(section.says)}</p>"
-        f'<div class="picture" tabindex="0"><img alt="{_text(headline)}" src="data:image/png;base64,{image}"></div>'
-        "</section>\n"
-        for section, headline, image in drawn
+        f'<div class="picture{" tall" if picture.height > _HALF_A_PAGE else ""}" tabindex="0">'
+        f'<img alt="{_text(picture.headline)}" style="--inches: {picture.width:g}" '
+        f'src="data:image/png;base64,{picture.png}"></div></section>\n'
+        for section, picture in drawn
     )
     rest = "".join(f"<li>{_text(title)}: {_text(why)}</li>" for title, why in left_out)
     template = Template(resources.files("handconv.cli").joinpath("report.html").read_text("utf-8"))
     return template.substitute(
-        title=_text(f"A network for {known.title if (known := KNOWN.get(dataset.name)) else dataset.name}"),
+        title=_text(f"A network for {title_of(dataset.name)}"),
         facts="".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in facts.items()),
         sections=sections,
         summary=_text(str(model.summary())),

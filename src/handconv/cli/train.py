@@ -16,7 +16,7 @@ from handconv.analysis.profile import profile_step
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, data_mark, load_dataset
 from handconv.cli._errors import DONE, UsageError
-from handconv.cli._memory import MemoryWatch
+from handconv.cli._memory import MemoryWatch, check_training_fits
 from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, saved_info
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
@@ -56,7 +56,8 @@ class TrainSettings(DataSettings):
     dataset: str = setting(
         "mnist",
         text,
-        f"{', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV or .npz file, or IDX files",
+        f"{', '.join(NAMES)}, a folder with one subfolder of images a class, a table (CSV, Excel, Parquet), an .npz "
+        "file or IDX files",
         metavar="NAME|PATH",
     )
     recipe: str = setting(
@@ -174,6 +175,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             f"{dataset.class_names[0]!r}. Add images of another class. If the labels of a CSV file stand in another "
             "column: --label-column last"
         )
+    height, width = dataset.x_train.shape[2:]
+    output.notice(
+        f"{dataset.name}: {counted(len(dataset.x_train), 'image')} to train on, {len(dataset.x_test):,} to test on, "
+        f"{height}x{width} pixels"
+    )
     recipe = {"epochs": _EPOCHS_OF_FEW if len(dataset.x_train) < _FEW else _EPOCHS} | dict(recipe)
     model = recipes.network(
         recipe,
@@ -232,11 +238,6 @@ def _train(
     output: Output,
 ) -> None:
     """Train, test and save the model, and tell how it went."""
-    height, width = dataset.x_train.shape[2:]
-    output.notice(
-        f"{dataset.name}: {counted(len(dataset.x_train), 'image')} to train on, {len(dataset.x_test):,} to test on, "
-        f"{height}x{width} pixels"
-    )
     output.notice(
         f"network: {counted(model.parameters.size, 'parameter')}, "
         f"{counted(len(dataset.class_names), 'class', 'classes')}, "
@@ -255,6 +256,9 @@ def _train(
         "settings": asdict(settings) | places,
         "recipe": recipe,
     }
+    workers = worker_count(settings.workers)
+    batch = min(recipe.get("batch_size", 128), len(dataset.x_train))
+    check_training_fits(model, batch, recipe.get("shard_size"), workers)
     run_name, checkpoints = begin_run(dataset.name, resume, settings.save, output)
     start, memory = time.perf_counter(), MemoryWatch()
     how = recipes.fit_arguments(recipe)
@@ -264,7 +268,7 @@ def _train(
         dataset.y_train,
         **how,
         validation_split=settings.validation_split,
-        workers=worker_count(settings.workers),
+        workers=workers,
         callbacks=[progress, memory, Histograms(), *_watching(settings), *checkpoints],
         resume=resume,
     )
@@ -274,7 +278,7 @@ def _train(
         output.notice(f"The validation loss was least after epoch {best + 1}; the model has the weights of that epoch.")
     scores: Mapping[str, float] = {}
     if settings.test:
-        scores = model.evaluate(dataset.x_test, dataset.y_test, workers=worker_count(settings.workers))
+        scores = model.evaluate(dataset.x_test, dataset.y_test, workers=workers)
         model.info["test_accuracy"] = scores["accuracy"]
         output.show(
             f"test loss {scores['loss']:.4f}  test accuracy {100 * scores['accuracy']:.2f} %  "

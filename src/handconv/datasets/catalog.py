@@ -11,6 +11,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,3 +187,13 @@ FASHION_MNIST = KnownSet(
 )
 
 KNOWN: Mapping[str, KnownSet] = {known.name: known for known in (MNIST, FASHION_MNIST)}
+
+
+def title_of(name: str) -> str:
+    """What a page that is passed on calls a data set: of a path its last part alone.
+
+    Example:
+        >>> title_of("fashion-mnist"), title_of("/home/ada/letters/")
+        ('Fashion-MNIST', 'letters')
+    """
+    return KNOWN[name].title if name in KNOWN else PurePath(name).name or name

@@ -63,9 +63,9 @@ def load(
     those that are there. What is passed over, changed or taken for granted has a line in ``notices``.
 
     Args:
-        name_or_path: "mnist", "fashion-mnist", "digits", a folder with one subfolder of images a class, a CSV file, an
-            .npz file with x_train and y_train, an IDX file of images or a folder with IDX files; ``~`` is the home
-            folder.
+        name_or_path: "mnist", "fashion-mnist", "digits", a folder with one subfolder of images a class, a table (CSV;
+            Excel, Parquet and Feather by pandas), an .npz file with x_train and y_train, an IDX file of images or a
+            folder with IDX files; ``~`` is the home folder.
         source: "auto", "kaggle", "mirror" or "offline" (never the network).
         data_dir: look for the named set in this folder and nowhere else.
         label_column: of a CSV file, as for `load_csv`.
@@ -145,8 +145,8 @@ def _locate_own(name: str, data_dir: PathLike | None) -> tuple[Path, IdxFiles | 
     if files is None and not path.exists():
         remedy = "Fetch it first, and name the file." if "://" in name else "Check its name, or its path."
         raise ValueError(
-            f"A data set is {', '.join(NAMES)}, a folder with one subfolder of images a class, a CSV or .npz file, "
-            f"or IDX files; got {name!r}, which is none of these."
+            f"A data set is {', '.join(NAMES)}, a folder with one subfolder of images a class, a table (CSV, Excel, "
+            f"Parquet), an .npz file or IDX files; got {name!r}, which is none of these."
             f"{nearest(name.casefold().replace('_', '-'), NAMES, remedy)}"
         )
     return path, files

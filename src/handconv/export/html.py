@@ -25,11 +25,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from handconv import layers as kinds
 from handconv.analysis import probabilities
-from handconv.datasets.catalog import KNOWN
+from handconv.datasets.catalog import title_of
 from handconv.errors import ModelFileError
 from handconv.export.stages import check_stages, describe, stages_of
 from handconv.sequential import Sequential
 from handconv.serialization.atomic import write_atomically
+from handconv.utils.validation import broken
 
 _IMAGES = 12  # that travel along
 _MOST_PARAMETERS = 10_000_000  # a page of 53 MB
@@ -105,11 +106,8 @@ def _check(model: Sequential) -> None:
             f"A page carries its weights, at most {_MOST_PARAMETERS:,} of them, this model has "
             f"{model.parameters.size:,}. Export a smaller one."
         )
-    for name, values in (model.named_parameters() | model.named_buffers()).items():
-        if not np.isfinite(values).all():
-            raise ModelFileError(
-                f"This network is dead: {name} hold NaN or infinity, so it has no answers. Train it anew."
-            )
+    if name := broken(model.named_parameters() | model.named_buffers()):
+        raise ModelFileError(f"This network is dead: {name} hold NaN or infinity, so it has no answers. Train it anew.")
 
 
 def _can_be_drawn_for(model: Sequential) -> bool:
@@ -205,7 +203,7 @@ def _describe(model: Sequential, images: list[dict[str, Any]], paper_and_ink: tu
         "inputShape": model.input_shape,
         "ending": _ending(model),
         "classes": _class_names(model),
-        "dataset": KNOWN[dataset].title if dataset in KNOWN else dataset,
+        "dataset": title_of(dataset),
         "accuracy": float(accuracy) if isinstance(accuracy, int | float) and np.isfinite(accuracy) else None,
         "isDrawn": _can_be_drawn_for(model),
         "isDigit": _knows_digits(model),

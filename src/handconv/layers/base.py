@@ -25,7 +25,7 @@ from handconv.arrays import FloatArray, Shape
 from handconv.layers.arguments import REMEDIES, Arguments
 from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.nearest import nearest
-from handconv.utils.validation import check_dtype, is_int, is_ours, shape_remedy, unmasked
+from handconv.utils.validation import check_dtype, is_int, is_ours, real_numbers, shape_remedy
 
 
 class Layer(Declaring, Arguments):
@@ -142,9 +142,7 @@ class Layer(Declaring, Arguments):
         Raises:
             ValueError: if the shape of a sample is not the one that the layer was built for.
         """
-        x = unmasked("inputs", inputs)
-        if x.dtype.kind not in "biuf":
-            raise TypeError(f"{self.label} expects real numbers, got an array of {x.dtype}.")
+        x = real_numbers(f"{self.label}: inputs", inputs)
         if x.ndim < 1:
             raise ValueError(f"{self.label} expects a batch (N, …), got a single number. Use x[None].")
         if self.input_shape is None:
@@ -166,7 +164,7 @@ class Layer(Declaring, Arguments):
         """
         if self.output is None:
             raise RuntimeError(f"{self.label}.backward needs a forward before it: call forward(x) first.")
-        dy = np.asarray(dvalues, self.dtype, order="C")
+        dy = np.asarray(real_numbers(f"{self.label}.backward: dvalues", dvalues), self.dtype, order="C")
         if dy.shape != self.output.shape:
             raise ValueError(
                 f"{self.label}.backward expects the gradient with respect to its outputs, of their shape "

@@ -19,7 +19,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.initializers import initialize
-from handconv.utils.validation import is_int
+from handconv.utils.memory import check_fits
+from handconv.utils.validation import is_int, real_numbers
 
 Initializer = str | Callable[..., NDArray[Any]]
 
@@ -152,11 +153,7 @@ class Declaring:
         raise AttributeError(f"{self.label} has no {name!r}. {remedy}")
 
     def _copy_in(self, name: str, value: Any, target: FloatArray) -> None:
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            raise TypeError(
-                f"{self.label}: {name} must be real numbers, got {value if value is None else array.dtype}."
-            )
+        array = real_numbers(f"{self.label}: {name}", value)
         if array.ndim and array.shape != target.shape:
             raise ValueError(f"{self.label}: {name} must have shape {target.shape}, got {array.shape}.")
         is_gradient = any(name == f"d{spec.name}" for spec in self.specs)
@@ -244,6 +241,11 @@ class ParameterStore(Generic[D]):
                 name = f"{path}.{spec.name}" if path else spec.name
                 kind.append(ParameterView(name, layer, order, slice(start, start + spec.size)))
         self.trainable, self.buffered = tuple(trainable), tuple(buffers)
+        check_fits(
+            (2 * ends[True] + ends[False]) * np.dtype(dtype).itemsize,
+            f"A network of {ends[True]:,} parameters, with their gradients,",
+            "Take smaller images, or reduce them more before the first Dense layer.",
+        )
         self.parameters = np.zeros(ends[True], dtype)
         self.gradients, self.buffers = np.zeros_like(self.parameters), np.zeros(ends[False], dtype)
         self._fill(np.random.default_rng(generator), keep=keep)

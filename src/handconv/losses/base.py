@@ -20,7 +20,7 @@ from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
 from handconv.losses.targets import Targets
 from handconv.utils.settings import Settings
-from handconv.utils.validation import check_int, check_setting
+from handconv.utils.validation import check_int, check_setting, unmasked
 
 #: The clip of losses on probabilities, so that no logarithm meets a zero.
 EPSILON = 1e-7
@@ -120,7 +120,7 @@ class Loss(Settings):
         Raises:
             ValueError, TypeError: if the arrays do not fit; see ``check_targets``.
         """
-        p = self.check_predictions(np.asarray(predictions))
+        p = self.check_predictions(unmasked("predictions", predictions))
         t = self.check_targets(targets, p.shape)
         size = len(p) if batch_size is None else check_int("batch_size", batch_size)
         if size < len(p):
@@ -174,7 +174,7 @@ class Loss(Settings):
             ValueError: if shapes, ranges or values do not fit.
             TypeError: if the targets are of the wrong kind.
         """
-        return checks.as_many(self.label, np.asarray(targets), shape)
+        return checks.as_many(self.label, unmasked("targets", targets), shape)
 
     @staticmethod
     def check_sample_weights(sample_weights: ArrayLike, samples: int) -> NDArray[np.float64]:

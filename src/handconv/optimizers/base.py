@@ -34,6 +34,9 @@ def check_optimizer(optimizer: object) -> Optimizer:
     """Return the optimizer; refuse names and classes."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an optimizer such as handconv.Adam(0.001), got {optimizer!r}.")
+    if "_learning_rate" not in vars(optimizer):
+        name = type(optimizer).__name__
+        raise TypeError(f"{name} has no learning rate. Its __init__ must call super().__init__(learning_rate).")
     return optimizer
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WRITTEN = 20  # classes up to which each has room, and each cell of the confusion matrix its number
-_WIDE = 22  # letters that have room above a picture
+_WIDE = 21  # letters that have room above a picture
 _BESIDE = 20  # and beside the axes
 
 
@@ -39,7 +39,7 @@ def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequen
     """
     result = report(model, x, y, class_names)
     names, counts = [each.name for each in result.classes], result.confusion
-    short = [shortened(name, _BESIDE) for name in names]
+    short = shortened(names, _BESIDE)
     wrong = counts - np.diag(np.diag(counts))
     side = min(max(5.0, 0.55 * len(names) + 1.5), 12.0)
     figure = new_figure(side + 0.8, side)
@@ -99,7 +99,9 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
         precision, places, "o", color=BLUE, markersize=20 * pitch, label="precision: of its answers, the right ones"
     )
     axes.plot(recall, places, "s", color=ORANGE, markersize=20 * pitch, label="recall: of its samples, those found")
-    axes.set_yticks(places, [f"{shortened(each.name, _BESIDE)}  ({each.samples:,})" for each in result.classes])
+    names = shortened([each.name for each in result.classes], _BESIDE)
+    counted_names = [f"{name}  ({each.samples:,})" for name, each in zip(names, result.classes, strict=True)]
+    axes.set_yticks(places, counted_names)
     axes.tick_params(axis="y", labelsize=10 if len(places) <= _WRITTEN else 8)
     axes.set_ylim(len(places) - 0.4, -0.6)
     axes.set_xlim(-0.03, 1.03)
@@ -142,17 +144,17 @@ def mistakes(
         return figure
     columns = min(4, len(result.mistakes))
     rows = -(-len(result.mistakes) // columns)
-    figure = new_figure(max(1.9 * columns, 6), 2.25 * rows + 0.6)
+    figure = new_figure(max(2.05 * columns, 6), 2.25 * rows + 0.6)
+    short = shortened(names, _WIDE - 6)
     for place, each in enumerate(result.mistakes, start=1):
         axes = figure.add_subplot(rows, columns, place)
         show_picture(axes, images[each.row])
         axes.set_title(
-            f"{_taken(names[each.truth], names[each.answer])}\n{100 * each.confidence:.0f} % sure, row {each.row}",
-            fontsize=8,
+            f"{_taken(short[each.truth], short[each.answer])}\n{100 * each.confidence:.0f} % sure, row {each.row}",
+            fontsize=9,
         )
-    headline(
-        figure, f"The {len(result.mistakes)} worst of {counted(wrong, 'mistake')} in {counted(len(images), 'image')}"
-    )
+    which = f"The {len(result.mistakes)} worst of" if wrong > len(result.mistakes) else "The"
+    headline(figure, f"{which} {counted(wrong, 'mistake')} in {counted(len(images), 'image')}")
     return figure
 
 
@@ -238,7 +240,7 @@ def _square(place: int) -> Any:
 def _taken(truth: str, answer: str) -> str:
     """Say in the width of a picture which class was taken for which."""
     text = f"{truth} taken for {answer}"
-    return text if len(text) <= _WIDE else f"{shortened(truth, _WIDE - 6)} taken\nfor {shortened(answer, _WIDE - 4)}"
+    return text if len(text) <= _WIDE else f"{truth} taken\nfor {answer}"
 
 
 def _no_mistake(count: int) -> str:

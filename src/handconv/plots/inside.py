@@ -22,7 +22,7 @@ from handconv.plots.answers import as_pictures, show_picture
 from handconv.sequential import Sequential
 from handconv.utils.figures import CLASSES, headline, new_figure, shortened, tidy
 from handconv.utils.optional_imports import import_optional
-from handconv.utils.validation import is_int
+from handconv.utils.validation import broken, is_int
 from handconv.utils.words import counted
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _MOST = 32  # filters, or maps of a layer, that are drawn
 _MARKERS = "osD^v<>Xph"
-_LISTED = 20  # names in a column of a legend
+_LISTED = 20  # names that a legend beside the map has room for; more stand below it
 _MAPPED = 1000  # samples on a map: more hide one another, and t-SNE takes minutes
 
 
@@ -44,6 +44,7 @@ def filters(model: Sequential) -> Figure:
         ValueError: if it has no convolution.
         MissingExtraError: if matplotlib is not installed.
     """
+    check_alive(model)
     found = [(path, layer) for path, layer in model.tree() if isinstance(layer, Conv2D)]
     if not found:
         raise ValueError("This draws filters, and the model has no convolution. Use a model with a Conv2D.")
@@ -80,6 +81,7 @@ def feature_maps(model: Sequential, image: ArrayLike) -> Figure:
         ValueError: if the image does not fit, or no layer gives maps.
         MissingExtraError: if matplotlib is not installed.
     """
+    check_alive(model)
     picture = as_pictures(np.asarray(image)[None])[0]
     if not any(isinstance(layer, Conv2D) for _, layer in model.tree()):
         raise ValueError("This draws feature maps, and the model has no convolution. Use a model with a Conv2D.")
@@ -119,6 +121,7 @@ def attributions(
         ValueError: if image or label do not fit, or the model has no convolution.
         MissingExtraError: if matplotlib is not installed.
     """
+    check_alive(model)
     batch = np.asarray(image)[None]
     picture = as_pictures(batch)[0]
     found = answer(model, batch[0])
@@ -171,6 +174,7 @@ def exciting_inputs(
         ValueError: if there is no such layer or unit, or the inputs are no images.
         MissingExtraError: if matplotlib is not installed.
     """
+    check_alive(model)
     if not is_int(layer) or not -len(model.layers) <= layer < len(model.layers):
         raise ValueError(f"exciting_inputs: layer must be from 0 to {len(model.layers) - 1}, got {layer!r}.")
     count = (model.layers[layer].output_shape or (1,))[0]
@@ -182,11 +186,12 @@ def exciting_inputs(
     rows = -(-len(pictures) // columns)
     figure = new_figure(max(1.7 * columns, 6), 1.95 * rows + 0.6)
     last = layer in (-1, len(model.layers) - 1)
-    for place, (unit, picture) in enumerate(zip(chosen, pictures, strict=True), start=1):
+    names = shortened([_name(class_names, unit) if last else f"unit {unit}" for unit in chosen], 16)
+    for place, (name, picture) in enumerate(zip(names, pictures, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(_stretched(picture), cmap="gray", vmin=0, vmax=1)
         axes.set_axis_off()
-        axes.set_title(shortened(_name(class_names, unit), 16) if last else f"unit {unit}", fontsize=10)
+        axes.set_title(name, fontsize=10)
     what = f"units of layer {layer}, {type(model.layers[layer]).__name__},"
     if last:
         what = "each class" if len(pictures) == count else f"{len(pictures)} of the {count} classes"
@@ -213,6 +218,7 @@ def hidden_map(
     References:
         van der Maaten and Hinton, Visualizing data using t-SNE, 2008.
     """
+    check_alive(model)
     samples, labels = np.asarray(x)[:_MAPPED], np.asarray(y)[:_MAPPED]
     if labels.shape != (len(samples),) or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         raise ValueError(
@@ -234,10 +240,12 @@ def hidden_map(
             if share.any()
             else f"The last hidden layer gives the same for all of {counted(len(values), 'sample')}"
         )
-    columns = -(-len(np.unique(labels)) // _LISTED)  # of the legend
-    figure = new_figure(7 + 1.3 * (columns - 1), 5.6)
+    present = np.unique(labels)
+    names = shortened([_name(class_names, each) for each in present], 18)
+    columns = 1 if len(present) <= _LISTED else max(1, int(6.9 / (0.6 + 0.08 * max(map(len, names)))))
+    figure = new_figure(7, 5.6 if columns == 1 else 5.6 + 0.18 * -(-len(present) // columns))
     axes = figure.add_subplot()
-    for order, each in enumerate(np.unique(labels)):
+    for order, (each, name) in enumerate(zip(present, names, strict=True)):
         own = places[labels == each]
         marker = _MARKERS[(order + order // len(CLASSES)) % len(_MARKERS)]
         colour = CLASSES[order % len(CLASSES)]
@@ -249,7 +257,7 @@ def hidden_map(
             color=colour,
             alpha=0.6,
             linewidths=0,
-            label=shortened(_name(class_names, each), 18),
+            label=name,
         )
     if method == "pca":
         tidy(axes, "", f"first direction ({100 * share[0]:.0f} %)", f"second direction ({100 * share[1]:.0f} %)")
@@ -257,9 +265,20 @@ def hidden_map(
         axes.set_frame_on(False)
     axes.set_xticks([])
     axes.set_yticks([])
-    figure.legend(loc="outside right center", frameon=False, markerscale=2, ncols=columns)
+    where = "right center" if len(present) <= _LISTED else "lower left"
+    figure.legend(loc=f"outside {where}", frameon=False, markerscale=2, ncols=columns, fontsize=9)
     headline(figure, title)
     return figure
+
+
+def check_alive(model: Sequential) -> None:
+    """Refuse what is no network, and one whose numbers are none: its pictures would be blank."""
+    if not isinstance(model, Sequential):
+        raise TypeError(f"This looks into a handconv.Sequential, got {model!r}.")
+    if name := broken(model.named_parameters() | model.named_buffers()):
+        raise ValueError(
+            f"This network is dead: {name} hold NaN or infinity, so there is nothing to see. Train it anew."
+        )
 
 
 def _side_note(axes: Any, text: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from handconv.analysis.histograms import Histogram, Histograms, loss_gradients
+from handconv.plots.inside import check_alive
 from handconv.sequential import Sequential
 from handconv.training import History
 from handconv.utils.figures import BLUE, GREY, ORANGE, headline, new_figure, tidy
@@ -56,8 +57,7 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> Figure:
         ValueError, TypeError: if samples and model do not fit together, or the model has no weights.
         MissingExtraError: if matplotlib is not installed.
     """
-    if not isinstance(model, Sequential):
-        raise TypeError(f"This looks into a handconv.Sequential, got {model!r}.")
+    check_alive(model)
     weights = {name: values for name, values in model.named_parameters().items() if values.ndim > 1}
     if not weights:
         raise ValueError("This draws weights, and the model has none. Use a model with a Conv2D or a Dense layer.")
@@ -72,6 +72,7 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> Figure:
             axes.axvline(0, color=GREY, linewidth=0.8)
             tidy(axes)
             axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
+            axes.locator_params(axis="x", nbins=6)
         row[0].set_title(f"{_label(model, name)}: {slopes.size:,}", fontsize=10, loc="left")
         row[1].set_title(f"gradient, root mean square {sizes[name]:.1e}", fontsize=10, loc="left")
         row[0].set_ylabel("how many")
@@ -127,6 +128,7 @@ def histograms_over_time(kept: Histograms) -> Figure:
             shown = range(1, epochs + 1, -(-epochs // 8))
             axes.set_yticks(shown, list(map(str, shown)))
             axes.invert_yaxis()
+            axes.locator_params(axis="x", nbins=6)
     panels[-1, 0].set_xlabel("weight")
     panels[-1, 1].set_xlabel("gradient in the last step of the epoch")
     headline(figure, f"How weights and gradients were spread over {counted(epochs, 'epoch')}")

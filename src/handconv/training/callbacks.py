@@ -11,7 +11,15 @@ from typing import Any, Literal
 from handconv.serialization.atomic import naming
 from handconv.training.state import TrainingState
 from handconv.utils.settings import arguments_of
-from handconv.utils.validation import NOT_NEGATIVE, POSITIVE, check_bool, check_int, check_number, check_setting
+from handconv.utils.validation import (
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    check_bool,
+    check_int,
+    check_number,
+    check_setting,
+)
 
 
 @dataclass(frozen=True)
@@ -270,7 +278,7 @@ class ReduceOnPlateau(_Monitor):
     ) -> None:
         super().__init__(monitor, patience, min_delta, mode)
         owner = type(self).__name__
-        self.factor = check_number(f"{owner}: factor", factor, lambda value: 0 < value < 1, "above 0 and below 1")
+        self.factor = check_number(f"{owner}: factor", factor, *FRACTION)
         self.least = check_number(f"{owner}: least", least, *POSITIVE)
 
     def on_train_begin(self, run: TrainingState) -> None:

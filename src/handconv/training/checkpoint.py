@@ -8,6 +8,7 @@ Three files are kept: the last checkpoint, the one before it (``NAME.previous.np
 (``NAME.best.npz``). Each is written under a temporary name, flushed and renamed; until then the old ones stay.
 """
 
+import json
 import math
 import os
 import time
@@ -89,11 +90,7 @@ class Checkpoint(Callback):
         """
         check_writable(self.path)
         sign_of("Checkpoint", self.monitor, self.mode)
-        try:
-            check_comes_back(run.network)
-            npz.as_json(describe(run.network) | {"run": _state(run)})
-        except (TypeError, AttributeError) as error:
-            raise ValueError(f"The run cannot be saved as a checkpoint: {error}") from error
+        _described(run)
 
     def on_train_begin(self, run: TrainingState) -> None:
         """Start the clock."""
@@ -179,8 +176,8 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
     """
     arrays, description = read(path)
     saved = description["run"]
-    was, now = (_setup(*states) for states in ((description, saved), (describe(run.network), _state(run))))
-    differences = list(_differences("", was, now))
+    now = _described(run)
+    differences = list(_differences("", _setup(description, saved), _setup(now, now["run"])))
     if differences:
         more = f"; and {len(differences) - _TOLD} more" if len(differences) > _TOLD else ""
         raise ModelFileError(
@@ -286,6 +283,11 @@ def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
 
 
 _TOLD = 3  # differences that are named when a run cannot be resumed
+#: What is known by a print alone, and how a difference is told; where there is no print, there is nothing to compare.
+_PRINTS = {
+    "validation data": "the validation data are others, so that its figures would mix two kinds",
+    "makes of augment": "augment makes other images of the same ones",
+}
 
 
 def _setup(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
@@ -298,8 +300,7 @@ def _setup(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]
         name: state.get(name)
         for name in ("loss", "optimizer", "averaging", "augment", "batch_size", "shard_size", "shuffle")
     }
-    setup["samples"] = (state.get("samples"), state.get("data"))
-    return {name: _plain(value) for name, value in setup.items()}
+    return setup | {"samples": [state.get("samples"), state.get("data")], "validation data": state.get("validation")}
 
 
 def _differences(name: str, was: Any, now: Any) -> Iterator[str]:
@@ -308,6 +309,9 @@ def _differences(name: str, was: Any, now: Any) -> Iterator[str]:
         return
     if name == "samples":
         yield f"samples were {was[0]}, are {now[0]}" if was[0] != now[0] else "the samples are others"
+    elif name in _PRINTS:
+        if None not in (was, now):
+            yield _PRINTS[name]
     elif isinstance(was, Mapping) and isinstance(now, Mapping) and _kind(was) == _kind(now):
         for key in {**was, **now}:
             inner = key if not name else name if key == "config" else f"{key} of {name}"
@@ -319,6 +323,20 @@ def _differences(name: str, was: Any, now: Any) -> Iterator[str]:
 def _kind(value: Any) -> Any:
     """What to call a value: the name of a layer, a loss, an optimizer or a schedule, else the value itself."""
     return value.get("class", value.get("name")) if isinstance(value, Mapping) else value
+
+
+def _described(run: TrainingState) -> dict[str, Any]:
+    """The description of a run as a file holds it.
+
+    Raises:
+        ValueError: if it has what a file cannot hold.
+    """
+    try:
+        check_comes_back(run.network)
+        described: dict[str, Any] = json.loads(npz.as_json(describe(run.network) | {"run": _state(run)}))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"The run cannot be saved as a checkpoint: {error}") from error
+    return described
 
 
 def _state(run: TrainingState) -> dict[str, Any]:
@@ -336,7 +354,7 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "optimizer": run.optimizer.config() | ({"learning_rate": run.given_rate} if is_number else {}),
         "learning_rate": rate if is_number else None,
         "loss": {"name": type(run.loss).__name__} | run.loss.config(),
-        "augment": _described(run.augment),
+        "augment": run.augment_print,
         "averaging": None if run.averaging is None else run.averaging.config(),
         "epochs": run.epochs,
         "batch_size": run.batch_size,
@@ -344,14 +362,9 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "shuffle": run.shuffle,
         "samples": len(run.samples),
         "data": run.fingerprint,
+        "validation": run.validation_fingerprint,
         "history": [{name: _figure(value) for name, value in figures.items()} for figures in run.history.epochs],
     }
-
-
-def _described(augment: object) -> object:
-    """What tells one augmentation from another."""
-    config = getattr(augment, "config", None)
-    return None if augment is None else config() if callable(config) else type(augment).__name__
 
 
 def _figure(value: float) -> float | None:
@@ -374,10 +387,3 @@ def _read_one(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             "Resume with the handconv that wrote it."
         )
     return arrays, description
-
-
-def _plain(value: Any) -> Any:
-    """Bring tuples to the lists that JSON makes of them."""
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value

@@ -9,17 +9,18 @@ import numpy as np
 
 from handconv.engine.lower import fast_kind
 from handconv.training.hidden_state import (
+    any_gradient,
     check_augment_state,
-    check_loss_state,
     check_no_hidden_state,
     check_optimizer_state,
     check_schedule,
-    check_shares,
     tried,
 )
+from handconv.training.own_losses import check_loss_state, check_shares
 from handconv.training.state import Task, TrainingState
 from handconv.training.step import shard_size
 from handconv.utils.validation import is_ours
+from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
 _SAMPLES = 8
@@ -39,6 +40,7 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
     shard = shard_size(run.network, run.batch_size, run.shard_size)
     check_schedule(run.optimizer)
     check_runs_once(run)
+    check_gradients_written(run)
     if run.batch_size > shard:
         check_shares(run.network, run.loss, run.samples)
     if run.workers > 1:
@@ -80,6 +82,30 @@ def check_runs_once(task: Task) -> None:
             f"Layer {often[0]} goes forward {passes[often[0]]} times in one pass, and its backward knows of the last "
             "time alone. Make a layer for each place, or one batch of all its inputs (np.concatenate)."
         )
+
+
+def check_gradients_written(task: Task) -> None:
+    """Warn of parameters whose gradient no backward of the user's own layers writes: they would not be trained."""
+    own = {each for layer in task.network.store.layers if not is_ours(type(layer)) for _, each in layer.tree()}
+    replaced = any("backward" in vars(layer) for layer in own)  # on a single layer: a copy would run the original's
+    if replaced or not any(view.layer in own for view in task.network.views):
+        return
+    probe, x = copy.deepcopy(task.network), task.samples.x[:_SAMPLES]
+
+    def passes() -> bool:
+        probe.backward(any_gradient(probe.forward(x, training=True)))
+        return True
+
+    if not tried(passes):
+        return
+    for view in [view for view in probe.views if not view.of(probe.gradients).any()]:
+        view.layer.arrays[f"d{view.spec.name}"].flags.writeable = False  # whoever writes it is found by the error
+        if tried(passes):
+            warn(
+                f"No backward writes the gradient of {view.name} ({view.layer.label}), which is not trained therefore. "
+                f"Let it fill self.d{view.spec.name}; what is not to be trained is declared with trainable=False."
+            )
+        view.layer.arrays[f"d{view.spec.name}"].flags.writeable = True
 
 
 def check_no_views(task: Task) -> None:

@@ -3,6 +3,7 @@
 a loss or gradient that is not finite    ends the training, with the first layer whose output is not finite
 parameters that are not finite           after the last step of an epoch, which no other step follows
 a loss that has exploded                 is remarked upon: more than ten times that of the first epoch, or of guessing
+parameters that no step has moved        are remarked upon after the first epoch
 """
 
 import math
@@ -77,11 +78,27 @@ def check_parameters(run: TrainingState) -> None:
         )
 
 
+def standstill(run: TrainingState) -> str:
+    """Say it if the first epoch has moved no parameter, though it should; else nothing."""
+    parameters = run.network.parameters
+    if run.epoch > 1 or not parameters.size or not np.array_equal(parameters, run.parameters_at_start):
+        return ""
+    reason = "the last step's gradient is 0: no loss, or no layer, passes one on"
+    if run.network.gradients.any():
+        name, rate = type(run.optimizer).__name__, run.history.last["learning_rate"]
+        reason = (
+            f"{name} left them as they are, with a learning rate of {rate:.3g}: use a larger one; an optimizer of "
+            "one's own changes them in place, parameters[part] -= …"
+        )
+    return f"No parameter has moved in epoch 1: {reason}."
+
+
 def explosion(run: TrainingState) -> str:
     """Say it if the loss has become far too large without becoming infinite; else nothing."""
     first, last = run.history.epochs[0]["data_loss"], run.history.last
     limits = {"that of the first epoch": first}
-    have_grown = float(np.linalg.norm(run.network.parameters)) > _GROWN * run.length_at_start
+    length_at_start, length = map(np.linalg.norm, (run.parameters_at_start, run.network.parameters))
+    have_grown = length > _GROWN * length_at_start
     if isinstance(run.loss, _CROSS_ENTROPIES) and have_grown:  # else the loss is large because the inputs are
         weights = run.samples.weights
         scale = 1.0 if weights is None else float(np.mean(weights))

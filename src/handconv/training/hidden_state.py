@@ -4,23 +4,19 @@ Who computes which shard is nobody's business, and a resumed training starts fro
 learns by itself in training must be a parameter or a buffer. Other state would be lost in worker processes, and with a
 resume, in silence; it is found before the first step: copies of the network compute a shard alone, and after another
 one, with the same random numbers, and nothing that a layer of one's own keeps, nor what the network then computes, may
-differ afterwards. So it is with a loss, an optimizer and an augmentation of one's own.
+differ afterwards. So it is with an optimizer and an augmentation of one's own, and with a loss (``own_losses``).
 """
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.arrays import as_floats
 from handconv.engine.lower import fast_kind
 from handconv.layers import Layer
-from handconv.losses import Loss
-from handconv.losses.base import as_number
 from handconv.network import Network
-from handconv.objective import Objective
 from handconv.optimizers import Optimizer
 from handconv.optimizers.schedules import Schedule
 from handconv.rng import Purpose
@@ -29,11 +25,10 @@ from handconv.training.state import Task, label_of
 from handconv.utils.validation import is_ours
 
 _SAMPLES = 8
-_ROUNDING = 1e-3  # by which the same numbers may differ, as a share of the largest
 _Found = TypeVar("_Found")
 _PLAIN = (bool, int, float, str, np.generic, type(None))
 _GIVEN = ("arrays", "generator", "_owner")
-_LOST = "and worker processes and a resumed training would lose what it keeps of that"
+LOST = "and worker processes and a resumed training would lose what it keeps of that"
 
 
 def check_no_hidden_state(network: Network, samples: Samples) -> None:
@@ -44,7 +39,7 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
     """
     if all(fast_kind(layer) is not None for layer in network.store.layers):
         return
-    one, other = (samples.x[part] for part in _two_shards(samples))
+    one, other = (samples.x[part] for part in two_shards(samples))
     shards = ((one, 1.0), (other, 2.0))  # gradients of another size, for what is learned from these
     for last, before in (shards, shards[::-1]) if len(samples) > 1 else ():
         (alone, computed), (after, computed_after) = (
@@ -52,28 +47,13 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
         )
         for (label, found), (_, expected) in zip(after, alone, strict=True):
             for name in found:
-                if not _equal(expected.get(name), found[name]):
+                if not equal(expected.get(name), found[name]):
                     raise RuntimeError(_told(label, name, expected.get(name), found[name]))
-        if not _equal(computed, computed_after):
+        if not equal(computed, computed_after):
             labels = ", ".join(label for label, _ in alone)
             raise RuntimeError(
                 f"What {labels} compute for the same samples depends on the shard before. {_REMEDY.format(name='name')}"
             )
-
-
-def check_loss_state(network: Network, loss: Loss, samples: Samples) -> None:
-    """Compare what a loss of one's own gives for a shard alone and after another.
-
-    Raises:
-        RuntimeError: if it carries state from shard to shard.
-    """
-    _check_same(
-        _own(loss),
-        lambda: _loss_shards(network, loss, samples),
-        _measured,
-        f"What {loss.label} gives for the same predictions depends on the shard before, {_LOST}. Let a callback "
-        "change its settings.",
-    )
 
 
 def check_augment_state(task: Task) -> None:
@@ -82,11 +62,11 @@ def check_augment_state(task: Task) -> None:
     Raises:
         RuntimeError: if it depends on more than the images and the generator.
     """
-    _check_same(
-        _own(task.augment),
-        lambda: [(task.samples.x[part], seed) for seed, part in enumerate(_two_shards(task.samples))],
+    check_same(
+        own(task.augment),
+        lambda: [(task.samples.x[part], seed) for seed, part in enumerate(two_shards(task.samples))],
         lambda augment, shard: np.asarray(augment(shard[0].copy(), np.random.default_rng(shard[1]))),
-        f"What {label_of(task.augment)} makes of the same images depends on the images before, {_LOST}. Draw random "
+        f"What {label_of(task.augment)} makes of the same images depends on the images before, {LOST}. Draw random "
         "numbers from the generator that it is given, and keep nothing.",
     )
 
@@ -98,8 +78,8 @@ def check_schedule(optimizer: Optimizer) -> None:
         RuntimeError: if it counts its calls, say.
     """
     rate = optimizer.learning_rate
-    _check_same(
-        _own(rate) if isinstance(rate, Schedule) else None,
+    check_same(
+        own(rate) if isinstance(rate, Schedule) else None,
         lambda: (0, 1),
         lambda schedule, step: schedule(step, optimizer.total_steps),
         f"{type(rate).__name__} gives another rate for the same step when it is asked again, as it often is. Let it "
@@ -107,7 +87,7 @@ def check_schedule(optimizer: Optimizer) -> None:
     )
 
 
-def _check_same(
+def check_same(
     thing: object, questions: Callable[[], Sequence[Any]], ask: Callable[[Any, Any], object], message: str
 ) -> None:
     """Refuse a thing, if there is one, that answers the first of two questions otherwise after the second."""
@@ -122,7 +102,7 @@ def _check_same(
         return expected, ask(after, one)
 
     found = tried(answers)
-    if found and not _equal(*found):
+    if found and not equal(*found):
         raise RuntimeError(message)
 
 
@@ -132,102 +112,22 @@ def check_answers(network: Network, x: NDArray[Any]) -> None:
     Raises:
         RuntimeError: if a layer carries state from one answer to the next.
     """
-    own = [layer.label for layer in network.store.layers if fast_kind(layer) is None]
+    labels = [layer.label for layer in network.store.layers if fast_kind(layer) is None]
     count = max(1, min(_SAMPLES, len(x) // 2))
-    _check_same(
-        network if own else None,
+    check_same(
+        network if labels else None,
         lambda: (x[:count], x[-count:]),
         lambda network, part: network.infer(part),
-        f"What {', '.join(own)} answer for the same samples depends on the samples before, and processes that share "
+        f"What {', '.join(labels)} answer for the same samples depends on the samples before, and processes that share "
         "the samples have each their own. Use workers=1.",
     )
 
 
-def check_shares(network: Network, loss: Loss, samples: Samples) -> None:
-    """Check that a loss of one's own gives the share of a batch that belongs to a shard, whatever the others are.
-
-    Raises:
-        ValueError: if a forward of its own does not divide by the size of the batch, or if what a sample gives depends
-            on the samples beside it.
-    """
-    shards = tried(lambda: _loss_shards(network, loss, samples)) if _own(loss) else None
-    if shards is None:
-        return
-    one, other = shards
-    has_forward = type(loss).forward is not Loss.forward
-    sizes = tried(lambda: [_measured(copy.deepcopy(loss), one, times=times) for times in (1, 2)])
-    if (
-        has_forward
-        and sizes
-        and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*sizes, strict=True))
-    ):
-        raise ValueError(
-            f"{loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
-            "batch_size; got the same for two sizes. Or define sample_losses and gradient alone."
-        )
-
-    def losses(shard: _Shard) -> NDArray[Any]:
-        probe, predictions = copy.deepcopy(loss), shard.predictions.copy()
-        truth = probe.check_targets(shard.targets, predictions.shape)
-        return np.reshape(probe.sample_losses(predictions, truth), len(predictions))
-
-    def gradients(shard: _Shard) -> NDArray[Any]:
-        return _measured(copy.deepcopy(loss), shard)[1]
-
-    for measure in [gradients] if has_forward else [losses, gradients]:
-        beside = [one.beside(them) for them in (other, other, one)]
-        found = tried(lambda: [np.asarray(measure(both), np.float64)[: len(one.targets)] for both in beside])  # noqa: B023
-        if found is None or not _equal(found[0], found[1]):  # of a loss that draws random numbers
-            continue
-        tolerance = _ROUNDING * float(np.abs(found[0]).max(initial=0))
-        if not np.allclose(found[0], found[2], _ROUNDING, tolerance, equal_nan=True):
-            raise ValueError(
-                f"What {loss.label} gives for a sample depends on the samples beside it, and a batch is computed in "
-                "shards. Where targets (N,) are taken from predictions (N, 1), which makes (N, N), use "
-                "targets[:, None]; a loss of whole batches needs shard_size=batch_size."
-            )
-
-
-class _Shard(NamedTuple):
-    """The predictions, targets and weights of some samples."""
-
-    predictions: NDArray[Any]
-    targets: NDArray[Any]
-    weights: NDArray[Any] | None
-
-    def beside(self, other: "_Shard") -> "_Shard":
-        """These samples, and after them others."""
-        weights = None
-        if self.weights is not None and other.weights is not None:
-            weights = np.concatenate([self.weights, other.weights])
-        predictions, targets = (np.concatenate([self[part], other[part]]) for part in (0, 1))
-        return _Shard(predictions, targets, weights)
-
-
-def _two_shards(samples: Samples) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def two_shards(samples: Samples) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The indices of some samples and, where there are enough, of others."""
     count = max(1, min(_SAMPLES, len(samples) // 2))
     chosen = np.arange(len(samples)) if samples.chosen is None else samples.chosen
     return chosen[:count], chosen[-count:]
-
-
-def _loss_shards(network: Network, loss: Loss, samples: Samples) -> list[_Shard]:
-    """The predictions, targets and weights of two shards."""
-    layers = copy.deepcopy(network).layers[: len(Objective(network, loss).layers)]
-    shards = []
-    for part in _two_shards(samples):
-        outputs = as_floats(samples.x[part], network.dtype)
-        for layer in layers:
-            outputs = np.asarray(layer.forward(outputs, False))
-        shards.append(_Shard(outputs, samples.y[part], None if samples.weights is None else samples.weights[part]))
-    return shards
-
-
-def _measured(loss: Loss, shard: _Shard, *, times: int = 1) -> tuple[float, NDArray[Any]]:
-    """The value and the gradient that a loss gives for a shard of a batch so many times as large."""
-    predictions, targets, weights = shard
-    value = loss.forward(predictions.copy(), targets.copy(), weights, batch_size=times * len(predictions))
-    return as_number(loss, value), np.array(loss.backward())
 
 
 def check_optimizer_state(
@@ -244,11 +144,11 @@ def check_optimizer_state(
     Raises:
         RuntimeError: if it carries state that is not in ``state``, or looks at more than its part.
     """
-    if not _own(optimizer) or not parameters.size:
+    if not own(optimizer) or not parameters.size:
         return
     found = tried(lambda: _stepped(optimizer, parameters, decayed))
     label = type(optimizer).__name__
-    if found and not _equal(found["loaded"], found["expected"]):
+    if found and not equal(found["loaded"], found["expected"]):
         raise RuntimeError(
             f"{label} carries state from step to step that is not in its state, where worker processes, a resumed "
             'training and another one would lose it. Name its vectors, vectors = ("velocity",), and use '
@@ -258,7 +158,7 @@ def check_optimizer_state(
     if (
         found
         and by_parts
-        and not (_equal(found["part"][:half], found["expected"][:half]) and np.isposinf(found["part"][half:]).all())
+        and not (equal(found["part"][:half], found["expected"][:half]) and np.isposinf(found["part"][half:]).all())
     ):
         raise RuntimeError(
             f"{label} must move parameters[part] by gradients[part] alone, and does more than that. Each worker "
@@ -296,7 +196,7 @@ def tried(probe: Callable[[], _Found]) -> _Found | None:
         return None
 
 
-def _own(thing: _Found) -> _Found | None:
+def own(thing: _Found) -> _Found | None:
     """A thing whose class is the user's; if a method of it alone was replaced, a copy would run the original's."""
     kept = getattr(thing, "__dict__", {})
     replaced = any(callable(value) and hasattr(type(thing), name) for name, value in kept.items())
@@ -320,12 +220,12 @@ def _left_by(network: Network, shards: list[tuple[NDArray[Any], float]]) -> tupl
         for layer in probe.store.layers:
             layer.generator = generator
         outputs = probe.forward(x, training=True).copy()
-        computed = [outputs, probe.backward(scale * _gradient(outputs)), probe.gradients.copy()]
+        computed = [outputs, probe.backward(scale * any_gradient(outputs)), probe.gradients.copy()]
     own = [layer for layer in probe.store.layers if fast_kind(layer) is None]
     return [(layer.label, _attributes(layer)) for layer in own], computed
 
 
-def _gradient(outputs: NDArray[Any]) -> NDArray[Any]:
+def any_gradient(outputs: NDArray[Any]) -> NDArray[Any]:
     """Any gradient, though not a constant one, which a Softmax takes for none."""
     drawn = np.random.default_rng(0).normal(size=outputs.shape).astype(outputs.dtype)
     return np.asarray(drawn)
@@ -348,7 +248,7 @@ def _attributes(layer: Layer) -> dict[str, Any]:
     return {name: value for name, value in vars(layer).items() if name not in _GIVEN and not isinstance(value, Layer)}
 
 
-def _equal(one: object, other: object) -> bool:
+def equal(one: object, other: object) -> bool:
     """Whether two values are the same, as far as values can be compared."""
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         a, b = np.asarray(one), np.asarray(other)
@@ -356,15 +256,15 @@ def _equal(one: object, other: object) -> bool:
             a.dtype.kind not in "biufc" or np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
         )
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_equal, one, other))
+        return len(one) == len(other) and all(map(equal, one, other))
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
     if isinstance(one, _PLAIN) and isinstance(other, _PLAIN):
         return one == other or (one != one and other != other)  # NaN is the same as NaN
     if type(one) is not type(other):
         return False
     inside = hasattr(one, "__dict__") and not callable(one) and not isinstance(one, Layer)
-    return not inside or _equal(vars(one), vars(other))
+    return not inside or equal(vars(one), vars(other))
 
 
 def _shown(value: object) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+_MARKED = 30  # epochs up to which each has its mark on a curve
 _WIDEST = 80  # characters of a line
 
 
@@ -60,6 +61,9 @@ class History(Mapping[str, list[float]]):
             raise ValueError("A history without epochs cannot be drawn. Train first: history = model.fit(…).")
         panels = [name for name in ("loss", "accuracy", "learning_rate") if name in self]
         figure = new_figure(max(2.9 * len(panels), 5), 3.1)
+        numbers = [figures.get("epoch", place) for place, figures in enumerate(self.epochs, start=1)]
+        mark = 4 if len(numbers) <= _MARKED else 0
+        margin = 0.05 * (numbers[-1] - numbers[0]) or 0.5
         for panel, name in enumerate(panels, start=1):
             axes = figure.add_subplot(1, len(panels), panel)
             for series, label, colour, line in (
@@ -67,17 +71,20 @@ class History(Mapping[str, list[float]]):
                 (f"val_{name}", "validation", ORANGE, "s--"),
             ):
                 pairs = [
-                    (figures.get("epoch", place), figures[series])
-                    for place, figures in enumerate(self.epochs, start=1)
+                    (number, figures[series])
+                    for number, figures in zip(numbers, self.epochs, strict=True)
                     if series in figures
                 ]
                 if pairs:
-                    axes.plot(*zip(*pairs, strict=True), line, color=colour, label=label, markersize=4)
+                    axes.plot(*zip(*pairs, strict=True), line, color=colour, label=label, markersize=mark)
             tidy(axes, name.replace("_", " "), "epoch")
+            axes.set_xlim(numbers[0] - margin, numbers[-1] + margin)  # those whose figures are NaN are there, too
             whole_epochs(axes)
+            low, high = axes.get_ylim()
             if name == "accuracy":
                 percent(axes.yaxis)
-            else:
+                axes.set_ylim(max(low, -0.004), min(high, 1.004))  # the points at the ends are whole
+            elif axes.dataLim.y0 >= 0:
                 axes.set_ylim(bottom=0)
             if f"val_{name}" in self:
                 axes.legend(frameon=False)
@@ -92,7 +99,8 @@ class History(Mapping[str, list[float]]):
             f"{name.replace('val_', 'validation ')} {_figure(name, last[name])}" for name in _SHOWN[:4] if name in last
         ]
         parts.append(", ".join(known))
-        losses = [figures.get("val_loss", math.inf) for figures in self.epochs]
+        told = [figures.get("val_loss", math.inf) for figures in self.epochs]
+        losses = [math.inf if math.isnan(loss) else loss for loss in told]
         best = min(range(count), key=losses.__getitem__)
         if losses[best] < losses[-1]:
             parts.append(f" (validation loss was least after epoch {self.epochs[best].get('epoch', best + 1):.0f})")
@@ -114,4 +122,6 @@ class History(Mapping[str, list[float]]):
 def _figure(name: str, value: float) -> str:
     if name == "epoch":
         return f"{value:.0f}"
+    if math.isnan(value):
+        return "not a number"
     return f"{100 * value:.2f} %" if name.endswith("accuracy") else f"{value:.4g}"

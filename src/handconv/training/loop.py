@@ -161,6 +161,8 @@ def _train(
         run.epoch, run.step, run.seconds = run.epoch + 1, 0, 0.0
         run.sums[...] = 0
         run.history.append(figures)
+        if remark := divergence.standstill(run):
+            warn(remark)
         enough = _anyone_says_so([_tell_epoch(run, callback) for callback in callbacks])
         if not remark and (remark := divergence.explosion(run)):
             warn(remark)

@@ -122,7 +122,9 @@ def epoch_line(figures: Mapping[str, float], epochs: int, room: int | None = Non
             value = f"{figures[name]:.4f}" if name.endswith("loss") else f"{100 * figures[name]:.2f} %"
             parts[name] = f"{name.replace('_', ' ')} {value}"
     parts |= {"seconds": f"{figures['train_seconds']:.1f} s", "speed": f"{figures['images_per_second']:,.0f} images/s"}
-    for least in ("speed", "seconds", "val_loss", "loss"):
-        if room is not None and len("  ".join(parts.values())) > room:
-            parts.pop(least, None)
-    return "  ".join(parts.values())
+    gap = "  "
+    for least in ("speed", "seconds", None, "val_loss", "loss"):
+        if room is not None and len(gap.join(parts.values())) > room:
+            gap = " " if least is None else gap
+            parts.pop(least or "", None)
+    return gap.join(parts.values())

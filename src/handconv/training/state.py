@@ -20,6 +20,9 @@ from handconv.rng import Purpose
 from handconv.samples import Samples
 from handconv.training.averaging import WeightAverage
 from handconv.training.history import History
+from handconv.utils.validation import is_ours
+
+_PRINTED = 8  # images that tell one augmentation from another
 
 
 def label_of(augment: object) -> str:
@@ -54,6 +57,15 @@ class Task:
         """Whether the targets name classes, so that there is an accuracy."""
         return name_classes(self.samples.y, self.network.output_shape)
 
+    @cached_property
+    def augments_by_users_code(self) -> bool:
+        """Whether the augmentation, or a step of it, is not of this package, so that its settings do not say all."""
+
+        def is_users(augment: object) -> bool:
+            return not is_ours(type(augment)) or any(map(is_users, getattr(augment, "steps", ())))
+
+        return self.augment is not None and is_users(self.augment)
+
     def batches(self, epoch: int) -> list[NDArray[np.intp]]:
         """The indices of each batch of an epoch; a new order each epoch."""
         count = len(self.samples)
@@ -81,7 +93,7 @@ class TrainingState(Task):
         more_figures: whether callbacks of the user's own may add figures to those of an epoch.
         kept: arrays that callbacks keep for later, by name; they are saved with the run.
         given_rate: the learning rate that the optimizer came with, which a callback may change.
-        length_at_start: the norm of the parameters before the training.
+        parameters_at_start: as they were before the training.
         under_way: whether the training has begun, so that most of this cannot be exchanged any more.
     """
 
@@ -108,9 +120,9 @@ class TrainingState(Task):
         object.__setattr__(self, name, value)
 
     def __post_init__(self) -> None:
-        """Note the learning rate, and how long the vector of the parameters is."""
+        """Note the learning rate and the parameters."""
         self.given_rate = self.optimizer.learning_rate
-        self.length_at_start = float(np.linalg.norm(self.network.parameters))
+        self.parameters_at_start = self.network.parameters.copy()
 
     @property
     def best_parameters(self) -> FloatArray:
@@ -143,6 +155,28 @@ class TrainingState(Task):
     def fingerprint(self) -> str:
         """What tells these samples from others."""
         return fingerprint(self.samples)
+
+    @cached_property
+    def validation_fingerprint(self) -> str | None:
+        """What tells these validation data from others; none where there are none, or a part of the samples."""
+        validation = self.validation
+        return None if validation is None or validation.x is self.samples.x else fingerprint(validation)
+
+    @cached_property
+    def augment_print(self) -> dict[str, Any] | None:
+        """What tells this augmentation from another: its settings and, of the user's own, what it makes of images."""
+        augment = self.augment
+        if augment is None:
+            return None
+        config = getattr(augment, "config", None)
+        described = dict(config()) if callable(config) else {"name": label_of(augment)}
+        if self.augments_by_users_code:
+            with contextlib.suppress(Exception):  # of code that is not ours: the steps will say why
+                images = self.samples.x[:_PRINTED].copy()
+                made = np.asarray(augment(images, np.random.default_rng(0)), np.float64).reshape(len(images), -1)
+                sums = np.nan_to_num(made) @ np.cos(np.arange(made.shape[1]))
+                described["makes"] = sums.round(2).tolist()  # other machines may round otherwise
+        return described
 
 
 def fingerprint(samples: Samples) -> str:

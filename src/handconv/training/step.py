@@ -36,6 +36,7 @@ from handconv.rng import Purpose
 from handconv.samples import GatherOp
 from handconv.training.divergence import diagnosis
 from handconv.training.state import Task, label_of
+from handconv.utils.validation import unmasked
 
 ACCUMULATORS = 8
 _BUFFER = 256  # numbers in the buffer of a ufunc
@@ -257,15 +258,19 @@ class ShardStep:
     def _augment(self, images: NDArray[Any]) -> NDArray[Any]:
         """Change the images of a shard, by random numbers of their own."""
         assert self.task.augment is not None
-        changed = np.asarray(self.task.augment(images, self._augmenting))
         name = label_of(self.task.augment)
+        changed = unmasked(f"What {name} returns", self.task.augment(images, self._augmenting))
         if changed.shape != images.shape:
             raise ValueError(f"{name} must return images of shape {images.shape}, got {changed.shape}.")
-        if changed.dtype != images.dtype and not np.can_cast(changed.dtype, images.dtype, "same_kind"):
+        kind, rule = images.dtype.kind, "no" if images.dtype == np.uint8 else "safe"
+        if not np.can_cast(changed.dtype, images.dtype, "same_kind" if kind == "f" else rule):  # type: ignore[arg-type]
             raise TypeError(
                 f"{name} must return {images.dtype}, as the images are, got {changed.dtype}, which would be cut off. "
                 "Round it, images.round().clip(0, 255).astype('uint8') for one, or give fit floats."
             )
+        changed = changed.astype(images.dtype, copy=False)
+        if kind == "f" and self.task.augments_by_users_code and not np.isfinite(changed).all():
+            raise ValueError(f"{name} must return finite images, got NaN or infinity. Clip them, or divide by no zero.")
         return changed
 
     def _compute(self, gather: GatherOp, batch_size: int) -> FloatArray:

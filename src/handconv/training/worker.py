@@ -20,13 +20,10 @@ looks at.
 """
 
 import contextlib
-import copy
 import dataclasses
 import gc
-import io
 import multiprocessing
 import multiprocessing.connection
-import pickle
 import signal
 import traceback
 from collections.abc import Iterator, Mapping
@@ -40,14 +37,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.errors import DivergenceError, WorkerError
-from handconv.layers import Layer
 from handconv.parallel.barrier import Barrier, SharedMemoryCommunicator
-from handconv.parallel.processes import PARENT_EVERY, main_is_a_file, orphaned, start_method, starting
+from handconv.parallel.processes import PARENT_EVERY, orphaned, start_method, starting
 from handconv.parallel.shared_memory import MappedArray, SharedArray
-from handconv.samples import Samples
+from handconv.training.copies import check_importable, sample_hashes, settings, without_samples
 from handconv.training.state import Task
 from handconv.training.step import ShardStep, SharedState, arithmetic
-from handconv.utils.hashing import row_hashes
 
 _WATCH_EVERY = 0.05  # seconds between two looks at the sums
 
@@ -79,7 +74,7 @@ class ProcessExecutor:
         self._task, self._count = task, count
         self._method = method or start_method()
         if self._method == "spawn":
-            _check_importable(task)
+            check_importable(task)
         self._context: BaseContext = multiprocessing.get_context(self._method)
         self._processes: list[BaseProcess] = []
         self._pipes: list[Connection] = []
@@ -157,10 +152,10 @@ class ProcessExecutor:
 
     def _must_start(self, anything_changed: bool, *, within_epoch: bool) -> bool:
         """Whether there are no workers yet, or they have copies of something that has changed since."""
-        settings, is_ours = _settings(self._task)
-        changed, self._settings = not settings or settings != self._settings, settings
+        now, is_ours = settings(self._task)
+        changed, self._settings = not now or now != self._settings, now
         if anything_changed:
-            hashes = _sample_hashes(self._task.samples)
+            hashes = sample_hashes(self._task.samples)
             may_look_anywhere = self._method == "fork" and not is_ours and not within_epoch
             changed |= not hashes or hashes != self._sample_hashes or may_look_anywhere
             self._sample_hashes = hashes
@@ -172,7 +167,7 @@ class ProcessExecutor:
         if self._x is not None:
             if isinstance(self._x, SharedArray):
                 self._x.array[...] = task.samples.x
-            task = _without_samples(task)
+            task = without_samples(task)
         job = Job(task, self._x, self._arrays, self._vectors, Barrier(self._context, self._count))
         with starting():
             for rank in range(self._count):
@@ -242,98 +237,6 @@ class ProcessExecutor:
                         'under: if __name__ == "__main__":'
                     )
                 )
-
-
-class _Inventory(pickle.Pickler):
-    """A pickler that notes where the classes and functions come from that it meets."""
-
-    def __init__(self, file: io.BytesIO) -> None:
-        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
-        self.packages: set[str] = set()
-
-    def reducer_override(self, value: Any) -> Any:
-        """Note the package of what has one; pickle everything as always."""
-        self.packages.add((getattr(value, "__module__", None) or "").partition(".")[0])
-        return NotImplemented
-
-
-_OURS = {"", "builtins", "copyreg", "handconv", "numpy"}
-
-
-def _settings(task: Task) -> tuple[bytes, bool]:
-    """What workers have copies of and callbacks may change, parameters and samples left out; empty if unknown.
-
-    With it, whether all of it is handconv's own code.
-    """
-    optimizer = task.optimizer
-    layers = [_settings_of(layer) for layer in task.network.store.layers]
-    kinds = [type(layer) for layer in task.network.store.layers]
-    file = io.BytesIO()
-    inventory = _Inventory(file)
-    try:
-        inventory.dump((kinds, layers, task.loss, type(optimizer), optimizer.config(), optimizer.total_steps))
-    except Exception:  # noqa: BLE001 - whatever cannot be pickled is taken for changed
-        return b"", False
-    settings = file.getvalue()
-    try:
-        inventory.dump((task.augment, task.averaging))
-    except Exception:  # noqa: BLE001 - a lambda, say: the user's, and nobody else changes it
-        return settings, False
-    return file.getvalue(), inventory.packages <= _OURS
-
-
-def _sample_hashes(samples: Samples) -> bytes:
-    """What changes when a number of the samples does; empty if finding out would cost a copy of them."""
-    hashes = []
-    for array in (samples.x, samples.y, samples.weights, samples.chosen):
-        if array is None or (MappedArray.of(array) is not None and not array.flags.writeable):
-            continue
-        in_order = array.view(np.ndarray).transpose(np.argsort(array.strides)[::-1])
-        if not in_order.flags.c_contiguous:
-            return b""
-        hashes.append(row_hashes(in_order).tobytes())
-    return b"".join(hashes)
-
-
-_PASSING = ("output", "dinputs", "values", "generator")
-
-
-def _settings_of(layer: Layer) -> dict[str, Any]:
-    """What a layer keeps beside its arrays and what passes through it; layers within are listed by themselves."""
-    left_out = {*_PASSING, *(path.partition(".")[0] for path in layer.sublayers())}
-    return {name: value for name, value in layer.__getstate__().items() if name not in left_out}
-
-
-def _without_samples(task: Task) -> Task:
-    """A copy of a task fit to be pickled, whose samples go another way."""
-    samples = dataclasses.replace(task.samples, x=np.empty(0))
-    names = [field.name for field in dataclasses.fields(Task)]
-    optimizer = copy.copy(task.optimizer)
-    optimizer.state = {}
-    return Task(**{name: getattr(task, name) for name in names} | {"samples": samples, "optimizer": optimizer})
-
-
-def _check_importable(task: Task) -> None:
-    """Refuse what a spawned process cannot import by its name: of a notebook's cell, say, or of within a function."""
-    rate, others = task.optimizer.learning_rate, (task.augment, task.averaging)
-    parts: list[Any] = [*task.network.store.layers, task.loss, task.optimizer, rate, *others]
-    definitions = [part if hasattr(part, "__qualname__") else type(part) for part in parts]
-    if not main_is_a_file():
-        for own in definitions:
-            if own.__module__ == "__main__":
-                raise _not_importable(own.__name__, "in __main__ (a notebook or standard input)")
-    for part, own in zip(parts, definitions, strict=True):
-        try:
-            pickle.dumps(part)
-        except (AttributeError, TypeError, pickle.PicklingError) as error:
-            raise _not_importable(own.__name__, f"where no other process can get at it ({error})") from error
-
-
-def _not_importable(name: str, where: str) -> WorkerError:
-    return WorkerError(
-        f"{name} is defined {where}, and worker processes that are spawned, as here beside other threads, cannot "
-        "import it. Put it into a module, or use workers=1."
-    )
 
 
 def _work(job: Job, rank: int, pipe: Connection) -> None:

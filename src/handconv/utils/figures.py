@@ -5,6 +5,7 @@ The colours are those of Okabe and Ito, Color universal design, 2008.
 
 import io
 import textwrap
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -44,14 +45,23 @@ def headline(figure: "Figure", text: str) -> None:
     figure.suptitle("\n".join(lines), fontsize=13, fontweight="bold", x=0.01, ha="left")
 
 
-def shortened(name: str, most: int) -> str:
-    """Cut a name that is longer than this many letters.
+def shortened(names: Sequence[str], most: int) -> list[str]:
+    """Cut the names that are longer than this many letters: at their ends, or in the middle where they begin alike.
 
     Example:
-        >>> shortened("a name that is long", 8)
-        'a name …'
+        >>> shortened(["Ankle boot, brown", "Bag"], 10)
+        ['Ankle boo…', 'Bag']
+        >>> shortened(["handwritten letter A", "handwritten letter B"], 10)
+        ['handwr…r A', 'handwr…r B']
     """
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+    def cut(tail: int) -> list[str]:
+        return [
+            name if len(name) <= most else f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}" for name in names
+        ]
+
+    ends = cut(0)
+    return ends if len(set(ends)) == len(set(names)) else cut(most // 3)
 
 
 def tidy(axes: Any, title: str = "", x: str = "", y: str = "") -> None:

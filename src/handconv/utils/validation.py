@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
 
@@ -14,6 +14,7 @@ Rule = tuple[Callable[[float], bool], str]
 POSITIVE: Rule = (lambda value: value > 0, "above 0")
 NOT_NEGATIVE: Rule = (lambda value: value >= 0, "of at least 0")
 SHARE: Rule = (lambda value: 0 <= value < 1, "of at least 0 and below 1")
+FRACTION: Rule = (lambda value: 0 < value < 1, "above 0 and below 1")
 
 
 def check_number(name: str, value: object, fits: Callable[[float], bool], rule: str) -> float:
@@ -160,6 +161,104 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
             what = "value. Fill it" if missing == 1 else "values. Fill them"
             raise ValueError(f"{name} has {missing} masked (missing) {what} first, as x.filled(0) does.")
     return np.asarray(values)
+
+
+def real_numbers(name: str, values: object) -> NDArray[Any]:
+    """Return values as an array of real numbers, of any type.
+
+    Args:
+        name: what they are, for the message.
+        values: anything that NumPy takes for an array.
+
+    Raises:
+        ValueError: if values are masked.
+        TypeError: if it does not hold real numbers.
+
+    Example:
+        >>> real_numbers("dvalues", [[1j]])
+        Traceback (most recent call last):
+        TypeError: dvalues must be real numbers, got complex128.
+    """
+    array = unmasked(name, values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got {values if values is None else array.dtype}.")
+    return array
+
+
+def broken(arrays: Mapping[str, NDArray[Any]]) -> str | None:
+    """The name of the first of these arrays that holds NaN or infinity.
+
+    Example:
+        >>> broken({"weights": np.ones(2), "biases": np.array([np.nan])})
+        'biases'
+    """
+    return next((name for name, values in arrays.items() if not np.isfinite(values).all()), None)
+
+
+def checked_samples(name: str, x: object, input_shape: tuple[int, ...] | None) -> NDArray[Any]:
+    """Return a batch of samples as an array of real numbers.
+
+    Args:
+        name: what it is, for the message.
+        x: anything that NumPy takes for an array.
+        input_shape: the shape of one sample, if it is known.
+
+    Raises:
+        ValueError: if values are masked, or it is no batch of samples of this shape.
+        TypeError: if it does not hold real numbers.
+
+    Example:
+        >>> checked_samples("x", [[1, 2], [3, 4]], (2,)).shape
+        (2, 2)
+    """
+    try:
+        array = unmasked(name, x)
+    except ValueError as error:
+        if "masked" in str(error):
+            raise
+        raise ValueError(
+            f"{name} must be one array of samples of the same shape ({error}). Resize them first."
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} must hold numbers, got an array of {array.dtype}. Convert it with x.astype('float32')."
+        )
+    if array.ndim < 2:
+        raise ValueError(
+            f"{name} must be a batch of samples (N, …), got shape {array.shape}. A single sample? Use x[None]."
+        )
+    if input_shape is not None and array.shape[1:] != input_shape:
+        raise ValueError(
+            f"{name} must have shape (N, {', '.join(map(str, input_shape))}), got {array.shape}."
+            + (shape_remedy(array.shape, input_shape) or " Images are (N, C, H, W); a single sample is x[None].")
+        )
+    return array
+
+
+def check_range(name: str, least: Any, largest: Any, dtype: DTypeLike) -> None:
+    """Check that finite numbers stay finite in another type.
+
+    Args:
+        name: whose they are, for the message.
+        least: the least of them; infinity passes.
+        largest: the largest of them; infinity passes.
+        dtype: the other type.
+
+    Raises:
+        ValueError: if they do not.
+
+    Example:
+        >>> check_range("x", 0.0, 1e39, np.float32)
+        Traceback (most recent call last):
+        ValueError: x must stay within the range of float32, got 1e+39. Scale it, or use dtype='float64'.
+    """
+    limit = float(np.finfo(dtype).max)
+    for extreme in map(float, (least, largest)):
+        if limit < abs(extreme) < math.inf:
+            raise ValueError(
+                f"{name} must stay within the range of {np.dtype(dtype)}, got {extreme:g}. "
+                "Scale it, or use dtype='float64'."
+            )
 
 
 def shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:

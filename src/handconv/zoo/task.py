@@ -26,4 +26,4 @@ def check_task(owner: str, classes: int, input_shape: Sequence[int], smallest: i
         raise ValueError(f"{owner} tells at least two classes apart, got {classes!r}.")
     if min(check_sample_shape(input_shape)[1:], default=smallest) < smallest:
         rule = f"at least {smallest}x{smallest} pixels"
-        raise ValueError(f"{owner} takes images of {rule}, got {input_shape!r}. Enlarge them.")
+        raise ValueError(f"{owner} takes images (C, H, W) of {rule}, got {input_shape!r}. Enlarge them.")

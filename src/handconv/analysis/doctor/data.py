@@ -1,4 +1,4 @@
-"""What can be wrong with the data: scale, sameness, colours, orientation, labels, a test set that was trained on.
+"""What can be wrong with the data: scale, sameness, colours, orientation, labels, samples that are there twice.
 
 Whether images or labels are another kind than those that the model knows shows in its answers. For a share of right
 answers a, one way of guessing, the most frequent class, is right for a share g; another reading of the data explains
@@ -37,6 +37,9 @@ _SHIFTED = 0.6
 _SIGMAS = 3.0
 #: The share of test samples among the training samples that is a leak. MNIST and Fashion-MNIST have none.
 _LEAK = 0.01
+#: The share of training images that repeat an earlier one. MNIST and Fashion-MNIST have none; a set that was read twice
+#: has a half.
+_REPEATED = 0.45
 
 
 def unscaled(case: Case, part: Part) -> Iterator[Finding]:
@@ -120,13 +123,26 @@ def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
             )
             return
     shift, share = _shift(answers, part)
+    back = f"- {shift}" if 2 * shift <= part.classes else f"+ {part.classes - shift}"
     if share >= _SHIFTED and explains(float(np.mean((answers + shift) % part.classes == part.labels))):
         yield Finding(
             "shifted labels",
-            f"For {share:.0%} of {part.name} the model answers (label - {shift}) % {part.classes}, and the "
+            f"For {share:.0%} of {part.name} the model answers (label {back}) % {part.classes}, and the "
             f"label for {accuracy:.0%}.",
-            f"Number the classes as in the training: (y - {shift}) % {part.classes}, or mend the list of their names.",
+            f"Number the classes as in the training: (y {back}) % {part.classes}, or mend the list of their names.",
             "severe",
+        )
+
+
+def one_class(_: Case, part: Part) -> Iterator[Finding]:
+    """Labels that are all the same, so that there is nothing to tell apart."""
+    if part.labels is not None and len(part) >= _FEW and part.shares.max() == 1:
+        yield Finding(
+            "a single class",
+            f"All of {len(part):,} samples of {part.name} are of class {part.labels[0]}; the model tells "
+            f"{part.classes} classes apart.",
+            "Take samples of all classes: the first ones of a set that is sorted by class are of one alone.",
+            "mild",
         )
 
 
@@ -136,7 +152,7 @@ def shuffled(case: Case, part: Part) -> Iterator[Finding]:
     The nearest neighbour sees what lies close together, the linear map (by least squares, on the other half) what one
     direction tells; labels that both miss belong to other samples, unless the model, however it does it, is better
     than chance on both sets. Each is judged by its mean over the classes, for which chance has 1 / K, however rare
-    some classes are.
+    some classes are. Where the classes have too few samples for that, nothing is said.
 
     Maths:
         right[k] = share of the right answers among the samples of class k
@@ -147,7 +163,8 @@ def shuffled(case: Case, part: Part) -> Iterator[Finding]:
     products = _products(part.x.reshape(len(part), -1))
     neighbour = _beyond_chance(_by_neighbour(products, part), part.labels)
     linear = _beyond_chance(_by_linear_map(products, part), part.labels)
-    if not (neighbour.beyond or linear.beyond):
+    can_tell = neighbour.limit - neighbour.chance < (1 - neighbour.chance) / 4
+    if can_tell and not (neighbour.beyond or linear.beyond):
         yield Finding(
             "shuffled labels",
             f"In {part.name} ({len(part):,} samples looked at) the nearest other sample has the same label for "
@@ -175,6 +192,22 @@ def leaked(case: Case, part: Part) -> Iterator[Finding]:
             f"within which {again:.1%} repeat.",
             "Take them out of one of the two, and measure again: the accuracy on the test set is too good.",
             "severe",
+        )
+
+
+def repeated(case: Case) -> Iterator[Finding]:
+    """Training images that are there more than once, bit for bit; rows of a table may well be the same."""
+    part = case.training
+    if part.images is None or len(part) < _FEW:
+        return
+    count, different = len(part.everything), len(np.unique(row_hashes(part.everything)))
+    if count - different >= _REPEATED * count:
+        yield Finding(
+            "repeated images",
+            f"Of {count:,} training images only {different:,} are different.",
+            "Take each once, unless you repeat those of rare classes on purpose: an epoch takes longer than it needs, "
+            "and a part that is kept aside for validation is trained on, too.",
+            "mild",
         )
 
 
@@ -209,11 +242,15 @@ def _generalises(case: Case, part: Part) -> bool:
 
 
 class _Judged(NamedTuple):
-    """The share of right answers and that of chance, in the mean over the classes, and whether it is beyond chance."""
+    """The share of right answers, that of chance, and the most that may be chance, in the mean over the classes."""
 
     right: float
     chance: float
-    beyond: bool
+    limit: float
+
+    @property
+    def beyond(self) -> bool:
+        return self.right > self.limit
 
 
 def _beyond_chance(answers: NDArray[np.intp], labels: NDArray[np.intp]) -> _Judged:
@@ -224,7 +261,7 @@ def _beyond_chance(answers: NDArray[np.intp], labels: NDArray[np.intp]) -> _Judg
     chance = 1 / int(present.sum())
     right = float(np.mean(rights[present] / counts[present]))
     deviation = chance * math.sqrt(chance * (1 - chance) * float(np.sum(1 / counts[present])))
-    return _Judged(right, chance, right > chance + _SIGMAS * deviation)
+    return _Judged(right, chance, chance + _SIGMAS * deviation)
 
 
 def _products(x: FloatArray) -> FloatArray:

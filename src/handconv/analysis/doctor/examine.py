@@ -15,29 +15,32 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv.analysis.doctor.case import Case
-from handconv.analysis.doctor.data import constant, leaked, read_otherwise, shuffled, unscaled
+from handconv.analysis.doctor.data import constant, leaked, one_class, read_otherwise, repeated, shuffled, unscaled
 from handconv.analysis.doctor.finding import Diagnosis, Finding
-from handconv.analysis.doctor.training import dead, gradients, identical, learning_rate, saturated
+from handconv.analysis.doctor.training import dead, gradients, identical, learning_rate, one_answer, saturated
 from handconv.losses import Loss
 from handconv.losses.targets import Targets
 from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
-from handconv.utils.validation import unmasked
+from handconv.utils.validation import broken, unmasked
 
 _RATES = {"learning rate too high", "learning rate too low"}
+_OUTCOMES = {"one answer for all"} | _RATES
 #: What is seen where something else is wrong.
 _BRINGS_ABOUT: dict[str, set[str]] = {
-    "unscaled inputs": {"dead units", "saturated softmax", "exploding gradients", "vanishing gradients"} | _RATES,
-    "constant inputs": {"shuffled labels", "dead units", "saturated softmax"} | _RATES,
-    "identical units": {"dead units", "vanishing gradients", "saturated softmax"} | _RATES,
-    "inverted inputs": {"dead units", "saturated softmax"} | _RATES,
-    "transposed inputs": {"dead units", "saturated softmax"} | _RATES,
-    "swapped channels": {"dead units", "saturated softmax"} | _RATES,
-    "shifted labels": {"saturated softmax"} | _RATES,
-    "shuffled labels": {"dead units", "saturated softmax"} | _RATES,
-    "exploding gradients": {"saturated softmax"} | _RATES,
-    "vanishing gradients": _RATES,
-    "saturated softmax": _RATES,
+    "unscaled inputs": {"dead units", "saturated softmax", "exploding gradients", "vanishing gradients"} | _OUTCOMES,
+    "constant inputs": {"shuffled labels", "repeated images", "dead units", "saturated softmax"} | _OUTCOMES,
+    "identical units": {"dead units", "vanishing gradients", "saturated softmax"} | _OUTCOMES,
+    "inverted inputs": {"dead units", "saturated softmax"} | _OUTCOMES,
+    "transposed inputs": {"dead units", "saturated softmax"} | _OUTCOMES,
+    "swapped channels": {"dead units", "saturated softmax"} | _OUTCOMES,
+    "shifted labels": {"saturated softmax"} | _OUTCOMES,
+    "shuffled labels": {"dead units", "saturated softmax"} | _OUTCOMES,
+    "exploding gradients": {"saturated softmax"} | _OUTCOMES,
+    "vanishing gradients": _OUTCOMES,
+    "saturated softmax": _OUTCOMES,
+    "dead units": {"one answer for all"},
+    "one answer for all": _RATES,
 }
 
 
@@ -53,10 +56,10 @@ def doctor(
 ) -> Diagnosis:
     """Say what is wrong with a model, its data or its training.
 
-    It looks for identical and dead units, a saturated softmax, unscaled, constant, inverted and transposed inputs,
-    swapped colour channels, shifted and shuffled labels, vanishing and exploding gradients, a learning rate that is far
-    too high or too low, and training samples in the test set. It is silent on a healthy run, and tells the cause rather
-    than what that brings about. The model is not changed.
+    It looks for identical and dead units, a saturated softmax, one answer for all samples, unscaled, constant, inverted
+    and transposed inputs, swapped colour channels, shifted and shuffled labels, a single class, vanishing and exploding
+    gradients, a learning rate that is far too high or too low, repeated images, and training samples in the test set.
+    It is silent on a healthy run, and tells the cause rather than what that brings about. The model is not changed.
 
     Args:
         model: the model, trained or in training.
@@ -119,9 +122,10 @@ def _examined(case: Case) -> tuple[Finding, ...]:
             "The model's outputs are NaN or infinity, so it has no answers to examine. "
             "Train it anew, with a smaller learning rate."
         )
-    of_data = (unscaled, constant, read_otherwise, shuffled)
+    of_data = (unscaled, constant, one_class, read_otherwise, shuffled)
     found = [each for check in of_data for each in check(case, case.training)]
-    found += [each for check in (identical, dead, saturated, gradients, learning_rate) for each in check(case)]
+    of_training = (repeated, identical, dead, one_answer, saturated, gradients, learning_rate)
+    found += [each for check in of_training for each in check(case)]
     brought_about = set().union(*(_BRINGS_ABOUT.get(each.name, set()) for each in found))
     found = [each for each in found if each.name not in brought_about]
     if case.test is not None:
@@ -152,10 +156,9 @@ def _case(
     figures = _figures(history)
     loss = model.default_loss() if loss is None else loss
     training = _samples(model, loss, x, y, "x")
-    broken = [name for name, values in model.named_parameters().items() if not np.isfinite(values).all()]
-    if broken:
+    if name := broken(model.named_parameters()):
         raise ValueError(
-            f"{broken[0]} of the model hold NaN or infinity, so it has no answers to examine. "
+            f"{name} of the model hold NaN or infinity, so it has no answers to examine. "
             "Train it anew, with a smaller learning rate."
         )
     test = None if x_test is None or y_test is None else _samples(model, loss, x_test, y_test, "x_test")

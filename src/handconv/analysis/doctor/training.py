@@ -1,4 +1,4 @@
-"""What can be wrong with the network and its training: units alike or dead, saturation, gradients, learning rate."""
+"""What can be wrong with the network and its training: units, one answer for all, saturation, gradients, rate."""
 
 import math
 from collections.abc import Iterator
@@ -20,6 +20,8 @@ _CERTAIN = 24 * math.log(2)
 #: The share of wrong answers that must be so certain, and the share of answers that must be wrong for it to matter. A
 #: network that is right on all it has seen may be certain of it.
 _CERTAINLY_WRONG, _WRONG = 0.5, 0.05
+#: The share of one class from which an answer that is always the same passes for a good one.
+_DOMINATES = 0.8
 #: How much larger, or smaller, the gradient at the first layer with weights may be than at the last. Healthy networks
 #: of up to nine layers stay within a factor of 20.
 _RATIO = 300.0
@@ -71,6 +73,22 @@ def dead(case: Case) -> Iterator[Finding]:
             f"Never positive for any of {len(case.training):,} samples: {listed}. They pass no gradient on.",
             "Train anew with a smaller learning rate, or with LeakyReLU; check that biases do not start far below 0.",
             "severe" if any(count >= _ALL_BUT_DEAD * size for _, _, count, size in faulty) else "mild",
+        )
+
+
+def one_answer(case: Case) -> Iterator[Finding]:
+    """A network that takes all samples for the class that most of them are of."""
+    part = case.training
+    if part.labels is None or len(part) < _FEW or not _DOMINATES <= part.shares.max() < 1:
+        return
+    answers, frequent = case.answers(part.samples), int(part.shares.argmax())
+    if np.all(answers == frequent):
+        yield Finding(
+            "one answer for all",
+            f"The model takes all of {len(part):,} samples for class {frequent}, which {part.shares.max():.1%} of them "
+            "are of. Its accuracy is that share, and says nothing.",
+            "Give rare classes more weight, fit(…, class_weights={…}), or more samples; look at the recall of each.",
+            "severe",
         )
 
 
@@ -136,7 +154,8 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     if not too_high and last > max(0.7 * poor, (1 - _MOVED) * losses[-2]):
         now, fall = _trial(case)
         lowered = fall > _MOVED / 2 * now
-        too_low = lowered and first - last < min(fall, _MOVED * first)
+        is_guessing = guess is not None and last > guess
+        too_low = lowered and first - last < (2 * fall if is_guessing else min(fall, _MOVED * first))
         too_high = not lowered and guess is not None and last > (0.9 if first > 1.5 * guess else 1.1) * guess
     course = f"The loss was {first:.3g} in the first of {len(losses)} epochs and {last:.3g} in the last"
     course += "" if guess is None else f"; guessing has {guess:.3g}"

@@ -16,7 +16,7 @@ A slope exists only away from kinks (ReLU at 0) and ties (two greatest values in
 down to eps are tried; where none gives a slope that is known well enough (see ``differences``), the entry is tried
 again at test points moved by a little noise, and is skipped, and counted, if those lie at kinks too. What the ties of
 the point that was given do to the gradient is seen by moving many inputs at once: tied values that rise together give
-the maximum a slope.
+the maximum a slope. Scales that all are 1, as they begin, are moved before: there a forgotten factor is not seen.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from handconv.objective import Objective
 from handconv.parallel import blas_threads as blas
 from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
-from handconv.utils.validation import check_int, check_number, unmasked
+from handconv.utils.validation import FRACTION, check_int, check_number, unmasked
 
 #: What may be spent on one array, in numbers read and written for each entry, and what an evaluation costs beside them.
 _BUDGET, _OVERHEAD = 3_000_000, 2_000
@@ -112,7 +112,7 @@ def gradcheck(
     if not isinstance(model, Sequential | Layer):
         raise TypeError(f"gradcheck expects a network or a layer, got {model!r}.")
     for name, value in (("eps", eps), ("tolerance", tolerance)):
-        check_number(name, value, lambda x: 0 < x < 1, "above 0 and below 1")
+        check_number(name, value, *FRACTION)
     if samples is not None:
         check_int("samples", samples)
     if loss is not None:

@@ -20,6 +20,7 @@ from handconv.layers.parameters import ParameterStore
 from handconv.losses import Loss
 from handconv.network import Network
 from handconv.objective import Objective
+from handconv.utils.validation import is_ours
 
 Array = NDArray[Any]
 
@@ -55,6 +56,7 @@ class LayerSubject:
         self._layer = layer = float64_copy(original)
         layer.fix_shapes(x.shape[1:], np.float64)
         self._store = ParameterStore(list(layer.tree()), np.float64, 0, keep=True)
+        _leave_constants(self._store, seed)
         self._buffers, self._state = self._store.buffers.copy(), self._generator.bit_generator.state
         for _, each in layer.tree():
             each.generator = self._generator
@@ -244,7 +246,21 @@ def copied_network(model: Network, x: Array) -> Network:
     """A float64 copy of a network, apart from the original."""
     layers = [float64_copy(layer) for layer in model.layers]
     seed = model.streams.seed
-    return Network(layers, input_shape=x.shape[1:], seed=seed, dtype="float64", fuse=model.fuse, engine=model.engine)
+    network = Network(layers, input_shape=x.shape[1:], seed=seed, dtype="float64", fuse=model.fuse, engine=model.engine)
+    _leave_constants(network.store, seed)
+    return network
+
+
+def _leave_constants(store: ParameterStore[Layer], seed: int) -> None:
+    """Move scales that all are 1, as they begin: a backward that forgets them would be right there, and only there.
+
+    Biases stay at 0, where they begin, in layers of this package: they are added alone.
+    """
+    generator = np.random.default_rng(seed)
+    for view in store.trainable:
+        values = view.of(store.parameters)
+        if (values == values.flat[0]).all() and (values.flat[0] or not is_ours(type(view.layer))):
+            values += generator.uniform(-0.3, 0.3, values.shape)
 
 
 def float64_copy(layer: Layer) -> Layer:

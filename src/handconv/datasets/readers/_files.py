@@ -64,8 +64,6 @@ def _only_member(file: io.BufferedReader, path: PathLike) -> zipfile.ZipExtFile:
         stream = archive.open(members[0]) if len(members) == 1 else None
     except Exception as error:  # on a password or a damaged header: whatever zipfile stumbles over
         raise zipfile.BadZipFile(str(error)) from error
-    if any(member.filename == "[Content_Types].xml" for member in members):
-        raise DataError(f"{path} is a workbook of a spreadsheet program. Save its sheet as a CSV file.")
     if members and all(member.filename.endswith(".npy") for member in members):
         raise DataError(
             f"{path} holds arrays of NumPy. If they are called x_train and y_train, let its name end in .npz."

@@ -6,7 +6,7 @@
 A file is read in blocks of whole lines, so that memory is bounded. Its first line tells the form: what stands between
 the values, whether it is a header, where the class is. Blocks of MNIST's own plain form, whole numbers from 0 to 255
 with commas, are read by NumPy; all others (fractions, semicolons, texts, quotes) by pandas. What cannot be read is
-named with its line and column.
+named with its line and column. Files that are no text (Parquet, workbooks) become lines first (``table_files``).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from handconv.datasets.readers._files import MAX_DECOMPRESSED, open_data
 from handconv.datasets.readers.parts import all_parts
 from handconv.datasets.readers.pixels import Pixels, as_images, to_bytes
 from handconv.datasets.readers.samples import Samples, is_whole, listed, number_classes
+from handconv.datasets.readers.table_files import kind_of_table, lines_of_table
 from handconv.datasets.readers.table_form import Form, LabelColumn, cut_fields, excerpt, tell_form
 from handconv.datasets.readers.table_layout import plain_blocks
 from handconv.errors import DataError, MissingExtraError
@@ -43,11 +45,8 @@ _MISSING = ("na", "n/a", "<na>", "#n/a", "?", "-", "missing", "unknown")
 _CONTROLS = frozenset(range(32)) - set(b"\t\n\r\f")
 # Files that are taken for tables, by their first bytes.
 _OTHERS = {
-    b"PAR1": "a Parquet file",
-    b"ARROW1": "a Feather file",
     b"MATLAB": "a file of MATLAB",
     b"SQLite": "a data base of SQLite",
-    b"\xd0\xcf\x11\xe0": "a workbook of a spreadsheet program",
     b"%PDF": "a PDF file",
     b"\x93NUMPY": "an array of NumPy",
     b"\xfd7zXZ": "packed with xz",
@@ -176,6 +175,33 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
     found: list[_Block] = []
     values, line_number = 0, 1  # of the first line of the block
     layout: list[str] = []  # what there is to say of it
+    with _text_of(path, encoding) as text:
+        for block in plain_blocks(text, path, label_column, layout):
+            images = block
+            if form is None and block.strip():
+                form, images = tell_form(block, path, label_column)
+                line_number += block.count("\n") - images.count("\n")
+            if form is not None and images.strip():
+                found.append(_parse(images, form, path, line_number, scale or 255))
+                values += found[-1].pixels.size
+            line_number += images.count("\n")
+            if values > MAX_DECOMPRESSED:
+                raise DataError(f"{path} has more than {MAX_DECOMPRESSED:,} values. Split it.")
+    if form is None or not values:
+        raise DataError(f"{path} has no images: there is no line of numbers in it.")
+    return replace(form, notices=(*layout, *form.notices)), found
+
+
+@contextmanager
+def _text_of(path: PathLike, encoding: str) -> Iterator[Iterator[str]]:
+    """Open a table, and give blocks of its lines.
+
+    Raises:
+        DataError: if it is none.
+    """
+    if (table := kind_of_table(path)) is not None:
+        yield lines_of_table(path, table)
+        return
     with open_data(path) as (stream, _):
         start = stream.peek(64)[:64]
         encoding = _wide_encoding(start) or encoding
@@ -186,20 +212,7 @@ def _read(path: PathLike, label_column: LabelColumn, scale: float | None, encodi
         if kind or has_controls:
             raise DataError(f"{path} is no table in plain text{kind}. {_remedy_of_kind(kind, path)}")
         with io.TextIOWrapper(stream, encoding=encoding, errors="strict" if encoding == "utf-8" else "replace") as text:
-            for block in plain_blocks(_blocks(text, path), path, label_column, layout):
-                images = block
-                if form is None and block.strip():
-                    form, images = tell_form(block, path, label_column)
-                    line_number += block.count("\n") - images.count("\n")
-                if form is not None and images.strip():
-                    found.append(_parse(images, form, path, line_number, scale or 255))
-                    values += found[-1].pixels.size
-                line_number += images.count("\n")
-                if values > MAX_DECOMPRESSED:
-                    raise DataError(f"{path} has more than {MAX_DECOMPRESSED:,} values. Split it.")
-    if form is None or not values:
-        raise DataError(f"{path} has no images: there is no line of numbers in it.")
-    return replace(form, notices=(*layout, *form.notices)), found
+            yield _blocks(text, path)
 
 
 def _remedy_of_kind(kind: str, path: PathLike) -> str:

@@ -21,6 +21,7 @@ from handconv.datasets.readers.parts import TEST_NAMES, TRAIN_NAMES, part_of, tr
 from handconv.datasets.readers.prepared import is_readable_name, read_prepared
 from handconv.datasets.readers.samples import Samples, class_order, listed
 from handconv.errors import DataError
+from handconv.utils.memory import check_fits
 from handconv.utils.warn import warn
 
 _TEST = ("test", "testing", "t10k")
@@ -98,6 +99,7 @@ def _read(root: Path, size: tuple[int, int], colour: bool, fit: str) -> tuple[Sa
         of_images = f"Name the folder around it, or ask what they are: handconv predict {shlex.quote(str(root))}"
         remedy = of_images if _has_images(root) else "For a table in it name the file."
         raise DataError(f"A folder of images has one subfolder a class; {root} has no subfolders. {remedy}")
+    _check_fits(root, folders, size, colour)
     log = _Log(beside=sum(is_readable_name(entry) for entry in root.iterdir() if not is_system_name(entry.name)))
     images: list[NDArray[np.uint8]] = []
     counts: dict[str, int] = {}
@@ -176,6 +178,17 @@ def _images(folder: Path, log: _Log, size: tuple[int, int], colour: bool, fit: s
                 log.sizes.add(image.size)
                 log.became_grey += image.coloured and not colour
                 yield image.pixels
+
+
+def _check_fits(root: Path, folders: Sequence[Path], size: tuple[int, int], colour: bool) -> None:
+    """Refuse more, or larger, images than memory holds."""
+    height, width = size
+    count = sum(is_readable_name(entry) for folder in folders for entry in folder.rglob("*"))
+    check_fits(
+        2 * count * (3 if colour else 1) * height * width,  # one by one, and stacked
+        f"Reading the {count:,} images of {root} at {height}x{width} pixels",
+        "Take smaller ones: --size (size=).",
+    )
 
 
 def _innermost(path: Path) -> Path:

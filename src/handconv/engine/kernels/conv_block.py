@@ -119,11 +119,17 @@ class FusedConvolution:
 
         ``input_gradient`` may follow if ``needs_input_grad``.
         """
-        dy = dy.reshape(self._y.shape)
+        dy, ph = dy.reshape(self._y.shape), self._form.phases[0]
+        is_dz = not self._is_pooled and self._alpha is None  # dy as it comes: nothing is copied
+        if is_dz or needs_input_grad:
+            self._dz = dy[None] if is_dz else self._own_dz
+            cut = [_Cells.of(self._dz[:, ph * rows.start : ph * rows.stop], ph) for rows in self._cut]
+        else:
+            cut = self._passing
         of_weights = []
         of_biases = self._workspace.scratch("dbiases by row", self._y.shape[:2], self._y.dtype)  # (OH/ph, F)
-        for tile, dz in zip(self._tiles, self._kept if needs_input_grad else self._passing, strict=True):
-            dscores = dy[tile.rows]
+        for tile, dz in zip(self._tiles, cut, strict=True):
+            dscores = dz.of_rows[0] if is_dz else dy[tile.rows]
             if self._alpha is not None:
                 dscores = leaky_relu_gradient(dscores, tile.positive, self._alpha, dz.of_rows[0])
             if dbiases is not None:
@@ -140,30 +146,20 @@ class FusedConvolution:
         rows, columns = self._form.geometry.rows, self._form.geometry.columns
         shape = rows.size, self._weights_shape[1], columns.size, self._batch
         dx = self._workspace.array("dinputs", shape, self._y.dtype)
-        self._input_gradient.compute(weights, dx)
+        InputGradient(self._form, self._weights_shape, self._dz, self._batch, self._workspace).compute(weights, dx)
         return dx
 
     @cached_property
-    def _dz(self) -> FloatArray:
-        """All of dz (pw, OH, F, cells), for the gradient with respect to the inputs."""
+    def _own_dz(self) -> FloatArray:
+        """Memory for all of dz (pw, OH, F, cells), where that is not dy itself."""
         (_, pw), (_, filters, cells) = self._form.phases, self._y.shape
         return self._workspace.array("dz", (pw, self._form.rows, filters, cells), self._y.dtype)
-
-    @cached_property
-    def _input_gradient(self) -> InputGradient:
-        return InputGradient(self._form, self._weights_shape, self._dz, self._batch, self._workspace)
 
     @cached_property
     def _cut(self) -> list[slice]:
         """The rows of y in each tile."""
         (ph, pw), (height, filters, cells) = self._form.phases, self._y.shape
         return list(tiles(height, ph * pw * filters * cells * self._y.itemsize))
-
-    @cached_property
-    def _kept(self) -> list[_Cells]:
-        """Each tile's part of dz."""
-        ph = self._form.phases[0]
-        return [_Cells.of(self._dz[:, ph * rows.start : ph * rows.stop], ph) for rows in self._cut]
 
     @cached_property
     def _passing(self) -> list[_Cells]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from handconv.arrays import FloatArray
-from handconv.engine.layout import memory_view
+from handconv.engine.layout import memory_view, public_view
 from handconv.engine.ops.base import Context, Op
 from handconv.layers import BatchNorm
 
@@ -26,7 +26,7 @@ class BatchNormOp(Op):
             self._rows(y)[...] += shift[:, None]
             return y
         count = self._count = rows.size // rows.shape[1]
-        mean = np.add.reduce(np.add.reduce(rows, axis=2), axis=0)  # (C,)
+        mean = self._sum(rows)
         mean *= self.dtype.type(1 / count)
         self._centered = self.scope.array("centered", rows.shape, self.dtype)
         np.subtract(rows, mean[:, None], out=self._centered)
@@ -43,16 +43,21 @@ class BatchNormOp(Op):
         """dx = scale · (dy - dbeta / n - centered · (sum of dy · centered) / (n · sigma²))."""
         rows, n = self._rows(dy), self.dtype.type(1 / self._count)
         dbeta = self.gradient(self._layer, "beta")
-        np.add.reduce(np.add.reduce(rows, axis=2), axis=0, out=dbeta)
+        dbeta[...] = self._sum(rows)
         along = np.add.reduce(np.vecdot(rows, self._centered), axis=0)  # (C,)
         np.multiply(along, self._inverse, out=self.gradient(self._layer, "gamma"))
-        dx = self.scope.public_array("dinputs", dy.shape, self.dtype)
-        out = self._rows(dx)
-        np.multiply(self._centered, (along * self._inverse * self._inverse * -n)[:, None], out=out)
-        out += rows
-        out -= (dbeta * n)[:, None]
-        out *= self._scale[:, None]
-        return dx
+        dx = self._centered  # of no use any more, and near in the cache
+        dx *= (along * self._inverse * self._inverse * -n)[:, None]
+        dx += rows
+        dx -= (dbeta * n)[:, None]
+        dx *= self._scale[:, None]
+        return public_view(dx.reshape(memory_view(dy).shape))
+
+    def _sum(self, rows: FloatArray) -> FloatArray:
+        """Sum over all but the channels, (H, C, W·N) -> (C,): a product with ones is twice as quick as a sum."""
+        ones = self.scope.cached(rows.shape[2], lambda: self.scope.constant(np.ones(rows.shape[2], self.dtype)))
+        total: FloatArray = np.add.reduce(np.vecdot(rows, ones), axis=0)
+        return total
 
     def _rows(self, x: FloatArray) -> FloatArray:
         """(N, C, H, W) as (H, C, W·N), (N, D) as (1, D, N)."""

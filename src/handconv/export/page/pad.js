@@ -111,6 +111,13 @@ function listenToPen() {
   pad.addEventListener("pointercancel", lift);
 }
 
+function setPen(isDown) {
+  cursor ??= [0.5, 0.5];
+  isPenDown = isDown;
+  if (isPenDown) startStroke(cursor);
+  say(isPenDown ? "Pen down" : "Pen up");
+}
+
 // Keys that are held together move the pen diagonally.
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 function listenToKeys() {
@@ -124,10 +131,7 @@ function listenToKeys() {
       cursor = [clamp(x + dx * 0.03, 0.03, 0.97), clamp(y + dy * 0.03, 0.03, 0.97)];
       if (isPenDown) extendStroke([cursor]);
     } else if (event.key === " " || event.key === "Enter") {
-      cursor ??= [0.5, 0.5];
-      isPenDown = !isPenDown;
-      if (isPenDown) startStroke(cursor);
-      say(isPenDown ? "Pen down" : "Pen up");
+      if (!event.repeat) setPen(!isPenDown);
     } else if (event.key === "u" || event.key === "U") {
       isPenDown = false;
       undo();

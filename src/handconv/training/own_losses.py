@@ -1,0 +1,128 @@
+"""What a loss of one's own must be, as a batch is computed in shards, by any number of processes.
+
+    a share          its value and gradient for a shard are that shard's share of the batch: a sum divided by batch_size
+    by sample        what a sample gives does not depend on the samples beside it
+    without memory   what a shard gives does not depend on the shards before it
+
+Each is found before the first step, by asking copies of the loss about two shards.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handconv.arrays import as_floats
+from handconv.losses import Loss
+from handconv.losses.base import as_number
+from handconv.network import Network
+from handconv.objective import Objective
+from handconv.samples import Samples
+from handconv.training.hidden_state import LOST, check_same, equal, own, tried, two_shards
+
+_ROUNDING = 1e-3  # by which the same numbers may differ, as a share of the largest
+
+
+def check_loss_state(network: Network, loss: Loss, samples: Samples) -> None:
+    """Compare what a loss of one's own gives for a shard alone and after another.
+
+    Raises:
+        RuntimeError: if it carries state from shard to shard.
+    """
+    check_same(
+        own(loss),
+        lambda: _loss_shards(network, loss, samples),
+        _measured,
+        f"What {loss.label} gives for the same predictions depends on the shard before, {LOST}. Let a callback "
+        "change its settings.",
+    )
+
+
+def check_shares(network: Network, loss: Loss, samples: Samples) -> None:
+    """Check that a loss of one's own gives the share of a batch that belongs to a shard, whatever the others are.
+
+    Raises:
+        ValueError: if a forward of its own does not divide by the size of the batch, or if what a sample gives depends
+            on the samples beside it.
+    """
+    shards = tried(lambda: _loss_shards(network, loss, samples)) if own(loss) else None
+    if shards is None:
+        return
+    if type(loss).forward is Loss.forward:
+        _check_by_sample(loss, shards, _sample_losses)
+    else:
+        _check_divides(loss, shards[0])
+    _check_by_sample(loss, shards, lambda loss, shard: _measured(loss, shard)[1])
+
+
+def _check_divides(loss: Loss, shard: "_Shard") -> None:
+    """Check that a forward of its own divides by the size of the batch, and not by that of the shard."""
+    sizes = tried(lambda: [_measured(copy.deepcopy(loss), shard, times=times) for times in (1, 2)])
+    if sizes and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*sizes, strict=True)):
+        raise ValueError(
+            f"{loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
+            "batch_size; got the same for two sizes. Or define sample_losses and gradient alone."
+        )
+
+
+def _check_by_sample(loss: Loss, shards: list["_Shard"], measure: Callable[[Loss, "_Shard"], NDArray[Any]]) -> None:
+    """Check that what is measured of each sample is the same beside others; a loss that draws random numbers passes."""
+    one, other = shards
+
+    def beside(them: _Shard) -> NDArray[Any]:
+        return np.asarray(measure(copy.deepcopy(loss), one.beside(them)), np.float64)[: len(one.targets)]
+
+    found = tried(lambda: [beside(them) for them in (other, other, one)])
+    if found is None or not equal(found[0], found[1]):
+        return
+    tolerance = _ROUNDING * float(np.abs(found[0]).max(initial=0))
+    if not np.allclose(found[0], found[2], _ROUNDING, tolerance, equal_nan=True):
+        raise ValueError(
+            f"What {loss.label} gives for a sample depends on the samples beside it, and a batch is computed in "
+            "shards. Where targets (N,) are taken from predictions (N, 1), which makes (N, N), use "
+            "targets[:, None]; a loss of whole batches needs shard_size=batch_size."
+        )
+
+
+class _Shard(NamedTuple):
+    """The predictions, targets and weights of some samples."""
+
+    predictions: NDArray[Any]
+    targets: NDArray[Any]
+    weights: NDArray[Any] | None
+
+    def beside(self, other: "_Shard") -> "_Shard":
+        """These samples, and after them others."""
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = np.concatenate([self.weights, other.weights])
+        predictions, targets = (np.concatenate([self[part], other[part]]) for part in (0, 1))
+        return _Shard(predictions, targets, weights)
+
+
+def _loss_shards(network: Network, loss: Loss, samples: Samples) -> list[_Shard]:
+    """The predictions, targets and weights of two shards."""
+    layers = copy.deepcopy(network).layers[: len(Objective(network, loss).layers)]
+    shards = []
+    for part in two_shards(samples):
+        outputs = as_floats(samples.x[part], network.dtype)
+        for layer in layers:
+            outputs = np.asarray(layer.forward(outputs, False))
+        shards.append(_Shard(outputs, samples.y[part], None if samples.weights is None else samples.weights[part]))
+    return shards
+
+
+def _measured(loss: Loss, shard: _Shard, *, times: int = 1) -> tuple[float, NDArray[Any]]:
+    """The value and the gradient that a loss gives for a shard of a batch so many times as large."""
+    predictions, targets, weights = shard
+    value = loss.forward(predictions.copy(), targets.copy(), weights, batch_size=times * len(predictions))
+    return as_number(loss, value), np.array(loss.backward())
+
+
+def _sample_losses(loss: Loss, shard: _Shard) -> NDArray[Any]:
+    """The loss of each sample of a shard."""
+    predictions = shard.predictions.copy()
+    truth = loss.check_targets(shard.targets, predictions.shape)
+    return np.reshape(loss.sample_losses(predictions, truth), len(predictions))
