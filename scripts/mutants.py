@@ -74,7 +74,8 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "tests/training/test_step.py",
             "tests/training/test_loop.py",
-            "tests/training/test_explosion.py",
+            "tests/training/test_checks.py",
+            "tests/training/test_divergence.py",
             "tests/test_samples.py",
             "tests/test_evaluation.py",
             "tests/test_objective.py",
