@@ -7,6 +7,7 @@ from typing import Any
 
 from handconv import recipes
 from handconv.cli._errors import UsageError
+from handconv.losses import CategoricalCrossentropy, SoftmaxCategoricalCrossentropy
 from handconv.optimizers.schedules import CosineDecay, OneCycle
 from handconv.recipes import Recipe
 
@@ -18,6 +19,8 @@ SCHEDULES: dict[str, Callable[[float], object]] = {
 }
 #: The entries of a recipe that the --config file may have beside the settings.
 TABLES = ("loss", "optimizer", "averaging", "augment", "shard_size")
+#: The losses whose targets are class numbers.
+_LOSSES = (SoftmaxCategoricalCrossentropy.__name__, CategoricalCrossentropy.__name__)
 
 _PLAIN = ("epochs", "batch_size", "l2", "dropout")
 
@@ -64,6 +67,9 @@ def resolve(
     for entry in entries:
         with _said_by(f"--set {entry}: "):
             recipe = recipes.check(recipes.changed(recipe, *_entry(entry)))
+    loss = (recipe.get("loss") or {}).get("class", _LOSSES[0])
+    if loss not in _LOSSES:
+        raise UsageError(f"classes are learnt by the loss {' or '.join(_LOSSES)}, got {loss}. Others are for Python.")
     return recipe
 
 
