@@ -238,7 +238,7 @@ def _page(
         title=_text(f"A network for {title_of(dataset.name)}"),
         facts="".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in facts.items()),
         sections=sections,
-        summary=_text(str(model.summary())),
+        summary=model.summary()._repr_html_(),
         left_out=f"<h2>Left out</h2><ul>{rest}</ul>" if rest else "",
     )
 
