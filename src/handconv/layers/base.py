@@ -25,6 +25,7 @@ from handconv.arrays import FloatArray, Shape
 from handconv.layers.arguments import REMEDIES, Arguments
 from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.nearest import nearest
+from handconv.utils.settings import is_change
 from handconv.utils.validation import check_dtype, is_int, is_ours, real_numbers, shape_remedy
 
 
@@ -285,7 +286,8 @@ class Layer(Declaring, Arguments):
                 f"{self.label} belongs to a network, which knows it by its name. Give name=… when it is made."
             )
         elif self.input_shape is None:
-            object.__setattr__(self, name, value)
+            changed = is_ours(type(self)) and is_change(self, name)
+            object.__setattr__(self, name, self.as_constructed(name, value) if changed else value)
         elif isinstance(value, Layer) or isinstance(self.__dict__.get(name), Layer):
             raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
         elif name in self.arguments:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.settings import Settings
+from handconv.utils.settings import Settings, is_change
 from handconv.utils.validation import POSITIVE, check_number, check_setting
 
 #: How many numbers are worked on at once: with their state they fit in a second-level cache, which halves the time of a
@@ -58,7 +58,7 @@ class Optimizer(Settings, ABC):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a setting as the constructor would take it, and refuse what would have no effect."""
-        if name in self.arguments and name in self.__dict__:
+        if is_change(self, name):
             value = self.as_constructed(name, value)
         elif type(self).__module__.startswith("handconv.optimizers.") and name not in _STATE:
             check_setting(self, self._label, name, self.arguments)

@@ -16,17 +16,19 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from handconv.arrays import FloatArray
-from handconv.utils.settings import Settings
-from handconv.utils.validation import SHARE, check_number, check_setting
+from handconv.utils.settings import Settings, is_change
+from handconv.utils.validation import SHARE, check_number, check_setting, is_ours
 
 
 class WeightAverage(Settings, ABC):
     """An average of the parameters over the steps of a training; ``fit(averaging=…)`` takes it."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse a setting that an average of this package does not have."""
-        if type(self).__module__.startswith("handconv.training."):
+        """Take a setting as the constructor would take it, and refuse one that an average of ours does not have."""
+        if is_ours(type(self)):
             check_setting(self, type(self).__name__, name, self.arguments)
+            if is_change(self, name):
+                value = getattr(type(self)(**super().config() | {name: value}), name)
         object.__setattr__(self, name, value)
 
     @abstractmethod

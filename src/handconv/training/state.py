@@ -81,6 +81,15 @@ _FIXED = {
 }
 
 
+#: Attributes that runs of other libraries have, and that would be set here without effect.
+_FOREIGN = {
+    "stop_training": "Return True from on_epoch_end.",
+    "should_stop": "Return True from on_epoch_end.",
+    "learning_rate": "Set run.optimizer.learning_rate.",
+    "lr": "Set run.optimizer.learning_rate.",
+}
+
+
 @dataclass
 class TrainingState(Task):
     """A training as it stands between two steps.
@@ -115,8 +124,8 @@ class TrainingState(Task):
         if self.__dict__.get("under_way") and name in _FIXED:
             settings = f", or its settings: run.{name}.… = value" if name in ("loss", "optimizer") else ""
             raise AttributeError(f"run.{name} stays as it is in a training. Change it between two fits{settings}.")
-        if name == "stop_training":
-            raise AttributeError("A run has no 'stop_training'. Return True from on_epoch_end.")
+        if name in _FOREIGN:
+            raise AttributeError(f"A run has no {name!r}. {_FOREIGN[name]}")
         object.__setattr__(self, name, value)
 
     def __post_init__(self) -> None:
