@@ -7,8 +7,8 @@
 A mutant changes one operator, comparison, constant, condition or sign, leaves out one statement, one keyword or one
 side of "x += y". Texts, annotations, what stands in a raise statement, and the strict of a zip, which asserts, are left
 alone. Each mutant is run in a process of its own, forked from one in which NumPy and pytest are loaded, and lives in
-memory only: the files stay as they are. Survivors are listed by file and line; the status is 0 if the share of those
-noticed reaches --goal.
+memory only: the files stay as they are. The tests in files named as the changed one come first. Survivors are listed by
+file and line; the status is 0 if the share of those noticed reaches --goal.
 """
 
 import argparse
@@ -28,6 +28,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src"
@@ -36,11 +40,11 @@ _OF_NETWORKS = tuple(f"tests/test_network{part}.py" for part in ("", "_own_layer
 TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "losses": (("losses",), ("tests/losses", "tests/test_numerics.py")),
     "optimizers": (("optimizers",), ("tests/optimizers", "tests/test_numerics.py")),
-    "layers": (
-        ("layers",),
-        ("tests/layers", "tests/test_numerics.py", *_OF_NETWORKS),
+    "layers": (("layers",), ("tests/layers", "tests/test_numerics.py", *_OF_NETWORKS)),
+    "kernels": (
+        ("engine/kernels", "engine/layout.py", "engine/arena.py"),
+        ("tests/engine/kernels", "tests/engine/ops", "tests/engine/test_arena.py", "tests/engine/test_layout.py"),
     ),
-    "kernels": (("engine/kernels", "engine/layout.py", "engine/arena.py"), ("tests/engine",)),
     "ops": (
         ("engine/ops", "engine/lower.py", "engine/program.py", "engine/capture.py", "engine/inference.py"),
         (
@@ -51,10 +55,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/engine/test_program.py",
         ),
     ),
-    "network": (
-        ("network.py", "layer_list.py"),
-        (*_OF_NETWORKS, "tests/engine/test_inference.py"),
-    ),
+    "network": (("network.py", "layer_list.py"), (*_OF_NETWORKS, "tests/engine/test_inference.py")),
     "augment": (("augment",), ("tests/augment",)),
     "metrics": (("metrics.py",), ("tests/test_metrics.py",)),
     "sequential": (
@@ -62,13 +63,24 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("tests/test_sequential.py", "tests/test_summary.py", "tests/training/test_loop.py", "tests/serialization"),
     ),
     "training": (
-        ("training/step.py", "samples.py", "evaluation.py", "objective.py", "metrics.py"),
+        (
+            "training/step.py",
+            "training/checks.py",
+            "training/divergence.py",
+            "samples.py",
+            "evaluation.py",
+            "objective.py",
+        ),
         (
             "tests/training/test_step.py",
+            "tests/training/test_loop.py",
+            "tests/training/test_checks.py",
+            "tests/training/test_divergence.py",
             "tests/test_samples.py",
             "tests/test_evaluation.py",
-            "tests/training/test_loop.py",
-            "tests/test_metrics.py",
+            "tests/test_objective.py",
+            "tests/semantics/test_own_parts.py",
+            "tests/semantics/test_held_layers.py",
         ),
     ),
 }
@@ -201,6 +213,16 @@ class _Finder(importlib.abc.MetaPathFinder):
         )  # fmt: skip
 
 
+class _NearestFirst:
+    """Runs the tests of a file's namesake before all others."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._name = f"test_{mutant.path.stem}"
+
+    def pytest_collection_modifyitems(self, items: "list[pytest.Item]") -> None:
+        items.sort(key=lambda item: item.path.stem != self._name)
+
+
 def start(mutant: Mutant | None, tests: Sequence[str], limit: float) -> int:
     """Run the tests on a mutant in a new process; its number."""
     process = os.fork()
@@ -215,8 +237,10 @@ def start(mutant: Mutant | None, tests: Sequence[str], limit: float) -> int:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, limit)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        nearest = []
         if mutant is not None:
             sys.meta_path.insert(0, _Finder(mutant))
+            nearest = [_NearestFirst(mutant)]
         options = [
             "-x",
             "-q",
@@ -228,7 +252,7 @@ def start(mutant: Mutant | None, tests: Sequence[str], limit: float) -> int:
             "addopts=",
             "--hypothesis-profile=mutants",
         ]
-        status = pytest.main([*options, "--assert=plain", "--import-mode=importlib", *tests])
+        status = pytest.main([*options, "--assert=plain", "--import-mode=importlib", *tests], nearest)
         os._exit(0 if status == 0 else 1)
     os._exit(1)
 

@@ -150,7 +150,7 @@ def _train(
     run: TrainingState, executor: Executor, callbacks: Sequence[Callback], saved: checkpoint.Checkpoint | None
 ) -> None:
     enough = _anyone_says_so([callback.on_train_begin(run) for callback in callbacks])
-    remark = ""
+    exploded = ""
     while run.epoch < run.epochs and not enough:
         run.network.epochs_trained = run.first_epoch + run.epoch + 1  # an epoch that has begun counts
         figures = _train_epoch(run, executor, callbacks, saved)
@@ -164,8 +164,8 @@ def _train(
         if remark := divergence.standstill(run):
             warn(remark)
         enough = _anyone_says_so([_tell_epoch(run, callback) for callback in callbacks])
-        if not remark and (remark := divergence.explosion(run)):
-            warn(remark)
+        if not exploded and (exploded := divergence.explosion(run)):
+            warn(exploded)
         _heed_signal(run, saved)
     for callback in callbacks:
         callback.on_train_end(run)

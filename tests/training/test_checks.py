@@ -1,0 +1,88 @@
+"""What is refused before the first step: of batches and shards, by their sizes alone."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import handconv as hc
+from handconv.samples import Samples
+from handconv.training.checks import check_enough_samples, check_runs_once
+from handconv.training.state import Task
+
+
+def task(count: int, batch_size: int, *layers: hc.Layer) -> Task:
+    network = hc.Sequential([*(layers or [hc.BatchNorm()]), hc.Dense(2)], input_shape=(3,), seed=0)
+    samples = Samples(np.zeros((count, 3)), np.zeros(count, np.int64))
+    return Task(network, hc.MeanSquaredError(), hc.SGD(), samples, epochs=1, batch_size=batch_size, shuffle=False)
+
+
+class TestALayerThatNeedsTwoSamples:
+    @pytest.mark.parametrize(
+        ("count", "batch_size", "shard"),
+        [
+            (9, 4, 4),  # the last batch
+            (10, 5, 4),  # the last shard of each batch
+            (15, 8, 3),  # the last shard of the last batch
+            (1, 8, 4),  # all there are
+            (8, 4, 1),  # each shard
+        ],
+    )
+    def test_is_refused_where_one_would_be_left(self, count: int, batch_size: int, shard: int) -> None:
+        with pytest.raises(ValueError, match=r"BatchNorm needs at least 2 samples together .* leave 1 at the end"):
+            check_enough_samples(task(count, batch_size), shard)
+
+    @pytest.mark.parametrize(
+        ("count", "batch_size", "shard"),
+        [(8, 4, 4), (10, 4, 4), (8, 8, 4), (10, 10, 4), (2, 8, 4), (3, 8, 128), (16, 8, 2)],
+    )
+    def test_trains_where_two_are_left(self, count: int, batch_size: int, shard: int) -> None:
+        check_enough_samples(task(count, batch_size), shard)
+
+    def test_is_found_within_another_layer(self) -> None:
+        with pytest.raises(ValueError, match="BatchNorm needs at least 2"):
+            check_enough_samples(task(9, 4, hc.Dense(3), hc.Residual([hc.Dense(3), hc.BatchNorm()])), 4)
+
+    def test_is_told_what_was_asked_for(self) -> None:
+        message = re.escape("9 samples in batches of 4 and shards of 2 leave 1 at the end. Use another batch_size.")
+        with pytest.raises(ValueError, match=message):
+            check_enough_samples(task(9, 4), 2)
+
+
+def test_other_layers_take_a_single_sample() -> None:
+    check_enough_samples(task(9, 4, hc.Dropout(0.5)), 4)
+
+
+class Both(hc.Layer):
+    """Runs what it holds one after the other, as often as it is told."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times, self.inner = times, hc.Dense(3)
+        self.seen = 0
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.seen = len(inputs)
+        for _ in range(self.times):
+            inputs = self.inner.forward(inputs, training)
+        return inputs
+
+
+def test_a_layer_that_runs_twice_in_a_pass_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Layer 0\.inner goes forward 2 times in one pass"):
+        check_runs_once(task(9, 4, Both(2)))
+
+
+@pytest.mark.parametrize("times", [0, 1])
+def test_a_layer_that_runs_once_or_never_is_not(times: int) -> None:
+    check_runs_once(task(9, 4, Both(times)))
+
+
+def test_passes_are_counted_on_a_copy() -> None:
+    run = task(9, 4, Both(1))
+    check_runs_once(run)
+    (held, dense) = run.network.layers
+    assert held.seen == 0  # type: ignore[attr-defined]
+    assert dense.output is None
+    assert "forward" not in vars(dense)
