@@ -188,3 +188,14 @@ def test_another_number_of_epochs_is_another_average_or_the_same_bits(
             trained(now, resume=path)
     else:
         np.testing.assert_array_equal(trained(now, resume=path), trained(now))
+
+
+@pytest.mark.parametrize("share", [2, -1, float("nan"), None])
+def test_a_share_of_ones_own_is_from_0_to_1(share: Any) -> None:
+    class Odd(WeightAverage):
+        def share(self, step: int, steps: int) -> float:
+            return share  # type: ignore[no-any-return]
+
+    network = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+    with pytest.raises(ValueError, match="Odd: the share after step 1 must be a number from 0 to 1, got"):
+        network.fit(X, Y, averaging=Odd())

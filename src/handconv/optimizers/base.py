@@ -272,9 +272,12 @@ class Optimizer(Settings, ABC):
                 f"{self._label} expects a state of {expected}, got {received}. "
                 "Load what the same optimizer saved for the same network, after build(parameters)."
             )
+        iterations = float(state["iterations"])
+        if not (iterations >= 0 and iterations.is_integer()):
+            raise ValueError(f"{self._label}: iterations must be a whole number of at least 0, got {iterations:g}.")
         for name, vector in self.state.items():
             vector[...] = state[name]
-        self.iterations, self._used = int(state["iterations"]), False
+        self.iterations, self._used = int(iterations), False
 
     def _check_arrays(self, *vectors: object) -> None:
         for vector in vectors:

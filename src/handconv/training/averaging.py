@@ -41,9 +41,14 @@ class WeightAverage(Settings, ABC):
         """
 
     def update(self, average: FloatArray, parameters: FloatArray, step: int, steps: int) -> None:
-        """Move the average in place."""
-        share = self.share(step, steps)
-        if share >= 1:
+        """Move the average in place.
+
+        Raises:
+            ValueError: if the share is no number from 0 to 1.
+        """
+        label = f"{type(self).__name__}: the share after step {step}"
+        share = check_number(label, self.share(step, steps), lambda value: 0 <= value <= 1, "from 0 to 1")
+        if share == 1:
             average[...] = parameters
         else:
             average += average.dtype.type(share) * (parameters - average)
