@@ -5,7 +5,7 @@ After each step every rank moves its own part of the average:
     average += share(t) · (parameters - average)                 t: steps done, of T in all
 
     exponential   share = 1 - decay, larger in the first steps, so that the start is soon forgotten
-    stochastic    share = 1 until t = start · T, then 1/2, 1/3, 1/4, …: the plain mean of all later steps
+    stochastic    share = 1 until t = start · T, then 1/2, 1/3, 1/4, …: the plain mean of that step and all later ones
 
 Validation and the trained model use the average; training itself goes on from the parameters as they are.
 """
@@ -94,7 +94,7 @@ class StochasticAverage(WeightAverage):
     """The plain mean of all steps of the last part of a training, best with a learning rate that stays up.
 
     Maths:
-        share = 1 while t <= start · T, then 1 / (1 + the steps since)
+        share = 1 while t <= max(1, start · T), then 1 / (1 + the steps since)
     Args:
         start: where the mean begins, as a share of the training, at least 0 and below 1.
 
@@ -115,5 +115,5 @@ class StochasticAverage(WeightAverage):
 
     def share(self, step: int, steps: int) -> float:
         """1 before the mean begins, then 1 / (1 + the steps since)."""
-        since = step - int(self.start * steps)
+        since = step - max(1, int(self.start * steps))
         return 1 if since <= 0 else 1 / (1 + since)
