@@ -103,7 +103,7 @@ def gathered_in_order(x: NDArray[Any], name: str = "x") -> NDArray[Any]:
     A mapped file is never copied.
     """
     strides = [abs(stride) for stride, size in zip(x.strides, x.shape, strict=True) if size > 1]
-    interleaved = len(x) > 1 and x.ndim > 1 and strides and abs(x.strides[0]) < max(strides)
+    interleaved = len(x) > 1 and abs(x.strides[0]) < max(strides)
     if not interleaved or is_memory_mapped(x):
         return x
     if x.nbytes > 1 << 24:
