@@ -77,6 +77,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/training/test_loop.py",
             "tests/training/test_checks.py",
             "tests/training/test_divergence.py",
+            "tests/training/test_averaging.py",
             "tests/test_samples.py",
             "tests/test_evaluation.py",
             "tests/test_objective.py",
