@@ -7,7 +7,7 @@ import pytest
 
 import handconv as hc
 from handconv.layers import Layer
-from layer_cases import Chain
+from layer_cases import LAYERS, Chain, Make
 
 
 @pytest.mark.parametrize(
@@ -175,3 +175,10 @@ def test_a_layer_that_does_not_keep_an_argument_says_which_when_it_is_described(
     ):
         Forgetful(2.0).config()
     assert repr(Forgetful(2.0)) == "Forgetful()"
+
+
+@pytest.mark.parametrize("make", [make for make, _ in LAYERS.values()], ids=LAYERS)
+def test_every_layer_keeps_the_name_that_it_is_given(make: Make) -> None:
+    layer = make()
+    settings = {name: getattr(layer, name) for name in layer.arguments} | {"name": "mine"}
+    assert type(layer)(**settings).name == "mine"
