@@ -182,3 +182,26 @@ def test_every_layer_keeps_the_name_that_it_is_given(make: Make) -> None:
     layer = make()
     settings = {name: getattr(layer, name) for name in layer.arguments} | {"name": "mine"}
     assert type(layer)(**settings).name == "mine"
+
+
+NO_PENALTIES = {"l1": 0, "l2": 0, "bias_l1": 0, "bias_l2": 0}
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings"),
+    [
+        (hc.Dense(3), {"use_bias": True, "weight_init": "he_normal", "bias_init": "zeros", **NO_PENALTIES}),
+        (hc.Conv2D(4, 3), {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}),
+        (hc.Conv2D(4, 3), {"use_bias": True, "weight_init": "he_normal", "bias_init": "zeros", **NO_PENALTIES}),
+        (hc.MaxPool2D(), {"pool_size": (2, 2), "stride": (2, 2), "padding": (0, 0)}),
+        (hc.BatchNorm(), {"momentum": 0.9, "epsilon": 1e-5}),
+        (hc.LayerNorm(), {"epsilon": 1e-5}),
+        (hc.GroupNorm(2), {"epsilon": 1e-5}),
+        (hc.LeakyReLU(), {"alpha": 0.01}),
+        (hc.ELU(), {"alpha": 1.0}),
+        (hc.ZeroPad2D(), {"padding": (1, 1, 1, 1)}),
+    ],
+    ids=repr,
+)
+def test_settings_that_are_not_given_are_these(layer: Layer, settings: dict[str, Any]) -> None:
+    assert {name: getattr(layer, name) for name in settings} == settings
