@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape, as_floats
 from handconv.layer_list import UNCHANGEABLE, Layers, checked_names
@@ -312,7 +312,7 @@ class Network:
         self._pending.clear()
         return self._inference.outputs(layers, x)
 
-    def check_batch(self, x: NDArray[Any]) -> NDArray[Any]:
+    def check_batch(self, x: ArrayLike) -> NDArray[Any]:
         """Check that a batch is one of this network's samples, and build at first use."""
         x = checked_samples("x", x, self.input_shape)
         if x.dtype.itemsize > self.dtype.itemsize and x.size:

@@ -53,13 +53,7 @@ class Streams:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        if seed is None:
-            seed = int.from_bytes(os.urandom(8), "big") >> (64 - _SEED_BITS)
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-            raise TypeError(f"A seed must be a whole number, or None for a fresh one, got {seed!r}.")
-        if seed < 0:
-            raise ValueError(f"A seed must be at least 0, got {seed}.")
-        self.seed = int(seed)
+        self.seed = settled_seed(seed)
         self._key = np.random.SeedSequence(self.seed).generate_state(2, np.uint64)
         self._state = np.random.Philox(key=self._key).state  # from which nothing was drawn
 
@@ -86,6 +80,22 @@ class Streams:
 
     def __repr__(self) -> str:
         return f"Streams({self.seed})"
+
+
+def settled_seed(seed: int | None) -> int:
+    """Return the seed, or a fresh one for None.
+
+    Raises:
+        TypeError: if it is no whole number.
+        ValueError: if it is negative.
+    """
+    if seed is None:
+        return int.from_bytes(os.urandom(8), "big") >> (64 - _SEED_BITS)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"A seed must be a whole number, or None for a fresh one, got {seed!r}.")
+    if seed < 0:
+        raise ValueError(f"A seed must be at least 0, got {seed}.")
+    return int(seed)
 
 
 def random_bits(generator: "np.random.Generator", count: int) -> NDArray[np.uint64]:

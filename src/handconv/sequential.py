@@ -256,7 +256,7 @@ class Sequential(Network):
 
     def __call__(self, x: ArrayLike, training: bool = False) -> FloatArray:
         """The same as ``forward``."""
-        return self.forward(np.asarray(x), training)
+        return self.forward(x, training)  # type: ignore[arg-type]
 
     def __getattr__(self, name: str) -> Never:
         """Say what this package has instead of a method that others have."""
@@ -379,7 +379,10 @@ def load(path: str | os.PathLike[str], *, layers: Mapping[str, type[Layer]] | No
     from handconv.serialization.description import check_suffix, rebuild
 
     check_suffix(path)
-    if layers is not None and not isinstance(layers, Mapping):
-        raise TypeError(f"layers maps names to classes, as in {{'Mine': Mine}}, got {layers!r}.")
+    asked: object = layers
+    given = list(asked.values()) if isinstance(asked, Mapping) else [] if asked is None else [asked]
+    wrong = [each for each in given if not (isinstance(each, type) and issubclass(each, Layer))]
+    if wrong:
+        raise TypeError(f"layers maps names to classes of layers, as in {{'Mine': Mine}}, got {wrong[0]!r}.")
     arrays, description = npz.load(path)
     return rebuild(Sequential, description, arrays, path, layers)

@@ -222,3 +222,17 @@ def test_models_and_samples_that_cannot_be_looked_into(images: np.ndarray) -> No
         saliency(hc.Sequential([hc.Conv2D(1, 3)], input_shape=(1, 5, 5)), images)
     with pytest.raises(ValueError, match="at least one sample"):
         saliency(tiny(), images[:0])
+
+
+@pytest.mark.parametrize("ask", [saliency, integrated_gradients, grad_cam, hires_cam, class_scores])
+def test_samples_are_checked_as_predict_checks_them(ask: Callable[..., np.ndarray]) -> None:
+    model, images = hc.zoo.reference(seed=0), np.ones((2, 1, 28, 28))
+    with pytest.raises(ValueError, match="x must be finite, got NaN or infinity"):
+        ask(model, images * np.nan)
+    with pytest.raises(ValueError, match=r"x has .* masked"):
+        ask(model, np.ma.array(images, mask=images > 0))
+
+
+def test_the_seed_of_an_exciting_input_is_a_whole_number() -> None:
+    with pytest.raises(TypeError, match=r"A seed must be a whole number, .* got 'a'"):
+        exciting_input(hc.zoo.reference(), seed="a")  # type: ignore[arg-type]

@@ -53,8 +53,28 @@ def test_gradients_of_the_loss_equal_central_differences(rng: np.random.Generato
 
 
 def test_class_numbers_out_of_range_have_no_gradient() -> None:
-    with pytest.raises(ValueError, match="class numbers from 0 to 2"):
+    with pytest.raises(ValueError, match="class numbers must be from 0 to 2"):
         loss_gradients(model(), np.ones((2, 2)), [0, 3])
+
+
+class OwnSoftmax(hc.Softmax):
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return super().forward(inputs, training)
+
+
+@pytest.mark.parametrize("kind", [hc.Softmax, OwnSoftmax])
+def test_gradients_of_the_loss_are_those_of_the_probabilities_whose_ever_the_softmax_is(kind: Any) -> None:
+    network = hc.Sequential([hc.Dense(3), kind()], input_shape=(2,), seed=0, dtype="float64")
+    x, y = np.random.default_rng(0).normal(size=(6, 2)), np.arange(6) % 3
+    expected = x.T @ (network.predict(x) - np.eye(3)[y]) / 6
+    np.testing.assert_allclose(loss_gradients(network, x, y)["0.weights"], expected, rtol=1e-9)
+
+
+def test_gradients_of_the_loss_of_yes_or_no() -> None:
+    network = hc.Sequential([hc.Dense(1), hc.Sigmoid()], input_shape=(2,), seed=0, dtype="float64")
+    x, y = np.random.default_rng(0).normal(size=(6, 2)), np.arange(6) % 2
+    expected = x.T @ (network.predict(x) - y[:, None]) / 6
+    np.testing.assert_allclose(loss_gradients(network, x, y)["0.weights"], expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

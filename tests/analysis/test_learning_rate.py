@@ -118,3 +118,16 @@ def test_batches_too_small_for_a_layer_are_refused_as_in_fit() -> None:
     model = hc.Sequential([hc.Dense(4), hc.BatchNorm(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
     with pytest.raises(ValueError, match="BatchNorm needs at least 2 samples together in training"):
         hc.find_learning_rate(model, np.eye(4), [0, 1, 2, 0], batch_size=1)
+
+
+def test_what_fit_refuses_is_refused() -> None:
+    class NotByBatch(hc.MeanSquaredError):
+        def forward(
+            self, predictions: Any, targets: Any, sample_weights: Any = None, *, batch_size: Any = None
+        ) -> float:
+            return super().forward(predictions, targets, sample_weights)
+
+    model = hc.Sequential([hc.Dense(2)], input_shape=(4,), seed=0)
+    x = np.random.default_rng(0).normal(size=(64, 4))
+    with pytest.raises(ValueError, match=r"NotByBatch\.forward and backward must give .* share of a batch"):
+        hc.find_learning_rate(model, x, x[:, :2], batch_size=64, loss=NotByBatch())

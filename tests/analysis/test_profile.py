@@ -87,3 +87,18 @@ def test_a_profile_is_of_at_least_one_step_and_pass(name: str) -> None:
     model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
     with pytest.raises(ValueError, match=rf"^{name} must be a whole number of at least 1, got 0\.$"):
         profile_step(model, np.ones((8, 3)), np.arange(8) % 2, **{"batch_size": 4, name: 0})
+
+
+def test_a_model_is_as_it_was_after_steps_that_failed() -> None:
+    model = hc.Sequential([hc.BatchNorm(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+    before = model.parameters.copy(), model.buffers.copy()
+    with pytest.raises(hc.DivergenceError):
+        profile_step(model, np.full((10, 4), 1e38), np.arange(10) % 3, batch_size=5)
+    np.testing.assert_array_equal(model.parameters, before[0])
+    np.testing.assert_array_equal(model.buffers, before[1])
+
+
+def test_samples_are_checked_as_fit_checks_them(samples: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = samples
+    with pytest.raises(ValueError, match="x must be finite, got NaN or infinity"):
+        profile_step(hc.zoo.reference(), np.where(x > 0, np.nan, x), y)

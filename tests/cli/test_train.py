@@ -212,7 +212,7 @@ def test_images_too_small_for_the_network_are_told(
     file = tmp_path / "small.csv"
     file.write_text("".join(f"{label},1,2,3,4\n" for label in (0, 1) * 5))
     assert main(["train", "--dataset", str(file), "--no-play"]) == 1
-    assert "takes images of at least 10x10 pixels, got (1, 2, 2)" in capsys.readouterr().err
+    assert "takes images (C, H, W) of at least 10x10 pixels, got (1, 2, 2)" in capsys.readouterr().err
 
 
 def test_a_run_that_diverges_says_so(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,7 +94,7 @@ def test_labels_may_have_any_usual_form(
         ({"x": IMAGES, "y": LABELS + 0.5}, "a whole number or a text"),
         ({"x": IMAGES.reshape(4, 5, 5, 1, 1), "y": LABELS}, r"must have a shape .* got \(4, 5, 5, 1, 1\)"),
         ({"x": np.array(["a"] * 4), "y": LABELS}, "images must be numbers"),
-        ({"x": np.array([None] * 4), "y": LABELS}, "Object arrays cannot be loaded"),
+        ({"x": np.array([None] * 4), "y": LABELS}, "an array of Python objects"),
     ],
 )
 def test_what_is_no_data_set_is_refused(arrays: dict[str, NDArray[Any]], message: str, tmp_path: Path) -> None:
@@ -106,4 +106,16 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path, x=IMAGES, y=LABELS)
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(DataError, match="is a damaged file"):
+        read_arrays(path)
+
+
+def test_a_class_of_the_test_part_alone_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:1], y_test=np.array([9]))
+    with pytest.raises(DataError, match=r"must be one of the training part, 3, 7; got 9 too\."):
+        hc.datasets.load(path)
+
+
+def test_objects_of_python_are_called_so(tmp_path: Path) -> None:
+    path = saved(tmp_path, x_train=IMAGES.astype(object), y_train=LABELS)
+    with pytest.raises(DataError, match=r"has an array of Python objects, and pickles are never read\. Save numbers"):
         read_arrays(path)

@@ -151,3 +151,9 @@ class TestEmnist:
     def test_a_mapping_that_does_not_fit_is_not_used(self, emnist: Path, content: str) -> None:
         (emnist / "emnist-letters-mapping.txt").write_text(content, encoding="utf-8")
         assert load(emnist).class_names == ("1", "2")
+
+
+def test_labels_alone_lack_their_images(tmp_path: Path) -> None:
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.array([0, 1], np.uint8))
+    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte in .* have no images beside them"):
+        find_idx_files(tmp_path)

@@ -491,3 +491,20 @@ def test_standardised_pixels_are_to_be_brought_back(tmp_path: Path) -> None:
 def test_files_of_other_kinds_are_called_by_their_names(content: bytes, kind: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"{kind}.*Save it as a CSV file\."):
         read_table(saved(tmp_path, content))
+
+
+def test_a_column_of_texts_between_pixels_has_the_labels(tmp_path: Path) -> None:
+    samples = read_table(saved(tmp_path, b"1,2,cat,3,4\n5,6,dog,7,8\n"))
+    assert samples.class_names == ("cat", "dog")
+    assert samples.images.reshape(2, 4).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert samples.notices == ("The labels are taken from column 3. Another one: --label-column first.",)
+
+
+def test_an_infinite_pixel_is_not_to_be_divided(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"got 'inf'\. Mend this line, or leave it out\."):
+        load_csv(saved(tmp_path, b"7,1,inf,3,4\n"))
+
+
+def test_a_row_of_another_length_is_to_be_mended(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected 5 columns as before, got 2\. Mend this line, or leave it out\."):
+        load_csv(saved(tmp_path, b"7,1,2,3,4\n7,1\n"))

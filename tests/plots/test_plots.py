@@ -213,6 +213,25 @@ def test_the_headline_counts_the_mistakes_and_those_that_are_drawn(
     assert plots.mistakes(model, x, answers, count=count).get_suptitle() == f"{told} in 5 images"
 
 
+def echo(classes: int) -> tuple[hc.Sequential, np.ndarray, np.ndarray]:
+    """A model that gives its input as scores, and a right answer for each class."""
+    network = hc.Sequential([hc.Reshape((classes,))], input_shape=(classes,), seed=0)
+    return network, np.eye(classes, dtype=np.float32), np.arange(classes)
+
+
+def test_the_confusion_of_the_alphabet_has_its_counts() -> None:
+    assert len(plots.confusion(*echo(26)).axes[0].texts) == 26
+
+
+@pytest.mark.parametrize("name", ["{}", "character {} of the alphabet"])
+def test_47_classes_are_all_named_without_overlap(name: str) -> None:
+    figure = plots.confusion(*echo(47), [name.format(k) for k in range(47)])
+    figure.draw_without_rendering()
+    labels = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert len(labels) == 47
+    assert all(lower.y1 <= upper.y0 for upper, lower in itertools.pairwise(labels))
+
+
 def test_names_that_begin_alike_are_told_apart(scores: tuple) -> None:
     names = [f"a handwritten letter {letter}" for letter in "ABC"]
     figure = plots.confusion(*scores, names)
@@ -290,6 +309,23 @@ def test_neighbourhoods_by_scikit_learn(model: hc.Sequential, digits: tuple) -> 
     pytest.importorskip("sklearn")
     figure = plots.hidden_map(model, digits[0][:40], digits[1][:40], method="tsne")
     assert sum(len(cloud.get_offsets()) for cloud in figure.axes[0].collections) == 40
+
+
+def test_neighbourhoods_are_laid_out_in_one_thread(monkeypatch: pytest.MonkeyPatch, digits: tuple) -> None:
+    manifold, threadpoolctl = pytest.importorskip("sklearn.manifold"), pytest.importorskip("threadpoolctl")
+    threads = set()
+
+    class Layout:
+        def __init__(self, **_: object) -> None: ...
+
+        def fit_transform(self, values: np.ndarray) -> np.ndarray:
+            pools = threadpoolctl.threadpool_info()
+            threads.update(pool["num_threads"] for pool in pools if pool["user_api"] == "openmp")
+            return values[:, :2]
+
+    monkeypatch.setattr(manifold, "TSNE", Layout)
+    plots.hidden_map(hc.zoo.reference(), digits[0][:10], digits[1][:10], method="tsne")
+    assert threads == {1}
 
 
 def test_histograms_count_each_weight_and_each_gradient(model: hc.Sequential, digits: tuple) -> None:

@@ -208,9 +208,10 @@ def test_sizes_of_the_inputs_given_by_place_are_refused_with_who_tells_them(kind
         kind(*values)
 
 
-def test_classes_for_load_that_are_no_names_with_classes_are_refused() -> None:
-    with pytest.raises(TypeError, match="layers maps names to classes"):
-        hc.load("model.npz", layers=[Square])  # type: ignore[arg-type]
+@pytest.mark.parametrize("layers", [[Square], {"Square": Square()}, {"Square": hc.Adam}])
+def test_classes_for_load_that_are_no_names_with_classes_are_refused(layers: Any) -> None:
+    with pytest.raises(TypeError, match="layers maps names to classes of layers"):
+        hc.load("model.npz", layers=layers)
 
 
 class TestSettingsThatThereAreNot:

@@ -30,7 +30,7 @@ def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path: Path) -> No
 def test_a_log_on_a_full_disk_names_the_file() -> None:
     model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(3,), seed=0)
     with pytest.raises(OSError, match="/dev/full"):
-        model.fit(np.zeros((4, 3)), [0, 1, 0, 1], callbacks=[hc.CSVLogger(FULL)])
+        model.fit(np.eye(4, 3), [0, 1, 0, 1], callbacks=[hc.CSVLogger(FULL)])
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder in which nobody can make files is of Linux")

@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from handconv.arrays import FloatArray, as_floats
 from handconv.layers import Conv2D, Layer
+from handconv.rng import settled_seed
+from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
-from handconv.utils.validation import POSITIVE, check_int, check_number, is_int
+from handconv.utils.validation import POSITIVE, check_int, check_number, is_int, unmasked
 
 _T = TypeVar("_T", bound=np.generic)
 _TOGETHER = 64  # samples of one backward pass: what the layers keep of them fits into memory
@@ -221,7 +223,7 @@ def exciting_input(
     units = (layers[-1].output_shape or ())[0]
     if not is_int(unit) or not 0 <= unit < units:
         raise ValueError(f"exciting_input: unit must be from 0 to {units - 1} in {layers[-1].label}, got {unit!r}.")
-    noise = np.random.default_rng(seed).uniform(0.4, 0.6, (1, *(model.input_shape or ())))
+    noise = np.random.default_rng(settled_seed(seed)).uniform(0.4, 0.6, (1, *(model.input_shape or ())))
     image = np.asarray(noise, model.dtype)
     for _ in range(steps):
         outputs = _forward(layers, image)
@@ -294,10 +296,7 @@ def _checked(model: Sequential, x: ArrayLike) -> tuple[FloatArray, tuple[Layer, 
     layers = _copied(model)
     if len(model.output_shape) != 1:
         raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {model.output_shape}.")
-    samples = model.check_batch(np.asarray(x))
-    if not len(samples):
-        raise ValueError("This needs at least one sample, got none.")
-    return as_floats(samples, model.dtype), layers
+    return as_floats(checked_inputs(x, model.input_shape, model.dtype), model.dtype), layers
 
 
 def _checked_labels(
@@ -308,7 +307,7 @@ def _checked_labels(
         scores = np.concatenate([_forward(layers, part) for part in _parts(inputs)])
         answers: NDArray[np.intp] = _of_classes(scores).argmax(axis=1)
         return answers
-    chosen = np.asarray(labels)
+    chosen = unmasked("labels", labels)
     classes = max(2, model.output_shape[0])
     if chosen.shape != (len(inputs),) or chosen.dtype.kind not in "iu":
         raise ValueError(

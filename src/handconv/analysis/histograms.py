@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv.arrays import FloatArray
-from handconv.ensemble import probabilities
+from handconv.objective import Objective
+from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
 from handconv.training import Callback
 from handconv.training.checkpoint import kept_arrays
@@ -102,7 +103,7 @@ def loss_gradients(model: Sequential, x: ArrayLike, y: ArrayLike) -> dict[str, F
     """Give the gradient of the mean cross-entropy with respect to each array of parameters, out of training.
 
     Maths:
-        d L / d scores = (p - one-hot of y) / N,   then backward
+        d L / d scores = (p - one-hot of y) / N,   then backward; of yes or no the same with the binary cross-entropy
     Args:
         model: the classifier.
         x: samples (N, …).
@@ -116,22 +117,12 @@ def loss_gradients(model: Sequential, x: ArrayLike, y: ArrayLike) -> dict[str, F
         >>> loss_gradients(model, np.zeros((2, 1)), [0, 0])["0.biases"]
         array([-0.5,  0.5], dtype=float32)
     """
-    labels = np.asarray(y)
-    slopes = probabilities(model, x).copy()
-    if (
-        labels.shape != (len(slopes),)
-        or labels.dtype.kind not in "iu"
-        or not 0 <= labels.min() <= labels.max() < slopes.shape[1]
-    ):
-        raise ValueError(
-            f"y must hold {len(slopes)} class numbers from 0 to {slopes.shape[1] - 1}, got {labels.dtype} of shape "
-            f"{labels.shape}."
-        )
-    slopes[np.arange(len(labels)), labels] -= 1
-    own = copy.deepcopy(model)
-    scores = own[:-1] if own.ends_in_softmax or own.ends_in_sigmoid else own
-    outputs = scores.forward(np.asarray(x))
-    scores.backward(slopes[:, -outputs.shape[1] :] / len(labels))
+    inputs, own = checked_inputs(x, model.input_shape, model.dtype), copy.deepcopy(model)
+    own.ensure_built(inputs.shape[1:])
+    objective = Objective(own, own.default_loss())
+    loss, judged = objective.page, own[: len(objective.layers)]
+    loss.forward(judged.forward(inputs), y)
+    judged.backward(loss.backward())
     return {view.name: view.of(own.gradients) for view in own.views}
 
 

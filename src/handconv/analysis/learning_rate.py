@@ -23,10 +23,10 @@ from handconv.optimizers.base import check_optimizer
 from handconv.optimizers.schedules import Schedule
 from handconv.samples import Samples, checked_inputs, gathered_in_order
 from handconv.sequential import Sequential
-from handconv.training.checks import check_enough_samples
+from handconv.training.checks import check_run
 from handconv.training.loop import InProcess
 from handconv.training.state import TrainingState
-from handconv.training.step import arithmetic, shard_size
+from handconv.training.step import arithmetic
 from handconv.utils.figures import BLUE, GREY, ORANGE, headline, new_figure, tidy
 from handconv.utils.validation import POSITIVE, check_int, check_number, is_int, unmasked
 
@@ -152,6 +152,7 @@ def find_learning_rate(
     run.optimizer.learning_rate = _Rising(lowest, highest)
     run.optimizer.build(run.network.parameters, run.network.decayed())
     run.optimizer.total_steps = steps
+    check_run(run, is_saved=False, was_used=False)
     losses = _train(run, steps)
     if len(losses) < 2:
         raise DivergenceError(f"The loss is not finite at the learning rate {lowest:g} already. Give a lower lowest.")
@@ -168,9 +169,7 @@ def _run(network: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, loss:
     size = min(batch_size, len(inputs))
     whole = np.arange(len(inputs) // size * size)
     samples = Samples(gathered_in_order(inputs), gathered_in_order(targets, "y"), chosen=whole)
-    run = TrainingState(network, loss, Adam(), samples, epochs=1, batch_size=size, shuffle=True)
-    check_enough_samples(run, shard_size(network, size))
-    return run
+    return TrainingState(network, loss, Adam(), samples, epochs=1, batch_size=size, shuffle=True)
 
 
 def _train(run: TrainingState, steps: int) -> list[float]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from handconv.ensemble import Classifier, probabilities
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, unmasked
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,6 @@ def answer(model: Classifier, image: ArrayLike) -> Answer:
         >>> answer(hc.zoo.reference(), np.zeros((1, 28, 28), np.uint8)).top(1)
         ((0, 0.1...),)
     """
-    row = probabilities(model, np.asarray(image)[None])[0]
+    row = probabilities(model, unmasked("image", image)[None])[0]
     ranking = np.argsort(-row, kind="stable")
     return Answer(tuple(map(float, row)), tuple(map(int, ranking)))

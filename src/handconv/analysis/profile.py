@@ -25,19 +25,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from handconv.arrays import FloatArray
 from handconv.engine.arena import Scope
 from handconv.engine.capture import untracked
 from handconv.engine.ops.base import Op
 from handconv.optimizers import Adam, Optimizer
 from handconv.parallel import blas_threads as blas
 from handconv.parallel.communicator import OneProcess
-from handconv.samples import GatherOp, Samples
+from handconv.samples import GatherOp, Samples, checked_inputs
 from handconv.sequential import Sequential
 from handconv.training.state import Task
 from handconv.training.step import ShardStep, SharedState, arithmetic
 from handconv.utils.live import columns
 from handconv.utils.text_table import format_table, html_table, wrapped
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, unmasked
 from handconv.utils.words import counted
 
 Label = tuple[str, str]  # what is at work, and in which direction
@@ -250,8 +251,8 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
         raise TypeError(f"A profile is of a handconv.Sequential, got {model!r}.")
     check_int("batch_size", batch_size)
     check_int("steps", steps)
-    samples, targets = np.asarray(x), np.asarray(y)
-    if samples.ndim < 2 or samples.shape[:1] != targets.shape[:1]:
+    samples, targets = checked_inputs(x, model.input_shape, model.dtype), unmasked("y", y)
+    if samples.shape[:1] != targets.shape[:1]:
         raise ValueError(f"A profile needs samples (N, …) and as many labels, got {samples.shape}, {targets.shape}.")
     steps = min(steps, len(samples) // batch_size)
     if steps < 1:
@@ -263,6 +264,7 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
         targets = loss.check_targets(targets, (len(targets), *model.output_shape))
         optimizer.build(model.parameters, model.decayed())
         before = model.parameters.copy(), model.gradients.copy(), model.buffers.copy()
+        wrapped.callback(_put_back, model, *before)
         task = Task(model, loss, optimizer, Samples(samples, targets), 1 + passes, batch_size, shuffle=True)
         step = ShardStep(task, SharedState.of_one_process(task), OneProcess())
         stopwatch = _Stopwatch(step.program.memory)
@@ -279,8 +281,12 @@ def _observe(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, ste
                 pass
             seconds = (time.perf_counter() - start) / steps
             measured.append((seconds, {label: spent / steps for label, spent in stopwatch.spent.items()}))
-        model.parameters, model.gradients, model.buffers = before
     return _Observed(measured, stopwatch.products)
+
+
+def _put_back(model: Sequential, parameters: FloatArray, gradients: FloatArray, buffers: FloatArray) -> None:
+    """Undo what the steps have done to a model."""
+    model.parameters, model.gradients, model.buffers = parameters, gradients, buffers
 
 
 def _places(model: Sequential, step: ShardStep, optimizer: Optimizer) -> Iterator[tuple[Any, str, Label]]:

@@ -12,7 +12,7 @@ from handconv.ensemble import Classifier, with_logarithms
 from handconv.losses import SoftmaxCategoricalCrossentropy
 from handconv.metrics import accuracy, confusion_matrix, precision_recall
 from handconv.sequential import Workers
-from handconv.utils.validation import is_int
+from handconv.utils.validation import is_int, unmasked
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def report(
     """
     if not is_int(worst) or worst < 0:
         raise ValueError(f"report: worst must be a whole number of at least 0, got {worst!r}.")
-    labels = np.asarray(y)
+    labels = unmasked("y", y)
     if labels.ndim != 1:
         raise ValueError(
             f"report expects class numbers (N,), got labels of shape {labels.shape}. One-hot? Use y.argmax(axis=1)."

@@ -94,11 +94,15 @@ def _brought(part: Samples, scale: float, transpose: bool) -> Samples:
 
 def _numbered_as(train: Samples, test: Samples) -> NDArray[np.int64]:
     """The labels of the test part by the class numbers of the training part."""
+    assert train.labels is not None
     assert test.labels is not None
-    unknown = [name for name in test.class_names if name not in train.class_names]
-    if unknown:
+    known, tested = (
+        [part.class_names[label] for label in np.unique(labels)]
+        for part, labels in ((train, train.labels), (test, test.labels))
+    )
+    if unknown := [name for name in tested if name not in known]:
         raise DataError(
-            f"Every class of the test part must be one of the training part, {listed(train.class_names)}; got "
-            f"{listed(unknown)} too. Rename or move their images."
+            f"Every class of the test part must be one of the training part, {listed(known)}; got {listed(unknown)} "
+            "too. Rename or move their images."
         )
     return np.array([train.class_names.index(name) for name in test.class_names], dtype=np.int64)[test.labels]

@@ -19,7 +19,9 @@ from handconv.utils.words import counted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_WRITTEN = 20  # classes up to which each has room, and each cell of the confusion matrix its number
+_WRITTEN = 30  # classes up to which each cell of the confusion matrix has its number
+_NAMED = 50  # and up to which it has all names
+_ROOMY = 20  # classes up to which each has a line of full height
 _WIDE = 21  # letters that have room above a picture
 _BESIDE = 20  # and beside the axes
 
@@ -58,13 +60,13 @@ def confusion(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequen
                 )
     tidy(axes, "", "answer", "truth")
     axes.spines[["left", "bottom"]].set_visible(False)
-    shown = range(0, len(names), -(-len(names) // (2 * _WRITTEN)))
+    shown = range(0, len(names), -(-len(names) // _NAMED))
     long = max(map(len, short)) > 3
     axes.set_xticks(
         shown, [short[each] for each in shown], rotation=45 if long else 0, ha="right" if long else "center"
     )
     axes.set_yticks(shown, [short[each] for each in shown])
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelsize=10 if len(names) <= _WRITTEN else 8)
     headline(figure, _worst_pair(names, wrong, counts))
     return figure
 
@@ -86,7 +88,7 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
     """
     result = report(model, x, y, class_names)
     present = [each for each in result.classes if each.samples]
-    pitch = 0.42 if len(result.classes) <= _WRITTEN else 0.2
+    pitch = 0.42 if len(result.classes) <= _ROOMY else 0.2
     figure = new_figure(7.5, max(3.2, pitch * len(result.classes) + 1.3))
     axes = figure.add_subplot()
     places = np.arange(len(result.classes))
@@ -102,7 +104,7 @@ def classes(model: Sequential, x: ArrayLike, y: ArrayLike, class_names: Sequence
     names = shortened([each.name for each in result.classes], _BESIDE)
     counted_names = [f"{name}  ({each.samples:,})" for name, each in zip(names, result.classes, strict=True)]
     axes.set_yticks(places, counted_names)
-    axes.tick_params(axis="y", labelsize=10 if len(places) <= _WRITTEN else 8)
+    axes.tick_params(axis="y", labelsize=10 if len(places) <= _ROOMY else 8)
     axes.set_ylim(len(places) - 0.4, -0.6)
     axes.set_xlim(-0.03, 1.03)
     axes.grid(axis="x", color=PALE)

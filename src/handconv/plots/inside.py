@@ -232,7 +232,10 @@ def hidden_map(
     if method == "tsne":
         perplexity = min(30.0, (len(values) - 1) / 3)
         manifold = import_optional("sklearn.manifold", extra="tsne")
-        places = manifold.TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(values)
+        layout = manifold.TSNE(perplexity=perplexity, init="pca", random_state=0)
+        threads = import_optional("threadpoolctl", extra="tsne")  # which scikit-learn needs itself
+        with threads.threadpool_limits(1, user_api="openmp"):  # many wait for each other, for minutes on a busy machine
+            places = layout.fit_transform(values)
         title = f"The last hidden layer's {values.shape[1]} numbers as a map (t-SNE), {len(values):,} samples"
     else:
         title = (

@@ -313,7 +313,7 @@ class CSVLogger(Callback):
         >>> import tempfile, pathlib, numpy as np, handconv as hc
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "log.csv"
         >>> model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(1,), seed=0)
-        >>> history = model.fit(np.zeros((4, 1)), [0, 1, 0, 1], epochs=2, callbacks=[hc.CSVLogger(path)])
+        >>> history = model.fit(np.eye(4, 1), [0, 1, 0, 1], epochs=2, callbacks=[hc.CSVLogger(path)])
         >>> [line.split(",")[0] for line in path.read_text().splitlines()]
         ['epoch', '1', '2']
     """

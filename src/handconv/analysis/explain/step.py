@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from handconv.analysis.explain.path import ACTIVATIONS, Passage
-from handconv.arrays import FloatArray
+from handconv.arrays import FloatArray, as_floats
 from handconv.layers import Dropout, SpatialDropout2D
 from handconv.layers.parameters import ParameterView
 from handconv.losses import CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
@@ -15,8 +15,9 @@ from handconv.losses.base import check_loss
 from handconv.objective import Objective
 from handconv.optimizers import Adam, Optimizer
 from handconv.optimizers.base import check_optimizer
+from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
-from handconv.utils.validation import is_int
+from handconv.utils.validation import is_int, unmasked
 
 #: Layers of which each output depends on one input alone, so that a backward pass of ones gives the slopes.
 _ELEMENTWISE = (*ACTIVATIONS, Dropout, SpatialDropout2D)
@@ -35,7 +36,8 @@ class Step:
         loss: Loss | None,
     ) -> None:
         self.model = network = copy.deepcopy(model)
-        batch = network.check_batch(np.asarray(x))
+        batch = checked_inputs(x, network.input_shape, network.dtype)
+        network.ensure_built(batch.shape[1:])
         if not network.parameters.size:
             raise ValueError(
                 "explain narrates how weights are trained, and this network has none. Add a Conv2D or a Dense layer."
@@ -43,15 +45,13 @@ class Step:
         generator = np.random.default_rng(0)
         for _, layer in network.tree():
             layer.generator = generator  # what is dropped is the same whenever one asks
-        if not len(batch) or not np.isfinite(batch).all():
-            raise ValueError(f"x must hold at least one sample, of finite numbers, got shape {batch.shape}.")
         if not is_int(sample) or not 0 <= sample < len(batch):
             raise ValueError(f"sample must be a row of the batch, from 0 to {len(batch) - 1}, got {sample!r}.")
-        values = batch.astype(network.dtype) / network.dtype.type(255 if batch.dtype == np.uint8 else 1)
+        values = as_floats(batch, network.dtype)
         self.sample, asked = int(sample), network.default_loss() if loss is None else check_loss(loss)
         self.objective = Objective(network, asked)
         self.loss = self.objective.page
-        self.targets = np.asarray(y)
+        self.targets = unmasked("y", y)
         before = copy.deepcopy(network)  # draws the same random numbers once more
         self.passages = self._forward(network, values)
         self.predictions = self.passages[-1].y

@@ -44,6 +44,7 @@ from handconv.losses import Loss
 from handconv.losses.base import check_loss
 from handconv.objective import Objective
 from handconv.parallel import blas_threads as blas
+from handconv.rng import settled_seed
 from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
 from handconv.utils.validation import FRACTION, check_int, check_number, unmasked
@@ -115,6 +116,7 @@ def gradcheck(
         check_number(name, value, *FRACTION)
     if samples is not None:
         check_int("samples", samples)
+    seed = settled_seed(seed)
     if loss is not None:
         check_loss(loss)
     if isinstance(model, Layer):
@@ -135,7 +137,7 @@ def gradcheck(
 
 def _of_layer(layer: Layer, x: ArrayLike, seed: int) -> Iterator[Subject]:
     """A layer alone."""
-    inputs = np.asarray(x)
+    inputs = unmasked("x", x)
     if inputs.ndim < 1 or not inputs.size or inputs.dtype.kind not in "biuf":
         raise ValueError(f"x must be a batch of numbers (N, …), not empty; got {inputs.dtype} of shape {inputs.shape}.")
     label = type(layer).__name__ + ("" if layer.name is None else f" {layer.name!r}")

@@ -80,9 +80,20 @@ def _load(path: PathLike) -> tuple[Mapping[str, Mapping[str, NDArray[Any]]], lis
                         found.setdefault(part, {})[role] = arrays[name]
     except (DataError, OSError):
         raise
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise DataError(_damaged(path, error)) from error
+        raise DataError(
+            f"{path} has an array of Python objects, and pickles are never read. Save numbers: np.savez('data.npz', "
+            "x_train=np.array(images, dtype=np.uint8), y_train=…)."
+        ) from error
     except Exception as error:  # on damaged files: whatever zipfile and NumPy stumble over
-        raise DataError(f"{path} is a damaged file of NumPy's ({error}). Fetch it again.") from error
+        raise DataError(_damaged(path, error)) from error
     return found, names
+
+
+def _damaged(path: PathLike, error: Exception) -> str:
+    return f"{path} is a damaged file of NumPy's ({error}). Fetch it again."
 
 
 def _images(values: NDArray[Any], path: PathLike) -> tuple[NDArray[np.uint8], float, list[str]]:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 import shlex
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +40,7 @@ from handconv.utils.words import counted
 _BLOCK = 1 << 20
 _STANDARDISED = 10  # no standardised pixel is farther from 0
 _LARGEST_LABEL = 1e15
+_MEND = "Mend this line, or leave it out."
 # What stands for a missing label among numbers; among texts it may be the name of a class.
 _MISSING = ("na", "n/a", "<na>", "#n/a", "?", "-", "missing", "unknown")
 _CONTROLS = frozenset(range(32)) - set(b"\t\n\r\f")
@@ -51,6 +52,7 @@ _OTHERS = {
     b"\x93NUMPY": "an array of NumPy",
     b"\xfd7zXZ": "packed with xz",
     b"BZh": "packed with bzip2",
+    b"\x1f\x8b": "packed with gzip twice",
     b"7z\xbc\xaf": "packed with 7-Zip",
     b"Rar!": "packed with RAR",
     b"\x89PNG": "an image",
@@ -344,7 +346,9 @@ def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -
             return DataError(f"{path}, line {number:,}: {error}.")
         here = f"{path}, line {number:,}"
         if len(fields) != form.columns:
-            return DataError(f"{here}: expected {counted(form.columns, 'column')} as before, got {len(fields):,}.")
+            return DataError(
+                f"{here}: expected {counted(form.columns, 'column')} as before, got {len(fields):,}. {_MEND}"
+            )
         for column in form.pixels:
             if not _in_range(fields[column].replace(form.decimal, "."), top):
                 rule = f"a number from 0 to {top:g}" + (" (the scale that was asked for)" if top != 255 else "")
@@ -363,11 +367,11 @@ def _complaint(block: str, form: Form, path: PathLike, first: int, top: float) -
 
 def _remedy(field: str) -> str:
     """What to do about a field that is no pixel."""
-    if _in_range(field, math.inf):
+    if _in_range(field, sys.float_info.max):
         return "Divide the pixels."
     if _in_range(field.removeprefix("-"), _STANDARDISED):
         return "Are the pixels standardised? Bring them back to 0 to 255."
-    return "Mend this line, or leave it out."
+    return _MEND
 
 
 def _in_range(field: str, top: float) -> bool:

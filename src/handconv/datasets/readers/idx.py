@@ -158,7 +158,7 @@ def _read_header(stream: BinaryIO, path: PathLike, kinds: Collection[int]) -> tu
     kind, axes = head[2], head[3]
     if kind not in kinds:
         wanted = "unsigned bytes (IDX type 0x08)" if len(kinds) == 1 else "whole numbers (IDX types 0x08 to 0x0c)"
-        raise DataError(f"{path} must hold {wanted}, it holds type 0x{kind:02x}.")
+        raise DataError(f"{path} must hold {wanted}, it holds type 0x{kind:02x}. Write it anew with such numbers.")
     if not 1 <= axes <= _MAX_AXES:
         raise DataError(f"{path} must have 1 to {_MAX_AXES} axes, its header says {axes}.")
     lengths = stream.read(4 * axes)

@@ -62,8 +62,10 @@ def find_idx_files(path: Path, name: str | None = None) -> IdxFiles | None:
         return _set_of(path.parent, _key(named["set"])) if named else None
     for pattern in _SUBFOLDERS:
         for folder in sorted(path.glob(pattern)) if pattern else [path]:
-            sets = sorted({_key(named["set"]) for named, _ in _idx_files(folder) if named["what"].lower() == "images"})
-            sets = [each for each in sets if name is None or each == name.lower()]
+            found = {(named["what"].lower(), _key(named["set"])) for named, _ in _idx_files(folder)}
+            found = {each for each in found if name is None or each[1] == name.lower()}
+            # Labels alone are a set that lacks its images.
+            sets = sorted(each for what, each in found if what == "images") or sorted(each for _, each in found)
             if len(sets) > 1:
                 raise DataError(
                     f"{folder} holds {len(sets)} sets of IDX files, {listed(sets)}. Name the file of the images that "

@@ -216,7 +216,7 @@ def _columns(
         left_out = rest[:1] if indexed and not fits[0] and (fits[1] or (label is None and fits[2])) else []
         rest = rest[len(left_out) :]
         if label is None and square_side(len(rest)) is None:
-            label = rest[-1] if header is None and _is_last_label(rows, rest[0]) else rest[0]
+            label = _unnamed_label(rows, rest) if header is None else rest[0]
             rest = [column for column in rest if column != label]
     if left_out == [0] and (header is None or header[0].casefold() in _INDEX_NAMES):
         first = f"The first column, {fields[0]!r}," if header is not None else "The first column"
@@ -232,8 +232,9 @@ def _columns(
             )
         elif label:
             notices.append(f"The labels are taken from the column {header[label]!r}.")
-    elif label == count - 1 and is_sought and header is None:
-        notices.append("The labels are taken from the last column. Another one: --label-column first.")
+    elif is_sought and header is None and label is not None and label > len(left_out):
+        place = "the last column" if label == count - 1 else f"column {label + 1}"
+        notices.append(f"The labels are taken from {place}. Another one: --label-column first.")
     names_files = any(_IMAGE_NAME.search(row[column]) for row in rows[:1] for column in rest)
     if count < 2 or square_side(len(rest)) is None or names_files:
         raise _no_image(names_files, count, line, path)
@@ -325,6 +326,14 @@ def _counts(rows: Sequence[Sequence[str]]) -> bool:
     return len(column) > 1 and any(
         column == [str(number) for number in range(start, start + len(column))] for start in (0, 1)
     )
+
+
+def _unnamed_label(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> int:
+    """The column of the labels where no header tells: the only one of texts, the last, or the first."""
+    texts = [column for column in columns if not any(_is_number(row[column].replace(",", "."), ".") for row in rows)]
+    if len(texts) == 1 < len(rows):
+        return texts[0]
+    return columns[-1] if _is_last_label(rows, columns[0]) else columns[0]
 
 
 def _is_last_label(rows: Sequence[Sequence[str]], first: int) -> bool:
