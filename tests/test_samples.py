@@ -429,6 +429,7 @@ def test_pixels_that_are_not_uint8_are_warned_of() -> None:
         (np.full((2, 1, 4, 4), 60_000, np.uint16), r"pixels from 0 to 65535 as uint16; .* Use x / 65535"),
         (np.full((2, 49), 200, np.int32), r"pixels from 0 to 255 as int32"),
         (np.full((2, 64), 128), r"pixels from 0 to 255"),
+        (np.repeat([[200.0]] * 4 + [[0.5]], 64, axis=1), r"pixels from 0 to 255"),  # four samples tell
         (np.full((2, 64), 255), r"pixels from 0 to 255"),
         (np.full((2, 64), 256), r"pixels from 0 to 65535"),
         (np.full((2, 64), 65535), r"pixels from 0 to 65535"),
