@@ -205,3 +205,20 @@ NO_PENALTIES = {"l1": 0, "l2": 0, "bias_l1": 0, "bias_l2": 0}
 )
 def test_settings_that_are_not_given_are_these(layer: Layer, settings: dict[str, Any]) -> None:
     assert {name: getattr(layer, name) for name in settings} == settings
+
+
+def test_an_attribute_that_is_near_no_setting_may_be_set_at_any_time() -> None:
+    dense = hc.Dense(3)
+    dense.seen_in_the_debugger = 1
+    dense.build((2,))
+    dense.seen_afterwards = 2
+    assert (dense.seen_in_the_debugger, dense.seen_afterwards) == (1, 2)
+
+
+def test_another_name_of_an_array_is_told_and_before_the_build_when_there_are_arrays() -> None:
+    dense = hc.Dense(3)
+    with pytest.raises(AttributeError, match=r"'W'\. Its array is weights\. Arrays exist once it is built: call build"):
+        dense.W = 1
+    dense.build((2,))
+    with pytest.raises(AttributeError, match=r"'W'\. Its array is weights\.$"):
+        dense.W = 1
