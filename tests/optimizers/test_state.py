@@ -414,3 +414,12 @@ def test_a_setting_of_an_optimizer_that_does_not_keep_all_its_arguments_is_taken
     optimizer = Mine()
     optimizer.slowing = 2.0
     assert optimizer.slowing == 2.0
+
+
+def test_a_changed_setting_is_taken_as_the_constructor_takes_it() -> None:
+    optimizer = Adam(0.1)
+    with pytest.raises(ValueError, match=r"Adam: beta_1 must be a number of at least 0 and below 1, got 1\.5"):
+        optimizer.beta_1 = 1.5
+    assert optimizer.beta_1 == 0.9
+    optimizer.beta_1 = np.float32(0.5)  # type: ignore[assignment]
+    assert type(optimizer.beta_1) is float
