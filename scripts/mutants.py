@@ -5,10 +5,11 @@
     python scripts/mutants.py layers --again FILE       only the survivors of an earlier run, whose output FILE is
 
 A mutant changes one operator, comparison, constant, condition or sign, leaves out one statement, one keyword or one
-side of "x += y". Texts, annotations, what stands in a raise statement, and the strict of a zip, which asserts, are left
-alone. Each mutant is run in a process of its own, forked from one in which NumPy and pytest are loaded, and lives in
-memory only: the files stay as they are. The tests in files named as the changed one come first. Survivors are listed by
-file and line; the status is 0 if the share of those noticed reaches --goal.
+side of "x += y". Texts, annotations, what stands in a raise statement, defaults of arguments that a function does not
+read, and the strict of a zip, which asserts, are left alone. Each mutant is run in a process of its own, forked from
+one in which NumPy and pytest are loaded, and lives in memory only: the files stay as they are. The tests in files named
+as the changed one come first. Survivors are listed by file and line; the status is 0 if the share of those noticed
+reaches --goal.
 """
 
 import argparse
@@ -76,6 +77,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/training/test_loop.py",
             "tests/training/test_checks.py",
             "tests/training/test_divergence.py",
+            "tests/training/test_averaging.py",
             "tests/test_samples.py",
             "tests/test_evaluation.py",
             "tests/test_objective.py",
@@ -124,13 +126,13 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
 
 
 def _left_alone(tree: ast.Module) -> Iterator[ast.AST]:
-    """The nodes in annotations, raise and import statements, types for checkers, and texts."""
+    """The nodes in annotations, raise and import statements, types for checkers, texts and unread defaults."""
     for node in ast.walk(tree):
         parts: list[ast.AST | None] = []
         if isinstance(node, ast.arg | ast.AnnAssign):
             parts = [node.annotation]
         elif isinstance(node, ast.FunctionDef):
-            parts = [node.returns, *node.decorator_list]
+            parts = [node.returns, *node.decorator_list, *_unread_defaults(node)]
         elif (
             isinstance(node, ast.Raise | ast.Assert | ast.Import | ast.ImportFrom | ast.JoinedStr)
             or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
@@ -139,6 +141,13 @@ def _left_alone(tree: ast.Module) -> Iterator[ast.AST]:
             parts = [node]
         for part in parts:
             yield from ast.walk(part) if part is not None else ()
+
+
+def _unread_defaults(function: ast.FunctionDef) -> list[ast.expr]:
+    """The defaults of arguments that a function does not read: it has them for others that have the same method."""
+    names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+    read = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}
+    return [value for name, value in zip(names[::-1], function.args.defaults[::-1], strict=False) if name not in read]
 
 
 def _ways(tree: ast.Module, node: ast.AST) -> Iterator[ast.AST | None]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handconv.evaluation import evaluate, predict
+from handconv.evaluation import count_correct, evaluate, inference_batch, predict
 from handconv.layers import Conv2D, Dense, Flatten, ReLU, Softmax
 from handconv.losses import CategoricalCrossentropy, SoftmaxCategoricalCrossentropy
 from handconv.network import Network
@@ -56,6 +56,24 @@ class TestAnyBatchSize:
         assert evaluate(network, Objective(network, loss), weighted, batch_size)["loss"] == pytest.approx(
             expected, rel=1e-9
         )
+
+
+@pytest.mark.parametrize("targets", [[1, 0, 2], [[0, 1, 0], [0.6, 0.4, 0], [0, 0.1, 0.9]]])
+def test_right_are_the_rows_whose_greatest_output_is_the_class(targets: Any) -> None:
+    outputs = np.array([[0.1, 0.9, 0.5], [0.2, 0.3, 0.5], [0.0, 0.1, 0.2]])
+    assert count_correct(outputs, np.array(targets)) == 2
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_right_are_the_single_outputs_on_the_side_of_one_half_of_their_targets(shape: tuple[int, ...]) -> None:
+    outputs, targets = np.array([0.5, 0.5, 0.6, 0.6]).reshape(shape), np.array([0.5, 0.6, 0.5, 1.0])
+    assert count_correct(outputs, targets) == count_correct(outputs, targets[:, None]) == 2
+
+
+def test_batches_are_as_large_as_the_cache_and_at_most_128() -> None:
+    units = (1, 100, 16_000, 60_000, 10**6)
+    sizes = [inference_batch(Network([Dense(each)], input_shape=(1,))) for each in units]
+    assert sizes == [128, 128, 64, 16, 8]
 
 
 def test_predictions_lie_row_by_row(network: Network, samples: Samples) -> None:

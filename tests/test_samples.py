@@ -210,7 +210,10 @@ class TestGatheredInOrder:
         with pytest.warns(UserWarning, match=r"x lies in memory with its samples interleaved .* copied once, 16 MB"):
             gathered_in_order(x)
 
-    @pytest.mark.parametrize("shape", [(1, 3), (5,), (5, 1), (5, 1, 1), (1, 1)])
+    def test_one_of_16_mb_is_not(self) -> None:
+        assert gathered_in_order(np.zeros((4096, 1024), np.float32, "F")).flags.c_contiguous
+
+    @pytest.mark.parametrize("shape", [(1, 3), (5,), (5, 1), (5, 1, 1), (1, 1), (0,), (0, 3), (5, 0)])
     def test_where_there_is_nothing_to_interleave_nothing_is_copied(self, shape: tuple[int, ...]) -> None:
         x = np.zeros(shape, order="F")
         assert gathered_in_order(x) is x
@@ -424,7 +427,18 @@ def test_pixels_that_are_not_uint8_are_warned_of() -> None:
     [
         (np.full((2, 1, 4, 4), 200.0), r"pixels from 0 to 255 as float64; .* Use x.astype\('uint8'\), or x / 255"),
         (np.full((2, 1, 4, 4), 60_000, np.uint16), r"pixels from 0 to 65535 as uint16; .* Use x / 65535"),
-        (np.full((2, 64), 200, np.int32), r"pixels from 0 to 255 as int32"),
+        (np.full((2, 49), 200, np.int32), r"pixels from 0 to 255 as int32"),
+        (np.full((2, 64), 128), r"pixels from 0 to 255"),
+        (np.repeat([[200.0]] * 4 + [[0.5]], 64, axis=1), r"pixels from 0 to 255"),  # four samples tell
+        (np.full((2, 64), 255), r"pixels from 0 to 255"),
+        (np.full((2, 64), 256), r"pixels from 0 to 65535"),
+        (np.full((2, 64), 65535), r"pixels from 0 to 65535"),
+        (np.eye(64) * 200, r"pixels from 0 to 255"),
+        (np.full((2, 1, 4, 4), 65536), r"holds images from 65536 to 65536"),
+        (np.full((2, 1, 4, 4), 300.5), r"holds images from 300\.5 to 300\.5"),
+        (np.full((2, 1, 4, 4), 20.5), r"holds images from 20\.5 to 20\.5"),
+        (np.eye(8, dtype=np.int8).reshape(1, 1, 8, 8) * 127, r"holds images from 0 to 127 as int8"),
+        (np.full((64, 1, 4, 4), 31, np.uint8), r"uint8 from 0 to 31, "),
         (np.eye(64, 8, dtype=np.uint8), r"uint8 from 0 to 1, .* Use x.astype\('float32'\)\."),
         (np.full((64, 1, 4, 4), 1, np.uint8), r"uint8 from 0 to 1, .* Use x.astype\('float32'\)\."),
         (np.full((64, 1, 4, 4), 16, np.uint8), r"uint8 from 0 to 16, .* Use x.astype\('float32'\) / 16"),
@@ -438,7 +452,9 @@ def test_pixels_of_another_scale_are_warned_of(images: Any, message: str) -> Non
 @pytest.mark.parametrize(
     "x",
     [
-        np.full((2, 64), 200.5), np.full((2, 8), 200), np.full((2, 64), 1, np.uint8), np.full((2, 1, 4, 4), -12.0),
+        np.full((2, 64), 200.5), np.full((2, 48), 200), np.full((2, 64), 1, np.uint8), np.full((2, 1, 4, 4), -12.0),
+        np.full((2, 1, 4, 4), 20.0), np.full((2, 1, 4, 4), -20.0), np.full((2, 64), 127), np.full((2, 64), -200),
+        np.full((64, 1, 4, 4), 32, np.uint8), np.full((63, 1, 4, 4), 1, np.uint8), np.zeros((64, 1, 4, 4), np.uint8),
         np.stack([np.zeros((1, 4, 4), np.uint8)] * 300 + [np.full((1, 4, 4), 255, np.uint8)]), np.zeros((2, 0)),
     ],
 )  # fmt: skip
@@ -470,9 +486,15 @@ def test_masked_values_are_an_error() -> None:
     assert checked_inputs(np.ma.array([[1.0, 2.0]])).tolist() == [[1.0, 2.0]]
 
 
-@pytest.mark.parametrize(("outputs", "known"), [(3, "0, 1, 2"), (20, "0 to 19")])
+@pytest.mark.parametrize(
+    ("outputs", "known"),
+    [
+        (3, "0, 1, 2."), (12, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11."), (13, "0 to 12."), (20, "0 to 19."),
+        (1, "0, 1."),  # a single output says yes or no
+    ],
+)  # fmt: skip
 def test_class_weights_name_classes_that_there_are(outputs: int, known: str) -> None:
-    with pytest.raises(ValueError, match=f"names class 99, which there is not; the classes are {known}"):
+    with pytest.raises(ValueError, match=f"names class 99, which there is not; the classes are {re.escape(known)}"):
         checked_weights(2, np.array([0, 1]), None, {99: 2.0}, outputs)
     checked_weights(2, np.array([0, 1]), None, {outputs - 1: 2.0}, outputs)
 

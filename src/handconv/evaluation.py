@@ -20,8 +20,8 @@ _CACHE = 7_000_000  # bytes that the largest output of a batch may take
 
 def cache_batch(network: Network) -> int:
     """How many samples keep the largest output in the cache: a power of two, at least 8."""
-    largest = max(math.prod(layer.output_shape or (1,)) for layer in network.layers) * network.dtype.itemsize
-    return max(8, 1 << (max(1, _CACHE // largest).bit_length() - 1))
+    largest = max(math.prod(layer.output_shape or ()) for layer in network.layers) * network.dtype.itemsize
+    return 1 << (max(8, _CACHE // largest).bit_length() - 1)
 
 
 def inference_batch(network: Network) -> int:

@@ -103,7 +103,7 @@ def gathered_in_order(x: NDArray[Any], name: str = "x") -> NDArray[Any]:
     A mapped file is never copied.
     """
     strides = [abs(stride) for stride, size in zip(x.strides, x.shape, strict=True) if size > 1]
-    interleaved = len(x) > 1 and x.ndim > 1 and strides and abs(x.strides[0]) < max(strides)
+    interleaved = len(x) > 1 and abs(x.strides[0]) < max(strides)
     if not interleaved or is_memory_mapped(x):
         return x
     if x.nbytes > 1 << 24:
@@ -149,13 +149,13 @@ def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
     if not (np.isfinite(least) and np.isfinite(largest)):
         raise ValueError(f"{name} must be finite, got NaN or infinity. Clean it, with np.nan_to_num(x) for one.")
     check_range(name, least, largest, dtype)
-    if array.ndim == 4 or (array.ndim == 2 and array.shape[1] >= 49 and _whole_numbers(array[:4])):
+    if array.ndim == 4 or (array.ndim == 2 and array.shape[1] >= 49 and _whole_numbers(array)):
         _remark_on_scale(array, float(least), float(largest), name)
 
 
 def _remark_on_scale(array: NDArray[Any], least: float, largest: float, name: str) -> None:
     """Warn of images, or rows of whole numbers as long as a small image, that are not on the scale of 0 to 1."""
-    pixels, extreme = 255 if largest <= 255 else 65535 if _whole_numbers(array[:4]) else 0, max(-least, largest)
+    pixels, extreme = 255 if largest <= 255 else 65535 if _whole_numbers(array) else 0, max(-least, largest)
     if least >= 0 and 128 <= largest <= pixels:
         to_bytes = f"{name}.astype('uint8'), or " if pixels == 255 else ""
         remark = (
@@ -174,8 +174,9 @@ def _remark_on_scale(array: NDArray[Any], least: float, largest: float, name: st
     warn(f"{name} {remark}")
 
 
-def _whole_numbers(values: NDArray[Any]) -> bool:
-    return bool((values == np.floor(values)).all())
+def _whole_numbers(array: NDArray[Any]) -> bool:
+    few = array[:4]
+    return bool((few == np.floor(few)).all())
 
 
 def remark_on_targets(x: NDArray[Any], y: NDArray[Any]) -> None:

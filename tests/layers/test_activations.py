@@ -182,3 +182,9 @@ def test_smooth_activations_do_not_swallow_nan(make: Any) -> None:
 def test_alpha_of_elu_must_be_above_zero(alpha: Any) -> None:
     with pytest.raises(ValueError, match=rf"ELU: alpha must be a number above 0, got {alpha!r}"):
         ELU(alpha)
+
+
+@pytest.mark.parametrize("make", [SiLU, GELU])
+def test_gated_outputs_far_below_zero_are_no_negative_zeros(make: Any) -> None:
+    y = make().forward(np.array([[-1e4, -1e30]]))
+    assert not np.signbit(y).any()

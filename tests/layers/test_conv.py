@@ -193,3 +193,15 @@ def test_groups_divide_filters_and_channels() -> None:
 def test_images_whose_channels_obviously_stand_last_get_the_remedy() -> None:
     with pytest.raises(ValueError, match=r"Channels last\? Images are \(C, H, W\), here \(1, 28, 28\): x\.transpose"):
         Conv2D(8, 3).build((28, 28, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [((5, 9, 3), True), ((9, 9, 4), True), ((4, 9, 3), False), ((9, 9, 2), False), ((9, 9, 5), False)],
+)
+def test_channels_stand_last_where_there_are_1_3_or_4_of_them_and_more_of_the_first(
+    shape: tuple[int, int, int], told: bool
+) -> None:
+    with pytest.raises(ValueError, match="does not fit into images") as error:
+        Conv2D(8, 7).build(shape)
+    assert ("Channels last?" in str(error.value)) == told

@@ -7,7 +7,7 @@ import pytest
 
 import handconv as hc
 from handconv.layers import Layer
-from layer_cases import Chain
+from layer_cases import LAYERS, Chain, Make
 
 
 @pytest.mark.parametrize(
@@ -175,3 +175,50 @@ def test_a_layer_that_does_not_keep_an_argument_says_which_when_it_is_described(
     ):
         Forgetful(2.0).config()
     assert repr(Forgetful(2.0)) == "Forgetful()"
+
+
+@pytest.mark.parametrize("make", [make for make, _ in LAYERS.values()], ids=LAYERS)
+def test_every_layer_keeps_the_name_that_it_is_given(make: Make) -> None:
+    layer = make()
+    settings = {name: getattr(layer, name) for name in layer.arguments} | {"name": "mine"}
+    assert type(layer)(**settings).name == "mine"
+
+
+NO_PENALTIES = {"l1": 0, "l2": 0, "bias_l1": 0, "bias_l2": 0}
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings"),
+    [
+        (hc.Dense(3), {"use_bias": True, "weight_init": "he_normal", "bias_init": "zeros", **NO_PENALTIES}),
+        (hc.Conv2D(4, 3), {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}),
+        (hc.Conv2D(4, 3), {"use_bias": True, "weight_init": "he_normal", "bias_init": "zeros", **NO_PENALTIES}),
+        (hc.MaxPool2D(), {"pool_size": (2, 2), "stride": (2, 2), "padding": (0, 0)}),
+        (hc.BatchNorm(), {"momentum": 0.9, "epsilon": 1e-5}),
+        (hc.LayerNorm(), {"epsilon": 1e-5}),
+        (hc.GroupNorm(2), {"epsilon": 1e-5}),
+        (hc.LeakyReLU(), {"alpha": 0.01}),
+        (hc.ELU(), {"alpha": 1.0}),
+        (hc.ZeroPad2D(), {"padding": (1, 1, 1, 1)}),
+    ],
+    ids=repr,
+)
+def test_settings_that_are_not_given_are_these(layer: Layer, settings: dict[str, Any]) -> None:
+    assert {name: getattr(layer, name) for name in settings} == settings
+
+
+def test_an_attribute_that_is_near_no_setting_may_be_set_at_any_time() -> None:
+    dense = hc.Dense(3)
+    dense.seen_in_the_debugger = 1
+    dense.build((2,))
+    dense.seen_afterwards = 2
+    assert (dense.seen_in_the_debugger, dense.seen_afterwards) == (1, 2)
+
+
+def test_another_name_of_an_array_is_told_and_before_the_build_when_there_are_arrays() -> None:
+    dense = hc.Dense(3)
+    with pytest.raises(AttributeError, match=r"'W'\. Its array is weights\. Arrays exist once it is built: call build"):
+        dense.W = 1
+    dense.build((2,))
+    with pytest.raises(AttributeError, match=r"'W'\. Its array is weights\.$"):
+        dense.W = 1

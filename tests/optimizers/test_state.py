@@ -424,3 +424,12 @@ def test_the_steps_of_a_state_are_a_whole_number(iterations: float) -> None:
     with pytest.raises(ValueError, match="Adam: iterations must be a whole number of at least 0, got"):
         adam.load_state_dict(state)
     assert not adam.state["m"].any()
+
+
+def test_a_changed_setting_is_taken_as_the_constructor_takes_it() -> None:
+    optimizer = Adam(0.1)
+    with pytest.raises(ValueError, match=r"Adam: beta_1 must be a number of at least 0 and below 1, got 1\.5"):
+        optimizer.beta_1 = 1.5
+    assert optimizer.beta_1 == 0.9
+    optimizer.beta_1 = np.float32(0.5)  # type: ignore[assignment]
+    assert type(optimizer.beta_1) is float

@@ -196,6 +196,13 @@ class TestAGradientThatNothingWrites:
             network(layer()).fit(VECTORS, CLASSES, verbose=False)
         assert [str(each.message).split(" (")[0].split()[-1] for each in told] == names
 
+    def test_is_said_where_one_that_is_zero_comes_before(self) -> None:
+        dead = hc.Dense(4, weight_init="zeros")
+        layers = [Gain(), ForgetsItsGradient(), dead, hc.ReLU(), hc.Dense(3)]
+        with pytest.warns(UserWarning, match=r"No backward writes the gradient of 1\.gamma") as told:
+            hc.Sequential(layers, input_shape=(4,), seed=0).fit(VECTORS, CLASSES, verbose=False)
+        assert len(told) == 1
+
     @pytest.mark.parametrize("layer", [Gain, AddsToItsGradient])
     def test_is_not_one_that_is_zero(self, layer: Any) -> None:
         dead = hc.Dense(4, weight_init="zeros")
