@@ -86,7 +86,7 @@ def _together(work: Callable[[int], object], items: Sequence[int], done: NDArray
 
 def _help(take_part: Callable[[], None]) -> None:
     """A helper's life."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to a whole group of processes: the parent decides
     try:
         take_part()
     except BaseException:  # noqa: BLE001 - whatever it is, the parent meets it too, and tells

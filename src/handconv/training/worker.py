@@ -183,18 +183,17 @@ class ProcessExecutor:
             pass
 
     def _end(self, *, expected: bool = False) -> None:
-        """End the workers; where each should still be alive, one that something else has ended is an error."""
-        for process in self._processes:
-            process.terminate()
+        """End the workers; where each should be waiting for orders, one that something else has ended is an error."""
         if expected:
+            for pipe in self._pipes:
+                with contextlib.suppress(ConnectionError):  # of one that died: it is named below
+                    pipe.send(None)
             for process in self._processes:
                 process.join(1)
-            self._check_alive(but=-signal.SIGTERM)
+            self._check_alive(but=0)
         for process in self._processes:
-            process.join(1)
-            if process.is_alive():
-                process.kill()
-                process.join()
+            process.kill()
+            process.join()
             process.close()
         for pipe in self._pipes:
             pipe.close()
@@ -241,8 +240,8 @@ class ProcessExecutor:
 
 def _work(job: Job, rank: int, pipe: Connection) -> None:
     """A worker's life: get ready, train for an epoch whenever told to, end when the parent does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to a whole group of processes: the parent decides
+        signal.signal(number, signal.SIG_IGN)
     gc.freeze()  # a collection would write to, and so copy, all memory that came along with the fork
     try:
         task, arrays = job.task, {name: shared.array for name, shared in job.arrays.items()}
@@ -256,7 +255,10 @@ def _work(job: Job, rank: int, pipe: Connection) -> None:
         with arithmetic():
             while not orphaned():
                 if pipe.poll(PARENT_EVERY):
-                    epoch, done, task.optimizer.iterations = pipe.recv()
+                    order = pipe.recv()
+                    if order is None:
+                        return
+                    epoch, done, task.optimizer.iterations = order
                     for steps in step.epoch(epoch, done):
                         done = steps
                     pipe.send(("done", (task.optimizer.iterations, done)))
