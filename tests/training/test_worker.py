@@ -242,6 +242,10 @@ class TestAWorkersLife:
     def test_it_ends_when_it_is_told_to(self) -> None:
         assert self.work(task(), (0, 0, 0), None) == [("ready", (0, 0)), ("done", (3, 3))]
 
+    def test_it_leaves_signals_to_its_parent(self) -> None:
+        self.work(task(), None)
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == [signal.SIG_IGN] * 2
+
     def test_it_ends_with_its_parent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         answers = iter([False, False, True])
         monkeypatch.setattr(workers, "PARENT_EVERY", 1e-3)
