@@ -511,3 +511,9 @@ def test_weights_that_leave_every_sample_out_are_refused(sample_weights: Any, cl
 def test_class_weights_need_classes() -> None:
     with pytest.raises(ValueError, match=r"class_weights need targets that name classes. Use sample_weights"):
         checked_weights(2, np.array([0.5, 1.5]), None, {0: 2.0})
+
+
+def test_without_outputs_the_classes_are_two_and_those_of_the_targets() -> None:
+    with pytest.raises(ValueError, match=r"names class 2, which there is not; the classes are 0, 1\."):
+        checked_weights(2, np.array([0, 1]), None, {2: 2.0})
+    checked_weights(2, np.array([0, 2]), None, {2: 2.0})
