@@ -100,6 +100,11 @@ def test_small_types_of_class_numbers_count_as_large_ones_do(dtype: Any) -> None
     np.testing.assert_array_equal(confusion_matrix(classes, classes), np.eye(60, dtype=int))
 
 
+def test_numbers_far_beyond_the_count_of_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"A matrix of 1,000,000,001 classes would be too large\. Number them from 0"):
+        confusion_matrix(np.array([0, 10**9]), np.array([0, 1]))
+
+
 def test_precision_and_recall_by_class() -> None:
     by_answer, by_truth = precision_recall(confusion_matrix(OUTPUTS, TRUTH))
     assert by_answer.tolist() == [0.5, 0.5, 1.0]

@@ -408,3 +408,16 @@ class TestABatchIsCheckedInOnePlace:
         network = hc.Sequential([Dense(2)], input_shape=(2,), seed=0)
         with pytest.raises(error, match=message):
             run(network, x)
+
+
+@pytest.mark.parametrize(
+    ("thing", "remedy"),
+    [
+        (Dense, r"Make one of the class: Dense\(…\)"),
+        (Network([Dense(2)]), r"Take copies of a network's layers: \[\*\(layer\.copy\(\)"),
+        ("dense", r"Derive your own from handconv\.Layer"),
+    ],
+)
+def test_what_is_no_layer_is_refused_with_what_to_do(thing: Any, remedy: str) -> None:
+    with pytest.raises(TypeError, match=f"A network is made of layers, got .*{remedy}"):
+        Network([thing])

@@ -164,3 +164,8 @@ def test_all_64_bits_of_a_word_are_random_whatever_the_generator(make: Callable[
     assert words.dtype == np.uint64
     bits = np.unpackbits(words.view(np.uint8)).reshape(4000, 64)
     assert np.abs(bits.mean(axis=0) - 0.5).max() < 0.04
+
+
+def test_bits_are_drawn_from_a_generator_alone() -> None:
+    with pytest.raises(TypeError, match=r"come from np\.random\.default_rng\(seed\), got RandomState"):
+        random_mask(np.random.RandomState(0), (2, 3), 0.5)  # type: ignore[arg-type]

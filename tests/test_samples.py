@@ -517,3 +517,34 @@ def test_without_outputs_the_classes_are_two_and_those_of_the_targets() -> None:
     with pytest.raises(ValueError, match=r"names class 2, which there is not; the classes are 0, 1\."):
         checked_weights(2, np.array([0, 1]), None, {2: 2.0})
     checked_weights(2, np.array([0, 2]), None, {2: 2.0})
+
+
+class TestImagesAsTargets:
+    def network(self) -> hc.Sequential:
+        return hc.Sequential([hc.Conv2D(1, 3, padding=1)], input_shape=(1, 6, 6), seed=0)
+
+    def test_as_pixels_beside_pixels_are_remarked_upon(self) -> None:
+        images = np.full((8, 1, 6, 6), 200, np.uint8)
+        with pytest.warns(
+            UserWarning, match=r"y holds images of uint8 up to 200, .* while x is divided by 255\. Use y /"
+        ):
+            self.network().evaluate(images, images, loss=hc.MeanSquaredError())
+
+    def test_on_the_scale_of_the_inputs_are_not(self) -> None:
+        images = np.full((8, 1, 6, 6), 200, np.uint8)
+        self.network().evaluate(images, images / 255, loss=hc.MeanSquaredError())
+        self.network().evaluate(images / 255, (images > 100).astype(np.uint8), loss=hc.MeanSquaredError())
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: "x.npy", "str"),
+        (lambda: {"x": [1.0]}, "dict"),
+        (lambda: (row for row in np.eye(2)), "generator"),
+        (lambda: None, "NoneType"),
+    ],
+)
+def test_what_is_no_array_is_refused_by_what_it_is(make: Any, kind: str) -> None:
+    with pytest.raises(TypeError, match=rf"x must be an array of samples \(N, …\), got {kind}\. Make an array of it"):
+        checked_inputs(make())

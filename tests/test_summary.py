@@ -121,7 +121,7 @@ def test_in_a_notebook_it_is_a_table(summary: Summary) -> None:
     page = summary._repr_html_()
     assert page.count("<tr>") == len(summary.rows) + 3
     assert "<td>13,600</td><td>62,192</td><td>52.9 kB</td>" in page
-    assert page.endswith("<p>runs as: [Conv2D + LeakyReLU + MaxPool2D] -&gt; Flatten -&gt; Dense -&gt; Softmax</p>")
+    assert page.endswith("<p>runs as: [Conv2D + LeakyReLU + MaxPool2D] → Flatten → Dense → Softmax</p>")
 
 
 def test_columns_are_aligned_and_lines_end_without_blanks(summary: Summary) -> None:

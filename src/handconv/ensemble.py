@@ -82,6 +82,12 @@ class Ensemble:
         agreed = ("dataset", "settings", *_TASK)
         self.info: dict[str, Any] = {name: first.info[name] for name in agreed if name in first.info}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to change what was checked together."""
+        if name in vars(self) and name != "info":
+            raise AttributeError(f"The {name} of an ensemble stay as they are. Make a new one: Ensemble([…], views=…).")
+        object.__setattr__(self, name, value)
+
     @staticmethod
     def _check_same(number: int, first: Sequential, model: Sequential) -> None:
         """Check that a model answers the question of the first one."""

@@ -21,13 +21,22 @@ class Layers(tuple[Layer, ...]):
     append = extend = insert = pop = remove = clear = __setitem__ = __delitem__ = __iadd__ = _refuse
 
 
+def _remedy(thing: object) -> str:
+    """What to put in the place of what is no layer."""
+    if isinstance(thing, type):
+        return f"Make one of the class: {thing.__name__}(…)."
+    if isinstance(getattr(thing, "layers", None), Layers):
+        return "Take copies of a network's layers: [*(layer.copy() for layer in network.layers), …]."
+    return "Derive your own from handconv.Layer."
+
+
 def checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
     """Name each layer by its own name or its place, and check that they are layers and named apart."""
     if not layers:
         raise ValueError("A network needs at least one layer, got an empty list.")
     for layer in layers:
         if not isinstance(layer, Layer):
-            raise TypeError(f"A network is made of layers, got {layer!r}. Derive your own from handconv.Layer.")
+            raise TypeError(f"A network is made of layers, got {layer!r}. {_remedy(layer)}")
         signature = inspect.signature(layer.forward)
         try:
             taken = signature.bind(None, False).arguments

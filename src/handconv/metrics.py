@@ -24,6 +24,8 @@ from handconv.utils.validation import check_int
 Classes = NDArray[np.integer[Any]]
 Average = Literal["macro", "weighted"]
 
+_MOST_CLASSES = 10_000  # whose confusion matrix takes 800 MB
+
 
 def name_classes(targets: NDArray[Any], output_shape: Shape | None = None) -> bool:
     """Tell whether targets say which class a sample is of, so that an answer can be right or wrong.
@@ -109,6 +111,11 @@ def confusion_matrix(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np
     classes = max(2, np.size(outputs) // len(outputs))
     if np.ndim(outputs) == 1:
         classes = max(classes, int(answers.max()) + 1, int(truth.max()) + 1)
+    if classes > _MOST_CLASSES:
+        raise ValueError(
+            f"A matrix of {classes:,} classes would be too large. Number them from 0, as np.unique(y, "
+            "return_inverse=True)[1] does."
+        )
     return np.bincount(truth * classes + answers, minlength=classes * classes).reshape(classes, classes)
 
 

@@ -99,7 +99,13 @@ def settled_seed(seed: int | None) -> int:
 
 
 def random_bits(generator: "np.random.Generator", count: int) -> NDArray[np.uint64]:
-    """Draw words of 64 random bits, raw where the generator makes just those."""
+    """Draw words of 64 random bits, raw where the generator makes just those.
+
+    Raises:
+        TypeError: if it is no generator, as ``RandomState`` is none.
+    """
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(f"Random numbers come from np.random.default_rng(seed), got {type(generator).__name__}.")
     if isinstance(generator.bit_generator, np.random.MT19937):  # makes 32
         return generator.integers(0, _LARGEST, count, np.uint64, endpoint=True)
     words: NDArray[np.uint64] = generator.bit_generator.random_raw(count)

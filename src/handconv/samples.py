@@ -179,6 +179,15 @@ def _whole_numbers(array: NDArray[Any]) -> bool:
     return bool((few == np.floor(few)).all())
 
 
+def remark_on_targets(x: NDArray[Any], y: NDArray[Any]) -> None:
+    """Warn of images as targets that are on another scale than the same images as inputs."""
+    if x.dtype == y.dtype == np.uint8 and y.ndim > 2 and (brightest := y.max()) > 1:
+        warn(
+            f"y holds images of uint8 up to {brightest}, which are taken as they are, while x is divided by 255. "
+            "Use y / np.float32(255), so that both are on one scale."
+        )
+
+
 def checked_weights(
     samples: int,
     y: NDArray[Any],

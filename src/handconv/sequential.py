@@ -326,7 +326,7 @@ class Sequential(Network):
         name: str = "x",
     ) -> Samples:
         """Check inputs and targets against the network and each other."""
-        from handconv.samples import Samples, checked_inputs, checked_weights
+        from handconv.samples import Samples, checked_inputs, checked_weights, remark_on_targets
 
         if class_weights is not None and not isinstance(class_weights, Mapping):
             raise TypeError(f"class_weights maps class numbers to weights, as in {{3: 2.0}}, got {class_weights!r}.")
@@ -334,6 +334,7 @@ class Sequential(Network):
         self.ensure_built(inputs.shape[1:])
         truth = unmasked("y", y)
         targets = np.asarray(loss.check_targets(truth, (len(inputs), *self.output_shape)))
+        remark_on_targets(inputs, targets)
         outputs = self.output_shape[0] if len(self.output_shape) == 1 else 0
         return Samples(inputs, targets, checked_weights(len(inputs), targets, sample_weights, class_weights, outputs))
 

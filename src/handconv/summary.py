@@ -87,7 +87,7 @@ class Summary:
 
     def _repr_html_(self) -> str:
         """The table, in a notebook."""
-        return html_table(self._cells(), left=range(3)) + f"<p>{html.escape(self._runs_as)}</p>"
+        return html_table(self._cells(), left=range(3)) + f"<p>{html.escape(self._runs_as.replace('->', '→'))}</p>"
 
 
 def summarize(network: Network) -> Summary:

@@ -487,6 +487,13 @@ def test_what_does_not_exist_is_refused(settings: dict[str, Any], rule: str) -> 
         hc.explain(small(), np.ones((1, 1, 2, 2)), [0], **settings)
 
 
+def test_a_network_of_nan_is_refused() -> None:
+    model = small()
+    model.parameters[-1] = np.nan
+    with pytest.raises(ValueError, match=r"This network is dead: \S+ hold NaN or infinity"):
+        hc.explain(model, np.ones((1, 1, 2, 2)), [0])
+
+
 def test_a_network_without_weights_is_refused() -> None:
     model = hc.Sequential([hc.Flatten(), hc.Softmax()], input_shape=(1, 2, 2))
     with pytest.raises(ValueError, match="this network has none"):

@@ -32,6 +32,16 @@ def test_a_sick_model_gets_its_finding_and_the_remedy(sick_file: Path, capsys: p
     assert "Remedy: Number the classes as in the training: (y - 1) % 10" in text
 
 
+@pytest.mark.filterwarnings("ignore:The loss has exploded")
+def test_a_training_is_judged_by_its_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "overshot.npz")
+    settings = ["--dataset", "digits", "--epochs", "2", "--learning-rate", "0.3", "--no-play", "--save", path]
+    assert main(["train", *settings, "-q"]) == 0
+    capsys.readouterr()
+    assert main(["doctor", path]) == 1
+    assert "learning rate too high (severe)" in capsys.readouterr().out
+
+
 def test_programs_get_the_findings_as_json(sick_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", str(sick_file), "--json"]) == 1
     (diagnosis,) = objects(capsys.readouterr().out)

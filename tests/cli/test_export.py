@@ -81,6 +81,16 @@ def test_play_on_the_web_says_where_the_page_is_if_there_is_no_browser(model_fil
     assert (cache_folder / "page.html").is_file()
 
 
+def test_the_page_to_play_with_needs_no_cache(model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder can be made below it")
+    done = handconv(
+        *("play", model_file, "--web"), BROWSER=None, HANDCONV_CACHE=str(tmp_path / "file"), TMPDIR=str(tmp_path)
+    )
+    assert done.returncode == 0
+    (page,) = tmp_path.glob("*/page.html")
+    assert done.stdout == f"No browser can be opened here. The page is {page}\n"
+
+
 @pytest.mark.skipif("sys.platform == 'win32'", reason="the browser that is opened is a shell script")
 def test_play_on_the_web_opens_the_page(model_file: Path, cache_folder: Path, tmp_path: Path) -> None:
     browser = tmp_path / "browser"

@@ -205,6 +205,12 @@ def test_a_full_disk_under_stdout_is_one_line() -> None:
     assert done.stderr.splitlines()[-1] == "handconv: No space left on device. Make room, or choose another place."
 
 
+def test_an_encoding_without_our_characters_shows_formulas_in_others() -> None:
+    done = handconv("explain", "--toy", PYTHONIOENCODING="ascii")
+    assert "w[f, c, u, v] * x[c, i + u, j + v]" in done.stdout
+    assert "?" not in done.stdout
+
+
 def test_an_encoding_without_our_characters_is_no_obstacle(model_file: Path) -> None:
     done = handconv("evaluate", model_file, PYTHONIOENCODING="ascii")
     assert done.returncode == 0

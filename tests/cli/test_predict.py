@@ -1,5 +1,6 @@
 """``handconv predict``: the user's own image files, and rows of the test set."""
 
+import bz2
 import sys
 from pathlib import Path
 from typing import Any
@@ -393,3 +394,16 @@ def test_a_folder_is_all_images_in_it(cache_folder: Path, drawings: list[Path]) 
     assert [each["file"] for each in objects(done.stdout)] == sorted(map(str, drawings))
     assert "Passed over" in done.stderr
     assert "notes.txt" in done.stderr
+
+
+def test_an_address_is_to_be_fetched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "https://example.com/7.png"]) == 2
+    assert "Fetch it: curl -sL https://example.com/7.png | handconv predict -" in capsys.readouterr().err
+
+
+def test_a_packed_table_is_to_be_unpacked(
+    cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.csv.bz2").write_bytes(bz2.compress(b"label,1,2,3,4\n7,1,2,3,4\n"))
+    assert main(["predict", str(tmp_path / "t.csv.bz2")]) == 1
+    assert "packed with bzip2. Unpack it." in capsys.readouterr().err

@@ -152,6 +152,8 @@ def test_settings_can_be_chosen_without_the_test_images(
         (["--set", "epochs"], "--set epochs: give ENTRY=VALUE, as in optimizer.beta_1=0.95"),
         (["--set", "=3"], "--set =3: give ENTRY=VALUE"),
         (["--set", "epoch=3"], "--set epoch=3: There is no entry 'epoch' in a recipe. Did you mean epochs?"),
+        (["--set", "loss.class=MeanSquaredError"], "classes are learnt by the loss SoftmaxCategoricalCrossentropy or"),
+        (["--set", "seed=3"], "--set changes entries of the recipe; seed is an option, --seed."),
         (["--set", "epochs=many"], "--set epochs=many: epochs must be a whole number of at least 1, got 'many'"),
         (["--set", "optimizer.beta=1"], "Adam has no argument 'beta'. Did you mean beta_2?"),
         (["--set", "optimizer.beta_1=1"], "Adam: beta_1 must be a number of at least 0 and below 1, got 1"),

@@ -9,7 +9,7 @@ import pytest
 
 import handconv as hc
 from cli_helpers import objects
-from handconv.cli import main, report
+from handconv.cli import _models, main, report
 
 pytest.importorskip("matplotlib")
 
@@ -86,10 +86,10 @@ def test_the_curves_are_those_of_the_model_whichever_way_it_is_named(
     runs.mkdir(parents=True)
     for kind in ("", ".run"):
         shutil.copy(model_file.with_name(f"digits{kind}.npz"), runs / f"digits-1{kind}.npz")
-    checkpoint = report._checkpoint(str(model_file) if named == "FILE" else named, lambda _: True)
+    checkpoint = _models.checkpoint_of(str(model_file) if named == "FILE" else named, lambda _: True)
     assert checkpoint is not None
-    assert len(report._epochs(checkpoint)) == 3
-    assert report._checkpoint(None, lambda _: False) is None
+    assert len(_models.epochs_of(checkpoint)) == 3
+    assert _models.checkpoint_of(None, lambda _: False) is None
 
 
 @pytest.mark.usefixtures("quick")

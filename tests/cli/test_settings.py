@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from handconv.cli._errors import UsageError
-from handconv.cli._settings import add_settings, number, one_of, read_settings, setting, switch, text, whole
+from handconv.cli._settings import add_settings, column, number, one_of, read_settings, setting, switch, text, whole
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,7 @@ def test_options_have_hyphens_and_switches_a_no() -> None:
 def test_what_breaks_its_rule_is_named_with_it(arguments: tuple[str, str]) -> None:
     with pytest.raises(UsageError, match=rf"^{arguments[0]} must be .*, got '{arguments[1]}'\.$"):
         read(*arguments)
+
+
+def test_a_column_in_a_file_may_be_a_whole_number() -> None:
+    assert (column(3), column("last")) == ("3", "last")

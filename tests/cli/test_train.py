@@ -177,6 +177,9 @@ def test_the_file_gives_settings_and_the_command_line_wins(
         ("dataset = 3", "dataset must be a text"),
         ("[train]\nepochs = 3", "there is no setting 'train'"),
         ("epochs =", "is no TOML file"),
+        ("[optimiser]", "there is no setting 'optimiser'. Did you mean optimizer?"),
+        ("l2 = 0.1\nlearning-rate = 1\nlearning_rate = 2", "a setting stands once, got learning_rate in two spellings"),
+        ("label_column = true", "label_column must be a text, got True"),
     ],
 )
 def test_a_wrong_file_is_named_with_the_rule(

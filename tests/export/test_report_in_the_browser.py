@@ -75,6 +75,14 @@ def test_on_paper_no_picture_is_less_than_half_its_size(report_page: Path, open_
     assert min(page.evaluate(script)) > 0.5  # letters of 10 points have 5
 
 
+def test_the_table_of_layers_has_a_row_each_and_fits_the_paper(report_page: Path, open_page: Open) -> None:
+    page = open_page(report_page, viewport=PAPER)
+    page.emulate_media(media="print")
+    table = page.locator(".layers table")
+    assert table.locator("tr").count() == 1 + 1 + 12 + 1  # head, input, layers, sum
+    assert table.bounding_box()["width"] <= PAPER["width"]
+
+
 def test_on_a_phone_all_pictures_are_of_one_scale(report_page: Path, open_page: Open) -> None:
     page = open_page(report_page, **PHONE)
     script = "[...document.images].map((image) => image.offsetWidth / image.style.getPropertyValue('--inches'))"

@@ -260,3 +260,10 @@ class TestWhatIsRefused:
     def test_numbers_below_one(self, name: str) -> None:
         with pytest.raises(ValueError, match=rf"{name} must be a whole number of at least 1, got 0\."):
             classifier().train(np.zeros((2, 2)), [0, 1], **{name: 0})
+
+
+def test_missing_values_are_no_samples() -> None:
+    model = Model()
+    model.add(Layer_Dense(2, 3))
+    with pytest.raises(ValueError, match=r"X has .* masked"):
+        model.predict(np.ma.array(np.ones((4, 2)), mask=np.eye(4, 2, dtype=bool)))

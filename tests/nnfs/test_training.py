@@ -379,6 +379,10 @@ class TestAccuracy:
         with pytest.raises(ValueError, match=r"one answer for each truth of shape \(2,\), got \(2, 2\).*np\.argmax"):
             Accuracy_Categorical().calculate(np.eye(2), np.array([0, 1]))
 
+    def test_one_output_instead_of_answers_is_an_error_with_what_to_do(self) -> None:
+        with pytest.raises(ValueError, match=r"One output\? Use y\.reshape\(-1, 1\) and binary=True"):
+            Accuracy_Categorical().calculate(np.ones((2, 1)), np.array([0, 1]))
+
 
 class TestTogether:
     def test_the_books_spiral_is_learnt(self) -> None:

@@ -416,6 +416,16 @@ def test_a_setting_of_an_optimizer_that_does_not_keep_all_its_arguments_is_taken
     assert optimizer.slowing == 2.0
 
 
+@pytest.mark.parametrize("iterations", [-5, 2.7, np.nan])
+def test_the_steps_of_a_state_are_a_whole_number(iterations: float) -> None:
+    adam = hc.Adam()
+    adam.build(np.ones(3))
+    state = adam.state_dict() | {"m": np.ones(3), "iterations": np.array(iterations)}
+    with pytest.raises(ValueError, match="Adam: iterations must be a whole number of at least 0, got"):
+        adam.load_state_dict(state)
+    assert not adam.state["m"].any()
+
+
 def test_a_changed_setting_is_taken_as_the_constructor_takes_it() -> None:
     optimizer = Adam(0.1)
     with pytest.raises(ValueError, match=r"Adam: beta_1 must be a number of at least 0 and below 1, got 1\.5"):

@@ -328,6 +328,38 @@ def test_neighbourhoods_are_laid_out_in_one_thread(monkeypatch: pytest.MonkeyPat
     assert threads == {1}
 
 
+def deep(count: int) -> tuple[hc.Sequential, np.ndarray, np.ndarray]:
+    """A network of so many convolutions, and samples for it."""
+    layers = [hc.Conv2D(6, 3, padding=1) for _ in range(count)]
+    model = hc.Sequential([*layers, hc.GlobalAveragePool2D(), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    return model, np.random.default_rng(0).random((8, 1, 6, 6), np.float32), np.arange(8) % 6
+
+
+@pytest.mark.parametrize("count", [8, 9, 12])
+def test_the_arrays_of_a_deep_network_have_their_pair_of_panels_on_a_figure_that_fits_a_page(count: int) -> None:
+    model, x, y = deep(count)
+    figure = plots.histograms(model, x, y)
+    drawn = [axes for axes in figure.axes if axes.axison]
+    assert sorted(axes.get_title(loc="left") for axes in drawn)[:count] == sorted(
+        f"{k}.weights (Conv2D): {model.layers[k].weights.size:,}"  # type: ignore[attr-defined]
+        for k in range(count)
+    )
+    assert len(drawn) == 2 * count
+    assert figure.get_figheight() < 15
+    figure.draw_without_rendering()
+    assert figure.get_tightbbox().x1 <= figure.get_figwidth()
+
+
+@pytest.mark.parametrize(("count", "columns"), [(12, 6), (13, 4), (20, 4)])
+def test_each_layer_of_a_deep_network_has_its_maps_on_a_figure_that_fits_a_page(count: int, columns: int) -> None:
+    model, x, _ = deep(count)
+    figure = plots.feature_maps(model, x[0])
+    assert sum(bool(axes.images) for axes in figure.axes) == 1 + columns * count
+    assert figure.get_figheight() < 16
+    notes = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert sorted(notes) == sorted(["the image", *(f"{k} Conv2D\n6 maps 6×6" for k in range(count))])
+
+
 def test_histograms_count_each_weight_and_each_gradient(model: hc.Sequential, digits: tuple) -> None:
     figure = plots.histograms(model, digits[0][:20], digits[1][:20])
     counts = [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes]

@@ -211,6 +211,19 @@ class TestAGradientThatNothingWrites:
         )
 
 
+def test_a_layer_that_returns_missing_values_is_refused() -> None:
+    class Hides(hc.Layer):
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            return np.ma.array(inputs, mask=inputs > 0)
+
+        def backward(self, dvalues: Any) -> Any:
+            return dvalues
+
+    for run in (lambda model: model.predict(VECTORS), lambda model: model.forward(VECTORS)):
+        with pytest.raises(ValueError, match=r"What Hides\.forward returns has .* masked"):
+            run(network(Hides()))
+
+
 class TestDeclaredArrays:
     @pytest.mark.parametrize("engine", [True, False])
     @pytest.mark.parametrize("workers", [1, 2])
@@ -258,6 +271,24 @@ class TestDeclaredArrays:
         with pytest.raises(TypeError, match="weights must be real numbers"):
             model.layers[0].weights = value
         np.testing.assert_array_equal(model.parameters, before)
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"l2": "large"}, ValueError, "l1 and l2 of gamma must be numbers of at least 0"),
+            ({"trainable": "no"}, TypeError, "trainable of gamma must be True or False, got 'no'"),
+            ({"decay": "no"}, TypeError, "decay of gamma must be True or False, got 'no'"),
+        ],
+    )
+    def test_with_settings_that_make_no_sense_are_refused(
+        self, options: dict[str, Any], error: type[Exception], message: str
+    ) -> None:
+        class Odd(Gain):
+            def declare(self, input_shape: Any) -> Any:
+                return (hc.ParameterSpec("gamma", input_shape, "ones", **options),)
+
+        with pytest.raises(error, match=message):
+            network(Odd())
 
     def test_of_a_network_take_real_numbers_alone(self) -> None:
         model = dense()

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
-from semantics.networks import IMAGES, LABELS, at, convolutional, dense, once, twin
+from semantics.networks import CLASSES, IMAGES, LABELS, VECTORS, at, convolutional, dense, once, twin
 from semantics.users_layers import SamplesSeen
 
 OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 32}
@@ -221,6 +221,20 @@ class TestFromAnotherThread:
         assert from_another_thread(lambda: fit(threaded)) == [None]
         fit(here)
         np.testing.assert_array_equal(threaded.parameters, here.parameters)
+
+    @pytest.mark.parametrize("shared", ["loss", "callback"])
+    def test_is_refused_what_keeps_the_figures_of_a_training_in_another(self, shared: str) -> None:
+        raised: list[BaseException | None] = []
+        loss, watching = hc.SoftmaxCategoricalCrossentropy(), hc.EarlyStopping("loss")
+
+        def train(*more: hc.Callback) -> object:
+            options = {"loss": loss} if shared == "loss" else {}
+            return dense().fit(VECTORS, CLASSES, callbacks=[*more, *([watching] if not options else [])], **options)
+
+        train(at("on_epoch_end", once(lambda: raised.extend(from_another_thread(train)))))
+        assert [type(error) for error in raised] == [RuntimeError]
+        assert "is used by a training in another thread" in str(raised[0])
+        train()  # and is free again
 
     def test_two_networks_train_in_two_threads_to_the_same_bits(self) -> None:
         networks = [convolutional(seed=1), convolutional(seed=2)]

@@ -214,6 +214,77 @@ def test_classes_for_load_that_are_no_names_with_classes_are_refused(layers: Any
         hc.load("model.npz", layers=layers)
 
 
+class TestSettingsThatAreChangedLater:
+    @pytest.mark.parametrize(
+        ("make", "name", "value"),
+        [
+            (hc.ExponentialAverage, "decay", 2),
+            (hc.StochasticAverage, "start", -1),
+            (hc.EarlyStopping, "patience", 0),
+            (hc.EarlyStopping, "mode", "maximum"),
+            (hc.EarlyStopping, "restore_best", "no"),
+            (hc.ReduceOnPlateau, "factor", 2),
+            (lambda: hc.Checkpoint("run.npz"), "every", -1),
+            (lambda: hc.Dropout(0.1), "rate", 1),
+            (hc.BatchNorm, "momentum", 1.5),
+            (lambda: hc.Dense(3), "l2", -1),
+            (hc.Adam, "epsilon", -1),
+            (hc.CategoricalCrossentropy, "label_smoothing", 2),
+        ],
+    )
+    def test_are_checked_as_the_constructor_checks_them(self, make: Any, name: str, value: Any) -> None:
+        thing = make()
+        before = getattr(thing, name)
+        with pytest.raises((ValueError, TypeError), match=f"{type(thing).__name__}: {name}"):
+            setattr(thing, name, value)
+        assert getattr(thing, name) == before
+
+    def test_are_taken_where_they_fit(self) -> None:
+        stopping, average, dropout = hc.EarlyStopping(), hc.ExponentialAverage(), hc.Dropout(0.1)
+        stopping.patience, average.decay, dropout.rate = 7, 0.5, 0.25
+        assert (stopping.patience, average.decay, dropout.rate) == (7, 0.5, 0.25)
+
+    def test_of_an_ensemble_stay(self) -> None:
+        ensemble = hc.Ensemble([dense()])
+        with pytest.raises(AttributeError, match="The views of an ensemble stay as they are"):
+            ensemble.views = 0
+
+    def test_of_a_run_are_told_where_they_are(self) -> None:
+        def faster(run: Any) -> None:
+            run.learning_rate = 0.1
+
+        with pytest.raises(AttributeError, match=r"no 'learning_rate'. Set run\.optimizer\.learning_rate"):
+            dense().fit(VECTORS, CLASSES, callbacks=[at("on_epoch_end", faster)])
+
+
+class TestArgumentsThatAConstructorSetsTwice:
+    """As one does who first keeps an argument and then what is made of it."""
+
+    def test_are_kept_as_a_loss_sets_them(self) -> None:
+        class Scaled(hc.MeanSquaredError):
+            def __init__(self, factor: float = 1.0) -> None:
+                self.factor = factor
+                self.factor = self.factor * 2
+
+        assert Scaled(3.0).factor == 6
+
+    def test_are_kept_as_a_loss_that_derives_from_one_of_ours_sets_them(self) -> None:
+        class Halved(hc.CategoricalCrossentropy):
+            def __init__(self, label_smoothing: float = 0.1) -> None:
+                super().__init__(label_smoothing)
+                self.label_smoothing = self.label_smoothing / 2
+
+        assert Halved(0.2).label_smoothing == pytest.approx(0.1)
+
+    def test_are_kept_as_an_optimizer_sets_them(self) -> None:
+        class Scaled(hc.SGD):
+            def __init__(self, learning_rate: float = 0.1, momentum: float = 0.9) -> None:
+                super().__init__(learning_rate, momentum)
+                self.momentum = self.momentum / 2
+
+        assert Scaled(momentum=0.8).momentum == pytest.approx(0.4)
+
+
 class TestSettingsThatThereAreNot:
     @pytest.mark.parametrize(
         ("thing", "name", "has"),

@@ -50,7 +50,7 @@ def plain_mean(average: WeightAverage, start: FloatArray, path: list[FloatArray]
     """The average in one expression: a weighted sum over the recorded parameters, in double precision."""
     points = np.array([start, *path], np.float64)
     if isinstance(average, hc.StochasticAverage):
-        mean: FloatArray = points[int(average.start * len(path)) :].mean(axis=0)
+        mean: FloatArray = points[max(1, int(average.start * len(path))) :].mean(axis=0)
         return mean
     assert isinstance(average, hc.ExponentialAverage)
     kept = np.array([min(average.decay, (1 + step) / (10 + step)) for step in range(1, len(points))])
@@ -71,6 +71,12 @@ def test_the_trained_model_is_the_mean_of_the_recorded_parameters(average: Weigh
 def test_the_mean_begins_with_the_parameters_where_it_starts() -> None:
     shares = [hc.StochasticAverage(0.75).share(step, 16) for step in range(1, 17)]
     assert shares == [1.0] * 12 + [1 / 2, 1 / 3, 1 / 4, 1 / 5]
+
+
+@pytest.mark.parametrize(("start", "steps"), [(0.0, 4), (0.75, 1), (0.2, 4)])
+def test_the_mean_has_nothing_of_the_initial_parameters(start: float, steps: int) -> None:
+    shares = [hc.StochasticAverage(start).share(step, steps) for step in range(1, steps + 1)]
+    assert shares == [1 / step for step in range(1, steps + 1)]
 
 
 def test_the_mean_counts_the_steps_of_this_training_not_those_of_a_loaded_optimizer() -> None:
@@ -188,3 +194,14 @@ def test_another_number_of_epochs_is_another_average_or_the_same_bits(
             trained(now, resume=path)
     else:
         np.testing.assert_array_equal(trained(now, resume=path), trained(now))
+
+
+@pytest.mark.parametrize("share", [2, -1, float("nan"), None])
+def test_a_share_of_ones_own_is_from_0_to_1(share: Any) -> None:
+    class Odd(WeightAverage):
+        def share(self, step: int, steps: int) -> float:
+            return share  # type: ignore[no-any-return]
+
+    network = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+    with pytest.raises(ValueError, match="Odd: the share after step 1 must be a number from 0 to 1, got"):
+        network.fit(X, Y, averaging=Odd())

@@ -352,6 +352,30 @@ class TestAnotherRun:
             fit(4, augment=scaled(0.6), resume=path)
         assert_same(fit(4, augment=scaled(0.5), resume=path), fit(4, augment=scaled(0.5)))
 
+    def test_a_loss_of_ones_own_that_gives_other_values_is_not_resumed(self, path: Path) -> None:
+        class Scaled(hc.MeanSquaredError):
+            factor = 1.0
+
+            def sample_losses(self, predictions: Any, targets: Any) -> Any:
+                return self.factor * super().sample_losses(predictions, targets)
+
+            def gradient(self, predictions: Any, targets: Any) -> Any:
+                return self.factor * super().gradient(predictions, targets)
+
+        def trained(epochs: int, *callbacks: Callback, factor: float = 1.0, **options: Any) -> hc.Sequential:
+            loss, network = Scaled(), model()
+            loss.factor = factor
+            history = network.fit(
+                X, np.eye(3)[Y], epochs=epochs, loss=loss, callbacks=callbacks, optimizer=hc.Adam(), **options
+            )
+            network.info["history"] = history["loss"]
+            return network
+
+        trained(2, Checkpoint(path))
+        with pytest.raises(hc.ModelFileError, match="the loss gives another value for the same predictions"):
+            trained(4, factor=2.0, resume=path)
+        assert_same(trained(4, resume=path), trained(4))
+
     def test_other_settings_of_an_augmentation_of_ones_own_are_not_resumed(self, path: Path) -> None:
         fit(2, Checkpoint(path), augment=Scaling(0.5))
         with pytest.raises(hc.ModelFileError, match="augment makes other images"):

@@ -75,3 +75,12 @@ def test_it_is_a_table_in_a_notebook() -> None:
 
 def test_without_epochs_it_says_so() -> None:
     assert repr(History()) == "History(no epochs)"
+
+
+def test_who_looks_for_the_figures_elsewhere_is_told_where_they_are() -> None:
+    with pytest.raises(
+        AttributeError, match=r"History has no 'history'\. It has the figures itself: history\['loss'\]"
+    ):
+        History().history  # noqa: B018
+    with pytest.raises(AttributeError, match=r"History has no 'losses'\.$"):
+        History().losses  # noqa: B018

@@ -13,7 +13,7 @@ from handconv.cli._errors import UsageError
 from handconv.cli._models import class_names, known_dataset
 from handconv.cli._output import Output
 from handconv.cli._progress import DownloadProgress
-from handconv.cli._settings import one_of, setting, switch, text
+from handconv.cli._settings import column, one_of, setting, switch, text
 from handconv.datasets import Dataset, Preparation
 from handconv.datasets.catalog import KNOWN
 from handconv.datasets.paths import user_path
@@ -53,7 +53,7 @@ class DataSettings:
     data_dir: str | None = setting(None, text, "take the named data set from this folder", metavar="DIR")
     label_column: str | None = setting(
         None,
-        text,
+        column,
         "the labels of a CSV file: a name in its header, first, last, or a place counted from 0 (default: the column "
         "named label, class, target, y or digit, else the first)",
         metavar="COLUMN",

@@ -17,6 +17,7 @@ from handconv.datasets import NAMES
 from handconv.ensemble import Classifier, Ensemble
 from handconv.errors import HandconvError, ModelFileError
 from handconv.sequential import Sequential, load
+from handconv.serialization import npz
 from handconv.training import Checkpoint
 from handconv.training.checkpoint import read, sibling
 from handconv.utils.validation import broken
@@ -110,6 +111,23 @@ def chosen_run(named: str | None, fits: Fits = lambda _: True) -> Kept | None:
     if run is None:
         raise UsageError(f"there is no run and no file {named!r}; handconv runs lists the runs.")
     return run
+
+
+def checkpoint_of(named: str | None, fits: Fits) -> Path | None:
+    """The checkpoint of the training: what the model is, or what lies beside it."""
+    run = chosen_run(named, fits)
+    files = [run.checkpoint] if run is not None else [Path(named), sibling(Path(named), "run")] if named else []
+    return next((file for file in files if file.exists() and epochs_of(file)), None)
+
+
+def epochs_of(checkpoint: Path) -> Sequence[Mapping[str, float]]:
+    """The figures of each epoch."""
+    state = npz.metadata(checkpoint).get("run")
+    found = state.get("history") if isinstance(state, dict) else None
+    return [
+        {name: float("nan") if value is None else float(value) for name, value in figures.items()}
+        for figures in (found if isinstance(found, list) else [])
+    ]
 
 
 def is_model_name(text: str) -> bool:

@@ -1,5 +1,6 @@
 """Where output goes: results to stdout, for people or as JSON lines; notices and progress to stderr."""
 
+import codecs
 import io
 import json
 import os
@@ -16,6 +17,9 @@ from handconv.utils.live import Live, columns, is_terminal, live_line
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.text_table import wrapped
 
+_PLAINLY = "handconv.plainly"
+# What stands for the characters of formulas and sentences where an encoding lacks them; "?" for all others.
+_INSTEAD = {"…": "...", "·": "*", "×": "x", "²": "^2", "³": "^3", "ᵀ": "^T", "─": "-", "│": "|"}
 _MOST_WORDS = 12  # of a path with blanks
 
 
@@ -131,6 +135,14 @@ def open_closed_streams() -> None:
 
 def forgive_characters() -> None:
     """Let no character of a file name, a class name or a typed line break the output or the input."""
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
+    codecs.register_error(_PLAINLY, _plainly)
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, _PLAINLY), (sys.stderr, _PLAINLY)):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=errors)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """What stands for the characters that an encoding lacks."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(_INSTEAD.get(each, "?") for each in lacking), error.end

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.cli._errors import sentence
 from handconv.cli._output import Output, optional
 from handconv.datasets import cache
 from handconv.utils.live import is_terminal
@@ -122,8 +123,8 @@ class Pictures:
 
     def _write(self, card: Drawn) -> str | None:
         """Write the PNG: as in the window with matplotlib, else the bare image."""
-        path = cache.folder() / "pictures" / f"{card.name}.png"
         try:
+            path = cache.folder() / "pictures" / f"{card.name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             figures = optional("matplotlib.figure")
             if figures is None:
@@ -133,7 +134,7 @@ class Pictures:
                 card.draw(figure)
                 figure.savefig(path, dpi=100, format="png")
         except OSError as error:
-            self._output.notice(f"The picture could not be written to {path} ({error.strerror or error}).")
+            self._output.notice(f"The picture could not be written: {sentence(error)}")
             return None
         return str(path)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from handconv import recipes
 from handconv.cli._errors import UsageError
+from handconv.losses import CategoricalCrossentropy, SoftmaxCategoricalCrossentropy
 from handconv.optimizers.schedules import CosineDecay, OneCycle
 from handconv.recipes import Recipe
 
@@ -18,6 +19,8 @@ SCHEDULES: dict[str, Callable[[float], object]] = {
 }
 #: The entries of a recipe that the --config file may have beside the settings.
 TABLES = ("loss", "optimizer", "averaging", "augment", "shard_size")
+#: The losses whose targets are class numbers.
+_LOSSES = (SoftmaxCategoricalCrossentropy.__name__, CategoricalCrossentropy.__name__)
 
 _PLAIN = ("epochs", "batch_size", "l2", "dropout")
 
@@ -29,8 +32,13 @@ def read_config(path: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
         UsageError: if it is no TOML.
         OSError: if it cannot be read.
     """
+    found: dict[str, Any] = {}
     with _said_by(""):
-        found = {} if path is None else {key.replace("-", "_"): value for key, value in recipes.read(path).items()}
+        for key, value in ({} if path is None else recipes.read(path)).items():
+            name = key.replace("-", "_")
+            if name in found:
+                raise ValueError(f"{path}: a setting stands once, got {name} in two spellings. Leave {key!r} out.")
+            found[name] = value
     tables = {key: found.pop(key) for key in TABLES if key in found}
     return found, tables
 
@@ -59,6 +67,9 @@ def resolve(
     for entry in entries:
         with _said_by(f"--set {entry}: "):
             recipe = recipes.check(recipes.changed(recipe, *_entry(entry)))
+    loss = (recipe.get("loss") or {}).get("class", _LOSSES[0])
+    if loss not in _LOSSES:
+        raise UsageError(f"classes are learnt by the loss {' or '.join(_LOSSES)}, got {loss}. Others are for Python.")
     return recipe
 
 

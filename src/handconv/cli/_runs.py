@@ -110,7 +110,8 @@ def begin(name: str, *, again: bool = True) -> None:
 
     def end() -> None:
         if os.getpid() == own:  # and not a process that was forked
-            mark.unlink(missing_ok=True)
+            with suppress(OSError):
+                mark.unlink(missing_ok=True)
 
     atexit.register(end)
 

@@ -8,7 +8,7 @@ over the default.
 import argparse
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from handconv.cli._errors import UsageError
@@ -41,6 +41,11 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text")
     return value
+
+
+def column(value: object) -> str:
+    """Read the name of a column, or its place."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value)
 
 
 def one_of(*choices: str) -> Reader:
@@ -127,7 +132,11 @@ def read_settings(settings: type[Settings], arguments: argparse.Namespace) -> Se
 
 
 def given_settings(
-    settings: type[Any], arguments: argparse.Namespace, config: Mapping[str, object] | None = None, file: str = ""
+    settings: type[Any],
+    arguments: argparse.Namespace,
+    config: Mapping[str, object] | None = None,
+    file: str = "",
+    beside: Collection[str] = (),
 ) -> dict[str, Any]:
     """The settings that a file and the command line give, by name; the command line wins.
 
@@ -136,11 +145,12 @@ def given_settings(
         arguments: the command line.
         config: what stands in the file.
         file: its name.
+        beside: what else may stand in it.
 
     Raises:
         UsageError: if a value is not what it has to be, or the file has an unknown key.
     """
-    values = check_settings(settings, config or {}, file)
+    values = check_settings(settings, config or {}, file, beside=beside)
     for name, field in _fields(settings).items():
         if hasattr(arguments, name):
             values[name] = _read(field.metadata["read"], getattr(arguments, name), f"--{name.replace('_', '-')}")
@@ -148,7 +158,11 @@ def given_settings(
 
 
 def check_settings(
-    settings: type[Any], values: Mapping[str, object], file: str, remedy: str | None = None
+    settings: type[Any],
+    values: Mapping[str, object],
+    file: str,
+    remedy: str | None = None,
+    beside: Collection[str] = (),
 ) -> dict[str, Any]:
     """Read the values that a file gives by name; what a field has as its default is always right.
 
@@ -157,6 +171,7 @@ def check_settings(
         values: by name.
         file: where they come from.
         remedy: what to do about a setting that there is not; a guess if not given.
+        beside: what else may be meant.
 
     Raises:
         UsageError: if a value is not what it has to be, or there is no such setting.
@@ -165,7 +180,7 @@ def check_settings(
     for key, value in values.items():
         name = key.replace("-", "_")
         if name not in fields:
-            raise UsageError(f"{file}: there is no setting {key!r}.{remedy or nearest(name, fields)}")
+            raise UsageError(f"{file}: there is no setting {key!r}.{remedy or nearest(name, (*fields, *beside))}")
         is_default = value is None and fields[name].default is None
         checked[name] = None if is_default else _read(fields[name].metadata["read"], value, f"{file}: {key}")
     return checked

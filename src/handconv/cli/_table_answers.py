@@ -24,8 +24,9 @@ from handconv.errors import DataError, ModelFileError
 from handconv.serialization.atomic import naming
 from handconv.utils.words import counted
 
+_PACKED = ("", ".gz", ".zip", ".bz2", ".xz")  # of the last two the reader says that it wants them unpacked
 _ENDINGS = (
-    *(f"{ending}{packed}" for ending in (".csv", ".tsv", ".txt", ".dat") for packed in ("", ".gz", ".zip")),
+    *(f"{ending}{packed}" for ending in (".csv", ".tsv", ".txt", ".dat") for packed in _PACKED),
     *(".parquet", ".feather", ".xlsx", ".xls", ".ods"),
 )
 

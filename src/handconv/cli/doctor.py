@@ -7,9 +7,10 @@ from handconv.analysis import doctor
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED
-from handconv.cli._models import HELP, open_model, trained_on
+from handconv.cli._models import HELP, checkpoint_of, epochs_of, open_model, trained_on
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings
+from handconv.training import History
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    """Examine the model on the training and the test images, and print what was found."""
+    """Examine the model and its training on the training and the test images, and print what was found."""
     settings = read_settings(DataSettings, arguments)
-    model = open_model(arguments.model, output, trained_on(settings.dataset))
+    fits = trained_on(settings.dataset)
+    model = open_model(arguments.model, output, fits)
     dataset = load_for_model(settings, model, output, training_too=True)
-    diagnosis = doctor(model, dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)
+    history = History()
+    checkpoint = checkpoint_of(arguments.model, fits)
+    if checkpoint is not None and settings.dataset in (None, model.info.get("dataset")):
+        for figures in epochs_of(checkpoint):
+            history.append(figures)
+    samples = (dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)
+    diagnosis = doctor(model, *samples, history if history.epochs else None)
     output.show(str(diagnosis))
     output.record(
         {

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import tempfile
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from handconv.cli._settings import add_settings, one_of, read_settings, setting,
 from handconv.cli.export import write_page
 from handconv.datasets import cache
 from handconv.sequential import Sequential
+from handconv.serialization.atomic import check_writable
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _play_in_browser(model: Sequential, settings: PlaySettings, output: Output) -> None:
     """Write the page and open it; where there is no browser, say where it is."""
-    page = cache.folder() / "page.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        page = cache.folder() / "page.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(page)
+    except OSError:  # there is no home folder, or it cannot be written
+        page = Path(tempfile.mkdtemp(), "page.html")
     write_page(model, page, settings, output)
     opened = _open(page)
     output.show(f"{page} is open in the browser." if opened else f"No browser can be opened here. The page is {page}")

@@ -1,6 +1,7 @@
 """``handconv predict``: classify the user's own image files, or rows of the test set."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -103,6 +104,9 @@ def _check_options(
 def _images_of(file: str, output: Output) -> list[str]:
     """The file that was named, or the images in a folder, by their names; tell what is passed over."""
     folder = Path(file)
+    if "://" in file and not folder.exists():
+        fetched = f"curl -sL {shlex.quote(file)} | handconv predict -"
+        raise UsageError(f"predict reads files, got the address {file}. Fetch it: {fetched}")
     if not folder.is_dir():
         return [file]
     files = [entry for entry in sorted(folder.iterdir()) if entry.is_file() and not is_system_name(entry.name)]

@@ -4,7 +4,7 @@ import argparse
 import base64
 import html
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -16,7 +16,7 @@ from handconv.analysis.histograms import Histograms
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, UsageError
-from handconv.cli._models import HELP, Fits, chosen_run, open_model, trained_on
+from handconv.cli._models import HELP, checkpoint_of, epochs_of, open_model, trained_on
 from handconv.cli._output import Output
 from handconv.cli._progress import PictureProgress
 from handconv.cli._settings import add_settings, read_settings, whole
@@ -24,9 +24,7 @@ from handconv.datasets import Dataset
 from handconv.datasets.catalog import title_of
 from handconv.errors import MissingExtraError
 from handconv.sequential import Sequential
-from handconv.serialization import npz
 from handconv.serialization.atomic import check_folder, write_atomically
-from handconv.training.checkpoint import sibling
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.words import counted
 
@@ -75,7 +73,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     dataset = load_for_model(settings, model, output)
     if row >= len(dataset.x_test):
         raise UsageError(f"--row must be from 0 to {len(dataset.x_test) - 1}, got {row}.")
-    sections = _sections(model, dataset, row, _checkpoint(arguments.model, fits))
+    sections = _sections(model, dataset, row, checkpoint_of(arguments.model, fits))
     drawn, left_out = [], []
     with PictureProgress(output) as progress:
         for place, section in enumerate(sections):
@@ -110,7 +108,7 @@ def _sections(model: Sequential, dataset: Dataset, row: int, checkpoint: Path | 
     """All pictures, in the order of the page."""
     x, y, names = dataset.x_test, dataset.y_test, dataset.class_names
     named = (model, x, y, names)
-    epochs = [] if checkpoint is None else _epochs(checkpoint)
+    epochs = [] if checkpoint is None else epochs_of(checkpoint)
     kept = (None if checkpoint is None else Histograms.read(checkpoint)) or Histograms()
     of_image = f"of test image {row}, class {names[int(y[row])]}"
     return [
@@ -184,23 +182,6 @@ def _sections(model: Sequential, dataset: Dataset, row: int, checkpoint: Path | 
     ]
 
 
-def _checkpoint(named: str | None, fits: Fits) -> Path | None:
-    """The checkpoint of the training: what the model is, or what lies beside it."""
-    run = chosen_run(named, fits)
-    files = [run.checkpoint] if run is not None else [Path(named), sibling(Path(named), "run")] if named else []
-    return next((file for file in files if file.exists() and _epochs(file)), None)
-
-
-def _epochs(checkpoint: Path) -> Sequence[Mapping[str, float]]:
-    """The figures of each epoch."""
-    state = npz.metadata(checkpoint).get("run")
-    found = state.get("history") if isinstance(state, dict) else None
-    return [
-        {name: float("nan") if value is None else float(value) for name, value in figures.items()}
-        for figures in (found if isinstance(found, list) else [])
-    ]
-
-
 def _picture(figure: "Figure") -> _Picture:
     """A figure as the page needs it."""
     target = io.BytesIO()
@@ -238,7 +219,7 @@ def _page(
         title=_text(f"A network for {title_of(dataset.name)}"),
         facts="".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in facts.items()),
         sections=sections,
-        summary=_text(str(model.summary())),
+        summary=model.summary()._repr_html_(),
         left_out=f"<h2>Left out</h2><ul>{rest}</ul>" if rest else "",
     )
 

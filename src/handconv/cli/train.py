@@ -3,7 +3,7 @@
 import argparse
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._progress import TrainingProgress
 from handconv.cli._quiz import quiz
-from handconv.cli._recipe import SCHEDULES, read_config, resolve
+from handconv.cli._recipe import SCHEDULES, TABLES, read_config, resolve
 from handconv.cli._settings import (
     add_settings,
     check_settings,
@@ -134,6 +134,9 @@ class TrainSettings(DataSettings):
     picture: str = setting("auto", one_of(*PICTURES), "how the quiz shows images", metavar="|".join(PICTURES))
 
 
+_ONLY_OPTIONS = {field.name for field in fields(TrainSettings)} - {"epochs", "batch_size", "l2", "dropout", "network"}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Every setting, and the file that can hold them."""
     add_settings(parser, TrainSettings, title="settings")
@@ -201,7 +204,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def read_all(arguments: argparse.Namespace) -> tuple[TrainSettings, Recipe]:
     """The settings and the recipe: of the run that goes on, or as they were asked for."""
     config, tables = read_config(arguments.config)
-    given = given_settings(TrainSettings, arguments, config, str(arguments.config))
+    given = given_settings(TrainSettings, arguments, config, str(arguments.config), TABLES)
+    names = [entry.partition("=")[0].strip().replace("-", "_") for entry in arguments.set]
+    if meant := [name for name in names if name in _ONLY_OPTIONS]:
+        raise UsageError(
+            f"--set changes entries of the recipe; {meant[0]} is an option, --{meant[0].replace('_', '-')}."
+        )
     settings: Mapping[str, Any] = {}
     base: Recipe = recipes.load(given.get("recipe", "standard"))
     if arguments.resume is not None:

@@ -101,6 +101,7 @@ def hold_out(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.i
         raise DataError(
             f"A test set is held out from the data, which needs two samples of a class; "
             f"got {len(labels)} of {counted(len(np.unique(labels)), 'class', 'classes')}. "
-            "Add images, or give train/ and test/ folders."
+            "Add images, or give train/ and test/ folders. In a table, do the labels stand in another column "
+            "(--label-column)?"
         )
     return np.sort(by_class[~held_out]), np.sort(by_class[held_out])

@@ -25,7 +25,8 @@ from handconv.arrays import FloatArray, Shape
 from handconv.layers.arguments import REMEDIES, Arguments
 from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.nearest import nearest
-from handconv.utils.validation import check_dtype, is_int, is_ours, real_numbers, shape_remedy
+from handconv.utils.settings import is_change
+from handconv.utils.validation import check_dtype, is_int, is_ours, real_numbers, shape_remedy, unmasked
 
 
 class Layer(Declaring, Arguments):
@@ -179,9 +180,11 @@ class Layer(Declaring, Arguments):
             ValueError, TypeError: if it is not an array of real numbers of this shape.
         """
         try:
-            array = np.asarray(values)
-        except ValueError:  # arrays of several shapes
-            array = np.empty(0, object)
+            array = unmasked(f"What {self.label}.{method} returns", values)
+        except ValueError as error:
+            if "masked" in str(error):
+                raise
+            array = np.empty(0, object)  # arrays of several shapes
         if array.dtype.kind not in "biuf" and values is not None:
             kind = f"{array.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
             raise TypeError(f"{self.label}.{method} must return real numbers, got {kind}.")
@@ -285,7 +288,8 @@ class Layer(Declaring, Arguments):
                 f"{self.label} belongs to a network, which knows it by its name. Give name=… when it is made."
             )
         elif self.input_shape is None:
-            object.__setattr__(self, name, value)
+            changed = is_ours(type(self)) and is_change(self, name)
+            object.__setattr__(self, name, self.as_constructed(name, value) if changed else value)
         elif isinstance(value, Layer) or isinstance(self.__dict__.get(name), Layer):
             raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
         elif name in self.arguments:

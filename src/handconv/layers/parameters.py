@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.initializers import initialize
 from handconv.utils.memory import check_fits
-from handconv.utils.validation import is_int, real_numbers
+from handconv.utils.validation import check_bool, is_int, real_numbers
 
 Initializer = str | Callable[..., NDArray[Any]]
 
@@ -102,8 +103,10 @@ def checked_specs(owner: str, declared: object, reserved: type) -> tuple[Paramet
         sizes, penalties = spec.shape, (spec.l1, spec.l2)
         if not isinstance(sizes, tuple) or not all(is_int(size) and size >= 1 for size in sizes):
             raise ValueError(f"{owner}: the shape of {spec.name} must be whole numbers of at least 1, got {sizes!r}.")
-        if not all(0 <= penalty < math.inf for penalty in penalties):
+        if not all(isinstance(penalty, Real) and 0 <= float(penalty) < math.inf for penalty in penalties):
             raise ValueError(f"{owner}: l1 and l2 of {spec.name} must be numbers of at least 0, got {penalties}.")
+        for flag, value in (("trainable", spec.trainable), ("decay", spec.decay or False)):
+            check_bool(f"{owner}: {flag} of {spec.name}", value)
         if spec.reduce not in ("mean", "sum"):
             raise ValueError(f'{owner}: reduce of {spec.name} must be "mean" or "sum", got {spec.reduce!r}.')
     return tuple(specs)

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
 from handconv.losses.targets import Targets
-from handconv.utils.settings import Settings
+from handconv.utils.settings import Settings, is_change
 from handconv.utils.validation import check_int, check_setting, unmasked
 
 #: The clip of losses on probabilities, so that no logarithm meets a zero.
@@ -77,7 +77,7 @@ class Loss(Settings):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a setting as the constructor would take it."""
-        if name in self.arguments and name in self.__dict__:
+        if is_change(self, name):
             value = self.as_constructed(name, value)
         elif type(self).__module__.startswith("handconv.losses."):
             check_setting(self, self.label, name, self.arguments)

@@ -47,7 +47,7 @@ def classes(owner: str, targets: ArrayLike, shape: Shape) -> Targets:
     if shape[1] < 2:
         raise ValueError(
             f"{owner} needs at least 2 outputs, one for each class, got shape {shape}. "
-            "Two classes and one output? Use Sigmoid and BinaryCrossentropy."
+            "Two classes and one output? Use Sigmoid and BinaryCrossentropy. Numbers, no classes? MeanSquaredError."
         )
     if truth.ndim not in (1, 2):
         raise ValueError(
@@ -83,7 +83,8 @@ def _class_shares(owner: str, truth: Targets, count: int) -> Targets:
     if wrong.any():
         first = int(wrong.argmax())
         raise ValueError(
-            f"{owner}: each row of one-hot targets must be at least 0 and sum to 1, got {truth[first]} at {first}."
+            f"{owner}: each row of one-hot targets must be at least 0 and sum to 1, got {truth[first]} at {first}. "
+            "Numbers, no classes? Use MeanSquaredError; several labels a sample? Sigmoid and BinaryCrossentropy."
         )
     if np.isin(truth, (0, 1)).all():
         numbers: Targets = truth.argmax(axis=1)

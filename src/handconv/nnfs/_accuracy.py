@@ -66,9 +66,11 @@ class Accuracy_Categorical(Accuracy):
         if not self.binary and truth.ndim == 2:
             truth = truth.argmax(axis=1)
         if predictions.shape != truth.shape:
+            column = predictions.shape == (*truth.shape, 1)
+            remedy = "y.reshape(-1, 1) and binary=True" if column else "np.argmax(output, axis=1)"
             raise ValueError(
                 f"Accuracy needs one answer for each truth of shape {truth.shape}, got {predictions.shape}. "
-                "Probabilities? Use np.argmax(output, axis=1)."
+                f"{'One output' if column else 'Probabilities'}? Use {remedy}."
             )
         right: NDArray[np.bool_] = predictions == truth
         return right

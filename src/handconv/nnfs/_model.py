@@ -16,7 +16,7 @@ from handconv.nnfs._activations import Activation_Softmax
 from handconv.nnfs._layers import Trainable
 from handconv.nnfs._losses import Activation_Softmax_Loss_CategoricalCrossentropy, Loss, Loss_CategoricalCrossentropy
 from handconv.nnfs._optimizers import Optimizer
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, unmasked
 
 Batch = tuple[NDArray[Any], NDArray[Any]]
 
@@ -154,7 +154,7 @@ class Model:
 
     def predict(self, X: ArrayLike, *, batch_size: int | None = None) -> FloatArray:
         """Return the outputs for samples; ``model.layers[-1].predictions`` makes answers of them."""
-        samples = np.asarray(X)
+        samples = unmasked("X", X)
         outputs = [self.forward(part, training=False).copy() for part, _ in _batches(samples, samples, batch_size)]
         return np.concatenate(outputs)
 
@@ -193,7 +193,7 @@ class Model:
 
 
 def _batches(X: ArrayLike, y: ArrayLike, batch_size: int | None) -> Iterator[Batch]:
-    samples, targets = np.asarray(X), np.asarray(y)
+    samples, targets = unmasked("X", X), unmasked("y", y)
     if len(samples) != len(targets) or not len(samples):
         raise ValueError(f"A model needs samples and as many targets: got {len(samples)} and {len(targets)}.")
     size = len(samples) if batch_size is None else check_int("batch_size", batch_size)

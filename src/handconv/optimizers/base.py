@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray
 from handconv.optimizers.schedules import Schedule
-from handconv.utils.settings import Settings
+from handconv.utils.settings import Settings, is_change
 from handconv.utils.validation import POSITIVE, check_number, check_setting
 
 #: How many numbers are worked on at once: with their state they fit in a second-level cache, which halves the time of a
@@ -58,7 +58,7 @@ class Optimizer(Settings, ABC):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a setting as the constructor would take it, and refuse what would have no effect."""
-        if name in self.arguments and name in self.__dict__:
+        if is_change(self, name):
             value = self.as_constructed(name, value)
         elif type(self).__module__.startswith("handconv.optimizers.") and name not in _STATE:
             check_setting(self, self._label, name, self.arguments)
@@ -272,9 +272,12 @@ class Optimizer(Settings, ABC):
                 f"{self._label} expects a state of {expected}, got {received}. "
                 "Load what the same optimizer saved for the same network, after build(parameters)."
             )
+        iterations = float(state["iterations"])
+        if not (iterations >= 0 and iterations.is_integer()):
+            raise ValueError(f"{self._label}: iterations must be a whole number of at least 0, got {iterations:g}.")
         for name, vector in self.state.items():
             vector[...] = state[name]
-        self.iterations, self._used = int(state["iterations"]), False
+        self.iterations, self._used = int(iterations), False
 
     def _check_arrays(self, *vectors: object) -> None:
         for vector in vectors:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST = 32  # filters, or maps of a layer, that are drawn
+_DEEP = 12  # layers with maps that have rows one below the other
 _MARKERS = "osD^v<>Xph"
 _LISTED = 20  # names that a legend beside the map has room for; more stand below it
 _MAPPED = 1000  # samples on a map: more hide one another, and t-SNE takes minutes
@@ -86,12 +87,17 @@ def feature_maps(model: Sequential, image: ArrayLike) -> Figure:
     if not any(isinstance(layer, Conv2D) for _, layer in model.tree()):
         raise ValueError("This draws feature maps, and the model has no convolution. Use a model with a Conv2D.")
     layers = [place for place, layer in enumerate(model.layers) if len(layer.output_shape or ()) == 3]
-    columns = min(max((model.layers[place].output_shape or (1,))[0] for place in layers), 8)
+    is_deep = len(layers) > _DEEP  # then half of the rows stand beside the others
+    most_maps = max((model.layers[place].output_shape or (1,))[0] for place in layers)
+    columns = min(most_maps, 4 if is_deep else 8)
     maps = [model[: place + 1].predict(np.asarray(image)[None])[0] for place in layers]
-    figure = new_figure(max(1.05 * columns + 1.8, 6), 1.15 * (len(layers) + 1) + 0.6)
-    grid = figure.subplots(len(layers) + 1, columns, squeeze=False)
-    for axes in grid.ravel():
+    blocks = 2 if is_deep else 1
+    rows = -(-(len(layers) + 1) // blocks)
+    figure = new_figure(max(blocks * (1.05 * columns + 1.8), 6), 1.15 * rows + 0.6)
+    panels = figure.subplots(rows, blocks * columns, squeeze=False)
+    for axes in panels.ravel():
         axes.set_axis_off()
+    grid = np.concatenate(np.split(panels, blocks, axis=1))[: len(layers) + 1]
     show_picture(grid[0, 0], picture)
     _side_note(grid[0, 0], "the image")
     for row, place, own in zip(grid[1:], layers, maps, strict=True):
@@ -100,7 +106,6 @@ def feature_maps(model: Sequential, image: ArrayLike) -> Figure:
             axes.imshow(each, cmap="PuOr_r", vmin=-most, vmax=most)
         count, height, width = own.shape
         _side_note(row[0], f"{place} {type(model.layers[place]).__name__}\n{counted(count, 'map')} {height}×{width}")
-    most_maps = max(len(own) for own in maps)
     some = f" (the first {columns} maps of each)" if most_maps > columns else ""
     headline(figure, f"What {counted(len(layers), 'layer')} make{'s' * (len(layers) == 1)} of the image{some}")
     return figure

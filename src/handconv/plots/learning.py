@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BINS = 60
+_STACKED = 8  # arrays whose panels stand one below the other
 _RIDGES = 30  # of one histogram over time, at most
 
 
@@ -62,22 +63,21 @@ def histograms(model: Sequential, x: ArrayLike, y: ArrayLike) -> Figure:
     if not weights:
         raise ValueError("This draws weights, and the model has none. Use a model with a Conv2D or a Dense layer.")
     gradients = {name: values for name, values in loss_gradients(model, x, y).items() if name in weights}
-    figure = new_figure(8, 1.75 * len(gradients) + 0.8)
-    panels = figure.subplots(len(gradients), 2, squeeze=False)
+    figure, pairs = _pairs(len(gradients), 1.75)
     sizes = {}
-    for row, (name, slopes) in zip(panels, gradients.items(), strict=True):
+    for row, (name, slopes) in zip(pairs, gradients.items(), strict=True):
         sizes[name] = float(np.sqrt(np.mean(slopes.astype(np.float64) ** 2)))
         for axes, values, colour in ((row[0], weights[name], BLUE), (row[1], slopes, ORANGE)):
             axes.hist(values.ravel(), min(_BINS, max(8, int(np.sqrt(values.size)))), color=colour)
             axes.axvline(0, color=GREY, linewidth=0.8)
             tidy(axes)
             axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
-            axes.locator_params(axis="x", nbins=6)
-        row[0].set_title(f"{_label(model, name)}: {slopes.size:,}", fontsize=10, loc="left")
-        row[1].set_title(f"gradient, root mean square {sizes[name]:.1e}", fontsize=10, loc="left")
+            axes.locator_params(axis="x", nbins=5)
+        row[0].set_title(f"{_label(model, name)}: {slopes.size:,}", fontsize=9, loc="left")
+        row[1].set_title(f"gradient, root mean square {sizes[name]:.1e}", fontsize=9, loc="left")
         row[0].set_ylabel("how many")
-    panels[-1, 0].set_xlabel("weight")
-    panels[-1, 1].set_xlabel("gradient of the mean loss")
+    pairs[-1][0].set_xlabel("weight")
+    pairs[-1][1].set_xlabel("gradient of the mean loss")
     largest, least = max(sizes, key=sizes.__getitem__), min(sizes, key=sizes.__getitem__)
     if len(sizes) == 1:
         title = f"{gradients[largest].size:,} weights and their gradients"
@@ -115,9 +115,8 @@ def histograms_over_time(kept: Histograms) -> Figure:
     if not kept.weights:
         raise ValueError("There is no histogram yet. Train with it first: model.fit(…, callbacks=[kept]).")
     epochs = len(next(iter(kept.weights.values())))
-    figure = new_figure(8, 2.6 * len(kept.weights) + 0.8)
-    panels = figure.subplots(len(kept.weights), 2, squeeze=False)
-    for row, name in zip(panels, kept.weights, strict=True):
+    figure, pairs = _pairs(len(kept.weights), 2.6)
+    for row, name in zip(pairs, kept.weights, strict=True):
         for axes, kind, series, colour in (
             (row[0], "", kept.weights[name], BLUE),
             (row[1], ": gradient", kept.gradients[name], ORANGE),
@@ -128,11 +127,25 @@ def histograms_over_time(kept: Histograms) -> Figure:
             shown = range(1, epochs + 1, -(-epochs // 8))
             axes.set_yticks(shown, list(map(str, shown)))
             axes.invert_yaxis()
-            axes.locator_params(axis="x", nbins=6)
-    panels[-1, 0].set_xlabel("weight")
-    panels[-1, 1].set_xlabel("gradient in the last step of the epoch")
+            axes.locator_params(axis="x", nbins=5)
+    pairs[-1][0].set_xlabel("weight")
+    pairs[-1][1].set_xlabel("gradient in the last step of the epoch")
     headline(figure, f"How weights and gradients were spread over {counted(epochs, 'epoch')}")
     return figure
+
+
+def _pairs(count: int, height: float) -> tuple[Figure, list[Any]]:
+    """A figure with a pair of panels for each of so many arrays: one below the other, of many two beside each other."""
+    if count <= _STACKED:
+        figure = new_figure(8, height * count + 0.8)
+        return figure, list(figure.subplots(count, 2, squeeze=False))
+    rows = -(-count // 2)
+    figure = new_figure(14, min(height, 2.2) * rows + 0.8)
+    left, right = np.split(figure.subplots(rows, 4), 2, axis=1)
+    pairs = [*left, *right]
+    for axes in np.concatenate(pairs[count:]) if count % 2 else ():
+        axes.set_axis_off()
+    return figure, pairs[:count]
 
 
 def _ridge(axes: object, epoch: int, histogram: Histogram, colour: str) -> None:

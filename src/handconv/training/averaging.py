@@ -5,7 +5,7 @@ After each step every rank moves its own part of the average:
     average += share(t) · (parameters - average)                 t: steps done, of T in all
 
     exponential   share = 1 - decay, larger in the first steps, so that the start is soon forgotten
-    stochastic    share = 1 until t = start · T, then 1/2, 1/3, 1/4, …: the plain mean of all later steps
+    stochastic    share = 1 until t = start · T, then 1/2, 1/3, 1/4, …: the plain mean of that step and all later ones
 
 Validation and the trained model use the average; training itself goes on from the parameters as they are.
 """
@@ -16,17 +16,19 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from handconv.arrays import FloatArray
-from handconv.utils.settings import Settings
-from handconv.utils.validation import SHARE, check_number, check_setting
+from handconv.utils.settings import Settings, is_change
+from handconv.utils.validation import SHARE, check_number, check_setting, is_ours
 
 
 class WeightAverage(Settings, ABC):
     """An average of the parameters over the steps of a training; ``fit(averaging=…)`` takes it."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse a setting that an average of this package does not have."""
-        if type(self).__module__.startswith("handconv.training."):
+        """Take a setting as the constructor would take it, and refuse one that an average of ours does not have."""
+        if is_ours(type(self)):
             check_setting(self, type(self).__name__, name, self.arguments)
+            if is_change(self, name):
+                value = getattr(type(self)(**super().config() | {name: value}), name)
         object.__setattr__(self, name, value)
 
     @abstractmethod
@@ -39,9 +41,14 @@ class WeightAverage(Settings, ABC):
         """
 
     def update(self, average: FloatArray, parameters: FloatArray, step: int, steps: int) -> None:
-        """Move the average in place."""
-        share = self.share(step, steps)
-        if share >= 1:
+        """Move the average in place.
+
+        Raises:
+            ValueError: if the share is no number from 0 to 1.
+        """
+        label = f"{type(self).__name__}: the share after step {step}"
+        share = check_number(label, self.share(step, steps), lambda value: 0 <= value <= 1, "from 0 to 1")
+        if share == 1:
             average[...] = parameters
         else:
             average += average.dtype.type(share) * (parameters - average)
@@ -87,7 +94,7 @@ class StochasticAverage(WeightAverage):
     """The plain mean of all steps of the last part of a training, best with a learning rate that stays up.
 
     Maths:
-        share = 1 while t <= start · T, then 1 / (1 + the steps since)
+        share = 1 while t <= max(1, start · T), then 1 / (1 + the steps since)
     Args:
         start: where the mean begins, as a share of the training, at least 0 and below 1.
 
@@ -108,5 +115,5 @@ class StochasticAverage(WeightAverage):
 
     def share(self, step: int, steps: int) -> float:
         """1 before the mean begins, then 1 / (1 + the steps since)."""
-        since = step - int(self.start * steps)
+        since = step - max(1, int(self.start * steps))
         return 1 if since <= 0 else 1 / (1 + since)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from handconv.serialization.atomic import naming
 from handconv.training.state import TrainingState
-from handconv.utils.settings import arguments_of
+from handconv.utils.settings import arguments_of, is_change
 from handconv.utils.validation import (
     FRACTION,
     NOT_NEGATIVE,
@@ -69,10 +69,12 @@ class Callback:
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse a setting that a callback of this package does not have."""
+        """Take a setting as the constructor would take it, and refuse one that a callback of this package has not."""
         if type(self).__module__.startswith("handconv.training."):
             known = dict.fromkeys(name for kind in type(self).__mro__ for name in arguments_of(kind.__init__))  # type: ignore[misc]
             check_setting(self, type(self).__name__, name, known)
+            if is_change(self, name):
+                value = getattr(type(self)(**{each: getattr(self, each) for each in known} | {name: value}), name)
         object.__setattr__(self, name, value)
 
     def on_train_begin(self, run: TrainingState) -> bool | None:

@@ -286,6 +286,7 @@ _TOLD = 3  # differences that are named when a run cannot be resumed
 #: What is known by a print alone, and how a difference is told; where there is no print, there is nothing to compare.
 _PRINTS = {
     "validation data": "the validation data are others, so that its figures would mix two kinds",
+    "gives of loss": "the loss gives another value for the same predictions",
     "makes of augment": "augment makes other images of the same ones",
 }
 
@@ -353,7 +354,7 @@ def _state(run: TrainingState) -> dict[str, Any]:
         "iterations": run.optimizer.iterations,
         "optimizer": run.optimizer.config() | ({"learning_rate": run.given_rate} if is_number else {}),
         "learning_rate": rate if is_number else None,
-        "loss": {"name": type(run.loss).__name__} | run.loss.config(),
+        "loss": {"name": type(run.loss).__name__, **run.loss.config(), "gives": run.loss_print},
         "augment": run.augment_print,
         "averaging": None if run.averaging is None else run.averaging.config(),
         "epochs": run.epochs,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from handconv.utils.figures import BLUE, ORANGE, headline, new_figure, percent, tidy, whole_epochs
 from handconv.utils.text_table import html_table, wrapped
@@ -43,6 +43,11 @@ class History(Mapping[str, list[float]]):
         if not values:
             raise KeyError(f"no epoch has {name!r}; there is {', '.join(self) or 'nothing'}")
         return values
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say where the figures are."""
+        remedy = " It has the figures itself: history['loss']." if name in ("history", "params", "epoch") else ""
+        raise AttributeError(f"History has no {name!r}.{remedy}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name for epoch in self.epochs for name in epoch))

@@ -104,7 +104,7 @@ def train(
     try:
         _prepare(run, saved, resume, was_used=was_used)
         run.under_way = True
-        with arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
+        with _used([run.loss, *callbacks]), arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
             _train(run, executor, callbacks, saved)
         run.network.parameters[...] = run.best_parameters
     finally:
@@ -280,6 +280,33 @@ def _report(run: TrainingState, callbacks: Sequence[Callback], sums: NDArray[np.
         )
         for callback in callbacks:
             callback.on_batch_end(run, progress)
+
+
+_IN_USE: dict[int, int] = {}  # the threads of the trainings that go on, by the id of what keeps their figures
+
+
+@contextlib.contextmanager
+def _used(things: Sequence[object]) -> Iterator[None]:
+    """Hold losses and callbacks, which keep what they were told, for the trainings of this thread meanwhile.
+
+    Raises:
+        RuntimeError: if one is used by a training of another thread.
+    """
+    mine, taken = threading.get_ident(), []
+    try:
+        for thing in things:
+            if id(thing) not in _IN_USE:
+                taken.append(id(thing))
+            if _IN_USE.setdefault(id(thing), mine) != mine:
+                raise RuntimeError(
+                    f"{type(thing).__name__} is used by a training in another thread, whose figures would get mixed "
+                    "with these. Give each its own."
+                )
+        yield
+    finally:
+        for name in taken:
+            if _IN_USE.get(name) == mine:
+                del _IN_USE[name]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What a training is and how far it has come: all that the loop, the callbacks and the checkpoints speak about."""
 
 import contextlib
+import copy
 import hashlib
 import math
 from collections.abc import Callable, Iterator
@@ -81,6 +82,15 @@ _FIXED = {
 }
 
 
+#: Attributes that runs of other libraries have, and that would be set here without effect.
+_FOREIGN = {
+    "stop_training": "Return True from on_epoch_end.",
+    "should_stop": "Return True from on_epoch_end.",
+    "learning_rate": "Set run.optimizer.learning_rate.",
+    "lr": "Set run.optimizer.learning_rate.",
+}
+
+
 @dataclass
 class TrainingState(Task):
     """A training as it stands between two steps.
@@ -115,8 +125,8 @@ class TrainingState(Task):
         if self.__dict__.get("under_way") and name in _FIXED:
             settings = f", or its settings: run.{name}.… = value" if name in ("loss", "optimizer") else ""
             raise AttributeError(f"run.{name} stays as it is in a training. Change it between two fits{settings}.")
-        if name == "stop_training":
-            raise AttributeError("A run has no 'stop_training'. Return True from on_epoch_end.")
+        if name in _FOREIGN:
+            raise AttributeError(f"A run has no {name!r}. {_FOREIGN[name]}")
         object.__setattr__(self, name, value)
 
     def __post_init__(self) -> None:
@@ -161,6 +171,17 @@ class TrainingState(Task):
         """What tells these validation data from others; none where there are none, or a part of the samples."""
         validation = self.validation
         return None if validation is None or validation.x is self.samples.x else fingerprint(validation)
+
+    @cached_property
+    def loss_print(self) -> str | None:
+        """What tells a loss of the user's own from another: what it gives for even predictions."""
+        if is_ours(type(self.loss)):
+            return None
+        with contextlib.suppress(Exception):  # of code that is not ours: the steps will say why
+            targets, shape = self.samples.y[:_PRINTED], self.network.output_shape
+            even = np.full((len(targets), *shape), 1 / math.prod(shape), self.network.dtype)
+            return f"{copy.deepcopy(self.loss).forward(even, targets.copy()):.4g}"
+        return None
 
     @cached_property
     def augment_print(self) -> dict[str, Any] | None:

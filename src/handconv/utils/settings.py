@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import inspect
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -18,6 +20,24 @@ def arguments_of(constructor: Callable[..., None]) -> dict[str, inspect.Paramete
     """
     _, *parameters = inspect.signature(constructor).parameters.values()
     return {parameter.name: parameter for parameter in parameters if parameter.kind not in _VARIABLE}
+
+
+def is_change(thing: object, name: str) -> bool:
+    """Whether to set an attribute is to change an argument of what was made: not while its constructor is at work.
+
+    Args:
+        thing: whose attribute it is.
+        name: of the attribute.
+    """
+    if name not in vars(thing) or name not in arguments_of(type(thing).__init__):
+        return False
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__init__" and frame.f_locals.get(code.co_varnames[0]) is thing:
+            return False
+        frame = frame.f_back
+    return True
 
 
 class Settings:

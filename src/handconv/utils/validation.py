@@ -220,6 +220,8 @@ def checked_samples(name: str, x: object, input_shape: tuple[int, ...] | None) -
             f"{name} must be one array of samples of the same shape ({error}). Resize them first."
         ) from error
     if array.dtype.kind not in "biuf":
+        if not isinstance(x, np.ndarray | Sequence) or isinstance(x, str):
+            raise TypeError(f"{name} must be an array of samples (N, …), got {type(x).__name__}. Make an array of it.")
         raise TypeError(
             f"{name} must hold numbers, got an array of {array.dtype}. Convert it with x.astype('float32')."
         )

@@ -56,7 +56,8 @@ def explain(
         The sections of the step; ``print`` it, or write it by ``handconv.export.explanation_html``.
 
     Raises:
-        ValueError: if there is nothing to train, or sample or unit do not exist, or the batch does not fit.
+        ValueError: if there is nothing to train, the network holds NaN or infinity, sample or unit do not exist, or the
+            batch does not fit.
         TypeError: if the model is no ``Sequential``, or the batch of the wrong kind.
 
     Example:

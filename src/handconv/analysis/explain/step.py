@@ -17,7 +17,7 @@ from handconv.optimizers import Adam, Optimizer
 from handconv.optimizers.base import check_optimizer
 from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
-from handconv.utils.validation import is_int, unmasked
+from handconv.utils.validation import broken, is_int, unmasked
 
 #: Layers of which each output depends on one input alone, so that a backward pass of ones gives the slopes.
 _ELEMENTWISE = (*ACTIVATIONS, Dropout, SpatialDropout2D)
@@ -42,6 +42,8 @@ class Step:
             raise ValueError(
                 "explain narrates how weights are trained, and this network has none. Add a Conv2D or a Dense layer."
             )
+        if name := broken(network.named_parameters() | network.named_buffers()):
+            raise ValueError(f"This network is dead: {name} hold NaN or infinity, and so would all that is told.")
         generator = np.random.default_rng(0)
         for _, layer in network.tree():
             layer.generator = generator  # what is dropped is the same whenever one asks
