@@ -66,8 +66,8 @@ def test_right_are_the_rows_whose_greatest_output_is_the_class(targets: Any) -> 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 1)])
 def test_right_are_the_single_outputs_on_the_side_of_one_half_of_their_targets(shape: tuple[int, ...]) -> None:
-    outputs, targets = np.array([0.5, 0.5, 0.6, 0.6]).reshape(shape), np.array([0.5, 0.6, 0.5, 1.0])
-    assert count_correct(outputs, targets) == count_correct(outputs, targets[:, None]) == 2
+    outputs, targets = np.array([0.5, 0.5, 0.6, 0.6]).reshape(shape), np.array([0.5, 0.5, 0.5, 1.0])
+    assert count_correct(outputs, targets) == count_correct(outputs, targets[:, None]) == 3
 
 
 def test_batches_are_as_large_as_the_cache_and_at_most_128() -> None:

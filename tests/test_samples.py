@@ -513,6 +513,12 @@ def test_class_weights_need_classes() -> None:
         checked_weights(2, np.array([0.5, 1.5]), None, {0: 2.0})
 
 
+def test_without_outputs_the_classes_are_two_and_those_of_the_targets() -> None:
+    with pytest.raises(ValueError, match=r"names class 2, which there is not; the classes are 0, 1\."):
+        checked_weights(2, np.array([0, 1]), None, {2: 2.0})
+    checked_weights(2, np.array([0, 2]), None, {2: 2.0})
+
+
 class TestImagesAsTargets:
     def network(self) -> hc.Sequential:
         return hc.Sequential([hc.Conv2D(1, 3, padding=1)], input_shape=(1, 6, 6), seed=0)

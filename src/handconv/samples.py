@@ -193,7 +193,7 @@ def checked_weights(
     y: NDArray[Any],
     sample_weights: ArrayLike | None,
     class_weights: Mapping[int, float] | None,
-    outputs: int = 0,
+    outputs: int = 2,
 ) -> NDArray[np.float64] | None:
     """Multiply the weights of samples and of classes to one weight a sample; None if there are neither."""
     if sample_weights is None and class_weights is None:

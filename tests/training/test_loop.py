@@ -322,6 +322,15 @@ class TestDivergence:
         ):
             network.fit(np.ones((4, 2)), np.full(4, 1e30), loss=hc.MeanSquaredError())
 
+    def test_a_penalty_that_is_infinite_is_one_of_the_loss(self) -> None:
+        network = hc.Sequential([hc.Dense(1, l2=1.0, weight_init="zeros")], input_shape=(2,), seed=0)
+        network.named_parameters()["0.weights"][...] = 1e25
+        with (
+            np.errstate(all="ignore"),
+            pytest.raises(hc.DivergenceError, match="epoch 1, step 1: the loss is not finite"),
+        ):
+            network.fit(np.zeros((4, 2)), np.zeros(4), loss=hc.MeanSquaredError())
+
     def test_the_parameters_before_the_step_stay(self) -> None:
         network = hc.Sequential([hc.Dense(1)], input_shape=(2,), seed=0)
         before = network.parameters.copy()

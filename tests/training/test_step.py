@@ -319,6 +319,12 @@ class TestShardStep:
         assert all(0.3 < np.frombuffer(mask, np.bool_).mean() < 0.7 for mask in masks)
 
 
+def test_the_arrays_that_ranks_share_are_never_exchanged() -> None:
+    state = SharedState.of_one_process(task(8))
+    with pytest.raises(AttributeError):
+        state.parameters = np.zeros(1)  # type: ignore[misc]
+
+
 def wide(**options: Any) -> hc.Sequential:
     """A network whose vector has several blocks, the last of them small."""
     layers = [hc.Flatten(), hc.Dense(70, l2=0.01), hc.Tanh(), hc.Dense(CLASSES), hc.Softmax()]

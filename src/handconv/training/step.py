@@ -190,8 +190,8 @@ class ShardStep:
             self.communicator.exchange(state.accumulators, state.changes, state.totals)
             paused = bool(state.control[1])
             loss, hits, length = state.totals[:count].sum(axis=0)
-            if not math.isfinite(loss + penalty + length):
-                finite_loss = math.isfinite(loss + penalty)
+            finite_loss = math.isfinite(loss) and math.isfinite(penalty)
+            if not (finite_loss and math.isfinite(length)):
                 raise DivergenceError(
                     diagnosis(self.task, state.accumulators, batch, epoch, step, finite_loss=finite_loss)
                 )
