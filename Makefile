@@ -73,7 +73,7 @@ parity:  ## All tests with PyTorch and ONNX Runtime installed, so that none of t
 
 mutants:  ## Are small mistakes in the code noticed? (ARGS="losses", "layers --part 1/8"; minutes to an hour each)
 	@$(READY) --extra cli --group test
-	@$(RUN) scripts/mutants.py $(or $(ARGS),losses optimizers layers network sequential kernels training)
+	@$(RUN) scripts/mutants.py $(or $(ARGS),losses optimizers layers kernels ops network sequential training augment metrics)
 
 bench:  ## handconv and its peers side by side, one page (ARGS="--only train-128 --json bench.json"; "--against COMMIT": and its past)
 	@$(FOUND) scripts/environment.py '$(VENV_BENCH)' --group bench --wish rivals
