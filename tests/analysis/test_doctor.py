@@ -298,9 +298,6 @@ def test_a_diagnosis_prints_name_evidence_and_remedy() -> None:
     assert str(sick) == "dead units (severe)\n  All 8.\n  Remedy: Train anew.\n\nb (mild)\n  c.\n  Remedy: d."
 
 
-# -- bad input
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
