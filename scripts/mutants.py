@@ -133,6 +133,8 @@ def _left_alone(tree: ast.Module) -> Iterator[ast.AST]:
             parts = [node.annotation]
         elif isinstance(node, ast.FunctionDef):
             parts = [node.returns, *node.decorator_list, *_unread_defaults(node)]
+        elif isinstance(node, ast.keyword):
+            parts = [node.value] if node.arg == "strict" else []
         elif (
             isinstance(node, ast.Raise | ast.Assert | ast.Import | ast.ImportFrom | ast.JoinedStr)
             or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")

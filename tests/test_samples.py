@@ -25,6 +25,7 @@ from handconv.samples import (
     checked_weights,
     gathered_in_order,
     is_memory_mapped,
+    remark_on_targets,
     split,
 )
 
@@ -167,6 +168,23 @@ class TestAnyOrderOfMemory:
         finally:
             tracemalloc.stop()
 
+    @pytest.mark.parametrize(
+        ("layout", "shape"),
+        [
+            ("plain", (2, 3, 4, 5)),
+            ("channels last", (2, 4, 5, 3)),
+            ("mirrored", (2, 3, 4, 5)),
+            ("transposed images", (2, 3, 5, 4)),
+        ],
+    )
+    def test_shards_are_read_into_the_order_in_which_the_samples_lie(
+        self, layout: str, shape: tuple[int, ...], tmp_path: Path
+    ) -> None:
+        memory = SmallMemory()
+        x = LAYOUTS[layout](np.zeros((9, 3, 4, 5), np.float32), tmp_path)
+        GatherOp(Samples(x, np.arange(9)), np.arange(2), np.float32, memory)  # type: ignore[arg-type]
+        assert memory.shapes["rows"] == shape
+
     @pytest.mark.parametrize("layout", ["channels last", "Fortran", "a mapped file in Fortran order"])
     def test_targets_may_lie_in_any_order(self, layout: str, tmp_path: Path, rng: np.random.Generator) -> None:
         y = rng.normal(size=(9, 2, 3, 4))
@@ -179,7 +197,11 @@ class SmallMemory:
 
     capture = Capture()
 
+    def __init__(self) -> None:
+        self.shapes: dict[str, tuple[int, ...]] = {}
+
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+        self.shapes[name] = shape
         return self.capture.track(np.empty(shape, dtype))
 
     scratch = array
@@ -460,6 +482,31 @@ def test_pixels_of_another_scale_are_warned_of(images: Any, message: str) -> Non
 )  # fmt: skip
 def test_numbers_that_may_be_meant_so_are_not_remarked_upon(x: Any) -> None:
     assert checked_inputs(x) is x
+
+
+_PIXELS = np.full((2, 1, 4, 4), 2, np.uint8)
+
+
+@pytest.mark.parametrize("y", [_PIXELS, _PIXELS[:, 0]])
+def test_images_of_pixels_as_targets_are_remarked_upon(y: Any) -> None:
+    with pytest.warns(UserWarning, match="y holds images of uint8 up to 2, which are taken as they are, while x is"):
+        remark_on_targets(_PIXELS, y)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (_PIXELS, _PIXELS[:, 0, 0]),  # rows may be counts
+        (_PIXELS, _PIXELS // 2),  # masks of 0 and 1
+        (_PIXELS, _PIXELS / 255),
+        (_PIXELS / 255, _PIXELS),
+        (_PIXELS.astype(int), _PIXELS.astype(int)),
+    ],
+)
+def test_other_targets_are_not_remarked_upon(x: Any, y: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        remark_on_targets(x, y)
 
 
 def test_a_sample_alone_is_told() -> None:

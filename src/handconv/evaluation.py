@@ -21,7 +21,7 @@ _CACHE = 7_000_000  # bytes that the largest output of a batch may take
 def cache_batch(network: Network) -> int:
     """How many samples keep the largest output in the cache: a power of two, at least 8."""
     largest = max(math.prod(layer.output_shape or ()) for layer in network.layers) * network.dtype.itemsize
-    return 1 << (max(8, _CACHE // largest).bit_length() - 1)
+    return 1 << max(3, (_CACHE // largest).bit_length() - 1)
 
 
 def inference_batch(network: Network) -> int:
@@ -69,7 +69,7 @@ def evaluate(
             part = chosen[batch * size : (batch + 1) * size]
             outputs = network.answer(samples.x[part], objective.layers)
             weights = None if samples.weights is None else samples.weights[part]
-            figures[batch, :1] = loss.forward(outputs, samples.y[part], weights, count)
+            (figures[batch, 0],) = loss.forward(outputs, samples.y[part], weights, count)
             figures[batch, 1] = count_correct(loss.answers(), samples.y[part]) if told_apart else 0
 
         judge(0)
