@@ -68,6 +68,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "training/step.py",
             "training/checks.py",
             "training/divergence.py",
+            "training/statistics.py",
             "samples.py",
             "evaluation.py",
             "objective.py",
@@ -83,6 +84,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/test_objective.py",
             "tests/semantics/test_own_parts.py",
             "tests/semantics/test_held_layers.py",
+            "tests/semantics/test_carried_state.py",
         ),
     ),
 }

@@ -8,7 +8,7 @@ import pytest
 
 import handconv as hc
 from handconv.samples import Samples
-from handconv.training.checks import check_enough_samples, check_no_views, check_runs_once
+from handconv.training.checks import check_enough_samples, check_gradients_written, check_no_views, check_runs_once
 from handconv.training.state import Task
 
 
@@ -84,6 +84,51 @@ def test_a_layer_that_runs_twice_in_a_pass_is_refused() -> None:
 @pytest.mark.parametrize("times", [0, 1])
 def test_a_layer_that_runs_once_or_never_is_not(times: int) -> None:
     check_runs_once(task(9, 4, Both(times)))
+
+
+def test_passes_are_those_of_training() -> None:
+    class TwiceInTraining(Both):
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            self.times = 2 if training else 1
+            return super().forward(inputs, training)
+
+    with pytest.raises(ValueError, match="goes forward 2 times"):
+        check_runs_once(task(9, 4, TwiceInTraining(1)))
+
+
+class Scale(hc.Layer):
+    """Multiplies by a parameter; its backward knows of training alone."""
+
+    def declare(self, input_shape: tuple[int, ...]) -> tuple[hc.ParameterSpec, ...]:
+        return (hc.ParameterSpec("factor", (1,), "ones"),)
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.seen = inputs if training else None
+        return inputs * self.factor
+
+    def backward(self, dvalues: Any) -> Any:
+        assert self.seen is not None
+        return dvalues * self.factor
+
+
+def test_a_gradient_that_training_does_not_write_is_told() -> None:
+    run = task(9, 4, Scale())
+    run.samples.x[...] = 1
+    with pytest.warns(UserWarning, match=r"No backward writes the gradient of 0\.factor"):
+        check_gradients_written(run)
+
+
+def test_a_backward_that_was_exchanged_on_one_layer_is_not_judged() -> None:
+    layer = Scale()
+
+    def writes(dvalues: Any) -> Any:
+        layer.dfactor[...] = (dvalues * layer.seen).sum()
+        return dvalues * layer.factor
+
+    layer.backward = writes  # type: ignore[method-assign]
+    run = task(9, 4, layer)
+    run.samples.x[...] = 1
+    check_gradients_written(run)
 
 
 def test_passes_are_counted_on_a_copy() -> None:

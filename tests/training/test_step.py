@@ -265,6 +265,12 @@ class TestShardStep:
         np.testing.assert_array_equal(whole.network.parameters, parts.network.parameters)
         np.testing.assert_array_equal(steps[0].state.sums, steps[1].state.sums)
 
+    @pytest.mark.parametrize(("fuse", "ops"), [(True, 3), (False, 5)])
+    def test_the_program_is_fused_as_the_network_is(self, fuse: bool, ops: int) -> None:
+        step = step_of(task(20, network=model(fuse=fuse)))
+        list(step.epoch(0))
+        assert len(step.program.ops) == ops
+
     def test_a_pause_is_granted_after_the_step_at_hand(self) -> None:
         step = step_of(task(40, batch_size=8))
         done = []
@@ -366,6 +372,14 @@ def test_ranks_share_as_much_memory_as_they_use() -> None:
         "accumulators": (8, size), "changes": (8, 0), "totals": (8, 3),  # loss, answers that are right, squares
         "squares": (1,), "sums": (4,), "control": (2,),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [1e300, np.inf, np.nan])
+def test_a_run_that_diverges_warns_of_no_arithmetic(value: float) -> None:
+    network = model()
+    network.parameters[...] = value
+    with pytest.raises(hc.DivergenceError):
+        network.fit(*data(8), epochs=1)
 
 
 def wide(**options: Any) -> hc.Sequential:

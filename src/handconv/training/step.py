@@ -138,8 +138,7 @@ class ShardStep:
         self._random = network.streams.generator(Purpose.DROPOUT)
         self._augmenting = network.streams.generator(Purpose.AUGMENT)
         self._averaged = network.store.means  # buffers whose changes are averaged, not summed
-        self._signature: list[object] = []
-        self._lower()
+        self._signature: list[object] = []  # of no network: the first step makes the program
 
     def _lower(self) -> None:
         """Make the program of the network as it is now."""
@@ -196,8 +195,8 @@ class ShardStep:
             self._update(count, epoch * len(batches) + step + 1)
             if self.communicator.rank == 0:
                 sums += len(batch) * loss, len(batch) * penalty, hits, len(batch)
-                for accumulator in range(count if buffers.size else 0):
-                    buffers += state.changes[accumulator]
+                for change in state.changes[:count]:
+                    buffers += change
             self.communicator.publish(state.parameters, buffers)
             if buffers.size:
                 network.buffers[...] = buffers
