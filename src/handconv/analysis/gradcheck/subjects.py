@@ -70,17 +70,22 @@ class LayerSubject:
         """The outputs."""
         self._generator.bit_generator.state = self._state
         self._store.buffers[...] = self._buffers
-        return self._layer.forward(self.arrays["inputs"].copy(), training=True)
+        return np.asarray(self._layer.forward(self.arrays["inputs"].copy(), training=True))
 
     def gradients(self, projection: Array) -> dict[str, Array]:
         """Run forward and backward; NaN where backward writes nothing, or adds to what was there."""
         self._store.gradients[...] = np.nan
         self.values("inputs")
-        gradients = {"inputs": np.array(self._layer.backward(projection.copy(order="K")))}
+        gradients = {"inputs": self._backward(projection)}
         gradients |= {view.name: np.array(view.of(self._store.gradients)) for view in self._store.trainable}
         for name in self.arrays.keys() - gradients.keys():  # kept by the layer itself
             gradients[name] = np.array(getattr(self._layer, f"d{name}"))
         return gradients
+
+    def _backward(self, projection: Array) -> Array:
+        """What backward returns, checked as a network checks it."""
+        dinputs = self._layer.backward(projection.copy(order="K"))
+        return np.array(self._layer.check_result("backward", dinputs, self.arrays["inputs"].shape))
 
     def _check(self) -> None:
         """Check that the layer gives finite float64 numbers, the same ones each time."""
@@ -101,7 +106,7 @@ class LayerSubject:
     def _adopt(self) -> None:
         """Find parameters that a layer keeps by itself: arrays ``name`` with a gradient ``dname`` of their shape."""
         layer = self._layer
-        layer.backward(self.projection.copy(order="K"))
+        self._backward(self.projection)
         for name, value in list(vars(layer).items()):
             gradient = vars(layer).get(f"d{name}")
             if (
@@ -212,7 +217,7 @@ class NetworkSubject:
         self.generator.bit_generator.state = self._states[start]
         for layer in self._layers[start:]:
             x = layer.forward(x.copy(), training=True)
-        return x
+        return np.asarray(x)
 
 
 def program_gradients(subject: NetworkSubject) -> dict[str, Array]:
