@@ -16,7 +16,7 @@ from handconv.engine.layout import memory_view
 from handconv.engine.ops.inputs import InputOp
 from handconv.engine.program import Program
 from handconv.layers import Layer
-from handconv.layers.parameters import ParameterStore
+from handconv.layers.parameters import ParameterStore, kept_views
 from handconv.losses import Loss
 from handconv.network import Network
 from handconv.objective import Objective
@@ -107,10 +107,11 @@ class LayerSubject:
         """Find parameters that a layer keeps by itself: arrays ``name`` with a gradient ``dname`` of their shape."""
         layer = self._layer
         self._backward(self.projection)
+        kept = [view.attribute for view in kept_views(self._store.layers) if view.keeper == 0]
         for name, value in list(vars(layer).items()):
             gradient = vars(layer).get(f"d{name}")
             if (
-                name != "inputs"
+                name not in ("inputs", *kept)
                 and name not in self.arrays
                 and is_floats(value)
                 and is_floats(gradient)
@@ -271,9 +272,11 @@ def _leave_constants(store: ParameterStore[Layer], seed: int) -> None:
 def float64_copy(layer: Layer) -> Layer:
     """A copy of a layer whose own arrays, those that it did not declare, are float64."""
     copied = layer.copy()
-    for _, each in copied.tree():
+    layers = [each for _, each in copied.tree()]
+    kept = {(view.keeper, view.attribute) for view in kept_views(layers)}  # follow the arrays that they look into
+    for place, each in enumerate(layers):
         for name, value in list(vars(each).items()):
-            if is_floats(value):
+            if is_floats(value) and (place, name) not in kept:
                 object.__setattr__(each, name, value.astype(np.float64))
     return copied
 
