@@ -127,8 +127,8 @@ def grad_cam(
     of its own for each cell, and the signs differ within a map: in the bundled model the mean keeps 3 % of the square
     of the gradient. What is left says which maps are liked, not where, and the map lights up wherever these have large
     values, on empty paper too: of 100 digits, the fifth of the pixels that it names matters more than as many at random
-    in about 40. No reading of the equations changes that (scores or probabilities, the lead over the next class, any layer's
-    maps, with or without the rectifier); ``hires_cam`` does better there.
+    in about 40. No reading of the equations changes that (scores or probabilities, the lead over the next class, any
+    layer's maps, with or without the rectifier); ``hires_cam`` does better there.
 
     Maths:
         a[k] = mean over i, j of  d s[c] / d A[k, i, j]          A: the last convolution, with the activation after it
