@@ -84,7 +84,9 @@ def scattered(shape: tuple[int, int], *digits: tuple[int, int, int]) -> NDArray[
     "tops", [(70, 10, 60, 20), (10, 80, 150, 220), (220, 150, 80, 10)], ids=["up and down", "falling", "rising"]
 )
 def test_a_line_need_not_be_level(reader: DigitReader, tops: tuple[int, ...]) -> None:
-    digits = [(digit, top + 20, 20 + 90 * place) for place, (digit, top) in enumerate(zip((4, 3, 0, 5), tops, strict=True))]
+    digits = [
+        (digit, top + 20, 20 + 90 * place) for place, (digit, top) in enumerate(zip((4, 3, 0, 5), tops, strict=True))
+    ]
     assert read(reader, scattered((360, 400), *digits)).text == "4305"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
+from handconv.training.checks import _meets_layers
 from handconv.training.hidden_state import equal
 
 X = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
@@ -14,9 +15,12 @@ X = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
 class Decoder(hc.Layer):
     """Uses the weights of a layer that it does not hold."""
 
-    def __init__(self, encoder: hc.Dense, *, writes: bool) -> None:
+    def __init__(self, found: Any, *, writes: bool) -> None:
         super().__init__()
-        self.encoder, self.writes = lambda: encoder, writes
+        self.found, self.writes = found, writes
+
+    def encoder(self) -> Any:
+        return self.found()
 
     def infer_shape(self, input_shape: Any) -> Any:
         return (6,)
@@ -51,9 +55,19 @@ class Autoencoder(hc.Layer):
         return dinputs
 
 
+class OfModel(Decoder):
+    """Finds the layer in a network among the globals."""
+
+    def encoder(self) -> Any:
+        return MODEL.layers[0]
+
+
+MODEL = hc.Sequential([hc.Dense(2)], input_shape=(6,), seed=0)
+
+
 def tied(*, writes: bool) -> hc.Sequential:
     encoder = hc.Dense(2)
-    return hc.Sequential([encoder, Decoder(encoder, writes=writes)], input_shape=(6,), seed=0)
+    return hc.Sequential([encoder, Decoder(lambda: encoder, writes=writes)], input_shape=(6,), seed=0)
 
 
 def fit(model: hc.Sequential, **options: Any) -> Any:
@@ -81,3 +95,22 @@ def test_a_layer_that_holds_the_other_adds_up_both_gradients() -> None:
     assert hc.gradcheck(one, X[:3], X[:3], loss=hc.MeanSquaredError()).ok
     assert equal(fit(one)["loss"], fit(two, workers=2)["loss"])
     np.testing.assert_array_equal(one.parameters, two.parameters)
+
+
+def holding(kept: Any) -> hc.Layer:
+    class Plain(hc.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            object.__setattr__(self, "kept", kept)
+
+    return Plain()
+
+
+def test_a_layer_is_tried_beforehand_only_if_it_can_reach_others() -> None:
+    other = hc.Dense(2)
+    assert _meets_layers(Decoder(lambda: other, writes=True))
+    assert _meets_layers(OfModel(None, writes=True))
+    assert _meets_layers(holding(MODEL))
+    assert not _meets_layers(Decoder(lambda: 3, writes=True))
+    assert not _meets_layers(Autoencoder())
+    assert not _meets_layers(holding((1, other)))  # which therefore it holds
