@@ -9,6 +9,8 @@ import numpy as np
 
 from handconv.engine.lower import fast_kind
 from handconv.layers import Layer
+from handconv.layers.parameters import kept_views
+from handconv.network import Network
 from handconv.training.hidden_state import (
     any_gradient,
     check_augment_state,
@@ -94,7 +96,8 @@ def check_gradients_are_own(task: Task) -> None:
         ValueError: if one does so, as the other's backward comes later and overwrites them.
     """
     network = task.network
-    if all(is_ours(type(layer)) for layer in network.layers):
+    reaching = [place for place, layer in enumerate(network.layers) if _reaches_others(layer, network)]
+    if not reaching:
         return
     probe, before = copy.deepcopy(network), network.gradients.copy()
     found: list[str] = []
@@ -115,9 +118,8 @@ def check_gradients_are_own(task: Task) -> None:
 
         return run
 
-    for layer in probe.layers:
-        if not is_ours(type(layer)):
-            layer.backward = watched_backward(layer)  # type: ignore[method-assign]
+    for place in reaching:
+        probe.layers[place].backward = watched_backward(probe.layers[place])  # type: ignore[method-assign]
     tried(lambda: probe.backward(any_gradient(probe.forward(task.samples.x[:_SAMPLES], training=True))))
     network.gradients[...] = before
     if found:
@@ -125,6 +127,17 @@ def check_gradients_are_own(task: Task) -> None:
             f"{found[0]}, which belongs to another layer, and that one's backward overwrites it. Make one layer that "
             "holds the other, uses it in both places, and adds up both gradients."
         )
+
+
+def _reaches_others(layer: Layer, network: Network) -> bool:
+    """Whether a layer of the user's own keeps a function, or a view, by which it may reach arrays of other layers."""
+    if is_ours(type(layer)):
+        return False
+    within, members = [each for _, each in layer.tree()], network.store.layers
+    views = [view for view in kept_views(members) if members[view.keeper] in within]
+    return any(members[view.owner] not in within for view in views) or any(
+        callable(value) for each in within for name, value in vars(each).items() if name != "_owner"
+    )
 
 
 def check_gradients_written(task: Task) -> None:

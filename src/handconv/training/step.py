@@ -146,7 +146,7 @@ class ShardStep:
     def _lower(self) -> None:
         """Make the program of the network as it is now."""
         network = self.task.network
-        self._signature = signature(network.store.layers)
+        self._signature = self._current_signature()
         # Every shard writes to this rank's first accumulator, which therefore is filled last.
         targets: dict[object, dict[str, FloatArray]] = {}
         for view in network.views:
@@ -166,6 +166,11 @@ class ShardStep:
         self._gathers: dict[int, tuple[NDArray[np.intp], GatherOp]] = {}
         self._figures = np.zeros(2)  # of a shard: its loss, and how many answers were right
 
+    def _current_signature(self) -> list[object]:
+        """What the program depends on, as it is now."""
+        network = self.task.network
+        return [network.engine, network.fuse, *signature(network.store.layers)]
+
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[int]:
         """Train for one epoch, or until a pause is granted, yielding the number of steps done after each.
 
@@ -180,7 +185,7 @@ class ShardStep:
         batches = self.task.batches(epoch)
         for step in range(first_step, len(batches)):
             batch = batches[step]
-            if signature(network.store.layers) != self._signature:
+            if self._current_signature() != self._signature:
                 self._lower()
             count = self._run_shards(batch, epoch, step)
             penalty = 0.0
