@@ -97,7 +97,7 @@ class Sequential(Network):
             augment: changes the images at random each time that they are trained on, ``handconv.augment.Shift(2)``
                 for one; any function (images, generator) -> images. The same for any number of workers.
             averaging: an average of the parameters over the steps, ``ExponentialAverage()`` for one, which validation
-                and the trained model then use.
+                and the trained model then use; running statistics are measured for it, on 5,000 samples at most.
             shard_size: samples that are computed together, over which ``BatchNorm`` takes its statistics; as many as
                 suit the processor's cache, and at most half a batch, unless given. Larger ones leave less to share out.
             optimizer: ``Adam()`` if not given.

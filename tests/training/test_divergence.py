@@ -23,6 +23,31 @@ def fit(rate: float, **options: Any) -> list[warnings.WarningMessage]:
     return caught
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_where_a_step_diverged_is_sought_out_of_training(workers: int) -> None:
+    layers = [hc.Dense(3, weight_init="zeros"), hc.Dropout(0.9), hc.Dense(3), hc.Softmax()]
+    model = hc.Sequential(layers, input_shape=(4,), seed=0)
+    model.layers[0].biases[0] = np.inf  # type: ignore[attr-defined]
+    with pytest.raises(hc.DivergenceError, match=r"the first number that is not finite is in the output of layer 0 "):
+        model.fit(X, Y, workers=workers)
+
+
+class Training(hc.Layer):
+    """Passes on what it is given, and not even that in training."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return inputs * np.nan if training else inputs
+
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues
+
+
+def test_what_training_alone_does_is_the_loss_itself() -> None:
+    model = hc.Sequential([Training(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+    with pytest.raises(hc.DivergenceError, match=r"the first number that is not finite is in the loss itself"):
+        model.fit(X, Y)
+
+
 def test_steps_far_too_large_are_remarked_upon_once() -> None:
     (warning,) = fit(50.0)
     assert str(warning.message).startswith("The loss has exploded: in epoch 1 it was ")

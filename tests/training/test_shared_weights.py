@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
+from handconv.training.checks import _meets_layers
 from handconv.training.hidden_state import equal
 
 X = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
@@ -14,9 +15,12 @@ X = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
 class Decoder(hc.Layer):
     """Uses the weights of a layer that it does not hold."""
 
-    def __init__(self, encoder: hc.Dense, *, writes: bool) -> None:
+    def __init__(self, found: Any, *, writes: bool) -> None:
         super().__init__()
-        self.encoder, self.writes = lambda: encoder, writes
+        self.found, self.writes = found, writes
+
+    def encoder(self) -> Any:
+        return self.found()
 
     def infer_shape(self, input_shape: Any) -> Any:
         return (6,)
@@ -51,21 +55,30 @@ class Autoencoder(hc.Layer):
         return dinputs
 
 
+class OfModel(Decoder):
+    """Finds the layer in a network among the globals."""
+
+    def encoder(self) -> Any:
+        return MODEL.layers[0]
+
+
+MODEL = hc.Sequential([hc.Dense(2)], input_shape=(6,), seed=0)
+
+
 def tied(*, writes: bool) -> hc.Sequential:
     encoder = hc.Dense(2)
-    return hc.Sequential([encoder, Decoder(encoder, writes=writes)], input_shape=(6,), seed=0)
+    return hc.Sequential([encoder, Decoder(lambda: encoder, writes=writes)], input_shape=(6,), seed=0)
 
 
 def fit(model: hc.Sequential, **options: Any) -> Any:
     return model.fit(X, X, loss=hc.MeanSquaredError(), epochs=2, batch_size=32, **options)
 
 
-class Keeping(Decoder):
+class Keeping(hc.Layer):
     """Keeps views of the weights and their gradient."""
 
-    def __init__(self, encoder: hc.Dense, *, writes: bool) -> None:
-        super().__init__(encoder, writes=writes)
-        self.encoder = None  # type: ignore[assignment]
+    def infer_shape(self, input_shape: Any) -> Any:
+        return (6,)
 
     def look_at(self, encoder: hc.Dense) -> None:
         self.weights_there, self.gradient_there = encoder.weights, encoder.dweights
@@ -81,7 +94,7 @@ class Keeping(Decoder):
 
 def test_a_gradient_written_through_a_view_is_refused() -> None:
     encoder = hc.Dense(2)
-    decoder = Keeping(encoder, writes=True)
+    decoder = Keeping()
     model = hc.Sequential([encoder, decoder], input_shape=(6,), seed=0)
     decoder.look_at(encoder)
     with pytest.raises(ValueError, match=r"Keeping\.backward writes the gradient of 0\.weights"):
@@ -125,3 +138,22 @@ def test_a_layer_that_holds_the_other_adds_up_both_gradients() -> None:
     assert hc.gradcheck(one, X[:3], X[:3], loss=hc.MeanSquaredError()).ok
     assert equal(fit(one)["loss"], fit(two, workers=2)["loss"])
     np.testing.assert_array_equal(one.parameters, two.parameters)
+
+
+def holding(kept: Any) -> hc.Layer:
+    class Plain(hc.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            object.__setattr__(self, "kept", kept)
+
+    return Plain()
+
+
+def test_a_layer_is_tried_beforehand_only_if_it_can_reach_others() -> None:
+    other = hc.Dense(2)
+    assert _meets_layers(Decoder(lambda: other, writes=True))
+    assert _meets_layers(OfModel(None, writes=True))
+    assert _meets_layers(holding(MODEL))
+    assert not _meets_layers(Decoder(lambda: 3, writes=True))
+    assert not _meets_layers(Autoencoder())
+    assert not _meets_layers(holding((1, other)))  # which therefore it holds

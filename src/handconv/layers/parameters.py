@@ -317,6 +317,14 @@ class ParameterStore(Generic[D]):
         self._fill(np.random.default_rng(generator), keep=keep)
         self.bind(self.parameters, self.gradients, self.buffers)
 
+    @property
+    def means(self) -> NDArray[np.bool_]:
+        """Of each number of the buffers whether shards of a batch make one of it by their mean."""
+        mask = np.zeros(self.buffers.size, np.bool_)
+        for view in self.buffered:
+            mask[view.place] = view.spec.reduce == "mean"
+        return mask
+
     def first(self, layers: Sequence[D]) -> ParameterStore[D]:
         """The store of the first layers alone, over the same memory."""
         part: ParameterStore[D] = object.__new__(ParameterStore)

@@ -32,7 +32,7 @@ from handconv.utils.validation import POSITIVE, check_number
 from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
-_VERSION = 3
+_VERSION = 4
 _KEPT = f"{RUN}kept/"  # what callbacks keep
 
 
@@ -126,10 +126,11 @@ class Checkpoint(Callback):
 
 def _write(run: TrainingState, path: Path, *, previous: Path | None = None) -> None:
     with run.answering():  # the model in the file is the one that answers; the run goes on from its own parameters
-        arrays = {name: values.copy() for name, values in run.network.named_parameters().items()}
-    arrays |= run.network.named_buffers()
+        model = run.network.named_parameters() | run.network.named_buffers()
+        arrays = {name: values.copy() for name, values in model.items()}
     if run.averaging is not None:
-        arrays |= {f"{RUN}parameters": run.network.parameters, f"{RUN}average": run.average}
+        own = {"parameters": run.network.parameters, "buffers": run.network.buffers, "average": run.average}
+        arrays |= {f"{RUN}{name}": values for name, values in own.items()}
     arrays |= {f"{RUN}{name}": vector for name, vector in run.optimizer.state.items()}
     arrays |= {f"{_KEPT}{name}": values for name, values in run.kept.items()}
     npz.save(path, arrays, describe(run.network) | {"run": _state(run)}, previous=previous)
@@ -204,7 +205,8 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
 def _restore(run: TrainingState, arrays: Mapping[str, NDArray[Any]], saved: Mapping[str, Any]) -> None:
     """Take over the state of a run."""
     if run.averaging is not None:
-        run.network.parameters, run.average[...] = arrays[f"{RUN}parameters"], arrays[f"{RUN}average"]
+        run.network.parameters, run.network.buffers = arrays[f"{RUN}parameters"], arrays[f"{RUN}buffers"]
+        run.average[...] = arrays[f"{RUN}average"]
     run.optimizer.load_state_dict(
         {name: arrays[f"{RUN}{name}"] for name in run.optimizer.state}
         | {"iterations": np.array(int(saved["iterations"]))}

@@ -1,8 +1,11 @@
 """What a training refuses before its first step, because the steps could not do it right."""
 
 import copy
+import inspect
+import itertools
 from collections import Counter
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -96,8 +99,14 @@ def check_gradients_are_own(task: Task) -> None:
         ValueError: if one does so, as the other's backward comes later and overwrites them.
     """
     network = task.network
-    reaching = [place for place, layer in enumerate(network.layers) if _reaches_others(layer, network)]
-    if not reaching:
+    members = network.store.layers
+    looking = {members[view.keeper] for view in kept_views(members) if view.keeper != view.owner}
+    places = [
+        place
+        for place, layer in enumerate(network.layers)
+        if not is_ours(type(layer)) and (_meets_layers(layer) or any(each in looking for _, each in layer.tree()))
+    ]
+    if not places:
         return
     probe, before = copy.deepcopy(network), network.gradients.copy()
     found: list[str] = []
@@ -118,8 +127,8 @@ def check_gradients_are_own(task: Task) -> None:
 
         return run
 
-    for place in reaching:
-        probe.layers[place].backward = watched_backward(probe.layers[place])  # type: ignore[method-assign]
+    for layer in (probe.layers[place] for place in places):
+        layer.backward = watched_backward(layer)  # type: ignore[method-assign]
     tried(lambda: probe.backward(any_gradient(probe.forward(task.samples.x[:_SAMPLES], training=True))))
     network.gradients[...] = before
     if found:
@@ -129,15 +138,17 @@ def check_gradients_are_own(task: Task) -> None:
         )
 
 
-def _reaches_others(layer: Layer, network: Network) -> bool:
-    """Whether a layer of the user's own keeps a function, or a view, by which it may reach arrays of other layers."""
-    if is_ours(type(layer)):
-        return False
-    within, members = [each for _, each in layer.tree()], network.store.layers
-    views = [view for view in kept_views(members) if members[view.keeper] in within]
-    return any(members[view.owner] not in within for view in views) or any(
-        callable(value) for each in within for name, value in vars(each).items() if name != "_owner"
-    )
+def _meets_layers(layer: Layer) -> bool:
+    """Whether a layer's code can reach a network, or a layer that it does not hold, without being handed it."""
+    methods = [vars(kind).values() for kind in type(layer).__mro__ if not is_ours(kind)]
+    within, met = {each for _, each in layer.tree()}, list[object]()
+    for value in itertools.chain(vars(layer).values(), *methods):
+        if isinstance(value, FunctionType):
+            seen = inspect.getclosurevars(value)
+            met += [*seen.nonlocals.values(), *seen.globals.values()]
+        else:
+            met.append(value)
+    return any(isinstance(value, Network) or (isinstance(value, Layer) and value not in within) for value in met)
 
 
 def check_gradients_written(task: Task) -> None:

@@ -107,7 +107,7 @@ def train(
         run.under_way = True
         with _used([run.loss, *callbacks]), arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
             _train(run, executor, callbacks, saved)
-        run.network.parameters[...] = run.best_parameters
+            run.take_average()
     finally:
         run.optimizer.finish()
         run.optimizer.learning_rate = run.given_rate

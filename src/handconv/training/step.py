@@ -137,10 +137,7 @@ class ShardStep:
         self._spare = np.empty_like(network.parameters)
         self._random = network.streams.generator(Purpose.DROPOUT)
         self._augmenting = network.streams.generator(Purpose.AUGMENT)
-        self._averaged = np.zeros(network.buffers.size, np.bool_)  # buffers whose changes are averaged, not summed
-        for view in network.store.buffered:
-            self._averaged[view.place] = view.spec.reduce == "mean"
-        self._signature: list[object] = []
+        self._averaged = network.store.means  # buffers whose changes are averaged, not summed
         self._lower()
 
     def _lower(self) -> None:
@@ -203,8 +200,8 @@ class ShardStep:
             self._update(count, epoch * len(batches) + step + 1)
             if self.communicator.rank == 0:
                 sums += len(batch) * loss, len(batch) * penalty, hits, len(batch)
-                for accumulator in range(count if buffers.size else 0):
-                    buffers += state.changes[accumulator]
+                for change in state.changes[:count]:
+                    buffers += change
             self.communicator.publish(state.parameters, buffers)
             if buffers.size:
                 network.buffers[...] = buffers
@@ -273,7 +270,7 @@ class ShardStep:
                 f"{name} must return {images.dtype}, as the images are, got {changed.dtype}, which would be cut off. "
                 "Round it, images.round().clip(0, 255).astype('uint8') for one, or give fit floats."
             )
-        changed = changed.astype(images.dtype, copy=False)
+        changed = np.asarray(changed, images.dtype)
         if kind == "f" and self.task.augments_by_users_code and not np.isfinite(changed).all():
             raise ValueError(f"{name} must return finite images, got NaN or infinity. Clip them, or divide by no zero.")
         return changed

@@ -35,6 +35,13 @@ _SHIFTED = 0.6
 #: Standard deviations above chance up to which labels count as unrelated to the inputs. Shuffled labels stay below in
 #: 99 of 100 cases; labels that can be learnt are far above in one of the two tests.
 _SIGMAS = 3.0
+#: Fewer wrong answers than this say nothing about what they have in common.
+_FEW_WRONG = 50
+#: Where among the other classes the label stands on average in wrong answers, from 0, always the second choice, to 1/2,
+#: at random; and the least share of errors among the surest fifth of the answers, in those of all. Healthy networks
+#: that are right more often than a third of the way from guessing stay below 0.33 and, near it, below 0.4; half of the
+#: labels at random give 0.36 to 0.48, and 0.55 to 1.
+_ANYWHERE, _NEVER_SURE = 0.35, 0.55
 #: The share of test samples among the training samples that is a leak. MNIST and Fashion-MNIST have none.
 _LEAK = 0.01
 #: The share of training images that repeat an earlier one. MNIST and Fashion-MNIST have none; a set that was read twice
@@ -171,6 +178,39 @@ def shuffled(case: Case, part: Part) -> Iterator[Finding]:
             f"{neighbour.right:.0%}, and a linear map is right on {linear.right:.0%}, in the mean over the classes; "
             f"chance has {neighbour.chance:.0%}. The labels tell nothing about these inputs.",
             "Look at some samples with their labels: x and y were sorted, shuffled or filtered apart from each other.",
+            "severe",
+        )
+
+
+def noisy(case: Case, part: Part) -> Iterator[Finding]:
+    """Labels of which a part is random, though the model knows the classes.
+
+    A network that errs on hard samples takes the label for its second or third choice, and is right where it is sure.
+    Where a label is random, it stands anywhere in the model's order of the classes, and no answer is safe from it.
+
+    Maths:
+        place = mean over wrong answers of (classes with scores between the label's and the answer's) / (K - 2)
+    """
+    if part.labels is None or part.classes < 4:
+        return
+    scores = case.outputs(part.samples).astype(np.float64)
+    order = np.count_nonzero(scores > scores[np.arange(len(part)), part.labels][:, None], axis=1)  # 0: the answer
+    wrong, guess = order > 0, float(part.shares.max())
+    count, share = int(wrong.sum()), float(wrong.mean())
+    if count < _FEW_WRONG or 1 - share < guess + (1 - guess) / 3:
+        return
+    place = float((order[wrong] - 1).mean()) / (part.classes - 2)
+    doubt = np.log(np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1))  # minus ln of the best's probability
+    surest = float(wrong[np.argsort(doubt, kind="stable")[: len(part) // 5]].mean())
+    if place > _ANYWHERE and surest > _NEVER_SURE * share:
+        others = part.classes - 1
+        yield Finding(
+            "noisy labels",
+            f"The model is wrong on {share:.0%} of {part.name}, and still on {surest:.0%} of the fifth that it is "
+            f"surest of. Where it is wrong, the label is choice {1 + place * (others - 1):.1f} of the {others} others "
+            f"on average; at random it is {(1 + others) / 2:.1f}, errors on hard samples have it near 1.",
+            "Look at the samples that it is surest of and wrong about: some labels seem to be random. If they cannot "
+            "be mended, label smoothing and few epochs keep a network from learning them by heart.",
             "severe",
         )
 
