@@ -115,7 +115,8 @@ def arithmetic() -> Iterator[None]:
     Where the operands of a ufunc are cut into runs, NumPy copies them through a buffer if at least two runs fit in it.
     Ours are long enough to be taken as they lie; a buffer too small for two of them saves 2 % of a step.
     """
-    with blas_threads.one_thread(), np.errstate(over="ignore", invalid="ignore"):  # at the end sets the buffer back too
+    quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")  # at the end sets the buffer back too
+    with blas_threads.one_thread(), quiet:
         np.setbufsize(_BUFFER)
         yield
 
