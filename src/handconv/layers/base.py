@@ -276,7 +276,7 @@ class Layer(Declaring, Arguments):
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: everything but the owner, with arrays of its own."""
         kept = kept_views([layer for _, layer in self.tree()])
-        left_out = {"_owner", "arrays", *(view.attribute for view in kept if view.keeper == 0)}
+        left_out = {"_owner", "arrays", *(view.path[0] for view in kept if view.keeper == 0 and len(view.path) == 1)}
         state = {name: value for name, value in vars(self).items() if name not in left_out}
         values = {spec.name: self.arrays[spec.name].copy() for spec in self.specs if self.arrays}
         return state | {VALUES: values, _VIEWS: kept}
