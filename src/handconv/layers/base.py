@@ -301,8 +301,13 @@ class Layer(Declaring, Arguments):
         elif self.input_shape is None:
             changed = is_ours(type(self)) and is_change(self, name)
             object.__setattr__(self, name, self.as_constructed(name, value) if changed else value)
-        elif isinstance(value, Layer) or isinstance(self.__dict__.get(name), Layer):
+        elif isinstance(self.__dict__.get(name), Layer):
             raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
+        elif isinstance(value, Layer):
+            raise ValueError(
+                f"{self.label} is built: a layer that it gets as {name!r} now would not be trained. Make all layers in "
+                "__init__."
+            )
         elif name in self.arguments:
             self._change_setting(name, value)
         else:
