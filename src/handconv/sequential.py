@@ -108,7 +108,7 @@ class Sequential(Network):
             class_weights: weights by class number; multiplied with those of the samples.
             shuffle: whether to take the samples in a new random order each epoch.
             workers: processes that share the work, or "auto" for one on each usable core; any number gives the same
-                bits.
+                bits. A process that may not start others, one of ``multiprocessing.Pool`` say, does everything alone.
             callbacks: what watches the training, ``PrintProgress()`` or ``Checkpoint(path)`` for two.
             resume: a checkpoint of the same run to go on from; epochs counts from its beginning.
             verbose: whether to show the progress: True prints a line an epoch anywhere, as ``PrintProgress()`` does,
@@ -146,7 +146,7 @@ class Sequential(Network):
         if optimizer is not None:
             check_optimizer(optimizer)
         check_callbacks(callbacks)
-        if augment is not None and not callable(augment):
+        if augment is not None and (isinstance(augment, type) or not callable(augment)):
             raise TypeError(
                 f"augment must be a function (images, generator) -> images, got "
                 f"{augment!r}. Several: handconv.augment.Compose([…])."

@@ -74,6 +74,27 @@ def test_lines_of_digits_are_read_from_top_to_bottom(reader: DigitReader) -> Non
     assert read(reader, mixed(235.0, amount)).text == "3158624"
 
 
+def scattered(shape: tuple[int, int], *digits: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Draw digits, each at its top and left."""
+    amount = sum(ink(digit, shape, (top, left, 80)) for digit, top, left in digits)
+    return mixed(235.0, np.minimum(amount, 1))
+
+
+@pytest.mark.parametrize(
+    "tops", [(70, 10, 60, 20), (10, 80, 150, 220), (220, 150, 80, 10)], ids=["up and down", "falling", "rising"]
+)
+def test_a_line_need_not_be_level(reader: DigitReader, tops: tuple[int, ...]) -> None:
+    digits = [
+        (digit, top + 20, 20 + 90 * place) for place, (digit, top) in enumerate(zip((4, 3, 0, 5), tops, strict=True))
+    ]
+    assert read(reader, scattered((360, 400), *digits)).text == "4305"
+
+
+def test_lines_close_above_one_another_that_begin_and_end_elsewhere_stay_apart(reader: DigitReader) -> None:
+    above, below = ((4, 20, 120), (3, 26, 210), (0, 20, 300)), ((7, 125, 20), (5, 120, 120), (2, 126, 210))
+    assert read(reader, scattered((240, 420), *above, *below)).text == "430752"
+
+
 def test_each_digit_has_its_box(reader: DigitReader) -> None:
     first, second = read(reader, mixed(235.0, numbers("47", 100, (200, 300), 50))).digits
     assert np.abs(np.array(first.box) - (29, 44, 112, 157)).max() <= 8
@@ -197,14 +218,11 @@ def with_a_mark(pixels: NDArray[np.float64], left: int) -> Pixels:
     return np.asarray(sheet)
 
 
-def test_a_mark_beside_several_digits_is_passed_over(reader: DigitReader) -> None:
-    reading = read(reader, with_a_mark(mixed(235.0, numbers("35", 100, (200, 400), 50)), 270))
-    assert (reading.text, reading.verdict, reading.others) == ("35", "digits", 1)
-
-
-def test_where_as_much_is_no_digit_all_is_a_guess(reader: DigitReader) -> None:
-    reading = read(reader, with_a_mark(mixed(235.0, ink(3, (200, 300), (40, 30, 120))), 180))
-    assert (reading.text, reading.verdict, reading.others) == ("3", "unsure", 1)
+@pytest.mark.parametrize("digits", ["3", "35", "357"])
+def test_a_number_of_which_a_mark_is_no_digit_is_a_guess(reader: DigitReader, digits: str) -> None:
+    shape, left = (200, 110 * len(digits) + 180), 110 * len(digits) + 40
+    reading = read(reader, with_a_mark(mixed(235.0, numbers(digits, 100, shape, 50)), left))
+    assert (reading.text, reading.verdict, reading.others) == (digits, "unsure", 1)
 
 
 def test_a_word_is_not_read_as_the_digits_that_its_letters_look_like(reader: DigitReader) -> None:

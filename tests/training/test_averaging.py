@@ -8,7 +8,11 @@ import pytest
 
 import handconv as hc
 from handconv.arrays import FloatArray
+from handconv.engine.ops.python_op import PythonOp
+from handconv.engine.program import Program
+from handconv.samples import Samples
 from handconv.training.averaging import WeightAverage
+from handconv.training.statistics import measured_buffers
 
 X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
 Y = X[:, :3].argmax(axis=1)
@@ -186,6 +190,41 @@ class TestStatistics:
         np.testing.assert_allclose(model.layers[1].running_mean, seen.mean(axis=0), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(model.layers[1].running_var, seen.var(axis=0, ddof=1), rtol=1e-4)
         assert model.layers[1].momentum == 0.9
+
+    def test_behind_a_convolution_are_theirs(self) -> None:
+        x = np.random.default_rng(0).random((60, 1, 6, 6)).astype(np.float32)
+        layers = [hc.Conv2D(2, 3), hc.BatchNorm(), hc.ReLU(), hc.Flatten(), hc.Dense(3)]
+        model = hc.Sequential(layers, input_shape=(1, 6, 6), seed=0)
+        model.fit(x, Y, epochs=2, batch_size=BATCH, averaging=hc.StochasticAverage(0.2), optimizer=hc.SGD(0.5))
+        seen = model[:1].predict(x)
+        np.testing.assert_allclose(model.layers[1].running_mean, seen.mean(axis=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(model.layers[1].running_var, seen.var(axis=(0, 2, 3), ddof=1), rtol=1e-4)
+
+    def test_are_measured_in_one_round(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        network = hc.Sequential([hc.BatchNorm(), hc.Dense(3)], input_shape=(4,), seed=0)
+        passes: list[int] = []
+        page = hc.BatchNorm.forward
+
+        def forward(self: Any, inputs: Any, training: bool = False) -> Any:
+            passes.append(len(inputs))
+            return page(self, inputs, training)
+
+        monkeypatch.setattr(hc.BatchNorm, "forward", forward)
+        measured_buffers(network, Samples(np.zeros((300, 4)), np.zeros(300)), network.parameters)
+        assert passes == [100, 100, 100]
+
+    @pytest.mark.parametrize("engine", [True, False])
+    def test_are_measured_as_the_network_is_trained(self, engine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        network = hc.Sequential([hc.BatchNorm(), hc.Dense(3)], input_shape=(4,), seed=0, engine=engine)
+        programs: list[Program] = []
+
+        def made(*arguments: Any, **options: Any) -> Program:
+            programs.append(Program(*arguments, **options))
+            return programs[-1]
+
+        monkeypatch.setattr("handconv.training.statistics.Program", made)
+        measured_buffers(network, Samples(np.zeros((30, 4)), np.zeros(30)), network.parameters)
+        assert [isinstance(op, PythonOp) for op in programs[0].ops] == [not engine, not engine]
 
     def test_of_several_shards_are_their_mean(self) -> None:
         x = np.random.default_rng(1).normal(size=(1000, 4)).astype(np.float32)

@@ -122,8 +122,8 @@ def test_a_backward_that_was_exchanged_on_one_layer_is_not_judged() -> None:
     layer = Scale()
 
     def writes(dvalues: Any) -> Any:
-        layer.dfactor[...] = (dvalues * layer.seen).sum()
-        return dvalues * layer.factor
+        layer.dfactor[...] = dvalues.sum()
+        return dvalues
 
     layer.backward = writes  # type: ignore[method-assign]
     run = task(9, 4, layer)
@@ -160,3 +160,21 @@ def test_a_loss_that_keeps_something_else_is_not(kept: Any) -> None:
     run = task(9, 4)
     run.loss = Keeping(kept)
     check_no_views(run)
+
+
+class Momentum(hc.SGD):
+    """Keeps a vector that it does not declare."""
+
+    velocity: Any = 0.0
+
+    def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+        self.velocity = 0.9 * self.velocity + gradients[part]
+        parameters[part] -= rate * self.velocity
+
+
+def test_an_optimizer_may_keep_what_it_likes_where_nothing_is_saved_or_shared() -> None:
+    network = hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0)
+    x, y = np.ones((64, 3)), np.zeros((64, 2))
+    network.fit(x, y, loss=hc.MeanSquaredError(), optimizer=Momentum(0.1), epochs=2)
+    with pytest.raises(RuntimeError, match="Momentum carries state from step to step that is not in its state"):
+        network.fit(x, y, loss=hc.MeanSquaredError(), optimizer=Momentum(0.1), workers=2)

@@ -282,7 +282,7 @@ with --json, one object for each file:
   confidence   the probability of the prediction, of several digits the smallest; calibrated for the bundled model
   verdict      "digit", "digits", "class"; "unsure": a guess; "several digits" (--one), "nothing like a digit": none
   top          the most probable classes with their probabilities, of one digit
-  others       how many marks of the size of a digit are nothing like one; where they are as many, it is "unsure"
+  others       how many marks of the size of a digit are nothing like one; where there are any, it is "unsure"
   size         width and height of the picture as it was looked at: upright, no side longer than 1024
   digits       of each digit: prediction, confidence, verdict, top, and box: left, top, right, bottom in it""",
     add_arguments=add_arguments,

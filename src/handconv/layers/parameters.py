@@ -10,12 +10,15 @@ optimizer, a file, a copy between processes or a sum over shards does is then on
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Sequence
 from numbers import Real
+from operator import itemgetter
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
@@ -212,6 +215,66 @@ class ParameterView(NamedTuple, Generic[D]):
         return vector[self.place].reshape(self.spec.shape)
 
 
+class KeptView(NamedTuple):
+    """An attribute that looks into a declared array: ``self.kernel = self.weights.reshape(…)``, kept for later.
+
+    Where the array comes to lie elsewhere, in a copy or in a worker process, the attribute must look there too.
+
+    Attributes:
+        keeper: the number of the layer whose attribute it is.
+        attribute: its name.
+        owner: the number of the layer that has declared the array.
+        array: its name.
+        start, shape, strides: of the view, counted in numbers of the array.
+    """
+
+    keeper: int
+    attribute: str
+    owner: int
+    array: str
+    start: int
+    shape: Shape
+    strides: tuple[int, ...]
+
+    def of(self, array: FloatArray) -> FloatArray:
+        """The same part of an array that lies elsewhere, perhaps in another dtype."""
+        size = array.itemsize
+        return np.ndarray(
+            self.shape, array.dtype, array.data, self.start * size, tuple(step * size for step in self.strides)
+        )
+
+
+def kept_views(layers: Sequence[Declaring]) -> list[KeptView]:
+    """Find the attributes of layers that look into arrays which one of them has declared."""
+    lying = sorted(
+        (*byte_bounds(array), owner, name) for owner, layer in enumerate(layers) for name, array in layer.arrays.items()
+    )
+    found = []
+    for keeper, layer in enumerate(layers):
+        for attribute, value in vars(layer).items():
+            if not isinstance(value, np.ndarray) or value.base is None:
+                continue
+            first, end = byte_bounds(value)
+            place = bisect.bisect_right(lying, first, key=itemgetter(0)) - 1
+            if place < 0 or lying[place][1] < end:
+                continue
+            low, _, owner, name = lying[place]
+            array, size = layers[owner].arrays[name], value.itemsize
+            if value.dtype == array.dtype:
+                start = (value.__array_interface__["data"][0] - low) // size
+                strides = tuple(step // size for step in value.strides)
+                found.append(KeptView(keeper, attribute, owner, name, start, value.shape, strides))
+    return found
+
+
+def look_again(layers: Sequence[Declaring], kept: Sequence[KeptView]) -> None:
+    """Let attributes look into the arrays where these lie now."""
+    for view in kept:
+        arrays = layers[view.owner].arrays
+        if view.array in arrays:
+            vars(layers[view.keeper])[view.attribute] = view.of(arrays[view.array])
+
+
 class ParameterStore(Generic[D]):
     """The vectors of some layers, and which array lies where.
 
@@ -291,6 +354,7 @@ class ParameterStore(Generic[D]):
 
     def bind(self, parameters: FloatArray, gradients: FloatArray, buffers: FloatArray) -> None:
         """Let the arrays of the layers be views into these vectors; values are not copied."""
+        kept = kept_views(self.layers)
         self.parameters, self.gradients, self.buffers = parameters, gradients, buffers
         for layer in self.layers:
             layer.arrays = {}
@@ -299,3 +363,4 @@ class ParameterStore(Generic[D]):
             view.layer.arrays[f"d{view.spec.name}"] = view.of(gradients)
         for view in self.buffered:
             view.layer.arrays[view.spec.name] = view.of(buffers)
+        look_again(self.layers, kept)

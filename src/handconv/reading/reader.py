@@ -72,7 +72,7 @@ class Reading:
             "nothing like a digit".
         digits: what was found, from left to right, lines from top to bottom.
         text: the digits' names, one after the other; empty if there is no answer.
-        others: marks as large as the digits that are nothing like one; where they are as many, all is a guess.
+        others: marks as large as the digits that are nothing like one; where there are any, all is a guess.
         picture: uint8 (H, W) or (H, W, 3).
     """
 
@@ -140,7 +140,7 @@ class DigitReader:
         if len(digits) > 1 and one:
             return Reading("several digits", digits, "", others, picture)
         verdict: Verdict = "digits" if len(digits) > 1 else "digit"
-        if others >= len(digits) or any(digit.verdict == "unsure" for digit in digits):
+        if others or any(digit.verdict == "unsure" for digit in digits):
             verdict = "unsure"
         return Reading(verdict, digits, "".join(map(self.name, digits)), others, picture)
 

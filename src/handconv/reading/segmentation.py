@@ -37,6 +37,7 @@ _LEAST_CONTRAST = 0.2  # of ink and paper, in parts of that of the whole picture
 _SPECK = 0.04  # a part with less than this share of the largest part's ink is a speck
 _SHORTEST = 0.4  # of the tallest digit, for others beside it
 _PALEST = 0.3  # of the darkest digit
+_IN_LINE = 0.1  # of the height of the lower one of two digits that are neighbours in a line is beside the other
 
 
 @dataclass(frozen=True)
@@ -214,15 +215,24 @@ def _belongs(small: _Component, large: _Component) -> bool:
 
 
 def _in_reading_order(components: list[_Component]) -> list[_Component]:
-    """Sort into lines from top to bottom, each from left to right."""
+    """Sort into lines from top to bottom, each from left to right; a line may rise, fall, and go up and down."""
     lines: list[list[_Component]] = []
-    for each in sorted(components, key=lambda one: one.top + one.bottom):
-        first = lines[-1][0] if lines else None
-        if first is not None and each.top + each.bottom < first.top + first.bottom + first.height:
-            lines[-1].append(each)
+    for each in sorted(components, key=lambda one: one.left):
+        line = max(lines, key=lambda line: _beside(line[-1], each), default=[])
+        if line and _beside(line[-1], each) > 0:
+            line.append(each)
         else:
             lines.append([each])
-    return [each for line in lines for each in sorted(line, key=lambda one: one.left)]
+    lines.sort(key=lambda line: sum(one.top + one.bottom for one in line) / len(line))
+    return [each for line in lines for each in line]
+
+
+def _beside(one: _Component, other: _Component) -> float:
+    """How far two components overlap as those of a line do, in parts of the lower one; 0 if one is above the other."""
+    across = min(one.right, other.right) - max(one.left, other.left)
+    down = min(one.bottom, other.bottom) - max(one.top, other.top)
+    shared = down / min(one.height, other.height)
+    return shared if shared >= max(across / min(one.width, other.width), _IN_LINE) else 0.0
 
 
 def _cut(cv: Any, ink: Floats, labels: NDArray[np.int32], component: _Component, zoom: float) -> Part:

@@ -1,19 +1,25 @@
 """What a training refuses before its first step, because the steps could not do it right."""
 
 import copy
+import inspect
+import itertools
 from collections import Counter
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from handconv.engine.lower import fast_kind
+from handconv.layers import Layer
+from handconv.network import Network
 from handconv.training.hidden_state import (
     any_gradient,
     check_augment_state,
     check_no_hidden_state,
     check_optimizer_state,
     check_schedule,
+    equal,
     tried,
 )
 from handconv.training.own_losses import check_loss_state, check_shares
@@ -40,6 +46,7 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
     shard = shard_size(run.network, run.batch_size, run.shard_size)
     check_schedule(run.optimizer)
     check_runs_once(run)
+    check_gradients_are_own(run)
     check_gradients_written(run)
     if run.batch_size > shard:
         check_shares(run.network, run.loss, run.samples)
@@ -82,6 +89,59 @@ def check_runs_once(task: Task) -> None:
             f"Layer {often[0]} goes forward {passes[often[0]]} times in one pass, and its backward knows of the last "
             "time alone. Make a layer for each place, or one batch of all its inputs (np.concatenate)."
         )
+
+
+def check_gradients_are_own(task: Task) -> None:
+    """Refuse a layer of the user's own whose backward writes gradients of another layer, as one that shares weights.
+
+    Raises:
+        ValueError: if one does so, as the other's backward comes later and overwrites them.
+    """
+    network = task.network
+    places = [place for place, layer in enumerate(network.layers) if not is_ours(type(layer)) and _meets_layers(layer)]
+    if not places:
+        return
+    probe, before = copy.deepcopy(network), network.gradients.copy()
+    found: list[str] = []
+
+    def watched_backward(layer: Layer) -> Callable[..., Any]:
+        backward = layer.backward
+        within = {each for _, each in layer.tree()}
+        others = [view for view in probe.views if view.layer not in within]
+
+        def run(dvalues: Any) -> Any:
+            vectors = probe.gradients, network.gradients  # which a function of the user's may look at instead
+            kept = [vector.copy() for vector in vectors]
+            dinputs = backward(dvalues)
+            for old, new in zip(kept, vectors, strict=True):
+                written = [view.name for view in others if not equal(old[view.place], new[view.place])]
+                found.extend(f"{layer.label}.backward writes the gradient of {name}" for name in written)
+            return dinputs
+
+        return run
+
+    for layer in (probe.layers[place] for place in places):
+        layer.backward = watched_backward(layer)  # type: ignore[method-assign]
+    tried(lambda: probe.backward(any_gradient(probe.forward(task.samples.x[:_SAMPLES], training=True))))
+    network.gradients[...] = before
+    if found:
+        raise ValueError(
+            f"{found[0]}, which belongs to another layer, and that one's backward overwrites it. Make one layer that "
+            "holds the other, uses it in both places, and adds up both gradients."
+        )
+
+
+def _meets_layers(layer: Layer) -> bool:
+    """Whether a layer's code can reach a network, or a layer that it does not hold, without being handed it."""
+    methods = [vars(kind).values() for kind in type(layer).__mro__ if not is_ours(kind)]
+    within, met = {each for _, each in layer.tree()}, list[object]()
+    for value in itertools.chain(vars(layer).values(), *methods):
+        if isinstance(value, FunctionType):
+            seen = inspect.getclosurevars(value)
+            met += [*seen.nonlocals.values(), *seen.globals.values()]
+        else:
+            met.append(value)
+    return any(isinstance(value, Network) or (isinstance(value, Layer) and value not in within) for value in met)
 
 
 def check_gradients_written(task: Task) -> None:

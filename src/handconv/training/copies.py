@@ -14,6 +14,7 @@ import numpy as np
 
 from handconv.errors import WorkerError
 from handconv.layers import Layer
+from handconv.layers.base import VALUES
 from handconv.parallel.processes import main_is_a_file
 from handconv.parallel.shared_memory import MappedArray
 from handconv.samples import Samples
@@ -72,7 +73,7 @@ def sample_hashes(samples: Samples) -> bytes:
     return b"".join(hashes)
 
 
-_PASSING = ("output", "dinputs", "values", "generator")
+_PASSING = ("output", "dinputs", VALUES, "generator")
 
 
 def _settings_of(layer: Layer) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class InProcess:
         for done in self._step.epoch(epoch, first_step):
             self.steps_done = done
             yield self.sums
+            self._state.buffers[...] = self._network.buffers  # which a callback may have changed
         self._is_training = False
 
     def pause(self) -> None:

@@ -48,9 +48,7 @@ def measured_buffers(trained: Network, samples: Samples, parameters: FloatArray)
         if type(layer) is BatchNorm:
             layer.momentum = 0.0
     generator = network.streams.generator(Purpose.STATISTICS)
-    program = Program(
-        network.layers, network.dtype, gradients={}, generator=generator, fuse=network.fuse, engine=network.engine
-    )
+    program = Program(network.layers, network.dtype, gradients={}, generator=generator, engine=network.engine)
     scope = program.memory.scope()
     chosen = generator.permutation(len(samples))[:_SAMPLES]
     shards = np.array_split(chosen, math.ceil(len(chosen) / inference_batch(network)))

@@ -138,7 +138,7 @@ class ShardStep:
         self._random = network.streams.generator(Purpose.DROPOUT)
         self._augmenting = network.streams.generator(Purpose.AUGMENT)
         self._averaged = network.store.means  # buffers whose changes are averaged, not summed
-        self._signature: list[object] = []  # of no network: the first step makes the program
+        self._lower()
 
     def _lower(self) -> None:
         """Make the program of the network as it is now."""

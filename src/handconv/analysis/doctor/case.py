@@ -20,7 +20,9 @@ from handconv.losses import Loss, SigmoidBinaryCrossentropy
 from handconv.losses.targets import Targets
 from handconv.metrics import name_classes
 from handconv.objective import Objective
+from handconv.samples import Samples
 from handconv.sequential import Sequential
+from handconv.training.statistics import measured_buffers
 
 SAMPLES = 1000
 _BATCH = 16  # samples that pass through the network together; few, to need less memory than training does
@@ -155,23 +157,15 @@ class Case:
         return self.objective.page.forward(self.outputs(self.training.samples), self.training.targets)
 
     def arrived(self, norms: Mapping[str, BatchNorm]) -> tuple[dict[str, tuple[FloatArray, FloatArray]], float]:
-        """The mean and variance (C,) of what each BatchNorm takes in training, and the loss if it had kept them.
-
-        They are means over batches: a momentum of k / (k + 1) makes the running values of batch k the mean so far.
-        """
-        model, samples = self.model, self.training.samples
-        buffers, momenta = model.buffers.copy(), {path: norm.momentum for path, norm in norms.items()}
+        """The mean and variance (C,) of what each BatchNorm takes in training, and the loss if it had kept them."""
+        model, part = self.model, self.training
+        buffers = model.buffers.copy()
         try:
-            for k, batch in enumerate(_batches(len(samples))):
-                for norm in norms.values():
-                    norm.momentum = k / (k + 1)
-                model.forward(samples[batch], training=True)
+            model.buffers = measured_buffers(model, Samples(part.samples, part.chosen), model.parameters)
             found = {path: (norm.running_mean.copy(), norm.running_var.copy()) for path, norm in norms.items()}
             return found, self.loss()
         finally:
-            model.buffers[:] = buffers
-            for path, norm in norms.items():
-                norm.momentum = momenta[path]
+            model.buffers = buffers
 
     @cached_property
     def step(self) -> tuple[float, FloatArray, list[tuple[str, float]]]:
