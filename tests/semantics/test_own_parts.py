@@ -1,6 +1,7 @@
 """Losses, optimizers, schedules and augmentations of one's own: what they return is used, or refused by its name."""
 # ruff: noqa: ARG005 (a function that replaces another has its arguments)
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,14 @@ class TestALoss:
         kind = type("Odd", (Squares,), {"sample_losses": lambda self, p, t: wrong(Squares.sample_losses(self, p, t))})
         with pytest.raises(TypeError, match=r"Odd\.sample_losses must return real numbers"):
             regression(kind())
+
+    def test_that_gives_complex_numbers_is_refused_without_a_warning_before(self) -> None:
+        kind = type("Odd", (Squares,), {"sample_losses": lambda self, p, t: Squares.sample_losses(self, p, t) * 1j})
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with pytest.raises(TypeError, match="real numbers"):
+                regression(kind())
+        assert not caught
 
     def test_that_changes_its_arguments_in_place_has_the_gradient_of_its_value(self) -> None:
         class Shifted(Squares):
@@ -453,6 +462,11 @@ class TestAnAugmentation:
     def test_that_draws_from_elsewhere_is_refused_for_workers(self) -> None:
         with pytest.raises(RuntimeError, match="generator that it is given"):
             classifier(augment=lambda images, generator: images + np.random.rand(), workers=2)  # noqa: NPY002
+
+    def test_that_tosses_a_coin_of_its_own_is_refused_for_workers(self) -> None:
+        coin = np.random.default_rng(0)
+        with pytest.raises(RuntimeError, match="generator that it is given"):
+            classifier(augment=lambda images, generator: images * np.float32(coin.random() < 0.8), workers=2)
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.bool_])
     @pytest.mark.parametrize("make", [lambda images: images / 255.0, lambda images: images * 1j])

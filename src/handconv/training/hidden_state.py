@@ -25,6 +25,7 @@ from handconv.training.state import Task, label_of
 from handconv.utils.validation import is_ours
 
 _SAMPLES = 8
+_TRIES = 32
 _Found = TypeVar("_Found")
 _PLAIN = (bool, int, float, str, np.generic, type(None))
 _GIVEN = ("arrays", "generator", "_owner")
@@ -62,10 +63,16 @@ def check_augment_state(task: Task) -> None:
     Raises:
         RuntimeError: if it depends on more than the images and the generator.
     """
+
+    def made(augment: Any, shard: tuple[NDArray[Any], int]) -> list[NDArray[Any]]:
+        images, seed = shard
+        seeds = range(seed, _TRIES, 2)  # several, as random numbers of one's own may be the same by chance
+        return [np.array(augment(images.copy(), np.random.default_rng(each))) for each in seeds]
+
     check_same(
         own(task.augment),
         lambda: [(task.samples.x[part], seed) for seed, part in enumerate(two_shards(task.samples))],
-        lambda augment, shard: np.asarray(augment(shard[0].copy(), np.random.default_rng(shard[1]))),
+        made,
         f"What {label_of(task.augment)} makes of the same images depends on the images before, {LOST}. Draw random "
         "numbers from the generator that it is given, and keep nothing.",
     )
