@@ -79,6 +79,8 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/training/test_checks.py",
             "tests/training/test_divergence.py",
             "tests/training/test_averaging.py",
+            "tests/training/test_shared_weights.py",
+            "tests/training/test_undeclared.py",
             "tests/test_samples.py",
             "tests/test_evaluation.py",
             "tests/test_objective.py",

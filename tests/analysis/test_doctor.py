@@ -101,11 +101,20 @@ def test_labels_that_the_model_alone_can_tell_are_not_shuffled() -> None:
 @pytest.mark.parametrize("of_test", [False, True], ids=["training set", "test set"])
 def test_labels_of_which_half_are_random_are_told_of_the_set_that_has_them(healthy: Run, of_test: bool) -> None:
     if of_test:
-        finding = only(replace(healthy, y_test=half_random(healthy.y_test, 0)).diagnose())
+        run = replace(healthy, y_test=half_random(healthy.y_test, 0))
     else:
-        finding = only(replace(healthy, y=half_random(healthy.y, 0), history=None).diagnose())
+        run = replace(healthy, y=half_random(healthy.y, 0), x_test=None, y_test=None, history=None)
+    finding = only(run.diagnose())
     assert finding.name == "noisy labels"
     assert re.search(rf"wrong on 4\d% of {'the test' if of_test else 'the training'} set.* of the 9", finding.evidence)
+
+
+def test_random_labels_that_are_partly_known_by_heart_are_told_by_a_test_set_of_better_ones() -> None:
+    x, y, x_test, y_test = digits()
+    run = trained(dense(hc.ReLU), 0, (x, half_random(y, 0), x_test, y_test), 20, hc.Adam(0.003))
+    finding = only(run.diagnose())
+    assert finding.name == "noisy labels"
+    assert re.search(r"right on 5\d% of the training set, .* and on 8\d% of the test set", finding.evidence)
 
 
 def test_where_three_classes_are_told_apart_errors_have_no_order() -> None:

@@ -93,7 +93,7 @@ def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
     accuracy = float(np.mean(answers == part.labels))
 
     def explains(other: float) -> bool:
-        return other >= guess + (1 - guess) / 2 and other - accuracy >= (1 - guess) / 4
+        return _explains(other, accuracy, guess)
 
     if not explains(1.0):
         return
@@ -186,20 +186,39 @@ def noisy(case: Case, part: Part) -> Iterator[Finding]:
     """Labels of which a part is random, though the model knows the classes.
 
     A network that errs on hard samples takes the label for its second or third choice, and is right where it is sure.
-    Where a label is random, it stands anywhere in the model's order of the classes, and no answer is safe from it.
+    Where a label is random, it stands anywhere in the model's order of the classes, and no answer is safe from it. What
+    a network has learnt by heart hides this; but then it is right more often on a test set of better labels.
 
     Maths:
         place = mean over wrong answers of (classes with scores between the label's and the answer's) / (K - 2)
     """
-    if part.labels is None or part.classes < 4:
+    if part.labels is None or len(part) < _FEW:
         return
-    scores = case.outputs(part.samples).astype(np.float64)
+    scores, guess = case.outputs(part.samples).astype(np.float64), float(part.shares.max())
+    accuracy = float(np.mean(case.answers(part.samples) == part.labels))
+    remedy = (
+        "Look at the samples that it is surest of and wrong about: some labels seem to be random. If they cannot be "
+        "mended, label smoothing and few epochs keep a network from learning them by heart."
+    )
+    test = case.test
+    if part is case.training and test is not None and test.labels is not None and len(test) >= _FEW:
+        unseen = float(np.mean(case.answers(test.samples) == test.labels))
+        if _explains(unseen, accuracy, max(guess, float(test.shares.max()))):
+            yield Finding(
+                "noisy labels",
+                f"The model is right on {accuracy:.0%} of {part.name}, which it was trained on, and on {unseen:.0%} of "
+                f"{test.name}, which it was not.",
+                remedy,
+                "severe",
+            )
+            return
+    if part.classes < 4 or accuracy < guess + (1 - guess) / 3:
+        return
     order = np.count_nonzero(scores > scores[np.arange(len(part)), part.labels][:, None], axis=1)  # 0: the answer
-    wrong, guess = order > 0, float(part.shares.max())
-    count, share = int(wrong.sum()), float(wrong.mean())
-    if count < _FEW_WRONG or 1 - share < guess + (1 - guess) / 3:
+    wrong = order > 0
+    if np.count_nonzero(wrong) < _FEW_WRONG:
         return
-    place = float((order[wrong] - 1).mean()) / (part.classes - 2)
+    place, share = float((order[wrong] - 1).mean()) / (part.classes - 2), float(wrong.mean())
     doubt = np.log(np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1))  # minus ln of the best's probability
     surest = float(wrong[np.argsort(doubt, kind="stable")[: len(part) // 5]].mean())
     if place > _ANYWHERE and surest > _NEVER_SURE * share:
@@ -209,8 +228,7 @@ def noisy(case: Case, part: Part) -> Iterator[Finding]:
             f"The model is wrong on {share:.0%} of {part.name}, and still on {surest:.0%} of the fifth that it is "
             f"surest of. Where it is wrong, the label is choice {1 + place * (others - 1):.1f} of the {others} others "
             f"on average; at random it is {(1 + others) / 2:.1f}, errors on hard samples have it near 1.",
-            "Look at the samples that it is surest of and wrong about: some labels seem to be random. If they cannot "
-            "be mended, label smoothing and few epochs keep a network from learning them by heart.",
+            remedy,
             "severe",
         )
 
@@ -249,6 +267,11 @@ def repeated(case: Case) -> Iterator[Finding]:
             "and a part that is kept aside for validation is trained on, too.",
             "mild",
         )
+
+
+def _explains(other: float, accuracy: float, guess: float) -> bool:
+    """Whether another share of right answers is so much better, by the rule in the head of this file."""
+    return other >= guess + (1 - guess) / 2 and other - accuracy >= (1 - guess) / 4
 
 
 def _corners(images: FloatArray) -> float:
