@@ -688,3 +688,9 @@ def test_predictions_at_a_kink_are_moved_to_others_that_the_loss_takes(loss: hc.
     (row,) = _Check(1e-5, 1e-7, None, 0).rows(subject)
     assert (row.error <= 1e-7, row.checked, row.skipped) == (True, 4, 0)
     assert (subject.arrays["inputs"] != right).all()
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_a_softmax_alone_is_checked_together_with_its_loss(engine: bool) -> None:
+    network = hc.Sequential([hc.Softmax()], input_shape=(3,), engine=engine)
+    assert gradcheck(network, np.random.default_rng(0).normal(size=(2, 3)), [2, 0]).ok

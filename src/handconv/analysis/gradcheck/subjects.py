@@ -224,13 +224,13 @@ class NetworkSubject(Subject):
 
     def _remember(self) -> None:
         """Run all layers, and keep what arrives at each of them and where its chance then stands."""
-        self._arrived, self._states = [], []
+        self._arrived, self._states = [], [self.state]
         self.reset()
         x = self.arrays["inputs"]
         for layer in self._layers:
             self._arrived.append(np.array(x))
-            self._states.append(self.generator.bit_generator.state)
             x = layer.forward(x.copy(), training=True)
+            self._states.append(self.generator.bit_generator.state)
 
     def _run(self, start: int) -> Array:
         """Run the layers one by one, from one that has changed to the last."""
