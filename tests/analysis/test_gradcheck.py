@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 import handconv as hc
 from handconv.analysis import GradientReport, GradientRow, gradcheck
+from handconv.analysis.gradcheck.check import _Check
 from handconv.analysis.gradcheck.differences import PLACES, slope
+from handconv.analysis.gradcheck.subjects import LossSubject
 from handconv.engine import lower
 from handconv.engine.ops.dense import DenseOp
 from handconv.engine.ops.elementwise import TanhOp
@@ -641,3 +643,54 @@ def test_a_layer_of_ones_own_passes_alone_and_in_a_network(kind: type[hc.Layer],
 def test_a_backward_that_returns_nothing_is_refused_as_fit_refuses_it() -> None:
     with pytest.raises(ValueError, match=r"backward must return an array of shape \(3, 4\), got nothing"):
         gradcheck(WithoutInputGradient(), np.ones((3, 4)))
+
+
+class OwnSoftmax(hc.Softmax):
+    """Of a class of one's own, so that the loss takes probabilities."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return super().forward(inputs, training)
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_loss_of_probabilities_passes_where_some_are_small(scale: float) -> None:
+    network = hc.Sequential([hc.Dense(3), OwnSoftmax()], input_shape=(6,), seed=1)
+    report = gradcheck(network, scale * np.random.default_rng(0).normal(size=(4, 6)), [0, 1, 2, 0])
+    assert report.ok, str(report)
+    assert row_of(report, "inputs").layer == "0 Dense"
+    assert next(row for row in report.rows if row.layer == "CategoricalCrossentropy").checked >= 10
+
+
+class Distance(hc.Loss):
+    """Has a kink where a prediction is right, and works in the memory that it is given."""
+
+    def sample_losses(self, predictions: Any, targets: Any) -> Any:
+        predictions -= targets
+        return np.abs(predictions).mean(axis=1)
+
+    def gradient(self, predictions: Any, targets: Any) -> Any:
+        return np.sign(predictions - targets) / predictions.shape[1]
+
+
+class Probable(Distance):
+    """Takes probabilities alone."""
+
+    def check_predictions(self, predictions: Any) -> Any:
+        assert predictions.min() >= 0
+        assert predictions.max() <= 1
+        return super().check_predictions(predictions)
+
+
+@pytest.mark.parametrize(("loss", "right"), [(Distance(), 3.0), (Probable(), 0.5)])
+def test_predictions_at_a_kink_are_moved_to_others_that_the_loss_takes(loss: hc.Loss, right: float) -> None:
+    at_kink = np.full((2, 2), right)
+    subject = LossSubject(loss, at_kink.copy(), at_kink.copy())
+    (row,) = _Check(1e-5, 1e-7, None, 0).rows(subject)
+    assert (row.error <= 1e-7, row.checked, row.skipped) == (True, 4, 0)
+    assert (subject.arrays["inputs"] != right).all()
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_a_softmax_alone_is_checked_together_with_its_loss(engine: bool) -> None:
+    network = hc.Sequential([hc.Softmax()], input_shape=(3,), engine=engine)
+    assert gradcheck(network, np.random.default_rng(0).normal(size=(2, 3)), [2, 0]).ok

@@ -38,7 +38,7 @@ def test_an_engine_cannot_be_switched_by_a_text_later() -> None:
         dense().engine = "off"  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize("dtype", [None, "float16", int, ">f4"])
+@pytest.mark.parametrize("dtype", [None, "float16", int, ">f4", "floats", 32])
 def test_no_other_type_of_numbers_is_taken_for_float32_or_float64(dtype: Any) -> None:
     with pytest.raises(ValueError, match="dtype must be float32 or float64, got"):
         dense(dtype=dtype)

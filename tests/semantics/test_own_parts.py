@@ -1,6 +1,7 @@
 """Losses, optimizers, schedules and augmentations of one's own: what they return is used, or refused by its name."""
 # ruff: noqa: ARG005 (a function that replaces another has its arguments)
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,14 @@ class TestALoss:
         kind = type("Odd", (Squares,), {"sample_losses": lambda self, p, t: wrong(Squares.sample_losses(self, p, t))})
         with pytest.raises(TypeError, match=r"Odd\.sample_losses must return real numbers"):
             regression(kind())
+
+    def test_that_gives_complex_numbers_is_refused_without_a_warning_before(self) -> None:
+        kind = type("Odd", (Squares,), {"sample_losses": lambda self, p, t: Squares.sample_losses(self, p, t) * 1j})
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with pytest.raises(TypeError, match="real numbers"):
+                regression(kind())
+        assert not caught
 
     def test_that_changes_its_arguments_in_place_has_the_gradient_of_its_value(self) -> None:
         class Shifted(Squares):
@@ -454,6 +463,11 @@ class TestAnAugmentation:
         with pytest.raises(RuntimeError, match="generator that it is given"):
             classifier(augment=lambda images, generator: images + np.random.rand(), workers=2)  # noqa: NPY002
 
+    def test_that_tosses_a_coin_of_its_own_is_refused_for_workers(self) -> None:
+        coin = np.random.default_rng(0)
+        with pytest.raises(RuntimeError, match="generator that it is given"):
+            classifier(augment=lambda images, generator: images * np.float32(coin.random() < 0.8), workers=2)
+
     @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.bool_])
     @pytest.mark.parametrize("make", [lambda images: images / 255.0, lambda images: images * 1j])
     def test_whose_numbers_the_images_cannot_hold_is_refused(self, dtype: Any, make: Callable[[Any], Any]) -> None:
@@ -483,3 +497,67 @@ class TestAnAugmentation:
     def test_that_returns_float64_is_taken_for_floats(self) -> None:
         expected = classifier(augment=lambda images, generator: images * np.float32(2))
         np.testing.assert_array_equal(classifier(augment=lambda images, generator: images.astype("f8") * 2), expected)
+
+
+class Harmonic(hc.ExponentialAverage):
+    """Counts how often it is asked."""
+
+    calls = 0
+
+    def share(self, step: int, steps: int) -> float:
+        self.calls += 1
+        return 1 / self.calls
+
+
+class Largest(hc.ExponentialAverage):
+    """Looks at all parameters."""
+
+    def update(self, average: Any, parameters: Any, step: int, steps: int) -> None:
+        average[...] = parameters.max()
+
+
+class Rounded(hc.ExponentialAverage):
+    """Does something of its own with each number."""
+
+    def update(self, average: Any, parameters: Any, step: int, steps: int) -> None:
+        super().update(average, parameters, step, steps)
+        average[...] = average.round(3)
+
+
+class TestAnAverage:
+    @pytest.mark.parametrize("kind", [Harmonic, Largest])
+    def test_that_workers_would_see_otherwise_trains_in_one_process(self, kind: Any) -> None:
+        assert np.isfinite(classifier(averaging=kind())).all()
+
+    def test_that_carries_state_is_refused_for_workers_and_checkpoints(self, tmp_path: Path) -> None:
+        for options in ({"workers": 2}, {"callbacks": [hc.Checkpoint(tmp_path / "run.npz")]}):
+            with pytest.raises(RuntimeError, match="Harmonic gives another share for the same step"):
+                classifier(averaging=Harmonic(), **options)
+
+    def test_that_looks_at_other_numbers_is_refused_for_workers(self) -> None:
+        with pytest.raises(RuntimeError, match=r"Largest\.update must move each number of the average by"):
+            classifier(averaging=Largest(), workers=2)
+
+    def test_that_moves_each_number_by_itself_gives_the_same_bits(self) -> None:
+        one, two = (classifier(averaging=Rounded(), workers=workers) for workers in (1, 2))
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        lambda parameters: np.maximum(parameters, 0, out=parameters),
+        lambda parameters: np.minimum(parameters, 1, out=parameters),
+        lambda parameters: np.multiply(parameters, 0.99, out=parameters),
+    ],
+    ids=["not negative", "at most 1", "shrunk"],
+)
+def test_an_optimizer_that_limits_the_parameters_of_others_is_refused_for_workers(beyond: Any) -> None:
+    class Limiting(hc.SGD):
+        def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+            super()._update(parameters, gradients, part, rate)
+            beyond(parameters)
+
+    assert np.isfinite(classifier(optimizer=Limiting(0.1))).all()
+    with pytest.raises(RuntimeError, match=r"Limiting must move parameters\[part\] by gradients\[part\] alone"):
+        classifier(optimizer=Limiting(0.1), workers=2)

@@ -66,6 +66,15 @@ def test_before_the_first_step_the_learning_rate_is_not_to_blame() -> None:
         model.fit(X, np.full(len(X), 1e30), loss=hc.MeanSquaredError())
 
 
+@pytest.mark.parametrize("name", ["weights", "running_var"])
+def test_a_network_that_has_diverged_before_is_told_so(name: str) -> None:
+    model = hc.Sequential([hc.BatchNorm(name="norm"), hc.Dense(1, name="last")], input_shape=(4,), seed=0)
+    holder = model.layers[0 if name == "running_var" else 1]
+    getattr(holder, name)[...] = np.nan
+    with pytest.raises(hc.DivergenceError, match=rf"\.{name} hold NaN or infinity: make the network anew"):
+        model.fit(X, np.full(len(X), 1e30), loss=hc.MeanSquaredError())
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_targets_beyond_the_range_of_the_network_are_refused(sign: float) -> None:
     far, loss = np.full(len(X), sign * 1e39), hc.MeanSquaredError()

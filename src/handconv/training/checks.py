@@ -18,6 +18,7 @@ from handconv.network import Network
 from handconv.training.hidden_state import (
     any_gradient,
     check_augment_state,
+    check_average,
     check_no_hidden_state,
     check_optimizer_state,
     check_schedule,
@@ -59,6 +60,7 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
         check_no_hidden_state(run.network, run.samples)
         check_loss_state(run.network, run.loss, run.samples)
         check_augment_state(run)
+        check_average(run)
     if run.workers > 1 or is_saved or was_used:
         check_optimizer_state(run.optimizer, run.network.parameters, run.network.decayed(), by_parts=run.workers > 1)
     check_enough_samples(run, shard)

@@ -20,6 +20,7 @@ from handconv.losses import (
     SoftmaxCategoricalCrossentropy,
 )
 from handconv.training.state import Task, TrainingState
+from handconv.utils.validation import broken
 
 _EXPLODED = 10.0  # default initial weights begin at most at twice the loss of guessing
 _GROWN = 2.0  # times the length of the initial parameters, if the steps are to blame for what is beyond guessing
@@ -59,7 +60,12 @@ def diagnosis(
     what = "gradient" if finite_loss else "loss"
     remedy = f"Use a smaller learning rate (it is {task.optimizer.current_learning_rate:g})."
     if epoch == step == 0:
-        remedy = "No step has been done yet: scale x and y, or begin with smaller parameters."
+        spoilt = broken(network.named_parameters() | network.named_buffers())
+        remedy = "No step has been done yet" + (
+            f", and {spoilt} hold NaN or infinity: make the network anew."
+            if spoilt
+            else ": scale x and y, or begin with smaller parameters."
+        )
     return (
         f"Training diverged in epoch {epoch + 1}, step {step + 1}: the {what} is not finite; the first number that "
         f"is not finite is in {where}. {remedy}"

@@ -21,10 +21,12 @@ from handconv.optimizers import Optimizer
 from handconv.optimizers.schedules import Schedule
 from handconv.rng import Purpose
 from handconv.samples import Samples
+from handconv.training.averaging import WeightAverage
 from handconv.training.state import Task, label_of
 from handconv.utils.validation import is_ours
 
 _SAMPLES = 8
+_TRIES = 32
 _Found = TypeVar("_Found")
 _PLAIN = (bool, int, float, str, np.generic, type(None))
 _GIVEN = ("arrays", "generator", "_owner")
@@ -62,10 +64,16 @@ def check_augment_state(task: Task) -> None:
     Raises:
         RuntimeError: if it depends on more than the images and the generator.
     """
+
+    def made(augment: Any, shard: tuple[NDArray[Any], int]) -> list[NDArray[Any]]:
+        images, seed = shard
+        seeds = range(seed, _TRIES, 2)  # several, as random numbers of one's own may be the same by chance
+        return [np.array(augment(images.copy(), np.random.default_rng(each))) for each in seeds]
+
     check_same(
         own(task.augment),
         lambda: [(task.samples.x[part], seed) for seed, part in enumerate(two_shards(task.samples))],
-        lambda augment, shard: np.asarray(augment(shard[0].copy(), np.random.default_rng(shard[1]))),
+        made,
         f"What {label_of(task.augment)} makes of the same images depends on the images before, {LOST}. Draw random "
         "numbers from the generator that it is given, and keep nothing.",
     )
@@ -158,7 +166,7 @@ def check_optimizer_state(
     if (
         found
         and by_parts
-        and not (equal(found["part"][:half], found["expected"][:half]) and np.isposinf(found["part"][half:]).all())
+        and not equal(found["part"], np.append(found["expected"][:half], _of_others(parameters[half:])))
     ):
         raise RuntimeError(
             f"{label} must move parameters[part] by gradients[part] alone, and does more than that. Each worker "
@@ -182,10 +190,46 @@ def _stepped(optimizer: Optimizer, parameters: NDArray[Any], decayed: Sequence[s
         whole.step(found["expected"], second.copy())
         loaded.load_state_dict(state)
         loaded.step(found["loaded"], second.copy())
-        found["part"][half:], second[half:] = np.inf, np.nan  # which other processes work on
+        found["part"][half:], second[half:] = _of_others(parameters[half:]), np.nan  # which other processes work on
         part.load_state_dict(state)
         part.step(found["part"], second, slice(0, half))
     return found
+
+
+def _of_others(parameters: NDArray[Any]) -> NDArray[Any]:
+    """Numbers in the place of parameters that are not to be touched: to clip, shrink or limit them would change one."""
+    return np.resize(np.array([3, -3, np.inf, -np.inf], parameters.dtype), parameters.shape)
+
+
+def check_average(task: Task) -> None:
+    """Check that an average of one's own has its share by the step alone, and moves each number by itself.
+
+    Raises:
+        RuntimeError: if it does not.
+    """
+    averaging, label, steps = own(task.averaging), type(task.averaging).__name__, task.epochs * task.steps_per_epoch
+    check_same(
+        averaging,
+        lambda: (1, 2),
+        lambda average, step: average.share(step, steps),
+        f"{label} gives another share for the same step when it is asked again, {LOST}. Let it depend on its "
+        "arguments, step and steps, alone.",
+    )
+    moved = tried(lambda: _moved(averaging, task, steps)) if averaging else None
+    if moved and not equal(*moved):
+        raise RuntimeError(
+            f"{label}.update must move each number of the average by that of the parameters in its place, and does "
+            "more than that. Each worker process has its part; use workers=1."
+        )
+
+
+def _moved(averaging: WeightAverage, task: Task, steps: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What an update makes of some numbers as a whole, and of their halves."""
+    parameters = np.linspace(-1, 2, min(task.network.parameters.size, _SAMPLES), dtype=task.network.dtype)
+    whole, parts, half = np.zeros_like(parameters), np.zeros_like(parameters), len(parameters) // 2
+    for average, part in ((whole, slice(None)), (parts, slice(0, half)), (parts, slice(half, None))):
+        copy.deepcopy(averaging).update(average[part], parameters[part], 2, steps + 2)
+    return whole, parts
 
 
 def tried(probe: Callable[[], _Found]) -> _Found | None:

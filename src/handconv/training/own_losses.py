@@ -21,6 +21,7 @@ from handconv.network import Network
 from handconv.objective import Objective
 from handconv.samples import Samples
 from handconv.training.hidden_state import LOST, check_same, equal, own, tried, two_shards
+from handconv.utils.validation import real_numbers
 
 _ROUNDING = 1e-3  # by which the same numbers may differ, as a share of the largest
 
@@ -72,7 +73,8 @@ def _check_by_sample(loss: Loss, shards: list["_Shard"], measure: Callable[[Loss
     one, other = shards
 
     def beside(them: _Shard) -> NDArray[Any]:
-        return np.asarray(measure(copy.deepcopy(loss), one.beside(them)), np.float64)[: len(one.targets)]
+        measured = real_numbers(loss.label, measure(copy.deepcopy(loss), one.beside(them)))
+        return measured.astype(np.float64)[: len(one.targets)]
 
     found = tried(lambda: [beside(them) for them in (other, other, one)])
     if found is None or not equal(found[0], found[1]):

@@ -1,5 +1,6 @@
 """Checks of arguments that many share: each returns the plain value, or raises an error of rule and received value."""
 
+import contextlib
 import math
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -96,9 +97,12 @@ def check_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
         >>> check_dtype("float32")
         dtype('float32')
     """
-    if dtype is None or np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype must be float32 or float64, got {dtype if dtype is None else np.dtype(dtype)}.")
-    return np.dtype(dtype)
+    found: object = dtype
+    with contextlib.suppress(TypeError):  # of what NumPy does not know
+        found = dtype if dtype is None else np.dtype(dtype)
+    if not isinstance(found, np.dtype) or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype must be float32 or float64, got {found}.")
+    return found
 
 
 def is_int(value: object) -> TypeGuard[int]:

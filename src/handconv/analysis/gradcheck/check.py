@@ -229,8 +229,7 @@ class _Check:
         for _ in range(_MOVES):
             if not any(map(len, pending.values())):
                 break
-            for array in subject.arrays.values():
-                np.add(array, _MOVE * random.standard_normal(array.shape), out=array)
+            subject.move(random, _MOVE)
             gradients = subject.gradients(subject.projection)
             for what, indices in pending.items():
                 pending[what] = self._compare(subject, what, indices, gradients[what], findings[what])
@@ -267,6 +266,8 @@ class _Check:
         middle = array[index]
         for larger in subject.steps:
             h, differences, size = step(larger * self._eps, float(middle)), [], 0.0
+            if not (subject.takes(middle + PLACES[0] * h) and subject.takes(middle + PLACES[-1] * h)):
+                continue
             for place in PLACES:
                 array[index] = middle + place * h
                 difference = subject.values(what) - base

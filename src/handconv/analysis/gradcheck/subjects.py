@@ -32,7 +32,7 @@ class Subject(Protocol):
     arrays: dict[str, Array]
     projection: Array
     #: Steps to try, the largest first, in units of eps.
-    steps: tuple[int, ...]
+    steps: tuple[float, ...]
     #: How many numbers one evaluation reads and writes: what it costs.
     numbers: int
 
@@ -45,11 +45,20 @@ class Subject(Protocol):
     def gradients(self, projection: Array) -> dict[str, Array]:
         """Run forward and backward, and give the gradient of sum(projection · values) by each array."""
 
+    def takes(self, value: float) -> bool:
+        """Whether an entry may have this value."""
+        return True
 
-class LayerSubject:
+    def move(self, random: np.random.Generator, far: float) -> None:
+        """Move all arrays by normal noise."""
+        for array in self.arrays.values():
+            np.add(array, far * random.standard_normal(array.shape), out=array)
+
+
+class LayerSubject(Subject):
     """A layer on its own, in training, with its chance held fast; its outputs are projected by random numbers."""
 
-    steps: tuple[int, ...] = (100, 10, 1)
+    steps: tuple[float, ...] = (100, 10, 1)
 
     def __init__(self, label: str, original: Layer, x: Array, seed: int) -> None:
         self.label, self._generator = label, np.random.default_rng(seed)
@@ -121,34 +130,46 @@ class LayerSubject:
                 self.arrays[name] = getattr(layer, name)
 
 
-class LossSubject:
+class LossSubject(Subject):
     """A loss as a function of its predictions."""
 
-    steps: tuple[int, ...] = (100, 10, 1)
+    steps: tuple[float, ...] = (100, 10, 1, 0.1, 0.01)  # a logarithm bends much near 0
 
     def __init__(self, loss: Loss, targets: NDArray[Any], predictions: Array) -> None:
         self.label, self._loss, self._targets = type(loss).__name__, copy.deepcopy(loss), targets
         self.arrays, self.projection = {"inputs": predictions}, np.ones(1)
         self.numbers = 2 * predictions.size
+        self._probabilities = predictions.min(initial=0) >= 0 and predictions.max(initial=0) <= 1
 
     def values(self, what: str) -> Array:
         """The loss."""
-        return np.array([self._loss.forward(self.arrays["inputs"], self._targets)])
+        return np.array([self._loss.forward(self.arrays["inputs"].copy(), self._targets)])
 
     def gradients(self, projection: Array) -> dict[str, Array]:
         """The gradient with respect to the predictions."""
         self.values("inputs")
         return {"inputs": self._loss.backward() * projection}
 
+    def takes(self, value: float) -> bool:
+        """Whether it may be a prediction: probabilities stay probabilities."""
+        return not self._probabilities or 0 <= value <= 1
 
-class NetworkSubject:
+    def move(self, random: np.random.Generator, far: float) -> None:
+        """Move the predictions; probabilities stay probabilities."""
+        if self._probabilities:
+            self.arrays["inputs"] *= 1 - far * random.random(self.arrays["inputs"].shape)
+        else:
+            super().move(random, far)
+
+
+class NetworkSubject(Subject):
     """A network with its loss and penalties, or, without targets, with a random projection of its outputs.
 
     The pages of the layers run one after the other; the values begin with the layer that has changed.
     """
 
     label = "network"
-    steps: tuple[int, ...] = (10, 1)
+    steps: tuple[float, ...] = (10, 1)
 
     def __init__(self, network: Network, x: Array, seed: int, judged: tuple[Objective, Array] | None) -> None:
         self.network, self.judged = network, judged
@@ -203,13 +224,13 @@ class NetworkSubject:
 
     def _remember(self) -> None:
         """Run all layers, and keep what arrives at each of them and where its chance then stands."""
-        self._arrived, self._states = [], []
+        self._arrived, self._states = [], [self.state]
         self.reset()
         x = self.arrays["inputs"]
         for layer in self._layers:
             self._arrived.append(np.array(x))
-            self._states.append(self.generator.bit_generator.state)
             x = layer.forward(x.copy(), training=True)
+            self._states.append(self.generator.bit_generator.state)
 
     def _run(self, start: int) -> Array:
         """Run the layers one by one, from one that has changed to the last."""
