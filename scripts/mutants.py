@@ -41,7 +41,10 @@ _OF_NETWORKS = tuple(f"tests/test_network{part}.py" for part in ("", "_own_layer
 TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "losses": (("losses",), ("tests/losses", "tests/test_numerics.py")),
     "optimizers": (("optimizers",), ("tests/optimizers", "tests/test_numerics.py")),
-    "layers": (("layers",), ("tests/layers", "tests/test_numerics.py", *_OF_NETWORKS)),
+    "layers": (
+        ("layers",),
+        ("tests/layers", "tests/test_numerics.py", "tests/semantics/test_kept_views.py", *_OF_NETWORKS),
+    ),
     "kernels": (
         ("engine/kernels", "engine/layout.py", "engine/arena.py"),
         ("tests/engine/kernels", "tests/engine/ops", "tests/engine/test_arena.py", "tests/engine/test_layout.py"),
@@ -79,6 +82,8 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/training/test_checks.py",
             "tests/training/test_divergence.py",
             "tests/training/test_averaging.py",
+            "tests/training/test_shared_weights.py",
+            "tests/training/test_undeclared.py",
             "tests/test_samples.py",
             "tests/test_evaluation.py",
             "tests/test_objective.py",

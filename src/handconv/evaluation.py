@@ -41,7 +41,7 @@ def predict(network: Network, x: NDArray[Any], batch_size: int | None = None, wo
     """All outputs, in the usual row-major memory; any number of workers gives the same bits."""
     size = batch_size or inference_batch(network)
     starts = range(0, len(x), size)
-    with network.in_use("predict"), blas_threads.one_thread():
+    with network.in_use("predict"), blas_threads.one_thread(), np.errstate(under="ignore"):  # exp(-200) is 0
 
         def outputs(start: int) -> FloatArray:
             return network.answer(x[start : start + size], network.layers)
@@ -63,7 +63,7 @@ def evaluate(
     told_apart = name_classes(samples.y, network.output_shape)
     figures = shared_array((-(-count // size), 2), np.float64, workers)  # of each batch its loss and its hits
     loss = objective.loss_op(Arena())
-    with network.in_use("evaluate"), blas_threads.one_thread():
+    with network.in_use("evaluate"), blas_threads.one_thread(), np.errstate(under="ignore"):
 
         def judge(batch: int) -> None:
             part = chosen[batch * size : (batch + 1) * size]

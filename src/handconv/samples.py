@@ -201,7 +201,7 @@ def checked_weights(
     if class_weights is not None:
         if not name_classes(y):
             raise ValueError("class_weights need targets that name classes. Use sample_weights.")
-        classes = _classes(y)
+        classes, weights = _classes(y), weights.copy()
         known = set(range(max(2, outputs))) | set(np.unique(classes).tolist())
         for label, weight in class_weights.items():
             if not is_int(label):

@@ -18,7 +18,7 @@ from handconv.network import Network
 from handconv.optimizers import Adam, Optimizer
 from handconv.optimizers.base import check_optimizer
 from handconv.rng import Purpose
-from handconv.utils.validation import check_bool, check_int, unmasked
+from handconv.utils.validation import check_bool, check_int, check_range, unmasked
 
 if TYPE_CHECKING:
     from handconv.samples import Samples
@@ -334,6 +334,8 @@ class Sequential(Network):
         self.ensure_built(inputs.shape[1:])
         truth = unmasked("y", y)
         targets = np.asarray(loss.check_targets(truth, (len(inputs), *self.output_shape)))
+        if targets.dtype.kind == "f":
+            check_range("y", targets.min(), targets.max(), self.dtype)
         remark_on_targets(inputs, targets)
         outputs = self.output_shape[0] if len(self.output_shape) == 1 else 0
         return Samples(inputs, targets, checked_weights(len(inputs), targets, sample_weights, class_weights, outputs))

@@ -407,3 +407,17 @@ def test_a_packed_table_is_to_be_unpacked(
     (tmp_path / "t.csv.bz2").write_bytes(bz2.compress(b"label,1,2,3,4\n7,1,2,3,4\n"))
     assert main(["predict", str(tmp_path / "t.csv.bz2")]) == 1
     assert "packed with bzip2. Unpack it." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["t10k-images-idx3-ubyte.gz", "train-images.idx3-ubyte", "emnist-test-labels-idx1-ubyte"]
+)
+def test_a_data_set_given_as_a_picture_is_answered_with_the_commands_for_it(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"\0\0\x08\x03")
+    assert main(["predict", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert f"handconv evaluate --dataset {file}" in told
+    assert f"handconv predict --dataset {file} --row 0" in told

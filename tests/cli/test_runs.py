@@ -133,6 +133,51 @@ def test_pictures_of_digits_are_read_by_models_of_digits_alone(three: Path, tmp_
     assert done.stderr.startswith("the bundled model: MNIST, ")
 
 
+def test_where_the_last_run_knows_less_than_the_bundled_model_that_is_said_with_its_name(
+    three: Path, tmp_path: Path
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    file = tmp_path / "digit.png"
+    image.fromarray(hc.datasets.load("digits").x_test[0, 0]).save(file)
+    remedy = f"handconv predict bundled {file}"
+    done = handconv("predict", file, HANDCONV_CACHE=str(three))
+    assert remedy in done.stderr.replace(f"{sys.executable} -m ", "")
+    done = handconv(*remedy.split()[1:], HANDCONV_CACHE=str(three))
+    assert done.stderr == "the bundled model: MNIST, 99.6 %\n"
+    assert done.returncode == 0
+
+
+def test_a_model_that_was_named_is_not_compared(three: Path, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    file = tmp_path / "digit.png"
+    image.fromarray(hc.datasets.load("digits").x_test[0, 0]).save(file)
+    assert handconv("predict", "mnist-b", file, HANDCONV_CACHE=str(three)).stderr.count("\n") == 1
+
+
+def test_the_bundled_model_has_a_name_in_every_command(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["summary", "bundled"], ["predict", "bundled", "--dataset", "digits", "--row", "0"]):
+        assert main(command) == 0
+        assert capsys.readouterr().err.startswith("the bundled model: MNIST")
+
+
+def test_a_run_that_is_named_twice_is_removed_once(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "remove", "mnist-a", "mnist-a"]) == 0
+    assert capsys.readouterr().out.count("is removed") == 1
+
+
+def test_a_run_that_is_damaged_is_listed_with_the_reason_and_can_be_removed(
+    three: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = three / "runs" / "fashion-a.npz"
+    path.write_bytes(path.read_bytes()[:100])
+    assert main(["runs"]) == 0
+    told = capsys.readouterr().err
+    assert str(path) in told
+    assert "handconv runs remove fashion-a" in told
+    assert main(["runs", "remove", "fashion-a"]) == 0
+    assert not path.exists()
+
+
 def test_a_file_that_is_damaged_costs_nothing(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = three / "runs" / "fashion-a.npz"
     path.write_bytes(path.read_bytes()[:100])

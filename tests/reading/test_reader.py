@@ -178,6 +178,24 @@ def test_legs_of_trousers_are_no_ones_without_a_doubt(reader: DigitReader) -> No
     assert read(reader, np.asarray(sheet) + grain).verdict in ("unsure", "nothing like a digit")
 
 
+def test_of_pictures_of_clothes_hardly_any_is_read_without_a_doubt(reader: DigitReader, data_dir: Path) -> None:
+    clothes = hc.datasets.load("fashion-mnist", data_dir=data_dir).x_test[::160, 0]
+    pictures = [
+        np.asarray(Image.fromarray(255 - image).resize((224, 224), Image.Resampling.BICUBIC)) for image in clothes
+    ]
+    verdicts = [read(reader, picture).verdict for picture in pictures]
+    assert np.mean([verdict in ("digit", "digits") for verdict in verdicts]) <= 0.08
+
+
+@pytest.mark.parametrize("digit", range(10))
+@pytest.mark.parametrize(("paper", "pen"), [((90, 150, 80), (190, 70, 90)), ((60, 110, 170), (190, 90, 40))])
+def test_ink_as_bright_as_its_coloured_paper_is_read(
+    reader: DigitReader, digit: int, paper: tuple[int, int, int], pen: tuple[int, int, int]
+) -> None:
+    for colours in ((paper, pen), (pen, paper)):
+        assert read(reader, coloured(ink(digit, SHAPE, BOX), *colours)).text == str(digit)
+
+
 def strange_pictures() -> dict[str, Pixels]:
     """Pictures that show no digit."""
     rng, pictures = np.random.default_rng(4), {}

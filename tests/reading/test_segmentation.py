@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handconv.datasets.digits import load_digits_arrays
 from handconv.reading import read_digit
+from handconv.reading.segmentation import segmentations
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -263,3 +264,18 @@ def test_a_strip_is_read(save: Save, size: tuple[int, int]) -> None:
     sheet = Image.new("L", size, 200)
     sheet.paste(0, (size[0] // 3, size[1] // 3, size[0] // 2 + 1, size[1] // 2 + 1))
     assert all(digit.image.max() > 0 for digit in read_digit(save(sheet)).digits)
+
+
+@pytest.mark.parametrize(("beside", "on_paper"), [(220, True), (130, False)])
+def test_a_stroke_at_the_seam_of_light_and_dark_cloth_is_not_on_paper(beside: int, on_paper: bool) -> None:
+    picture = np.full((300, 300), 220, np.uint8)
+    picture[:, :145] = beside
+    picture[100:200, 145:160] = 60
+    boxes = {part.box: part.on_paper for parts in segmentations(picture) for part in parts}
+    found = [
+        value
+        for (left, top, _, bottom), value in boxes.items()
+        if abs(top - 100) + abs(bottom - 200) + abs(left - 145) < 9
+    ]
+    assert found
+    assert set(found) == {on_paper}

@@ -55,6 +55,29 @@ class Mixing(hc.Layer):
         return dvalues @ self.turned
 
 
+class Course(hc.Layer):
+    """Keeps its weights and their gradients in a dict and a list of lists."""
+
+    params: Any = None
+
+    def declare(self, input_shape: Any) -> Any:
+        return hc.ParameterSpec("W", (6, 6), "he_normal", fan_in=6), hc.ParameterSpec("b", (6,))
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        if self.params is None:
+            self.params, self.changes = {"W": self.W, "b": self.b}, [[self.dW], [self.db]]
+        self.kept = inputs
+        return inputs @ self.params["W"] + self.params["b"]
+
+    def backward(self, dvalues: Any) -> Any:
+        self.changes[0][0][...] = self.kept.T @ dvalues
+        self.changes[1][0][...] = dvalues.sum(axis=0)
+        return dvalues @ self.params["W"].T
+
+
+KINDS = pytest.mark.parametrize("kind", [Scaled, Mixing, Course])
+
+
 def network(kind: type[hc.Layer]) -> hc.Sequential:
     return hc.Sequential([hc.Dense(6), kind(), hc.Dense(3), hc.Softmax()], input_shape=(6,), seed=1)
 
@@ -72,7 +95,7 @@ COPIES: dict[str, Callable[[hc.Sequential], hc.Sequential]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [Scaled, Mixing])
+@KINDS
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("how", COPIES)
 def test_it_trains_to_the_same_bits(kind: type[hc.Layer], workers: int, how: str) -> None:
@@ -84,7 +107,7 @@ def test_it_trains_to_the_same_bits(kind: type[hc.Layer], workers: int, how: str
     np.testing.assert_allclose(other.predict(X), other.forward(X), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [Scaled, Mixing])
+@KINDS
 def test_the_gradient_check_passes_in_float64(kind: type[hc.Layer]) -> None:
     asked = network(kind)
     asked.predict(X)

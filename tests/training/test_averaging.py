@@ -374,3 +374,36 @@ def test_a_share_of_ones_own_is_from_0_to_1(share: Any) -> None:
     network = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
     with pytest.raises(ValueError, match="Odd: the share after step 1 must be a number from 0 to 1, got"):
         network.fit(X, Y, averaging=Odd())
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_checkpoints_within_an_epoch_have_the_statistics_of_its_beginning_unless_they_stay(
+    stopped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def measuring(*arguments: Any) -> Any:
+        measured.append(1)
+        return measured_buffers(*arguments)
+
+    monkeypatch.setattr("handconv.training.state.measured_buffers", measuring)
+    monkeypatch.setattr("handconv.training.loop._REPORT_EVERY", 0.0)
+
+    class Stops(hc.Callback):
+        def on_batch_end(self, run: Any, progress: Any) -> None:
+            run.pause()
+            if stopped and progress.epoch == 2:
+                run.stop(2)
+
+    path = tmp_path / "run.npz"
+    callbacks = [hc.Checkpoint(path), Stops()]
+    options: dict[str, Any] = {"epochs": 2, "batch_size": BATCH, "averaging": hc.StochasticAverage(0.0)}
+    if stopped:
+        with pytest.raises(hc.TrainingInterrupted):
+            network().fit(X, Y, callbacks=callbacks, **options)
+        loaded = hc.load(path)
+        expected = measured_buffers(loaded, Samples(X, Y), loaded.parameters)
+        np.testing.assert_allclose(loaded.buffers, expected, rtol=1e-5)
+    else:
+        network().fit(X, Y, callbacks=callbacks, **options)
+    assert len(measured) == 3  # at the first file; at the end of the first epoch; at the end, or where it was stopped

@@ -60,6 +60,22 @@ def test_usual_steps_are_not(rate: float) -> None:
     assert not fit(rate)
 
 
+def test_before_the_first_step_the_learning_rate_is_not_to_blame() -> None:
+    model = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0)
+    with pytest.raises(hc.DivergenceError, match=r"epoch 1, step 1: .* No step has been done yet: scale x and y"):
+        model.fit(X, np.full(len(X), 1e30), loss=hc.MeanSquaredError())
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_targets_beyond_the_range_of_the_network_are_refused(sign: float) -> None:
+    far, loss = np.full(len(X), sign * 1e39), hc.MeanSquaredError()
+    model = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0)
+    with pytest.raises(ValueError, match=r"y must stay within the range of float32, got -?1e\+39"):
+        model.fit(X, far, loss=loss)
+    wide = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0, dtype="float64")
+    assert wide.evaluate(X, far, loss=loss)["loss"] == pytest.approx(1e78)
+
+
 def test_weights_of_samples_are_no_explosion() -> None:
     assert not fit(0.01, sample_weights=np.full(len(X), 1000.0))
 

@@ -74,6 +74,49 @@ def fit(model: hc.Sequential, **options: Any) -> Any:
     return model.fit(X, X, loss=hc.MeanSquaredError(), epochs=2, batch_size=32, **options)
 
 
+class Keeping(hc.Layer):
+    """Keeps views of the weights and their gradient."""
+
+    def infer_shape(self, input_shape: Any) -> Any:
+        return (6,)
+
+    def look_at(self, encoder: hc.Dense) -> None:
+        self.weights_there, self.gradient_there = encoder.weights, encoder.dweights
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.kept = inputs
+        return inputs @ self.weights_there.T
+
+    def backward(self, dvalues: Any) -> Any:
+        self.gradient_there += dvalues.T @ self.kept
+        return dvalues @ self.weights_there
+
+
+def test_a_gradient_written_through_a_view_is_refused() -> None:
+    encoder = hc.Dense(2)
+    decoder = Keeping()
+    model = hc.Sequential([encoder, decoder], input_shape=(6,), seed=0)
+    decoder.look_at(encoder)
+    with pytest.raises(ValueError, match=r"Keeping\.backward writes the gradient of 0\.weights"):
+        fit(model)
+
+
+def test_layers_that_keep_to_themselves_are_not_run_to_find_out() -> None:
+    calls: list[int] = []
+
+    class Counts(hc.Layer):
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            calls.append(len(inputs))
+            return inputs
+
+        def backward(self, dvalues: Any) -> Any:
+            return dvalues
+
+    model = hc.Sequential([Counts(), hc.Dense(6)], input_shape=(6,), seed=0)
+    fit(model, shard_size=32)
+    assert calls == [32] * 4
+
+
 @pytest.mark.parametrize("engine", [True, False])
 def test_a_gradient_that_another_layers_backward_overwrites_is_refused(engine: bool) -> None:
     model = tied(writes=True)

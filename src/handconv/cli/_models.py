@@ -23,7 +23,9 @@ from handconv.training.checkpoint import read, sibling
 from handconv.utils.validation import broken
 from handconv.zoo import trained_reference
 
-HELP = "a saved model, FILE.npz, or the name of a run (default: the last fitting run, else the bundled model)"
+#: The name of the model that comes with handconv.
+BUNDLED = "bundled"
+HELP = f"a saved model, FILE.npz, the name of a run, or {BUNDLED} (default: the last fitting run, else {BUNDLED})"
 
 Fits = Callable[[Mapping[str, Any]], bool]
 _DIGITS = tuple(map(str, range(10)))
@@ -43,7 +45,7 @@ def open_model(path: str | None, output: Output, fits: Fits = lambda _: True) ->
     run = chosen_run(path, fits)
     if run is not None:
         model, name = load(run.path), f"run {run.name}"
-    elif path is not None:
+    elif path not in (None, BUNDLED):
         model, name = load(path), path
     else:
         model, name = trained_reference(), "the bundled model"
@@ -100,7 +102,7 @@ def chosen_run(named: str | None, fits: Fits = lambda _: True) -> Kept | None:
     """
     if named is None:
         return next((run for run in kept_runs() if fits(run.info)), None)
-    if named.endswith(".npz"):
+    if named == BUNDLED or named.endswith(".npz"):
         return None
     if named in NAMES or Path(named).exists():
         raise UsageError(
@@ -133,7 +135,15 @@ def epochs_of(checkpoint: Path) -> Sequence[Mapping[str, float]]:
 def is_model_name(text: str) -> bool:
     """Whether a word names a model: a .npz file, or a run and nothing that is in the current folder."""
     is_plain = re.fullmatch(r"[\w-]+", text) is not None and not Path(text).exists()
-    return text.endswith(".npz") or (is_plain and find_run(text) is not None)
+    return text.endswith(".npz") or (is_plain and (text == BUNDLED or find_run(text) is not None))
+
+
+def worse_than_bundled(model: Classifier) -> str:
+    """Say that the bundled model knows better, where it does."""
+    own, other = model.info.get("test_accuracy"), trained_reference().info
+    if not isinstance(own, int | float) or own >= float(other["test_accuracy"]):
+        return ""
+    return f"the bundled model ({described(other)}) may know better; it is named so: handconv predict {BUNDLED}"
 
 
 def trained_on(dataset: str | None) -> Fits:

@@ -8,7 +8,7 @@ import atexit
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,19 +51,31 @@ def folder() -> Path:
 
 def kept_runs() -> list[Kept]:
     """All runs that can be read, the newest first; none where there is no folder for them."""
-    try:
-        files = [file for file in folder().glob("*.npz") if not re.search(r"\.(run|previous|best)$", file.stem)]
-    except OSError:
-        return []
-    runs = []
-    for file in files:
-        try:
-            description = npz.metadata(file)
-        except (OSError, ModelFileError):
-            continue
-        info = description.get("info")
-        runs.append(Kept(file.stem, file, info if isinstance(info, dict) else {}, _parameters(info)))
+    runs = [run for run, problem in _runs() if not problem]
     return sorted(runs, key=lambda run: (str(run.info.get("trained_at") or ""), run.name), reverse=True)
+
+
+def damaged_runs() -> list[tuple[Kept, str]]:
+    """The runs that cannot be read, and why."""
+    return [(run, problem) for run, problem in _runs() if problem]
+
+
+def _runs() -> Iterator[tuple[Kept, str]]:
+    """Each run, and what is wrong with its file; "" where nothing is."""
+    try:
+        files = sorted(folder().glob("*.npz"))
+    except OSError:
+        return
+    for file in files:
+        if re.search(r"\.(run|previous|best)$", file.stem):
+            continue
+        info: object = {}
+        problem = ""
+        try:
+            info = npz.metadata(file).get("info")
+        except (OSError, ModelFileError) as error:
+            problem = str(error)
+        yield Kept(file.stem, file, info if isinstance(info, dict) else {}, _parameters(info)), problem
 
 
 def find_run(name: str) -> Kept | None:

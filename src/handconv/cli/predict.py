@@ -15,7 +15,16 @@ from handconv.analysis import answer
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED, UsageError, sentence
-from handconv.cli._models import HELP, add_views, class_names, is_model_name, open_models, tells_digits, trained_on
+from handconv.cli._models import (
+    HELP,
+    add_views,
+    class_names,
+    is_model_name,
+    open_models,
+    tells_digits,
+    trained_on,
+    worse_than_bundled,
+)
 from handconv.cli._output import Output
 from handconv.cli._pictures import ReadingCard, Seen, Shower, write_png
 from handconv.cli._progress import CountProgress
@@ -23,6 +32,7 @@ from handconv.cli._quiz import shares, show_row
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.cli._table_answers import add_table_arguments, predict_table, table_of
 from handconv.datasets.paths import is_system_name
+from handconv.datasets.readers.idx_files import is_idx_name
 from handconv.datasets.readers.images import decode_picture
 from handconv.datasets.readers.prepared import is_readable_name
 from handconv.datasets.readers.samples import listed
@@ -63,6 +73,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     settings = read_settings(DataSettings, arguments)
     models = [file for file in arguments.files if is_model_name(file)]
     images = [image for file in arguments.files if file not in models for image in _images_of(file, output)]
+    if sets := [image for image in images if is_idx_name(image)]:
+        file = shlex.quote(sets[0])
+        raise UsageError(
+            f"predict reads pictures, and {sets[0]} is a data set (IDX). All of it: handconv evaluate "
+            f"--dataset {file}; one of its images: handconv predict --dataset {file} --row 0"
+        )
     if bool(images) == bool(arguments.row):
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
     if arguments.save_picture and len(images) != 1:
@@ -77,6 +93,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if table is not None:
         return predict_table(model, table, settings.label_column, arguments, output)
     if images:
+        if not models and (better := worse_than_bundled(model)):
+            output.notice(f"{better} {shlex.quote(images[0])}")
         return _predict_files(model, images, arguments, output)
     dataset = load_for_model(settings, model, output)
     for row in rows:

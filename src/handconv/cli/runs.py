@@ -8,7 +8,7 @@ from datetime import datetime
 from handconv.cli._command import Command
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._output import Output
-from handconv.cli._runs import Kept, age, described, find_run, folder, kept_runs
+from handconv.cli._runs import Kept, age, damaged_runs, described, find_run, folder, kept_runs
 from handconv.datasets.readers.samples import listed
 from handconv.recipes import entries
 from handconv.sequential import load
@@ -34,8 +34,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         return _list(output)
     if not arguments.names:
         raise UsageError(f"runs {arguments.action} needs names of runs; handconv runs lists them.")
-    chosen = [_find(name) for name in arguments.names]
-    for kept in chosen:
+    damaged = {kept.name: kept for kept, _ in damaged_runs()} if arguments.action == "remove" else {}
+    chosen = [damaged.get(name) or _find(name) for name in arguments.names]
+    for kept in {kept.name: kept for kept in chosen}.values():
         if arguments.action == "show":
             _show(kept, output)
         else:
@@ -59,6 +60,8 @@ def _list(output: Output) -> int:
     runs = kept_runs()
     for kept in runs:
         output.record({"event": "run", "run": kept.name, "file": str(kept.path)} | _facts(kept))
+    for kept, problem in damaged_runs():
+        output.complain(f"{problem} To remove it: handconv runs remove {shlex.quote(kept.name)}")
     if not runs:
         output.show(f"There are no runs yet in {folder()}. handconv train makes one.")
         return DONE

@@ -276,7 +276,7 @@ class Layer(Declaring, Arguments):
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: everything but the owner, with arrays of its own."""
         kept = kept_views([layer for _, layer in self.tree()])
-        left_out = {"_owner", "arrays", *(view.attribute for view in kept if view.keeper == 0)}
+        left_out = {"_owner", "arrays", *(view.path[0] for view in kept if view.keeper == 0 and len(view.path) == 1)}
         state = {name: value for name, value in vars(self).items() if name not in left_out}
         values = {spec.name: self.arrays[spec.name].copy() for spec in self.specs if self.arrays}
         return state | {VALUES: values, _VIEWS: kept}
@@ -301,8 +301,13 @@ class Layer(Declaring, Arguments):
         elif self.input_shape is None:
             changed = is_ours(type(self)) and is_change(self, name)
             object.__setattr__(self, name, self.as_constructed(name, value) if changed else value)
-        elif isinstance(value, Layer) or isinstance(self.__dict__.get(name), Layer):
+        elif isinstance(self.__dict__.get(name), Layer):
             raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
+        elif isinstance(value, Layer):
+            raise ValueError(
+                f"{self.label} is built: a layer that it gets as {name!r} now would not be trained. Make all layers in "
+                "__init__."
+            )
         elif name in self.arguments:
             self._change_setting(name, value)
         else:

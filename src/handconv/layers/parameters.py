@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Real
 from operator import itemgetter
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
@@ -218,18 +218,19 @@ class ParameterView(NamedTuple, Generic[D]):
 class KeptView(NamedTuple):
     """An attribute that looks into a declared array: ``self.kernel = self.weights.reshape(…)``, kept for later.
 
+    So may an entry of a list or a dict: ``self.params = {"W": self.weights}``.
     Where the array comes to lie elsewhere, in a copy or in a worker process, the attribute must look there too.
 
     Attributes:
         keeper: the number of the layer whose attribute it is.
-        attribute: its name.
+        path: the name of the attribute and, of an entry, where that is in it.
         owner: the number of the layer that has declared the array.
         array: its name.
         start, shape, strides: of the view, counted in numbers of the array.
     """
 
     keeper: int
-    attribute: str
+    path: tuple[Any, ...]
     owner: int
     array: str
     start: int
@@ -251,9 +252,7 @@ def kept_views(layers: Sequence[Declaring]) -> list[KeptView]:
     )
     found = []
     for keeper, layer in enumerate(layers):
-        for attribute, value in vars(layer).items():
-            if not isinstance(value, np.ndarray) or value.base is None:
-                continue
+        for path, value in _views_in({name: value for name, value in vars(layer).items() if name != "arrays"}):
             first, end = byte_bounds(value)
             place = bisect.bisect_right(lying, first, key=itemgetter(0)) - 1
             if place < 0 or lying[place][1] < end:
@@ -263,8 +262,19 @@ def kept_views(layers: Sequence[Declaring]) -> list[KeptView]:
             if value.dtype == array.dtype:
                 start = (value.__array_interface__["data"][0] - low) // size
                 strides = tuple(step // size for step in value.strides)
-                found.append(KeptView(keeper, attribute, owner, name, start, value.shape, strides))
+                found.append(KeptView(keeper, path, owner, name, start, value.shape, strides))
     return found
+
+
+def _views_in(entries: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], NDArray[Any]]]:
+    """The arrays in lists and dicts whose memory is that of others, with their paths."""
+    if not isinstance(entries, dict | list):
+        return
+    for key, value in entries.items() if isinstance(entries, dict) else enumerate(entries):
+        if not isinstance(value, np.ndarray):
+            yield from _views_in(value, (*path, key))
+        elif value.base is not None:
+            yield (*path, key), value
 
 
 def look_again(layers: Sequence[Declaring], kept: Sequence[KeptView]) -> None:
@@ -272,7 +282,11 @@ def look_again(layers: Sequence[Declaring], kept: Sequence[KeptView]) -> None:
     for view in kept:
         arrays = layers[view.owner].arrays
         if view.array in arrays:
-            vars(layers[view.keeper])[view.attribute] = view.of(arrays[view.array])
+            *way, last = view.path
+            place: Any = vars(layers[view.keeper])
+            for key in way:
+                place = place[key]
+            place[last] = view.of(arrays[view.array])
 
 
 class ParameterStore(Generic[D]):

@@ -30,25 +30,24 @@ _RULE_LENGTH, _RULE_GAP, _RULE_REACH, _RULE_WIDTH = 0.12, 0.4, 0.7, 0.02
 _MOST_PARTS, _GRAIN = 100, 4  # components that are looked at, and pixels up to which one is a grain of noise
 
 
-def one_channel(picture: Image) -> Image:
-    """Reduce colours to the brightness in which dark ink shows best.
+def in_one_channel(picture: Image) -> tuple[Image, Image]:
+    """Reduce colours to one channel: for dark ink on light paper, and, as its negative, for light ink on dark paper.
 
-    On white or grey paper that is the darkest channel, for ink of any colour; on coloured paper the direction in which
-    the colours differ most (their first principal component).
+    On white, grey or black paper that is the darkest channel, or the lightest one, for ink of any colour; on coloured
+    paper the direction in which the colours differ most (their first principal component).
     """
     if picture.ndim == 2:
-        return picture
+        return picture, 255 - picture
     colours = picture.reshape(-1, 3).astype(np.float32)
     paper = np.median(colours, axis=0)
-    if np.ptp(paper) <= _NEUTRAL * max(paper.max(), 1):
-        darkest: Image = picture.min(axis=-1)
-        return darkest
+    if np.ptp(paper) <= _NEUTRAL * max(paper.max(), _LEAST_PAPER):
+        return picture.min(axis=-1), 255 - picture.max(axis=-1)
     centred = colours - paper
     direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
     values = centred @ (direction * np.sign(direction.sum() or 1))
     scaled = (values - values.min()) * (255 / max(float(np.ptp(values)), 1))
     grey: Image = scaled.astype(np.uint8).reshape(picture.shape[:2])
-    return grey
+    return grey, 255 - grey
 
 
 def find_ink(cv: Any, smooth: Image, scale: float) -> tuple[Floats, Floats]:

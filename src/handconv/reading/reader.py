@@ -172,6 +172,8 @@ class DigitReader:
         for part, whole in zip(parts, wholes, strict=True):
             alone = whole.known >= self._surer(WAYS) and _width(part) <= _WIDEST
             digits = [whole] if alone or _width(part) <= _WIDE else self._divided(part, whole)
+            if not part.on_paper:
+                digits = _doubted(digits, math.inf)
             height = part.box[3] - part.box[1]
             value += sum(digit.known * height * part.contrast for digit in digits)
             found += digits

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.reading.ink import Floats, Image, find_ink, largest_components, mark_ink, one_channel, remove_rules
+from handconv.reading.ink import Floats, Image, find_ink, in_one_channel, largest_components, mark_ink, remove_rules
 from handconv.utils.optional_imports import import_optional
 
 Box = tuple[int, int, int, int]
@@ -31,6 +31,7 @@ _SHARP, _MOST_FADING = 0.4, 0.3
 _STRIP = 0.8  # of its box is filled by a strip of light, or of the desk, along an edge of the picture
 # Of what is around ink, this much may be as dark, with less than a share of the contrast; else it is an edge.
 _MOST_DARK, _AS_DARK = 0.33, 0.6
+_EVEN = 0.8  # the same, from which what is around ink is even paper; what is not may be cloth
 _ENTERING = 0.1  # how much ink counts that enters the picture from outside
 _LEAST_HEIGHT, _LEAST_PIXELS = 0.035, 8  # of a digit: in parts of the longer side, and in the picture's own pixels
 _LEAST_CONTRAST = 0.2  # of ink and paper, in parts of that of the whole picture
@@ -48,11 +49,13 @@ class Part:
         box: where it is in the picture, in the picture's pixels.
         ink: uint8 (h, w), from 0 (paper) to 255 (ink).
         contrast: how far ink and paper are apart, from 0 to 1 (black on white).
+        on_paper: whether what is around it is even, as paper is; ink may also be a fold or a stripe of something.
     """
 
     box: Box
     ink: Image
     contrast: float
+    on_paper: bool = True
 
 
 @dataclass
@@ -67,6 +70,7 @@ class _Component:
     mass: float
     strength: float = 0.0  # the share of the paper's brightness that the ink takes
     contrast: float = 0.0  # how far ink and paper are apart, from 0 to 1 (black on white)
+    on_paper: bool = True  # whether what is around it is even
 
     @property
     def height(self) -> int:
@@ -83,6 +87,7 @@ class _Component:
         self.right, self.bottom = max(self.right, other.right), max(self.bottom, other.bottom)
         self.strength, self.contrast = max(self.strength, other.strength), max(self.contrast, other.contrast)
         self.mass += other.mass
+        self.on_paper &= other.on_paper
 
 
 def segmentations(picture: Image) -> Iterator[list[Part]]:
@@ -97,7 +102,7 @@ def segmentations(picture: Image) -> Iterator[list[Part]]:
     if zoom != 1:
         size = tuple(max(round(side * zoom), 1) for side in picture.shape[1::-1])
         picture = cv.resize(picture, size, interpolation=cv.INTER_CUBIC if zoom > 1 else cv.INTER_AREA)
-    for dark in (one_channel(picture), one_channel(255 - picture)):
+    for dark in in_one_channel(picture):
         smooth = cv.GaussianBlur(dark, (0, 0), _BLUR)
         for scale in _SCALES:
             yield _parts(cv, smooth, scale, zoom)
@@ -122,17 +127,19 @@ def _components(cv: Any, mask: Image, smooth: Image, ink: Floats) -> tuple[NDArr
         place = np.s_[top : top + height, left : left + width]
         own = ink[place][labels[place] == label]
         each = _Component([label], left, top, left + width, top + height, float(own.sum()))
-        each.strength, each.contrast = float(np.percentile(own, 90)), _contrast(cv, smooth, labels, each)
+        each.strength = float(np.percentile(own, 90))
+        each.contrast, each.on_paper = _surroundings(cv, smooth, labels, each)
         is_strip = _edges(each, ink.shape) == 3 and area > _STRIP * width * height
         if each.contrast > least and not is_strip:
             found.append(each)
     return labels, found
 
 
-def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Component) -> float:
-    """How far a component and its surroundings are apart; 0 if some are as dark, or it fades into them.
+def _surroundings(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Component) -> tuple[float, bool]:
+    """How far a component and its surroundings are apart, 0 if some are as dark, or it fades into them; are they even?
 
-    Each pixel is compared with the nearest ink, which lies in the same light or shadow.
+    Each pixel is compared with the nearest ink, which lies in the same light or shadow. Light multiplies the
+    brightness of dark ink and its paper, and, in the negative, the darkness of light ink and its board.
     """
     margin = max(2 * max(each.height, each.width) // 5, 3)
     top, left = max(each.top - margin, 0), max(each.left - margin, 0)
@@ -141,16 +148,19 @@ def _contrast(cv: Any, smooth: Image, labels: NDArray[np.int32], each: _Componen
     spread = [cv.dilate(own.astype(np.uint8), np.ones((size, size), np.uint8)) > 0 for size in (5, 9, 2 * margin + 3)]
     edge, around = spread[1] & ~spread[0], spread[2] & ~spread[0]
     if not edge.any():
-        return 0.0
+        return 0.0, False
     bright = smooth[place].astype(np.float32)
     nearest = cv.distanceTransformWithLabels((~own).astype(np.uint8), cv.DIST_L1, 3, labelType=cv.DIST_LABEL_PIXEL)[1]
     dark = np.zeros(nearest.max() + 1, np.float32)
     dark[nearest[own]] = cv.erode(bright, np.ones((5, 5), np.uint8))[own]
-    share = 1 - dark[nearest] / np.maximum(bright, 1)
+    apart = bright - dark[nearest]
+    share, of_board = apart / np.maximum(bright, 1), apart / np.maximum(255 - dark[nearest], 1)
     paper = float(np.percentile(share[around], 90))
     if (share[edge] < _SHARP * paper).mean() > _MOST_FADING or (share[around] < _AS_DARK * paper).mean() > _MOST_DARK:
-        return 0.0
-    return float(np.percentile(bright[around], 90) - np.median(bright[own])) / 255
+        return 0.0, False
+    uneven = min((one < _EVEN * np.percentile(one, 90)).mean() for one in (share[around], of_board[around]))
+    contrast = float(np.percentile(bright[around], 90) - np.median(bright[own])) / 255
+    return contrast, bool(uneven <= _MOST_DARK)
 
 
 def _digits(components: list[_Component], shape: tuple[int, ...], least_height: float) -> list[_Component]:
@@ -247,4 +257,4 @@ def _cut(cv: Any, ink: Floats, labels: NDArray[np.int32], component: _Component,
     ends = (component.left, component.top, component.right, component.bottom)
     left, top, right, bottom = (round(end / zoom) for end in ends)
     box = (left, top, max(right, left + 1), max(bottom, top + 1))
-    return Part(box, (255 * strength).astype(np.uint8), component.contrast)
+    return Part(box, (255 * strength).astype(np.uint8), component.contrast, component.on_paper)

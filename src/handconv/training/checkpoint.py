@@ -125,7 +125,8 @@ class Checkpoint(Callback):
 
 
 def _write(run: TrainingState, path: Path, *, previous: Path | None = None) -> None:
-    with run.answering():  # the model in the file is the one that answers; the run goes on from its own parameters
+    stays = run.step == 0 or run.stopped_by is not None  # else the next one soon replaces it: no seconds for statistics
+    with run.answering(anew=stays):  # the model in the file is the one that answers; the run goes on from its own
         model = run.network.named_parameters() | run.network.named_buffers()
         arrays = {name: values.copy() for name, values in model.items()}
     if run.averaging is not None:

@@ -9,9 +9,11 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handconv.engine.lower import fast_kind
 from handconv.layers import Layer
+from handconv.layers.parameters import kept_views
 from handconv.network import Network
 from handconv.training.hidden_state import (
     any_gradient,
@@ -48,6 +50,7 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
     check_runs_once(run)
     check_gradients_are_own(run)
     check_gradients_written(run)
+    check_all_declared(run)
     if run.batch_size > shard:
         check_shares(run.network, run.loss, run.samples)
     if run.workers > 1:
@@ -98,7 +101,13 @@ def check_gradients_are_own(task: Task) -> None:
         ValueError: if one does so, as the other's backward comes later and overwrites them.
     """
     network = task.network
-    places = [place for place, layer in enumerate(network.layers) if not is_ours(type(layer)) and _meets_layers(layer)]
+    members = network.store.layers
+    looking = {members[view.keeper] for view in kept_views(members) if view.keeper != view.owner}
+    places = [
+        place
+        for place, layer in enumerate(network.layers)
+        if not is_ours(type(layer)) and (_meets_layers(layer) or any(each in looking for _, each in layer.tree()))
+    ]
     if not places:
         return
     probe, before = copy.deepcopy(network), network.gradients.copy()
@@ -166,6 +175,32 @@ def check_gradients_written(task: Task) -> None:
                 f"Let it fill self.d{view.spec.name}; what is not to be trained is declared with trainable=False."
             )
         view.layer.arrays[f"d{view.spec.name}"].flags.writeable = True
+
+
+def check_all_declared(task: Task) -> None:
+    """Warn of arrays that layers of the user's own keep with a gradient, ``W`` and ``dW``, and have not declared."""
+    own = [layer for layer in task.network.store.layers if not is_ours(type(layer))]
+    if not any(_floats(layer) for layer in own):
+        return
+    probe = copy.deepcopy(task.network)
+    kept = [(layer, name, array, array.copy()) for layer in probe.store.layers for name, array in _floats(layer)]
+    tried(lambda: probe.backward(any_gradient(probe.forward(task.samples.x[:_SAMPLES], training=True))))
+    for layer, name, array, before in kept:
+        gradient = vars(layer).get(f"d{name}")
+        if not (isinstance(gradient, np.ndarray) and gradient.shape == array.shape) or is_ours(type(layer)):
+            continue
+        stays = vars(layer).get(name) is array and equal(array, before)  # what passes through does not
+        if stays and not np.may_share_memory(array, probe.parameters):  # else another name of what is declared
+            warn(
+                f"{layer.label} keeps {name!r} and its gradient {f'd{name}'!r} without declaring them: no optimizer "
+                f"moves them, and no file has them. Return ParameterSpec({name!r}, {array.shape}) from declare()."
+            )
+
+
+def _floats(layer: Layer) -> list[tuple[str, NDArray[Any]]]:
+    """The arrays of floats that a layer keeps beside those that it has declared."""
+    kept = vars(layer).items()
+    return [(name, value) for name, value in kept if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
 
 
 def check_no_views(task: Task) -> None:

@@ -142,20 +142,25 @@ class TrainingState(Task):
         """What the model answers with: the averaged parameters, or the parameters as they are."""
         return self.network.parameters if self.averaging is None else self.average
 
-    def take_average(self) -> None:
-        """Let the network answer with its averaged parameters, if there are such, and with statistics that fit them."""
+    def take_average(self, *, anew: bool = True) -> None:
+        """Let the network answer with its averaged parameters, if there are such, and with statistics that fit them.
+
+        Args:
+            anew: whether to measure the statistics if those that were measured last are of an earlier average.
+        """
         if self.averaging is None:
             return
-        if self.measured is None or not np.array_equal(self.measured[0], self.average):
-            buffers = measured_buffers(self.network, self.samples, self.average)
-            self.measured = self.average.copy(), buffers
-        self.network.parameters, self.network.buffers = self.measured
+        network = self.network
+        if self.measured is None or (anew and not np.array_equal(self.measured[0], self.average)):
+            self.measured = self.average.copy(), measured_buffers(network, self.samples, self.average)
+        network.parameters = self.average
+        network.buffers = np.where(network.store.means, self.measured[1], network.buffers)
 
     @contextlib.contextmanager
-    def answering(self) -> Iterator[None]:
-        """Let the network answer as it would after the training, meanwhile."""
+    def answering(self, *, anew: bool = True) -> Iterator[None]:
+        """Let the network answer as it would after the training, meanwhile; ``anew`` as of ``take_average``."""
         own = self.network.parameters.copy(), self.network.buffers.copy()
-        self.take_average()
+        self.take_average(anew=anew)
         try:
             yield
         finally:

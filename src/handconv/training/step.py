@@ -115,7 +115,8 @@ def arithmetic() -> Iterator[None]:
     Where the operands of a ufunc are cut into runs, NumPy copies them through a buffer if at least two runs fit in it.
     Ours are long enough to be taken as they lie; a buffer too small for two of them saves 2 % of a step.
     """
-    with blas_threads.one_thread(), np.errstate(over="ignore", invalid="ignore"):  # at the end sets the buffer back too
+    quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")  # at the end sets the buffer back too
+    with blas_threads.one_thread(), quiet:
         np.setbufsize(_BUFFER)
         yield
 
@@ -143,7 +144,7 @@ class ShardStep:
     def _lower(self) -> None:
         """Make the program of the network as it is now."""
         network = self.task.network
-        self._signature = signature(network.store.layers)
+        self._signature = self._current_signature()
         # Every shard writes to this rank's first accumulator, which therefore is filled last.
         targets: dict[object, dict[str, FloatArray]] = {}
         for view in network.views:
@@ -163,6 +164,11 @@ class ShardStep:
         self._gathers: dict[int, tuple[NDArray[np.intp], GatherOp]] = {}
         self._figures = np.zeros(2)  # of a shard: its loss, and how many answers were right
 
+    def _current_signature(self) -> list[object]:
+        """What the program depends on, as it is now."""
+        network = self.task.network
+        return [network.engine, network.fuse, *signature(network.store.layers)]
+
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[int]:
         """Train for one epoch, or until a pause is granted, yielding the number of steps done after each.
 
@@ -177,7 +183,7 @@ class ShardStep:
         batches = self.task.batches(epoch)
         for step in range(first_step, len(batches)):
             batch = batches[step]
-            if signature(network.store.layers) != self._signature:
+            if self._current_signature() != self._signature:
                 self._lower()
             count = self._run_shards(batch, epoch, step)
             penalty = 0.0

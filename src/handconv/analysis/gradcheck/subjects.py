@@ -107,7 +107,7 @@ class LayerSubject:
         """Find parameters that a layer keeps by itself: arrays ``name`` with a gradient ``dname`` of their shape."""
         layer = self._layer
         self._backward(self.projection)
-        kept = [view.attribute for view in kept_views(self._store.layers) if view.keeper == 0]
+        kept = [view.path[0] for view in kept_views(self._store.layers) if view.keeper == 0]
         for name, value in list(vars(layer).items()):
             gradient = vars(layer).get(f"d{name}")
             if (
@@ -273,7 +273,7 @@ def float64_copy(layer: Layer) -> Layer:
     """A copy of a layer whose own arrays, those that it did not declare, are float64."""
     copied = layer.copy()
     layers = [each for _, each in copied.tree()]
-    kept = {(view.keeper, view.attribute) for view in kept_views(layers)}  # follow the arrays that they look into
+    kept = {(view.keeper, *view.path) for view in kept_views(layers)}  # follow the arrays that they look into
     for place, each in enumerate(layers):
         for name, value in list(vars(each).items()):
             if is_floats(value) and (place, name) not in kept:

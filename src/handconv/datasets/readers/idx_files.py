@@ -47,6 +47,16 @@ class IdxFiles:
     alone: str = ""
 
 
+def is_idx_name(name: str) -> bool:
+    """Whether a file is named as IDX files are.
+
+    Example:
+        >>> is_idx_name("data/t10k-images.idx3-ubyte.gz"), is_idx_name("images.png")
+        (True, False)
+    """
+    return _NAME.fullmatch(Path(name).name) is not None
+
+
 def find_idx_files(path: Path, name: str | None = None) -> IdxFiles | None:
     """Find the set that a file belongs to, or the one that is in a folder; None if there are no IDX files.
 
