@@ -271,11 +271,11 @@ def check_finds(find_mistake: Callable[[hc.Sequential, Array, Array], Found]) ->
         assert found == expected, f"{found}, not {expected}"
 
 
-def test_the_gradient_that_the_answer_breaks_is_found_at_its_layer(answer: Callable[[str], ModuleType]) -> None:
+def test_the_answer_to_break_a_gradient_has_one_that_is_found_at_its_layer(answer: Callable[[str], ModuleType]) -> None:
     check_broken(answer("break_a_gradient").broken_layer())
 
 
-def test_the_answer_finds_the_gradient_that_is_broken(answer: Callable[[str], ModuleType]) -> None:
+def test_the_answer_to_break_a_gradient_finds_what_is_broken(answer: Callable[[str], ModuleType]) -> None:
     check_finds(answer("break_a_gradient").find_mistake)
 
 
@@ -382,6 +382,15 @@ def test_an_exercise_that_nobody_has_solved_says_what_to_write(
         pytest.skip("the exercises are being solved")
     with pytest.raises(NotImplementedError, match=r"^Write [\w.]+: .*\.$"):
         call(load("exercises", name))
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_line_that_checks_one_exercise_chooses_its_tests_alone(name: str) -> None:
+    asked = re.search(r"--answers exercises -k (\w+)", (LEARN / "exercises" / f"{name}.py").read_text("utf-8"))
+    assert asked is not None
+    answers = [test for test in globals() if test.startswith("test_the_answer_to_") and asked[1] in test]
+    titles = {test.removeprefix("test_the_answer_to_").partition("_")[0] for test in answers}
+    assert titles == {name.partition("_")[0]}
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.name)

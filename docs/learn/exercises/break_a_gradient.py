@@ -1,6 +1,6 @@
 """Exercise 2: break a gradient, then find the mistake as if someone else had made it.
 
-make test TESTS="tests/test_learn.py --answers exercises -k gradient"
+make test TESTS="tests/test_learn.py --answers exercises -k break_a_gradient"
 """
 
 
