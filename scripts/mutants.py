@@ -68,6 +68,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "training/step.py",
             "training/checks.py",
             "training/divergence.py",
+            "training/statistics.py",
             "samples.py",
             "evaluation.py",
             "objective.py",
@@ -78,11 +79,14 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/training/test_checks.py",
             "tests/training/test_divergence.py",
             "tests/training/test_averaging.py",
+            "tests/training/test_shared_weights.py",
+            "tests/training/test_undeclared.py",
             "tests/test_samples.py",
             "tests/test_evaluation.py",
             "tests/test_objective.py",
             "tests/semantics/test_own_parts.py",
             "tests/semantics/test_held_layers.py",
+            "tests/semantics/test_carried_state.py",
         ),
     ),
 }
@@ -133,6 +137,8 @@ def _left_alone(tree: ast.Module) -> Iterator[ast.AST]:
             parts = [node.annotation]
         elif isinstance(node, ast.FunctionDef):
             parts = [node.returns, *node.decorator_list, *_unread_defaults(node)]
+        elif isinstance(node, ast.keyword):
+            parts = [node.value] if node.arg == "strict" else []
         elif (
             isinstance(node, ast.Raise | ast.Assert | ast.Import | ast.ImportFrom | ast.JoinedStr)
             or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")

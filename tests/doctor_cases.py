@@ -49,11 +49,11 @@ def dense(
     return make
 
 
-def convolutional(activation: type[hc.Layer], filters: int = 4, *, norm: bool = False) -> Network:
-    """Two convolutions with poolings, and two dense layers."""
+def convolutional(activation: type[hc.Layer], filters: int = 4, *, norm: float | None = None) -> Network:
+    """Two convolutions with poolings, and two dense layers; a BatchNorm of this momentum after the first."""
 
     def make(seed: int) -> hc.Sequential:
-        layers = [hc.Conv2D(filters, 3), *([hc.BatchNorm()] if norm else []), activation(), hc.MaxPool2D(2)]
+        layers = [hc.Conv2D(filters, 3), *([] if norm is None else [hc.BatchNorm(norm)]), activation(), hc.MaxPool2D(2)]
         layers += [hc.Conv2D(2 * filters, 3), activation(), hc.MaxPool2D(2), hc.Flatten()]
         layers += [hc.Dense(32), activation(), hc.Dense(10), hc.Softmax()]
         return hc.Sequential(layers, input_shape=(1, 28, 28), seed=seed)
@@ -199,6 +199,23 @@ def swapped_channels(seed: int) -> Run:
     return Run(model, x[:, ::-1], y, None, None)
 
 
+def noisy_labels(seed: int) -> Run:
+    """Half of all labels, those of the test set among them, are drawn at random."""
+    x, y, x_test, y_test = digits()
+    assert y_test is not None
+    return trained(dense(hc.LeakyReLU), seed, (x, half_random(y, seed), x_test, half_random(y_test, seed + 100)))
+
+
+def half_random(y: NDArray[Any], seed: int) -> NDArray[Any]:
+    random = np.random.default_rng(seed)
+    return np.where(random.random(len(y)) < 0.5, random.integers(0, 10, len(y)), y)
+
+
+def stale_running_statistics(seed: int) -> Run:
+    """With a momentum of 0.9999 they stay where they began."""
+    return trained(convolutional(hc.ReLU, norm=0.9999), seed, digits())
+
+
 ILLNESSES = [
     constant_inputs,
     identical_units,
@@ -210,6 +227,8 @@ ILLNESSES = [
     transposed_inputs,
     shifted_labels,
     shuffled_labels,
+    noisy_labels,
+    stale_running_statistics,
     vanishing_gradients,
     exploding_gradients,
     learning_rate_too_high,
@@ -265,6 +284,24 @@ def rare_class(_: Path) -> Run:
     return trained(dense(hc.Tanh, shape=(6,), classes=2), 0, (x[:600], y[:600], x[600:], y[600:]), 10)
 
 
+def clouds(_: Path) -> Run:
+    """Ten clouds in the plane that overlap: the best there is, is wrong on half."""
+    random = np.random.default_rng(0)
+    y, centres = random.integers(0, 10, 1500), 2 * random.normal(size=(10, 2))
+    x = (centres[y] + random.normal(size=(1500, 2))).astype(np.float32)
+    network = dense(hc.ReLU, shape=(2,), classes=10)
+    return trained(network, 0, (x[:1000], y[:1000], x[1000:], y[1000:]), 8, hc.Adam(0.01))
+
+
+def augmented(_: Path) -> Run:
+    """Images that are turned and shifted far, and half of the units left out."""
+    layers = [hc.Flatten(), hc.Dense(64), hc.ReLU(), hc.Dropout(0.5), hc.Dense(10), hc.Softmax()]
+    model, data = hc.Sequential(layers, input_shape=(1, 28, 28), seed=0), digits()
+    changes = hc.augment.Compose([hc.augment.Rotate(40), hc.augment.Shift(4)])
+    history = model.fit(*data[:2], epochs=4, augment=changes, optimizer=hc.Adam(0.003))
+    return Run(model, *data, history)
+
+
 def regression(_: Path) -> Run:
     """The product of two numbers."""
 
@@ -286,9 +323,14 @@ HEALTHY: dict[str, Callable[[Path], Run]] = {
     "digits, convolutional, another seed": digits_run(convolutional(hc.ReLU), 1),
     "digits, reference network": digits_run(lambda seed: hc.zoo.reference(seed=seed), 0),
     "MNIST, convolutional": image_run("mnist", convolutional(hc.ReLU), 2),
-    "MNIST, BatchNorm": image_run("mnist", convolutional(hc.ReLU, norm=True), 3),
+    "MNIST, BatchNorm": image_run("mnist", convolutional(hc.ReLU, norm=0.9), 3),
     "MNIST, residual": image_run("mnist", residual, 0),
     "MNIST, few and short": image_run("mnist", dense(hc.Sigmoid, hc.Sigmoid), 0, 300, 4),
+    "MNIST, one epoch": image_run("mnist", dense(hc.Sigmoid), 0, epochs=1, optimizer=hc.Adam(0.001)),
+    "MNIST, BatchNorm, a dozen steps": image_run("mnist", convolutional(hc.ReLU, norm=0.9), 0, 800, 1),
+    "Fashion-MNIST, few and short": image_run("fashion-mnist", convolutional(hc.ReLU), 0, 500, 3),
+    "digits, augmented, with Dropout": augmented,
+    "clouds that overlap": clouds,
     "Fashion-MNIST, convolutional": image_run("fashion-mnist", convolutional(hc.GELU), 0),
     "Fashion-MNIST, dense": image_run("fashion-mnist", dense(hc.ReLU, width=64), 1, epochs=20),
     "Fashion-MNIST, linear, SGD": image_run("fashion-mnist", dense(), 0, 500, 3, hc.SGD(0.05)),

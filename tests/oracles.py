@@ -344,7 +344,7 @@ def bilinear(image: Array, row: float, column: float, fill: float = 0.0) -> floa
 
 
 def resample(x: Array, matrices: Array, displacements: Array | None = None, fill: float = 0.0) -> Array:
-    """Images (N, C, H, W) read at M[n] · ((i, j) - centre + d[:, i, j, n]) + centre, with M (N, 3, 3) homogeneous."""
+    """Images (N, C, H, W) read at M[n] · ((i, j) - centre + d[:, n, i, j]) + centre, with M (N, 3, 3) homogeneous."""
     samples, channels, height, width = x.shape
     y = np.zeros(x.shape)
     for n in range(samples):
@@ -352,7 +352,7 @@ def resample(x: Array, matrices: Array, displacements: Array | None = None, fill
             for j in range(width):
                 r, s = i - (height - 1) / 2, j - (width - 1) / 2
                 if displacements is not None:
-                    r, s = r + float(displacements[0, i, j, n]), s + float(displacements[1, i, j, n])
+                    r, s = r + float(displacements[0, n, i, j]), s + float(displacements[1, n, i, j])
                 m = matrices[n]
                 row = float(m[0, 0]) * r + float(m[0, 1]) * s + float(m[0, 2]) + (height - 1) / 2
                 column = float(m[1, 0]) * r + float(m[1, 1]) * s + float(m[1, 2]) + (width - 1) / 2

@@ -401,6 +401,12 @@ def test_the_links_of_a_chapter_lead_somewhere(path: Path) -> None:
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
 
 
+def test_the_chapter_on_speed_goes_as_far_as_the_path_says() -> None:
+    table = re.findall(r"(?m)^\| [\d, ]+ \| .* \| ([\d.]+)( hours)? \|", (LEARN / "6-speed.md").read_text("utf-8"))
+    (slow, hours), (quick, _) = table[0], table[-1]
+    assert f"from {slow}{hours} for an epoch to {quick} seconds" in (LEARN / "README.md").read_text("utf-8")
+
+
 def test_the_drawings_are_those_of_their_script(tmp_path: Path) -> None:
     script = REPOSITORY / "scripts" / "draw_learn.py"
     subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, capture_output=True)

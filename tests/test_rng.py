@@ -43,6 +43,7 @@ def test_the_numbers_of_the_purposes_never_change() -> None:
         "SPLIT": 2,
         "DROPOUT": 3,
         "AUGMENT": 4,
+        "STATISTICS": 5,
     }
 
 

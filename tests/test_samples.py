@@ -1,5 +1,6 @@
 """Samples: pixels and floats, gathering by index, checks, weights, and the stratified split."""
 
+import dataclasses
 import re
 import tracemalloc
 import warnings
@@ -25,6 +26,7 @@ from handconv.samples import (
     checked_weights,
     gathered_in_order,
     is_memory_mapped,
+    remark_on_targets,
     split,
 )
 
@@ -167,6 +169,23 @@ class TestAnyOrderOfMemory:
         finally:
             tracemalloc.stop()
 
+    @pytest.mark.parametrize(
+        ("layout", "shape"),
+        [
+            ("plain", (2, 3, 4, 5)),
+            ("channels last", (2, 4, 5, 3)),
+            ("mirrored", (2, 3, 4, 5)),
+            ("transposed images", (2, 3, 5, 4)),
+        ],
+    )
+    def test_shards_are_read_into_the_order_in_which_the_samples_lie(
+        self, layout: str, shape: tuple[int, ...], tmp_path: Path
+    ) -> None:
+        memory = SmallMemory()
+        x = LAYOUTS[layout](np.zeros((9, 3, 4, 5), np.float32), tmp_path)
+        GatherOp(Samples(x, np.arange(9)), np.arange(2), np.float32, memory)  # type: ignore[arg-type]
+        assert memory.shapes["rows"] == shape
+
     @pytest.mark.parametrize("layout", ["channels last", "Fortran", "a mapped file in Fortran order"])
     def test_targets_may_lie_in_any_order(self, layout: str, tmp_path: Path, rng: np.random.Generator) -> None:
         y = rng.normal(size=(9, 2, 3, 4))
@@ -179,7 +198,11 @@ class SmallMemory:
 
     capture = Capture()
 
+    def __init__(self) -> None:
+        self.shapes: dict[str, tuple[int, ...]] = {}
+
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+        self.shapes[name] = shape
         return self.capture.track(np.empty(shape, dtype))
 
     scratch = array
@@ -193,6 +216,13 @@ class SmallMemory:
 
 class TestGatheredInOrder:
     """Samples that lie interleaved are copied once, and that is said; nothing else is copied."""
+
+    def test_two_samples_may_be_interleaved(self) -> None:
+        assert gathered_in_order(np.asfortranarray(np.zeros((2, 3)))).flags.c_contiguous
+
+    def test_an_axis_of_one_may_lie_anywhere(self) -> None:
+        x = np.zeros((1, 9, 300_000)).transpose(1, 0, 2)  # large enough to be remarked upon
+        assert gathered_in_order(x) is x
 
     @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "Fortran"])
     def test_an_array_whose_samples_lie_apart_is_itself(self, layout: str, tmp_path: Path) -> None:
@@ -318,6 +348,12 @@ class TestCheckedWeights:
             checked_weights(1, np.zeros(1, int), None, {0: weight})
 
 
+def test_samples_are_not_exchanged() -> None:
+    samples = Samples(np.zeros((3, 2)), np.zeros(3))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        samples.x = np.ones((3, 2))  # type: ignore[misc]
+
+
 class TestSplit:
     @staticmethod
     def parts(y: Any, share: float, seed: int = 0) -> tuple[Samples, Samples]:
@@ -356,6 +392,13 @@ class TestSplit:
         of_class = np.bincount(y[held.chosen], minlength=len(counts))
         assert (np.abs(of_class - np.array(counts) * share) < 1 + 1e-6).all()
         assert abs(len(held) - len(y) * share) < 1 + 1e-6
+
+    @pytest.mark.parametrize("count", [20, 1000])
+    def test_the_held_of_one_class_are_in_the_order_of_the_draw(self, count: int) -> None:
+        """Whatever way of sorting the processor has."""
+        _, held = self.parts(np.zeros(count, int), 0.25, seed=3)
+        drawn = np.random.default_rng(3).permutation(count)
+        np.testing.assert_array_equal(held.chosen, np.sort(drawn[3::4]))
 
     def test_classes_of_one_output_are_stratified(self) -> None:
         y = (np.arange(1000) < 100).astype(np.int64)[:, None]
@@ -455,11 +498,37 @@ def test_pixels_of_another_scale_are_warned_of(images: Any, message: str) -> Non
         np.full((2, 64), 200.5), np.full((2, 48), 200), np.full((2, 64), 1, np.uint8), np.full((2, 1, 4, 4), -12.0),
         np.full((2, 1, 4, 4), 20.0), np.full((2, 1, 4, 4), -20.0), np.full((2, 64), 127), np.full((2, 64), -200),
         np.full((64, 1, 4, 4), 32, np.uint8), np.full((63, 1, 4, 4), 1, np.uint8), np.zeros((64, 1, 4, 4), np.uint8),
+        np.repeat(np.array([0, 32], np.uint8), 64)[:, None, None, None],
         np.stack([np.zeros((1, 4, 4), np.uint8)] * 300 + [np.full((1, 4, 4), 255, np.uint8)]), np.zeros((2, 0)),
     ],
 )  # fmt: skip
 def test_numbers_that_may_be_meant_so_are_not_remarked_upon(x: Any) -> None:
     assert checked_inputs(x) is x
+
+
+_PIXELS = np.full((2, 1, 4, 4), 2, np.uint8)
+
+
+@pytest.mark.parametrize("y", [_PIXELS, _PIXELS[:, 0]])
+def test_images_of_pixels_as_targets_are_remarked_upon(y: Any) -> None:
+    with pytest.warns(UserWarning, match="y holds images of uint8 up to 2, which are taken as they are, while x is"):
+        remark_on_targets(_PIXELS, y)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (_PIXELS, _PIXELS[:, 0, 0]),  # rows may be counts
+        (_PIXELS, _PIXELS // 2),  # masks of 0 and 1
+        (_PIXELS, _PIXELS / 255),
+        (_PIXELS / 255, _PIXELS),
+        (_PIXELS.astype(int), _PIXELS.astype(int)),
+    ],
+)
+def test_other_targets_are_not_remarked_upon(x: Any, y: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        remark_on_targets(x, y)
 
 
 def test_a_sample_alone_is_told() -> None:

@@ -138,6 +138,7 @@ class TestFit:
             ({"loss": "mse"}, r"loss must be a loss such as handconv\.MeanSquaredError\(\), got 'mse'"),
             ({"loss": hc.MeanSquaredError}, "loss must be a loss such as"),
             ({"augment": 1}, r"augment must be a function \(images, generator\) -> images, got 1"),
+            ({"augment": hc.augment.Shift}, r"augment must be a function .*, got <class .*Shift"),
             ({"averaging": 0.9}, r"averaging must be an average such as handconv\.ExponentialAverage\(\), got 0\.9"),
         ],
     )

@@ -118,6 +118,7 @@ class Ensemble:
         mean: FloatArray = np.divide(total, self.views * len(self.models))
         return mean
 
+    @np.errstate(under="ignore")  # exp(-200) is 0
     def evaluate(self, x: ArrayLike, y: ArrayLike, *, workers: Workers = 1) -> dict[str, float]:
         """Measure the mean cross-entropy, and the accuracy.
 
@@ -165,6 +166,7 @@ class Ensemble:
 Classifier = Sequential | Ensemble
 
 
+@np.errstate(under="ignore")
 def probabilities(model: Classifier, x: ArrayLike, *, workers: Workers = 1) -> NDArray[np.floating]:
     """Give the probability of each class for each sample.
 
@@ -200,6 +202,7 @@ def probabilities(model: Classifier, x: ArrayLike, *, workers: Workers = 1) -> N
     return outputs if isinstance(last, Softmax) else softmax(outputs)
 
 
+@np.errstate(under="ignore")
 def with_logarithms(
     model: Classifier, x: ArrayLike, *, workers: Workers = 1
 ) -> tuple[NDArray[np.floating], NDArray[np.float64]]:

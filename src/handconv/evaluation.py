@@ -21,7 +21,7 @@ _CACHE = 7_000_000  # bytes that the largest output of a batch may take
 def cache_batch(network: Network) -> int:
     """How many samples keep the largest output in the cache: a power of two, at least 8."""
     largest = max(math.prod(layer.output_shape or ()) for layer in network.layers) * network.dtype.itemsize
-    return 1 << (max(8, _CACHE // largest).bit_length() - 1)
+    return 1 << max(3, (_CACHE // largest).bit_length() - 1)
 
 
 def inference_batch(network: Network) -> int:
@@ -32,7 +32,7 @@ def inference_batch(network: Network) -> int:
 def count_correct(outputs: NDArray[Any], targets: NDArray[Any]) -> int:
     """Count the answers that are right, as ``metrics.correct`` does, where all was checked before: in each step."""
     if outputs.shape[1:] in ((), (1,)):  # one number says yes or no
-        return int(np.count_nonzero((outputs.reshape(-1) > 0.5) == (targets.reshape(-1) > 0.5)))
+        return int(np.count_nonzero((outputs.ravel() > 0.5) == (targets.ravel() > 0.5)))
     truth = targets if targets.ndim == 1 else targets.argmax(axis=1)
     return int(np.count_nonzero(outputs.argmax(axis=1) == truth))
 
@@ -41,7 +41,7 @@ def predict(network: Network, x: NDArray[Any], batch_size: int | None = None, wo
     """All outputs, in the usual row-major memory; any number of workers gives the same bits."""
     size = batch_size or inference_batch(network)
     starts = range(0, len(x), size)
-    with network.in_use("predict"), blas_threads.one_thread():
+    with network.in_use("predict"), blas_threads.one_thread(), np.errstate(under="ignore"):  # exp(-200) is 0
 
         def outputs(start: int) -> FloatArray:
             return network.answer(x[start : start + size], network.layers)
@@ -63,14 +63,15 @@ def evaluate(
     told_apart = name_classes(samples.y, network.output_shape)
     figures = shared_array((-(-count // size), 2), np.float64, workers)  # of each batch its loss and its hits
     loss = objective.loss_op(Arena())
-    with network.in_use("evaluate"), blas_threads.one_thread():
+    with network.in_use("evaluate"), blas_threads.one_thread(), np.errstate(under="ignore"):
 
         def judge(batch: int) -> None:
             part = chosen[batch * size : (batch + 1) * size]
             outputs = network.answer(samples.x[part], objective.layers)
             weights = None if samples.weights is None else samples.weights[part]
-            figures[batch, :1] = loss.forward(outputs, samples.y[part], weights, count)
-            figures[batch, 1] = count_correct(loss.answers(), samples.y[part]) if told_apart else 0
+            (figures[batch, 0],) = loss.forward(outputs, samples.y[part], weights, count)
+            if told_apart:
+                figures[batch, 1] = count_correct(loss.answers(), samples.y[part])
 
         judge(0)
         share_out(judge, range(1, len(figures)), workers)

@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     SPLIT = 2
     DROPOUT = 3
     AUGMENT = 4
+    STATISTICS = 5
 
 
 class Streams:

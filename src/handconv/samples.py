@@ -61,7 +61,7 @@ class GatherOp:
         scope: Scope,
         augment: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
     ) -> None:
-        self._scope, count = scope, len(indices)
+        self._scope = scope
         self._reads: list[Callable[[], object]] = []
         chosen = indices
         if samples.chosen is not None:
@@ -74,7 +74,6 @@ class GatherOp:
         self._rows, self._inputs = memory_view(rows), InputOp(rows.shape, rows.dtype, dtype, scope)
         self._targets = self._read("targets", samples.y, chosen)
         self._weights = None if samples.weights is None else self._read("weights", samples.weights, chosen)
-        self.count = count
 
     def forward(self) -> tuple[FloatArray, NDArray[Any], NDArray[np.float64] | None]:
         """The shard's (x, y, weights), ready for a program."""
@@ -202,7 +201,7 @@ def checked_weights(
     if class_weights is not None:
         if not name_classes(y):
             raise ValueError("class_weights need targets that name classes. Use sample_weights.")
-        classes = _classes(y)
+        classes, weights = _classes(y), weights.copy()
         known = set(range(max(2, outputs))) | set(np.unique(classes).tolist())
         for label, weight in class_weights.items():
             if not is_int(label):
@@ -229,7 +228,7 @@ def split(samples: Samples, share: float, generator: "np.random.Generator") -> t
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     # Every (1 / share)-th sample of this list is held back, so each class gives its share to within one sample.
     held = np.zeros(count, np.bool_)
-    held[by_class[np.diff(np.floor(np.arange(count + 1) * share + 1e-9)) > 0]] = True
+    held[by_class[np.diff(np.floor(np.arange(count + 1) * share * (1 + 1e-12))) > 0]] = True
     if not held.any() or held.all():
         raise ValueError(
             f"validation_split={share!r} of {counted(count, 'sample')} leaves one of the two parts empty. "

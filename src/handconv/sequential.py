@@ -18,7 +18,7 @@ from handconv.network import Network
 from handconv.optimizers import Adam, Optimizer
 from handconv.optimizers.base import check_optimizer
 from handconv.rng import Purpose
-from handconv.utils.validation import check_bool, check_int, unmasked
+from handconv.utils.validation import check_bool, check_int, check_range, unmasked
 
 if TYPE_CHECKING:
     from handconv.samples import Samples
@@ -97,7 +97,7 @@ class Sequential(Network):
             augment: changes the images at random each time that they are trained on, ``handconv.augment.Shift(2)``
                 for one; any function (images, generator) -> images. The same for any number of workers.
             averaging: an average of the parameters over the steps, ``ExponentialAverage()`` for one, which validation
-                and the trained model then use.
+                and the trained model then use; running statistics are measured for it, on 5,000 samples at most.
             shard_size: samples that are computed together, over which ``BatchNorm`` takes its statistics; as many as
                 suit the processor's cache, and at most half a batch, unless given. Larger ones leave less to share out.
             optimizer: ``Adam()`` if not given.
@@ -108,7 +108,7 @@ class Sequential(Network):
             class_weights: weights by class number; multiplied with those of the samples.
             shuffle: whether to take the samples in a new random order each epoch.
             workers: processes that share the work, or "auto" for one on each usable core; any number gives the same
-                bits.
+                bits. A process that may not start others, one of ``multiprocessing.Pool`` say, does everything alone.
             callbacks: what watches the training, ``PrintProgress()`` or ``Checkpoint(path)`` for two.
             resume: a checkpoint of the same run to go on from; epochs counts from its beginning.
             verbose: whether to show the progress: True prints a line an epoch anywhere, as ``PrintProgress()`` does,
@@ -146,7 +146,7 @@ class Sequential(Network):
         if optimizer is not None:
             check_optimizer(optimizer)
         check_callbacks(callbacks)
-        if augment is not None and not callable(augment):
+        if augment is not None and (isinstance(augment, type) or not callable(augment)):
             raise TypeError(
                 f"augment must be a function (images, generator) -> images, got "
                 f"{augment!r}. Several: handconv.augment.Compose([…])."
@@ -334,6 +334,8 @@ class Sequential(Network):
         self.ensure_built(inputs.shape[1:])
         truth = unmasked("y", y)
         targets = np.asarray(loss.check_targets(truth, (len(inputs), *self.output_shape)))
+        if targets.dtype.kind == "f":
+            check_range("y", targets.min(), targets.max(), self.dtype)
         remark_on_targets(inputs, targets)
         outputs = self.output_shape[0] if len(self.output_shape) == 1 else 0
         return Samples(inputs, targets, checked_weights(len(inputs), targets, sample_weights, class_weights, outputs))

@@ -20,6 +20,7 @@ from doctor_cases import (
     dead_units,
     dense,
     digits,
+    half_random,
     learning_rate_a_hundred_times_too_low,
     learning_rate_too_low,
     rare_class,
@@ -95,6 +96,59 @@ def test_labels_that_the_model_alone_can_tell_are_not_shuffled() -> None:
     assert model.evaluate(x, y)["accuracy"] == 1
     assert hc.doctor(model, x, y).names == ("shuffled labels",)
     assert hc.doctor(model, x, y, *xor(200, 40, 1)).healthy
+
+
+@pytest.mark.parametrize("of_test", [False, True], ids=["training set", "test set"])
+def test_labels_of_which_half_are_random_are_told_of_the_set_that_has_them(healthy: Run, of_test: bool) -> None:
+    if of_test:
+        run = replace(healthy, y_test=half_random(healthy.y_test, 0))
+    else:
+        run = replace(healthy, y=half_random(healthy.y, 0), x_test=None, y_test=None, history=None)
+    finding = only(run.diagnose())
+    assert finding.name == "noisy labels"
+    assert re.search(rf"wrong on 4\d% of {'the test' if of_test else 'the training'} set.* of the 9", finding.evidence)
+
+
+def test_random_labels_that_are_partly_known_by_heart_are_told_by_a_test_set_of_better_ones() -> None:
+    x, y, x_test, y_test = digits()
+    run = trained(dense(hc.ReLU), 0, (x, half_random(y, 0), x_test, y_test), 20, hc.Adam(0.003))
+    finding = only(run.diagnose())
+    assert finding.name == "noisy labels"
+    assert re.search(r"right on 5\d% of the training set, .* and on 8\d% of the test set", finding.evidence)
+
+
+def test_where_three_classes_are_told_apart_errors_have_no_order() -> None:
+    x = np.random.default_rng(0).normal(size=(900, 4)).astype(np.float32)
+    y, labels = x[:, :3].argmax(axis=1), np.random.default_rng(1).integers(0, 3, 900)
+    run = trained(dense(hc.ReLU, shape=(4,), classes=3), 0, (x, np.where(labels == 0, labels, y), None, None), 10)
+    assert run.diagnose().healthy
+
+
+@pytest.mark.parametrize("norm", [0.9, 0.99])
+def test_running_statistics_that_have_arrived_are_no_illness(norm: float) -> None:
+    assert trained(convolutional(hc.ReLU, norm=norm), 0, digits(), 2 if norm == 0.9 else 20).diagnose().healthy
+
+
+def test_the_distance_of_running_statistics_is_told_and_the_loss_without_it() -> None:
+    run = trained(convolutional(hc.ReLU, norm=0.9), 0, digits())
+    norm = run.model.layers[1]
+    norm.running_mean, norm.running_var = norm.running_mean + 3 * np.sqrt(norm.running_var), norm.running_var / 4
+    finding = only(run.diagnose())
+    assert finding.name == "stale running statistics"
+    assert re.search(r"In 1 BatchNorm .* is (2\.9|3) standard .* a factor of (3\.9|4|4\.1),", finding.evidence)
+    assert "in 1 of 1 BatchNorm" in finding.evidence
+    told = re.search(r"The loss is (\S+); .* it would be (\S+)\.", finding.evidence)
+    assert told is not None
+    assert float(told[2]) == pytest.approx(run.history["loss"][-1], abs=0.1)
+    assert float(told[1]) > 2 * float(told[2])
+
+
+def test_running_statistics_that_do_no_harm_are_no_illness() -> None:
+    run = trained(convolutional(hc.ReLU, norm=0.9), 0, digits())
+    norm, most = run.model.layers[1], [0, 1, 2]
+    norm.gamma[most] = 0  # what is multiplied by 0 may have any statistics
+    norm.running_var[most] = 1e6
+    assert "stale running statistics" not in replace(run, history=None).diagnose().names
 
 
 def test_the_evidence_has_the_numbers(healthy: Run) -> None:
@@ -216,6 +270,15 @@ def test_few_samples_say_nothing_of_units_and_labels(healthy: Run) -> None:
     assert hc.doctor(dead_units(0).model, healthy.x[:50], shuffled).healthy
 
 
+@pytest.mark.parametrize("count", [1, 2, 17, 113])
+def test_any_number_of_samples_passes_a_normalisation(count: int) -> None:
+    layers = [hc.Flatten(), hc.Dense(16), hc.BatchNorm(), hc.ReLU(), hc.Dense(10), hc.Softmax()]
+    x, y, _, _ = digits()
+    model = hc.Sequential(layers, input_shape=(1, 28, 28), seed=0)
+    history = model.fit(x, y, epochs=4, optimizer=hc.Adam(0.01))
+    assert hc.doctor(model, x[:count], y[:count], history=history).healthy
+
+
 def test_one_hot_labels_are_labels(healthy: Run) -> None:
     assert replace(healthy, y=np.eye(10)[(healthy.y + 1) % 10]).diagnose().names == ("shifted labels",)
 
@@ -269,7 +332,7 @@ def test_a_network_without_weights_is_examined_too(healthy: Run) -> None:
 
 
 def test_the_model_is_left_as_it_was(healthy: Run) -> None:
-    model = convolutional(hc.ReLU, norm=True)(0)
+    model = convolutional(hc.ReLU, norm=0.9)(0)
     outputs = model.forward(healthy.x[:8], training=True)
     before = [values.copy() for values in (model.parameters, model.gradients, model.buffers)]
     hc.doctor(model, healthy.x, healthy.y, history={"loss": [2.3, 2.3]})

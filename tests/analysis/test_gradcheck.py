@@ -593,3 +593,51 @@ class TestAFactorThatBeginsWithOne:
         x = np.random.default_rng(0).normal(size=(5, 4, 3, 3))
         assert hc.gradcheck(kind(*arguments), x).ok
         assert not hc.gradcheck(Forgetful(*arguments), x).ok
+
+
+class Factor(hc.Layer):
+    """A factor for all numbers: a parameter without axes."""
+
+    def declare(self, input_shape: Any) -> Any:
+        return (hc.ParameterSpec("factor", (), "ones"),)
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.kept = inputs
+        return inputs * self.factor
+
+    def backward(self, dvalues: Any) -> Any:
+        self.dfactor = (self.kept * dvalues).sum()
+        return dvalues * self.factor
+
+
+class AsLists(hc.Layer):
+    """Returns lists, which fit takes too."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return inputs.tolist()
+
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues.tolist()
+
+
+class WithoutInputGradient(hc.Layer):
+    """Forgets to return what comes back to its inputs."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return inputs
+
+    def backward(self, dvalues: Any) -> Any:
+        return None
+
+
+@pytest.mark.parametrize("kind", [Factor, AsLists])
+@pytest.mark.parametrize("y", [None, [0, 1, 0]])
+def test_a_layer_of_ones_own_passes_alone_and_in_a_network(kind: type[hc.Layer], y: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    assert gradcheck(kind(), x).ok
+    assert gradcheck(hc.Sequential([hc.Dense(3), kind()], input_shape=(4,), seed=0), x, y).ok
+
+
+def test_a_backward_that_returns_nothing_is_refused_as_fit_refuses_it() -> None:
+    with pytest.raises(ValueError, match=r"backward must return an array of shape \(3, 4\), got nothing"):
+        gradcheck(WithoutInputGradient(), np.ones((3, 4)))

@@ -24,7 +24,7 @@ def test_images_are_read_as_the_nested_loops_read_them(seed, shape, reach, displ
     rng = np.random.default_rng(seed)
     images, count = rng.random(shape), shape[0]
     matrices = np.eye(3) + reach * np.pad(rng.normal(size=(count, 2, 3)), ((0, 0), (0, 1), (0, 0)))
-    displacements = reach * rng.normal(size=(2, *shape[2:], count)) if displaced else None
+    displacements = reach * rng.normal(size=(2, count, *shape[2:])) if displaced else None
     maps = Maps(matrices, None if displacements is None else displacements.astype(np.float32))
     expected = oracles.resample(images, matrices, maps.displacements, fill)
     np.testing.assert_allclose(resample(images, maps, fill), expected, atol=3e-5)
@@ -88,8 +88,8 @@ def test_maps_after_maps_are_read_at_once(rng: np.random.Generator) -> None:
     """Where every place is a pixel, one reading and two are the same."""
     images = rng.random((2, 1, 6, 6))
     first = Maps(affine_matrices(shift=[[1.0, 0.0], [0.0, -1.0]]))
-    field = np.zeros((2, 6, 6, 2), np.float32)
-    field[1, 2] = 1
+    field = np.zeros((2, 2, 6, 6), np.float32)
+    field[1, :, 2] = 1
     then = Maps(affine_matrices(rotation=[90.0, 180.0]), field)
     inner = np.pad(images[:, :, 1:-1, 1:-1], ((0, 0), (0, 0), (1, 1), (1, 1)))  # nothing is lost at the border
     apart = resample(resample(inner, first, 0), then, 0)
@@ -98,8 +98,15 @@ def test_maps_after_maps_are_read_at_once(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("block", [1, 40, 90, 10**6])
 def test_the_size_of_a_block_changes_no_bit(block: int, rng: np.random.Generator, monkeypatch) -> None:
-    images, field = rng.random((5, 2, 6, 7), np.float32), rng.normal(size=(2, 6, 7, 5)).astype(np.float32)
+    images, field = rng.random((5, 2, 6, 7), np.float32), rng.normal(size=(2, 5, 6, 7)).astype(np.float32)
     maps = Maps(np.eye(3) + 0.1 * rng.normal(size=(5, 3, 3)), field)
     expected = resample(images, maps, 0.5)
     monkeypatch.setattr(resampling, "_BLOCK", block)
+    np.testing.assert_array_equal(resample(images, maps, 0.5), expected)
+
+
+def test_places_of_more_pixels_than_float32_counts_are_the_same(rng: np.random.Generator, monkeypatch) -> None:
+    images, maps = rng.random((5, 2, 6, 7), np.float32), Maps(np.eye(3) + 0.1 * rng.normal(size=(5, 3, 3)))
+    expected = resample(images, maps, 0.5)
+    monkeypatch.setattr(resampling, "_EXACT", 1)
     np.testing.assert_array_equal(resample(images, maps, 0.5), expected)

@@ -35,6 +35,14 @@ def test_without_a_model_the_bundled_one_is_exported(cache_folder: Path, tmp_pat
     assert main(["export", "--to", "html", str(tmp_path / "page.html"), "--dataset", "digits"]) == 0
 
 
+def test_a_model_that_looks_like_mnists_and_knows_no_data_set_gets_a_page_too(
+    tmp_path: Path, cache_folder: Path
+) -> None:
+    hc.zoo.reference(seed=0).save(tmp_path / "model.npz")
+    assert main(["export", str(tmp_path / "model.npz"), "--to", "html", str(tmp_path / "page.html")]) == 0
+    assert '"images":[]' in (tmp_path / "page.html").read_text("utf-8")
+
+
 def test_a_model_that_knows_no_data_set_gets_a_page_to_draw_on(tmp_path: Path, cache_folder: Path) -> None:
     model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 9, 9), seed=0)
     model.save(tmp_path / "model.npz")

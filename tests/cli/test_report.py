@@ -78,6 +78,19 @@ def test_what_does_not_suit_the_model_is_left_out_and_said(tmp_path: Path, capsy
     assert "Left out" in (tmp_path / "page.html").read_text("utf-8")
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_checkpoint_of_another_version_costs_the_picture_that_needs_it(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handconv.training.checkpoint._VERSION", 99)
+    assert main(["report", str(model_file), "--out", str(tmp_path / "page.html"), "--json"]) == 0
+    (told,) = objects(capsys.readouterr().out)
+    assert "After 3 epochs" in told["pictures"]["The training"]
+    (left_out,) = told["left_out"].items()
+    assert left_out[0] == "Weights and gradients over the epochs"
+    assert "this handconv reads 99" in left_out[1]
+
+
 @pytest.mark.parametrize("named", [None, "digits-1", "dig", "FILE"])
 def test_the_curves_are_those_of_the_model_whichever_way_it_is_named(
     named: str | None, model_file: Path, cache_folder: Path

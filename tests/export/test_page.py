@@ -245,18 +245,48 @@ def test_what_is_printed_is_light_and_whole_and_the_screen_is_dark_again_afterwa
     page.wait_for_function(f"() => Math.max(...({corners})('#why, #seen, #pad')) < 300")
 
 
-def test_long_names_have_one_line_under_the_test_images_and_leave_room_for_the_heat_map(
+@pytest.mark.parametrize("width", [320, 390, 640, 1280])
+def test_names_can_be_read_whole_beside_the_test_images(width: int, open_model: Open, rng: np.random.Generator) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(3), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    model.info = {"class_names": ["T-shirt/top", "Ankle boot", "automobile"]}
+    images, labels = rng.random((12, 1, 6, 6)).astype(np.float32), [0, 1, 2] * 4
+    page = open_model(model, images, labels, viewport={"width": width, "height": 800})
+    shown = page.locator("#images span").evaluate_all("all => all.map((name) => [name.scrollWidth, name.clientWidth])")
+    assert all(needed <= given for needed, given in shown)
+    assert all(name.bounding_box()["height"] < 16 for name in page.locator("#images span").all())  # one line
+
+
+def test_long_names_have_two_lines_beside_the_test_images_and_leave_room_for_the_heat_map(
     open_model: Open, rng: np.random.Generator
 ) -> None:
     model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
     model.info = {"class_names": ["no", "a small green frog that sits on a leaf"]}
     page = open_model(model, rng.random((4, 1, 6, 6)).astype(np.float32), [0, 1, 0, 1])
-    assert len({name.bounding_box()["height"] for name in page.locator("#images span").all()}) == 1
-    assert page.locator("#images button").nth(0).bounding_box()["height"] < 80
+    one, two = sorted({round(name.bounding_box()["height"]) for name in page.locator("#images span").all()})
+    assert two == pytest.approx(2 * one, abs=1)
+    assert page.locator("#images button").nth(1).bounding_box()["height"] < 40
     assert page.locator("#seen").bounding_box()["x"] < page.locator("#why").bounding_box()["x"]
     assert "a small green frog that sits on a leaf" in {
         button.get_attribute("title") for button in page.locator("#images button").all()
     }
+
+
+def test_single_characters_stand_under_the_test_images(page: Any) -> None:
+    button = page.locator("#images button").first
+    picture, name = (button.locator(part).bounding_box() for part in ("canvas", "span"))
+    assert name["y"] >= picture["y"] + picture["height"]
+
+
+@pytest.mark.parametrize("height", [600, 780])
+def test_all_test_images_can_be_reached_on_a_low_screen(
+    height: int, open_model: Open, rng: np.random.Generator
+) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
+    model.info = {"class_names": ["yes", "no"]}
+    page = open_model(model, rng.random((12, 1, 6, 6)), [0, 1] * 6, viewport={"width": 1280, "height": height})
+    page.locator("#images button").last.scroll_into_view_if_needed()
+    box = page.locator("#images button").last.bounding_box()
+    assert 0 <= box["y"] <= height - box["height"]
 
 
 @pytest.mark.parametrize("which", ["#chances button:nth-child(1)", "#images button", "#pens label"])

@@ -126,3 +126,12 @@ def test_copies_of_copies_are_alike(rng: np.random.Generator) -> None:
     x = rng.normal(size=(2, 6))
     for mine, expected in zip(run(twin, x), run(layer, x), strict=True):
         np.testing.assert_array_equal(mine, expected)
+
+
+@every_copy
+@pytest.mark.parametrize("name", ["values", "kept", "state", "views"])
+def test_attributes_go_along_whatever_their_names(make_copy: Callable[[Any], Any], name: str) -> None:
+    layer = Running()
+    layer.build((6,))
+    setattr(layer, name, [1, 2])
+    assert getattr(make_copy(layer), name) == [1, 2]

@@ -1,7 +1,10 @@
 """How many processes may share the work: the cores that may be used."""
 
+import multiprocessing
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,17 @@ from handconv.parallel import cpu as cores
 def test_auto_is_one_for_each_usable_core() -> None:
     assert cores.worker_count("auto") == cores.usable_cores() >= 1
     assert cores.worker_count(3) == cores.worker_count(np.int64(3)) == 3
+
+
+@pytest.mark.parametrize("count", [1, 3, "auto"])
+def test_a_daemon_works_alone(count: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocessing, "current_process", lambda: SimpleNamespace(daemon=True))
+    assert cores.worker_count(count) == 1
+
+
+def test_a_process_that_knows_no_others_is_no_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "multiprocessing")
+    assert not cores.is_daemon()
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "two", True, None])

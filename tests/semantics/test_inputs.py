@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
-from semantics.networks import CLASSES, IMAGES, LABELS, VECTORS, at, dense, told
+from semantics.networks import CLASSES, IMAGES, LABELS, VECTORS, at, dense, once, told
 
 COLOURS = np.random.default_rng(3).integers(0, 256, (96, 12, 12, 3)).astype(np.uint8)
 
@@ -453,3 +453,20 @@ def test_images_are_shuffled_where_they_lie() -> None:
     before = IMAGES.copy()
     hc.Sequential([hc.Flatten(), hc.Dense(3), hc.Softmax()], seed=0).fit(IMAGES, LABELS)
     np.testing.assert_array_equal(IMAGES, before)
+
+
+class TestWeightsThatACallbackChanges:
+    """As inputs and targets are."""
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_count_from_the_next_epoch_on(self, workers: int) -> None:
+        weights = np.ones(len(VECTORS))
+        double = at("on_epoch_end", once(lambda: weights.__imul__(2.0)))
+        options = {"epochs": 2, "optimizer": hc.SGD(1e-9), "workers": workers}
+        losses = dense().fit(VECTORS, CLASSES, sample_weights=weights, callbacks=[double], **options)["loss"]
+        assert losses[1] == pytest.approx(2 * losses[0], rel=1e-5)
+
+    def test_are_not_changed_by_those_of_classes(self) -> None:
+        weights = np.ones(len(VECTORS))
+        dense().fit(VECTORS, CLASSES, sample_weights=weights, class_weights={0: 5.0})
+        assert (weights == 1).all()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
+from semantics.networks import CLASSES, VECTORS, dense
 
 BEYOND = [1e39, -1e39, 3.5e38]
 
@@ -237,3 +238,21 @@ class TestFloat64ValuesThatFloat32DoesNotHave:
         network = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(4,), seed=0)
         x = np.linspace(0, 1, 8).reshape(2, 4)
         np.testing.assert_array_equal(network.predict(x.astype(kind)), network.predict(x.astype(np.float32)))
+
+
+SURE: dict[str, Callable[[hc.Sequential], Any]] = {
+    "fit": lambda model: model.fit(VECTORS, CLASSES),
+    "fit with workers": lambda model: model.fit(VECTORS, CLASSES, batch_size=64, workers=2),
+    "predict": lambda model: model.predict(VECTORS),
+    "evaluate": lambda model: model.evaluate(VECTORS, CLASSES),
+    "an ensemble": lambda model: hc.Ensemble([model]).evaluate(VECTORS, CLASSES),
+}
+
+
+@pytest.mark.parametrize("verb", SURE)
+@pytest.mark.parametrize("engine", [True, False])
+def test_probabilities_too_small_for_a_float_are_no_error_even_where_numpy_raises(verb: str, engine: bool) -> None:
+    model = dense(engine=engine)
+    model.parameters *= 1000
+    with np.errstate(all="raise"):
+        SURE[verb](model)

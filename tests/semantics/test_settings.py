@@ -266,3 +266,14 @@ class TestValuesThatTheConstructorRefuses:
         with pytest.raises(ValueError, match=name):
             setattr(network.layers[0], name, value)
         assert getattr(network.layers[0], name) == before
+
+
+def test_an_engine_that_a_callback_switches_off_is_off_from_then_on_in_every_process() -> None:
+    trained = []
+    for workers in (1, 2):
+        network = convolutional()
+        off = at("on_epoch_end", lambda run: setattr(run.network, "engine", False))
+        network.fit(IMAGES, LABELS, epochs=2, batch_size=32, workers=workers, callbacks=[off])
+        trained.append(network)
+    assert trained[0].layers[0].output is not None  # which the pages leave
+    np.testing.assert_array_equal(trained[0].parameters, trained[1].parameters)

@@ -151,6 +151,17 @@ class TestInACallback:
         other.fit(IMAGES, LABELS)
         assert not np.array_equal(other.parameters, parameters)
 
+    @pytest.mark.parametrize("moment", ["on_batch_end", "on_epoch_end"])
+    def test_what_it_does_to_buffers_stays_done(self, moment: str) -> None:
+        layers = [hc.Flatten(), hc.BatchNorm(momentum=0.5), hc.Dense(3), hc.Softmax()]
+        network = hc.Sequential(layers, input_shape=(1, 8, 8), seed=0)
+
+        def change() -> None:
+            network.buffers[...] = 2**20
+
+        fit(network, at(moment, once(change)), epochs=2, batch_size=48)  # four steps, of which it halves at each
+        assert network.buffers.min() > 2**20 / 16
+
     def test_parameters_kept_without_a_copy_are_the_networks_own(self) -> None:
         network, kept = convolutional(), []
         fit(network, at("on_train_begin", lambda _run: kept.append(network.parameters)), workers=2)

@@ -323,3 +323,26 @@ def test_a_layer_of_a_notebook_beside_another_thread_runs_or_is_refused_by_its_n
     )  # fmt: skip
     answer = done.stdout.strip().splitlines()[-1]
     assert answer == "EQUAL True" or (answer.startswith("REFUSED") and ("Double" in answer or "__main__" in answer))
+
+
+POOL = """
+import multiprocessing
+import numpy as np, handconv as hc
+x = np.random.default_rng(0).normal(size=(512, 4)).astype("float32"); y = (x[:, 0] > 0).astype(int)
+def fit(workers):
+    model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(4,), seed=0)
+    model.fit(x, y, batch_size=256, workers=workers)
+    return model.evaluate(x, y, workers=workers)
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        one, two, several = pool.map(fit, [1, 2, "auto"])
+        print(one == two == several)
+"""
+
+
+def test_a_process_that_may_not_start_others_does_everything_alone() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", POOL], capture_output=True, text=True, timeout=120, check=True,
+        env={"PYTHONPATH": str(SOURCE), "PATH": ""},
+    )  # fmt: skip
+    assert done.stdout == "True\n"

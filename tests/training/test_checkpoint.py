@@ -404,7 +404,7 @@ class TestAnotherRun:
     def test_another_version_says_what_to_do(self, path: Path) -> None:
         fit(1, Checkpoint(path))
         edit(path, lambda description: description["run"].update(version=9))
-        with pytest.raises(hc.ModelFileError, match=r"checkpoint of version 9, this handconv reads 3\. Resume with"):
+        with pytest.raises(hc.ModelFileError, match=r"checkpoint of version 9, this handconv reads 4\. Resume with"):
             fit(2, resume=path)
 
     @pytest.mark.parametrize("name", ["iterations", "epoch", "step", "sums", "seconds", "history"])

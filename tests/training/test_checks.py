@@ -8,7 +8,7 @@ import pytest
 
 import handconv as hc
 from handconv.samples import Samples
-from handconv.training.checks import check_enough_samples, check_runs_once
+from handconv.training.checks import check_enough_samples, check_gradients_written, check_no_views, check_runs_once
 from handconv.training.state import Task
 
 
@@ -49,6 +49,13 @@ class TestALayerThatNeedsTwoSamples:
         with pytest.raises(ValueError, match=message):
             check_enough_samples(task(9, 4), 2)
 
+    def test_is_refused_by_fit_before_the_first_step(self) -> None:
+        network = hc.Sequential([hc.BatchNorm(), hc.Dense(2)], input_shape=(3,), seed=0)
+        before = network.parameters.copy()
+        with pytest.raises(ValueError, match="leave 1 at the end"):
+            network.fit(np.ones((9, 3)), np.zeros((9, 2)), loss=hc.MeanSquaredError(), batch_size=4)
+        np.testing.assert_array_equal(network.parameters, before)
+
 
 def test_other_layers_take_a_single_sample() -> None:
     check_enough_samples(task(9, 4, hc.Dropout(0.5)), 4)
@@ -79,6 +86,51 @@ def test_a_layer_that_runs_once_or_never_is_not(times: int) -> None:
     check_runs_once(task(9, 4, Both(times)))
 
 
+def test_passes_are_those_of_training() -> None:
+    class TwiceInTraining(Both):
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            self.times = 2 if training else 1
+            return super().forward(inputs, training)
+
+    with pytest.raises(ValueError, match="goes forward 2 times"):
+        check_runs_once(task(9, 4, TwiceInTraining(1)))
+
+
+class Scale(hc.Layer):
+    """Multiplies by a parameter; its backward knows of training alone."""
+
+    def declare(self, input_shape: tuple[int, ...]) -> tuple[hc.ParameterSpec, ...]:
+        return (hc.ParameterSpec("factor", (1,), "ones"),)
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.seen = inputs if training else None
+        return inputs * self.factor
+
+    def backward(self, dvalues: Any) -> Any:
+        assert self.seen is not None
+        return dvalues * self.factor
+
+
+def test_a_gradient_that_training_does_not_write_is_told() -> None:
+    run = task(9, 4, Scale())
+    run.samples.x[...] = 1
+    with pytest.warns(UserWarning, match=r"No backward writes the gradient of 0\.factor"):
+        check_gradients_written(run)
+
+
+def test_a_backward_that_was_exchanged_on_one_layer_is_not_judged() -> None:
+    layer = Scale()
+
+    def writes(dvalues: Any) -> Any:
+        layer.dfactor[...] = dvalues.sum()
+        return dvalues
+
+    layer.backward = writes  # type: ignore[method-assign]
+    run = task(9, 4, layer)
+    run.samples.x[...] = 1
+    check_gradients_written(run)
+
+
 def test_passes_are_counted_on_a_copy() -> None:
     run = task(9, 4, Both(1))
     check_runs_once(run)
@@ -86,3 +138,43 @@ def test_passes_are_counted_on_a_copy() -> None:
     assert held.seen == 0  # type: ignore[attr-defined]
     assert dense.output is None
     assert "forward" not in vars(dense)
+
+
+class Keeping(hc.MeanSquaredError):
+    """Keeps what it is given."""
+
+    def __init__(self, kept: Any) -> None:
+        super().__init__()
+        self.kept = kept
+
+
+def test_a_loss_that_keeps_a_view_of_the_parameters_is_refused() -> None:
+    run = task(9, 4)
+    run.loss = Keeping(run.network.parameters[1:3])
+    with pytest.raises(RuntimeError, match="keeps a view of the network's numbers as 'kept'"):
+        check_no_views(run)
+
+
+@pytest.mark.parametrize("kept", [np.zeros(3), [1, 2], "a word", None])
+def test_a_loss_that_keeps_something_else_is_not(kept: Any) -> None:
+    run = task(9, 4)
+    run.loss = Keeping(kept)
+    check_no_views(run)
+
+
+class Momentum(hc.SGD):
+    """Keeps a vector that it does not declare."""
+
+    velocity: Any = 0.0
+
+    def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+        self.velocity = 0.9 * self.velocity + gradients[part]
+        parameters[part] -= rate * self.velocity
+
+
+def test_an_optimizer_may_keep_what_it_likes_where_nothing_is_saved_or_shared() -> None:
+    network = hc.Sequential([hc.Dense(2)], input_shape=(3,), seed=0)
+    x, y = np.ones((64, 3)), np.zeros((64, 2))
+    network.fit(x, y, loss=hc.MeanSquaredError(), optimizer=Momentum(0.1), epochs=2)
+    with pytest.raises(RuntimeError, match="Momentum carries state from step to step that is not in its state"):
+        network.fit(x, y, loss=hc.MeanSquaredError(), optimizer=Momentum(0.1), workers=2)

@@ -23,6 +23,31 @@ def fit(rate: float, **options: Any) -> list[warnings.WarningMessage]:
     return caught
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_where_a_step_diverged_is_sought_out_of_training(workers: int) -> None:
+    layers = [hc.Dense(3, weight_init="zeros"), hc.Dropout(0.9), hc.Dense(3), hc.Softmax()]
+    model = hc.Sequential(layers, input_shape=(4,), seed=0)
+    model.layers[0].biases[0] = np.inf  # type: ignore[attr-defined]
+    with pytest.raises(hc.DivergenceError, match=r"the first number that is not finite is in the output of layer 0 "):
+        model.fit(X, Y, workers=workers)
+
+
+class Training(hc.Layer):
+    """Passes on what it is given, and not even that in training."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return inputs * np.nan if training else inputs
+
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues
+
+
+def test_what_training_alone_does_is_the_loss_itself() -> None:
+    model = hc.Sequential([Training(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+    with pytest.raises(hc.DivergenceError, match=r"the first number that is not finite is in the loss itself"):
+        model.fit(X, Y)
+
+
 def test_steps_far_too_large_are_remarked_upon_once() -> None:
     (warning,) = fit(50.0)
     assert str(warning.message).startswith("The loss has exploded: in epoch 1 it was ")
@@ -33,6 +58,22 @@ def test_steps_far_too_large_are_remarked_upon_once() -> None:
 @pytest.mark.parametrize("rate", [0.001, 0.01, 0.1])
 def test_usual_steps_are_not(rate: float) -> None:
     assert not fit(rate)
+
+
+def test_before_the_first_step_the_learning_rate_is_not_to_blame() -> None:
+    model = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0)
+    with pytest.raises(hc.DivergenceError, match=r"epoch 1, step 1: .* No step has been done yet: scale x and y"):
+        model.fit(X, np.full(len(X), 1e30), loss=hc.MeanSquaredError())
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_targets_beyond_the_range_of_the_network_are_refused(sign: float) -> None:
+    far, loss = np.full(len(X), sign * 1e39), hc.MeanSquaredError()
+    model = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0)
+    with pytest.raises(ValueError, match=r"y must stay within the range of float32, got -?1e\+39"):
+        model.fit(X, far, loss=loss)
+    wide = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0, dtype="float64")
+    assert wide.evaluate(X, far, loss=loss)["loss"] == pytest.approx(1e78)
 
 
 def test_weights_of_samples_are_no_explosion() -> None:

@@ -265,6 +265,12 @@ class TestShardStep:
         np.testing.assert_array_equal(whole.network.parameters, parts.network.parameters)
         np.testing.assert_array_equal(steps[0].state.sums, steps[1].state.sums)
 
+    @pytest.mark.parametrize(("fuse", "ops"), [(True, 3), (False, 5)])
+    def test_the_program_is_fused_as_the_network_is(self, fuse: bool, ops: int) -> None:
+        step = step_of(task(20, network=model(fuse=fuse)))
+        list(step.epoch(0))
+        assert len(step.program.ops) == ops
+
     def test_a_pause_is_granted_after_the_step_at_hand(self) -> None:
         step = step_of(task(40, batch_size=8))
         done = []
@@ -318,11 +324,62 @@ class TestShardStep:
         assert len(set(masks)) == len(masks)
         assert all(0.3 < np.frombuffer(mask, np.bool_).mean() < 0.7 for mask in masks)
 
+    def test_the_chance_of_augmentation_follows_from_seed_epoch_step_and_shard(self) -> None:
+        drawn: list[float] = []
+
+        def look(images: Any, generator: np.random.Generator) -> Any:
+            drawn.append(generator.random())
+            return images
+
+        def numbers(seed: int) -> list[float]:
+            drawn.clear()
+            model(seed=seed).fit(*data(64), epochs=2, batch_size=32, augment=look)
+            return drawn.copy()
+
+        first = numbers(0)
+        assert len(first) == len(set(first)) == 2 * 2 * 2
+        assert numbers(0) == first
+        assert not set(numbers(1)) & set(first)
+
+    def test_the_chance_of_augmentation_goes_on_in_a_second_training(self) -> None:
+        drawn: list[float] = []
+
+        def look(images: Any, generator: np.random.Generator) -> Any:
+            drawn.append(generator.random())
+            return images
+
+        parts, whole = model(), model()
+        for _ in range(2):
+            parts.fit(*data(64), epochs=1, batch_size=32, augment=look)
+        of_parts = drawn.copy()
+        drawn.clear()
+        whole.fit(*data(64), epochs=2, batch_size=32, augment=look)
+        assert of_parts == drawn
+
 
 def test_the_arrays_that_ranks_share_are_never_exchanged() -> None:
     state = SharedState.of_one_process(task(8))
     with pytest.raises(AttributeError):
         state.parameters = np.zeros(1)  # type: ignore[misc]
+
+
+def test_ranks_share_as_much_memory_as_they_use() -> None:
+    run = task(8)
+    size = run.network.parameters.size
+    shapes = {name: shape for name, (shape, _) in SharedState.layout(run).items()}
+    assert shapes == {
+        "parameters": (size,), "gradients": (size,), "average": (0,), "buffers": (0,),
+        "accumulators": (8, size), "changes": (8, 0), "totals": (8, 3),  # loss, answers that are right, squares
+        "squares": (1,), "sums": (4,), "control": (2,),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [1e300, np.inf, np.nan])
+def test_a_run_that_diverges_warns_of_no_arithmetic(value: float) -> None:
+    network = model()
+    network.parameters[...] = value
+    with pytest.raises(hc.DivergenceError):
+        network.fit(*data(8), epochs=1)
 
 
 def wide(**options: Any) -> hc.Sequential:

@@ -283,8 +283,9 @@ class Elastic(Geometric):
         rows = (strength * _bumps(height, self.sigma)).astype(np.float32)  # (H, K)
         columns = _bumps(width, self.sigma).astype(np.float32)  # (W, L)
         noise = generator.standard_normal((2, rows.shape[1], columns.shape[1] * count), np.float32)
-        smoothed = (rows @ noise).reshape(2, height, columns.shape[1], count)  # (2, H, L, N)
-        return Maps(np.tile(np.eye(3), (count, 1, 1)), columns @ smoothed)
+        smoothed = (rows @ noise).reshape(2, height, columns.shape[1], count).transpose(0, 3, 1, 2)  # (2, N, H, L)
+        field = smoothed.reshape(-1, columns.shape[1]) @ columns.T
+        return Maps(np.tile(np.eye(3), (count, 1, 1)), np.asarray(field, np.float32).reshape(2, count, height, width))
 
 
 def affine_matrices(
@@ -302,8 +303,11 @@ def affine_matrices(
     cos, sin, tan = np.cos(np.radians(rotation)), np.sin(np.radians(rotation)), np.tan(np.radians(slant))
     a, b = cos / tall, sin / tall
     c, d = -(tan * cos + sin) / wide, (cos - tan * sin) / wide
-    rows = np.broadcast_arrays(a, b, -(a * down + b * across), c, d, -(c * down + d * across), 0.0, 0.0, 1.0)
-    return np.stack(rows, axis=-1).reshape(-1, 3, 3)
+    entries = (a, b, -(a * down + b * across), c, d, -(c * down + d * across), 0.0, 0.0, 1.0)
+    matrices = np.empty((np.broadcast(*entries).size, 3, 3))
+    for place, values in enumerate(entries):
+        matrices.reshape(-1, 9)[:, place] = values
+    return matrices
 
 
 def _uniform(generator: np.random.Generator, numbers: int, count: int) -> NDArray[np.float64]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from handconv.augment.base import Images, store
 
-#: How many pixels are read at once: what is computed for them then stays in the first caches, and NumPy gets memory
-#: for it from its own store instead of new pages from the system.
+#: How many pixels are read at once: what is computed for them then stays in the first caches.
 _BLOCK = 12_544
+_EXACT = 1 << 24  # whole numbers up to here are exact in float32, which is twice as quick to reckon with as intp
 
 
 class Maps(NamedTuple):
@@ -25,7 +25,7 @@ class Maps(NamedTuple):
 
     Args:
         matrices: (N, 3, 3), homogeneous, of (row, column, 1) measured from the centre: new places to old ones.
-        displacements: (2, H, W, N), float32, in rows and columns, added to the new places first; None for no field.
+        displacements: (2, N, H, W), float32, in rows and columns, added to the new places first; None for no field.
     """
 
     matrices: NDArray[np.float64]
@@ -46,68 +46,77 @@ def resample(images: Images, maps: Maps, fill: float) -> Images:
         fill: the value of all that is beyond the border.
     """
     result = np.empty_like(images)
-    count, _, height, width = images.shape
-    size = max(1, _BLOCK // (height * width))
+    count, channels, height, width = images.shape
+    centre = np.array([(height - 1) / 2, (width - 1) / 2])
+    i, j = np.mgrid[:height, :width].reshape(2, -1) - centre[:, None]
+    grid = np.stack([i, j, np.ones(i.shape)]).astype(np.float32)  # (3, H·W)
+    matrices = maps.matrices[:, :2].swapaxes(0, 1) + np.multiply.outer(centre, [0, 0, 1])[:, None]  # (2, N, 3)
+    matrices = matrices.astype(np.float32)
+    size = max(1, min(count, _BLOCK // (height * width)))
+    reader = _Reader((size, channels, height, width), images.dtype, fill)
     for start in range(0, count, size):
         part = slice(start, start + size)
-        rows, columns = _places(maps, part, height, width)
-        _read(images[part], rows, columns, fill, result[part])
-    return result
-
-
-def _places(maps: Maps, part: slice, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the rows and columns, (H, W, n) each, from which the pixels of some samples come."""
-    i = np.arange(height)[:, None, None] - (height - 1) / 2
-    j = np.arange(width)[:, None] - (width - 1) / 2
-    places = []
-    for axis, centre in enumerate([(height - 1) / 2, (width - 1) / 2]):
-        by_row, by_column, shift = maps.matrices[part, axis].T  # (n,) each
-        place = (by_row * i + (shift + centre)).astype(np.float32) + (by_column * j).astype(np.float32)
+        places, spare = reader.places[:, : count - start], reader.corners[:, : count - start]
+        np.einsum("ank,kp->anp", matrices[:, part], grid, out=places)
         if maps.displacements is not None:
-            down, across = maps.displacements[..., part]
-            place += by_row.astype(np.float32) * down
-            place += by_column.astype(np.float32) * across
-        places.append(place)
-    return places[0], places[1]
-
-
-def _read(images: Images, rows: NDArray[np.float32], columns: NDArray[np.float32], fill: float, result: Images) -> None:
-    """Read images (n, C, H, W) at rows and columns (H, W, n), which are overwritten."""
-    count, channels, height, width = images.shape
-    line = width + 3  # a border of one pixel before and two behind, so that every place has four pixels around it
-    area = (height + 3) * line
-    dtype = np.float32 if images.dtype == np.uint8 else images.dtype
-    padded: NDArray[Any] = np.full((count, channels, height + 3, line), fill, dtype)
-    padded[:, :, 1:-2, 1:-2] = images
-
-    np.clip(rows, -1, height, out=rows)  # farther away there is nothing but the border's value either
-    np.clip(columns, -1, width, out=columns)
-    top, left = np.floor(rows), np.floor(columns)
-    rows -= top
-    columns -= left  # shares of the lower and of the right pixels
-    index = top.astype(np.intp)
-    index *= line
-    index += left.astype(np.intp)
-    index += np.arange(count) * (channels * area) + line + 1
-
-    pixels = padded.reshape(-1)
-    for channel in range(channels):
-        first = channel * area
-        upper = _between(pixels[first:], pixels[first + 1 :], index, columns)
-        lower = _between(pixels[first + line :], pixels[first + line + 1 :], index, columns)
-        lower -= upper
-        lower *= rows
-        upper += lower
-        store(upper, result[:, channel].transpose(1, 2, 0))  # (H, W, n)
-
-
-def _between(
-    left: NDArray[Any], right: NDArray[Any], index: NDArray[np.intp], share: NDArray[np.float32]
-) -> NDArray[Any]:
-    """Return left + share · (right - left), both read at the indices."""
-    result = left.take(index, mode="clip")  # no index is out of range: "clip" spares NumPy the check
-    other = right.take(index, mode="clip")
-    other -= result
-    other *= share
-    result += other
+            for direction, distances in enumerate(maps.displacements.reshape(2, count, -1)[:, part]):
+                places += np.multiply(matrices[:, part, direction, None], distances, out=spare)
+        reader.read(images[part], result[part])
     return result
+
+
+class _Reader:
+    """Reads blocks of images, in memory that is taken once: fresh pages for each block would cost as much as reading.
+
+    Args:
+        shape: of a block, (n, C, H, W).
+        dtype: of the images.
+        fill: the value of all that is beyond the border.
+
+    Attributes:
+        places: rows and columns that the next block is read at, (2, n, H·W); overwritten.
+        corners: spare memory of the same shape.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], fill: float) -> None:
+        count, channels, height, width = shape
+        floats = np.float32 if dtype == np.uint8 else dtype
+        # A border of one pixel before and two behind, so that every place has four pixels around it.
+        self._padded: NDArray[Any] = np.full((count, channels, height + 3, width + 3), fill, floats)
+        self.places, self.corners = np.empty((2, 2, count, height * width), np.float32)
+        self._index = np.empty((count, height * width), np.intp)
+        self._pixels: NDArray[Any] = np.empty((4, count, height * width), floats)
+        self._ends = np.array([height, width], np.float32)[:, None, None]
+        self._firsts = np.arange(count)[:, None] * self._padded[0].size + width + 4  # where each image begins
+
+    def read(self, images: Images, result: Images) -> None:
+        """Read images (n, C, H, W), at most as many as a block has, at the places."""
+        count, channels, height, width = images.shape
+        line, area = width + 3, (height + 3) * (width + 3)
+        self._padded[:count, :, 1:-2, 1:-2] = images
+        places, corners, index = self.places[:, :count], self.corners[:, :count], self._index[:count]
+
+        np.clip(places, -1, self._ends, out=places)  # beyond, there is nothing but the border's value either
+        np.floor(places, out=corners)
+        places -= corners
+        below, right = places  # shares of the lower and of the right pixels
+        top, left = corners if self._padded.size < _EXACT else corners.astype(np.float64)
+        top *= line
+        top += left
+        top += self._firsts[:count].astype(top.dtype)
+        index[...] = top
+
+        memory = self._padded.reshape(-1)
+        for channel in range(channels):
+            pixels, first = self._pixels[:, :count], channel * area
+            for read, corner in zip(pixels, (0, 1, line, line + 1), strict=True):
+                # No index is out of range: "clip" spares NumPy the check, and a buffer.
+                memory[first + corner :].take(index, out=read, mode="clip")
+            (upper, lower), others = pixels[::2], pixels[1::2]
+            others -= pixels[::2]
+            others *= right
+            pixels[::2] += others
+            lower -= upper
+            lower *= below
+            upper += lower
+            store(upper.reshape(count, height, width), result[:, channel])

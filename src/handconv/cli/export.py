@@ -52,9 +52,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def write_page(model: Sequential, path: str | Path, settings: DataSettings, output: Output) -> None:
-    """Write the page for a model, with images of the data set that was asked for or that it was trained on."""
-    looks_like_mnist = (model.input_shape, model.output_shape) == ((1, 28, 28), (10,))
-    if settings.dataset or model.info.get("dataset") or looks_like_mnist:
+    """Write the page for a model, with images of the data set that was asked for or that it was trained on, if any."""
+    if settings.dataset or model.info.get("dataset"):
         dataset = load_for_model(settings, model, output)
         export_html(model, path, dataset.x_test, dataset.y_test)
     else:

@@ -109,7 +109,6 @@ def _sections(model: Sequential, dataset: Dataset, row: int, checkpoint: Path | 
     x, y, names = dataset.x_test, dataset.y_test, dataset.class_names
     named = (model, x, y, names)
     epochs = [] if checkpoint is None else epochs_of(checkpoint)
-    kept = (None if checkpoint is None else Histograms.read(checkpoint)) or Histograms()
     of_image = f"of test image {row}, class {names[int(y[row])]}"
     return [
         _Section(
@@ -177,9 +176,14 @@ def _sections(model: Sequential, dataset: Dataset, row: int, checkpoint: Path | 
         _Section(
             "Weights and gradients over the epochs",
             "A ridge for each epoch. Gradients that widen from epoch to epoch announce a rate that is too high.",
-            partial(plots.histograms_over_time, kept),
+            partial(_weights_over_time, checkpoint),
         ),
     ]
+
+
+def _weights_over_time(checkpoint: Path | None) -> "Figure":
+    kept = None if checkpoint is None else Histograms.read(checkpoint)
+    return plots.histograms_over_time(kept or Histograms())
 
 
 def _picture(figure: "Figure") -> _Picture:

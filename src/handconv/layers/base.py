@@ -23,7 +23,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.arguments import REMEDIES, Arguments
-from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
+from handconv.layers.parameters import (
+    Declaring,
+    ParameterSpec,
+    ParameterStore,
+    checked_specs,
+    kept_views,
+    look_again,
+)
 from handconv.utils.nearest import nearest
 from handconv.utils.settings import is_change
 from handconv.utils.validation import check_dtype, is_int, is_ours, real_numbers, shape_remedy, unmasked
@@ -268,14 +275,18 @@ class Layer(Declaring, Arguments):
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: everything but the owner, with arrays of its own."""
-        state = {name: value for name, value in vars(self).items() if name not in ("_owner", "arrays")}
-        return state | {"values": {spec.name: self.arrays[spec.name].copy() for spec in self.specs if self.arrays}}
+        kept = kept_views([layer for _, layer in self.tree()])
+        left_out = {"_owner", "arrays", *(view.path[0] for view in kept if view.keeper == 0 and len(view.path) == 1)}
+        state = {name: value for name, value in vars(self).items() if name not in left_out}
+        values = {spec.name: self.arrays[spec.name].copy() for spec in self.specs if self.arrays}
+        return state | {VALUES: values, _VIEWS: kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.arrays = state.pop("values")
+        self.arrays, kept = state.pop(VALUES), state.pop(_VIEWS)
         vars(self).update(state)
         if self.input_shape is not None:
-            ParameterStore(list(self.tree()), self.dtype, keep=True)  # gives them vectors of their own
+            store = ParameterStore(list(self.tree()), self.dtype, keep=True)  # gives them vectors of their own
+            look_again(store.layers, kept)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Copy into declared arrays, check settings, and refuse what would have no effect."""
@@ -290,8 +301,13 @@ class Layer(Declaring, Arguments):
         elif self.input_shape is None:
             changed = is_ours(type(self)) and is_change(self, name)
             object.__setattr__(self, name, self.as_constructed(name, value) if changed else value)
-        elif isinstance(value, Layer) or isinstance(self.__dict__.get(name), Layer):
+        elif isinstance(self.__dict__.get(name), Layer):
             raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
+        elif isinstance(value, Layer):
+            raise ValueError(
+                f"{self.label} is built: a layer that it gets as {name!r} now would not be trained. Make all layers in "
+                "__init__."
+            )
         elif name in self.arguments:
             self._change_setting(name, value)
         else:
@@ -332,6 +348,7 @@ class Layer(Declaring, Arguments):
         self.version += 1
 
 
+VALUES, _VIEWS = "values of the declared arrays", "views of them"  # of a copy: no attribute has such a name
 #: What a layer computes changes with these attributes.
 _METHODS = ("forward", "backward", "__class__")
 _KEPT = (

@@ -34,7 +34,8 @@ class BatchNorm(Layer):
     Activations keep their scale however the layers before change, so that deep networks train at higher rates. In
     training the statistics are those of the samples that are computed together: of each *shard* of a batch, as in every
     data-parallel training without synchronised statistics (``fit(shard_size=…)`` sets how many they are). Running
-    averages of them, which are buffers, serve for inference.
+    averages of them, which are buffers, serve for inference; after a training with averaged weights they are those of
+    up to 5,000 training samples under these weights.
 
     Maths:
         in training: mean and variance over n (images: over n, i, j) of x[n, c], the variance divided by the count

@@ -112,7 +112,7 @@ def sample_weights(weights: ArrayLike, samples: int) -> NDArray[np.float64]:
     array = unmasked("sample_weights", weights)
     if array.shape != (samples,):
         raise ValueError(f"sample_weights must be one number for each of the {samples} samples, got {array.shape}.")
-    array = _numbers("sample_weights", "they", array).astype(np.float64)
+    array = np.asarray(_numbers("sample_weights", "they", array), np.float64)
     if (array < 0).any():
         first = int((array < 0).argmax())
         raise ValueError(f"sample_weights must be at least 0, got {array[first]:g} at {first}. Leave samples out by 0.")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from handconv.utils.validation import is_int
@@ -24,13 +25,19 @@ def usable_cores() -> int:
 
 
 def worker_count(workers: object) -> int:
-    """Read a number of workers; "auto" is the number of usable cores.
+    """Read a number of workers; "auto" is the number of usable cores. Where no process may be started it is 1.
 
     Raises:
         ValueError: if it is neither.
     """
     if workers == "auto":
-        return usable_cores()
+        workers = usable_cores()
     if not is_int(workers) or workers < 1:
         raise ValueError(f'workers must be a whole number of at least 1, or "auto", got {workers!r}.')
-    return int(workers)
+    return 1 if is_daemon() else int(workers)
+
+
+def is_daemon() -> bool:
+    """Whether this process is a daemon, as those of ``multiprocessing.Pool`` are, which may not start others."""
+    multiprocessing = sys.modules.get("multiprocessing")  # slow to import, and there in every process that it started
+    return multiprocessing is not None and bool(multiprocessing.current_process().daemon)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handconv.parallel.cpu import is_daemon
 from handconv.parallel.processes import orphaned, start_method, starting
 
 _PIECES = 512  # of the work: their numbers, of eight bytes each, fill the smallest pipe, a page
@@ -94,4 +95,4 @@ def _help(take_part: Callable[[], None]) -> None:
 
 
 def _may_fork() -> bool:
-    return start_method() == "fork" and not multiprocessing.current_process().daemon
+    return start_method() == "fork" and not is_daemon()

@@ -158,9 +158,8 @@ def attributions(
     for axes in panels:
         axes.set_axis_off()
     name = _name(class_names, chosen)
-    headline(
-        figure, f"What speaks for {name} ({100 * found.probabilities[chosen]:.1f} %): orange for it, purple against it"
-    )
+    share = 100 * found.probabilities[chosen]
+    headline(figure, f"What speaks for {name} ({share:.1f} %): orange for it, purple against")
     return figure
 
 

@@ -61,6 +61,7 @@ def check_writable(path: Path) -> None:
 
     Raises:
         FileNotFoundError: if there is no such folder.
+        IsADirectoryError: if there is a folder of this name.
         OSError: if no file can be made in it.
     """
     check_folder(path)
@@ -68,15 +69,23 @@ def check_writable(path: Path) -> None:
         pass
 
 
+def starting_folder(path: Path) -> Path:
+    """The folder that a path starts from now, which the program may leave before it writes."""
+    return Path() if path.is_absolute() else Path.cwd()
+
+
 def check_folder(path: Path) -> None:
-    """Check that there is the folder that a file is to be saved in.
+    """Check that there is the folder that a file is to be saved in, and no folder in its place.
 
     Raises:
         FileNotFoundError: if there is no such folder.
+        IsADirectoryError: if there is a folder of the file's name.
     """
     if not path.parent.is_dir():
         what = "A file is saved into a folder that exists; this one does not. Make it first"
         raise FileNotFoundError(errno.ENOENT, what, str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "A file cannot have the name of a folder. Take another", str(path))
 
 
 def _sweep(path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from handconv.serialization.atomic import naming
+from handconv.serialization.atomic import naming, starting_folder
 from handconv.training.state import TrainingState
 from handconv.utils.settings import arguments_of, is_change
 from handconv.utils.validation import (
@@ -321,10 +321,11 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path, self._folder = Path(path), Path()
 
     def on_train_begin(self, run: TrainingState) -> None:
         """Begin the file with the epochs that there are already."""
+        self._folder = starting_folder(self.path)
         self._write(run)
 
     def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
@@ -333,7 +334,8 @@ class CSVLogger(Callback):
 
     def _write(self, run: TrainingState) -> None:
         names = list(dict.fromkeys(name for figures in run.history.epochs for name in figures))
-        with naming(self.path), self.path.open("w", newline="", encoding="utf-8") as file:
+        file_path = self._folder / self.path  # wherever the program has gone since
+        with naming(file_path), file_path.open("w", newline="", encoding="utf-8") as file:
             rows = csv.DictWriter(file, names)
             if names:
                 rows.writeheader()

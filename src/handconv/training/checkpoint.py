@@ -23,7 +23,7 @@ from handconv import optimizers
 from handconv.errors import ModelFileError
 from handconv.optimizers.schedules import Schedule
 from handconv.serialization import npz
-from handconv.serialization.atomic import check_writable
+from handconv.serialization.atomic import check_writable, starting_folder
 from handconv.serialization.description import RUN, check_comes_back, check_suffix, describe, fill
 from handconv.training.averaging import WeightAverage
 from handconv.training.callbacks import Callback, Mode, Progress, check_mode, sign_of
@@ -32,7 +32,7 @@ from handconv.utils.validation import POSITIVE, check_number
 from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
-_VERSION = 3
+_VERSION = 4
 _KEPT = f"{RUN}kept/"  # what callbacks keep
 
 
@@ -78,7 +78,7 @@ class Checkpoint(Callback):
         if every != math.inf:  # at the end of epochs alone
             every = check_number("Checkpoint: every, in seconds,", every, *POSITIVE)
         self.path, self.every, self.monitor, self.mode = Path(path), every, monitor, check_mode("Checkpoint", mode)
-        self._saved_at = 0.0
+        self._saved_at, self._folder = 0.0, Path()
 
     def check(self, run: TrainingState) -> None:
         """Check before the first step that the run can be described in a file, and that there is a place for it.
@@ -89,6 +89,7 @@ class Checkpoint(Callback):
             ValueError: if a layer, the loss, the optimizer or ``model.info`` has what a file cannot hold.
         """
         check_writable(self.path)
+        self._folder = starting_folder(self.path)
         sign_of("Checkpoint", self.monitor, self.mode)
         _described(run)
 
@@ -110,20 +111,27 @@ class Checkpoint(Callback):
         if self.monitor in figures:
             sign = sign_of("Checkpoint", self.monitor, self.mode)
             if sign * figures[self.monitor] <= min(sign * value for value in run.history[self.monitor]):
-                _write(run, sibling(self.path, "best"))  # first: a run killed here does the epoch once more
+                _write(run, sibling(self._file, "best"))  # first: a run killed here does the epoch once more
         self._save(run)
 
     def _save(self, run: TrainingState) -> None:
-        _write(run, self.path, previous=sibling(self.path, "previous"))
+        _write(run, self._file, previous=sibling(self._file, "previous"))
         self._saved_at = time.monotonic()
+
+    @property
+    def _file(self) -> Path:
+        """The file, wherever the program has gone since the training began."""
+        return self._folder / self.path
 
 
 def _write(run: TrainingState, path: Path, *, previous: Path | None = None) -> None:
-    with run.answering():  # the model in the file is the one that answers; the run goes on from its own parameters
-        arrays = {name: values.copy() for name, values in run.network.named_parameters().items()}
-    arrays |= run.network.named_buffers()
+    stays = run.step == 0 or run.stopped_by is not None  # else the next one soon replaces it: no seconds for statistics
+    with run.answering(anew=stays):  # the model in the file is the one that answers; the run goes on from its own
+        model = run.network.named_parameters() | run.network.named_buffers()
+        arrays = {name: values.copy() for name, values in model.items()}
     if run.averaging is not None:
-        arrays |= {f"{RUN}parameters": run.network.parameters, f"{RUN}average": run.average}
+        own = {"parameters": run.network.parameters, "buffers": run.network.buffers, "average": run.average}
+        arrays |= {f"{RUN}{name}": values for name, values in own.items()}
     arrays |= {f"{RUN}{name}": vector for name, vector in run.optimizer.state.items()}
     arrays |= {f"{_KEPT}{name}": values for name, values in run.kept.items()}
     npz.save(path, arrays, describe(run.network) | {"run": _state(run)}, previous=previous)
@@ -198,7 +206,8 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
 def _restore(run: TrainingState, arrays: Mapping[str, NDArray[Any]], saved: Mapping[str, Any]) -> None:
     """Take over the state of a run."""
     if run.averaging is not None:
-        run.network.parameters, run.average[...] = arrays[f"{RUN}parameters"], arrays[f"{RUN}average"]
+        run.network.parameters, run.network.buffers = arrays[f"{RUN}parameters"], arrays[f"{RUN}buffers"]
+        run.average[...] = arrays[f"{RUN}average"]
     run.optimizer.load_state_dict(
         {name: arrays[f"{RUN}{name}"] for name in run.optimizer.state}
         | {"iterations": np.array(int(saved["iterations"]))}

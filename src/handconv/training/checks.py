@@ -1,19 +1,27 @@
 """What a training refuses before its first step, because the steps could not do it right."""
 
 import copy
+import inspect
+import itertools
 from collections import Counter
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handconv.engine.lower import fast_kind
+from handconv.layers import Layer
+from handconv.layers.parameters import kept_views
+from handconv.network import Network
 from handconv.training.hidden_state import (
     any_gradient,
     check_augment_state,
     check_no_hidden_state,
     check_optimizer_state,
     check_schedule,
+    equal,
     tried,
 )
 from handconv.training.own_losses import check_loss_state, check_shares
@@ -40,7 +48,9 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
     shard = shard_size(run.network, run.batch_size, run.shard_size)
     check_schedule(run.optimizer)
     check_runs_once(run)
+    check_gradients_are_own(run)
     check_gradients_written(run)
+    check_all_declared(run)
     if run.batch_size > shard:
         check_shares(run.network, run.loss, run.samples)
     if run.workers > 1:
@@ -84,6 +94,65 @@ def check_runs_once(task: Task) -> None:
         )
 
 
+def check_gradients_are_own(task: Task) -> None:
+    """Refuse a layer of the user's own whose backward writes gradients of another layer, as one that shares weights.
+
+    Raises:
+        ValueError: if one does so, as the other's backward comes later and overwrites them.
+    """
+    network = task.network
+    members = network.store.layers
+    looking = {members[view.keeper] for view in kept_views(members) if view.keeper != view.owner}
+    places = [
+        place
+        for place, layer in enumerate(network.layers)
+        if not is_ours(type(layer)) and (_meets_layers(layer) or any(each in looking for _, each in layer.tree()))
+    ]
+    if not places:
+        return
+    probe, before = copy.deepcopy(network), network.gradients.copy()
+    found: list[str] = []
+
+    def watched_backward(layer: Layer) -> Callable[..., Any]:
+        backward = layer.backward
+        within = {each for _, each in layer.tree()}
+        others = [view for view in probe.views if view.layer not in within]
+
+        def run(dvalues: Any) -> Any:
+            vectors = probe.gradients, network.gradients  # which a function of the user's may look at instead
+            kept = [vector.copy() for vector in vectors]
+            dinputs = backward(dvalues)
+            for old, new in zip(kept, vectors, strict=True):
+                written = [view.name for view in others if not equal(old[view.place], new[view.place])]
+                found.extend(f"{layer.label}.backward writes the gradient of {name}" for name in written)
+            return dinputs
+
+        return run
+
+    for layer in (probe.layers[place] for place in places):
+        layer.backward = watched_backward(layer)  # type: ignore[method-assign]
+    tried(lambda: probe.backward(any_gradient(probe.forward(task.samples.x[:_SAMPLES], training=True))))
+    network.gradients[...] = before
+    if found:
+        raise ValueError(
+            f"{found[0]}, which belongs to another layer, and that one's backward overwrites it. Make one layer that "
+            "holds the other, uses it in both places, and adds up both gradients."
+        )
+
+
+def _meets_layers(layer: Layer) -> bool:
+    """Whether a layer's code can reach a network, or a layer that it does not hold, without being handed it."""
+    methods = [vars(kind).values() for kind in type(layer).__mro__ if not is_ours(kind)]
+    within, met = {each for _, each in layer.tree()}, list[object]()
+    for value in itertools.chain(vars(layer).values(), *methods):
+        if isinstance(value, FunctionType):
+            seen = inspect.getclosurevars(value)
+            met += [*seen.nonlocals.values(), *seen.globals.values()]
+        else:
+            met.append(value)
+    return any(isinstance(value, Network) or (isinstance(value, Layer) and value not in within) for value in met)
+
+
 def check_gradients_written(task: Task) -> None:
     """Warn of parameters whose gradient no backward of the user's own layers writes: they would not be trained."""
     own = {each for layer in task.network.store.layers if not is_ours(type(layer)) for _, each in layer.tree()}
@@ -106,6 +175,32 @@ def check_gradients_written(task: Task) -> None:
                 f"Let it fill self.d{view.spec.name}; what is not to be trained is declared with trainable=False."
             )
         view.layer.arrays[f"d{view.spec.name}"].flags.writeable = True
+
+
+def check_all_declared(task: Task) -> None:
+    """Warn of arrays that layers of the user's own keep with a gradient, ``W`` and ``dW``, and have not declared."""
+    own = [layer for layer in task.network.store.layers if not is_ours(type(layer))]
+    if not any(_floats(layer) for layer in own):
+        return
+    probe = copy.deepcopy(task.network)
+    kept = [(layer, name, array, array.copy()) for layer in probe.store.layers for name, array in _floats(layer)]
+    tried(lambda: probe.backward(any_gradient(probe.forward(task.samples.x[:_SAMPLES], training=True))))
+    for layer, name, array, before in kept:
+        gradient = vars(layer).get(f"d{name}")
+        if not (isinstance(gradient, np.ndarray) and gradient.shape == array.shape) or is_ours(type(layer)):
+            continue
+        stays = vars(layer).get(name) is array and equal(array, before)  # what passes through does not
+        if stays and not np.may_share_memory(array, probe.parameters):  # else another name of what is declared
+            warn(
+                f"{layer.label} keeps {name!r} and its gradient {f'd{name}'!r} without declaring them: no optimizer "
+                f"moves them, and no file has them. Return ParameterSpec({name!r}, {array.shape}) from declare()."
+            )
+
+
+def _floats(layer: Layer) -> list[tuple[str, NDArray[Any]]]:
+    """The arrays of floats that a layer keeps beside those that it has declared."""
+    kept = vars(layer).items()
+    return [(name, value) for name, value in kept if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
 
 
 def check_no_views(task: Task) -> None:

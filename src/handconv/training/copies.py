@@ -14,6 +14,7 @@ import numpy as np
 
 from handconv.errors import WorkerError
 from handconv.layers import Layer
+from handconv.layers.base import VALUES
 from handconv.parallel.processes import main_is_a_file
 from handconv.parallel.shared_memory import MappedArray
 from handconv.samples import Samples
@@ -42,13 +43,14 @@ def settings(task: Task) -> tuple[bytes, bool]:
 
     With it, whether all of it is handconv's own code.
     """
-    optimizer = task.optimizer
-    layers = [_settings_of(layer) for layer in task.network.store.layers]
-    kinds = [type(layer) for layer in task.network.store.layers]
+    network, optimizer = task.network, task.optimizer
+    layers = [_settings_of(layer) for layer in network.store.layers]
+    kinds = [type(layer) for layer in network.store.layers]
+    ways = network.engine, network.fuse
     file = io.BytesIO()
     inventory = _Inventory(file)
     try:
-        inventory.dump((kinds, layers, task.loss, type(optimizer), optimizer.config(), optimizer.total_steps))
+        inventory.dump((ways, kinds, layers, task.loss, type(optimizer), optimizer.config(), optimizer.total_steps))
     except Exception:  # noqa: BLE001 - whatever cannot be pickled is taken for changed
         return b"", False
     known = file.getvalue()
@@ -72,7 +74,7 @@ def sample_hashes(samples: Samples) -> bytes:
     return b"".join(hashes)
 
 
-_PASSING = ("output", "dinputs", "values", "generator")
+_PASSING = ("output", "dinputs", VALUES, "generator")
 
 
 def _settings_of(layer: Layer) -> dict[str, Any]:

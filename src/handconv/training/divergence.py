@@ -57,10 +57,12 @@ def diagnosis(
             where = f"the output of layer {name} ({type(layer).__name__})"
             break
     what = "gradient" if finite_loss else "loss"
+    remedy = f"Use a smaller learning rate (it is {task.optimizer.current_learning_rate:g})."
+    if epoch == step == 0:
+        remedy = "No step has been done yet: scale x and y, or begin with smaller parameters."
     return (
         f"Training diverged in epoch {epoch + 1}, step {step + 1}: the {what} is not finite; the first number that "
-        f"is not finite is in {where}. "
-        f"Use a smaller learning rate (it is {task.optimizer.current_learning_rate:g})."
+        f"is not finite is in {where}. {remedy}"
     )
 
 

@@ -78,6 +78,7 @@ class InProcess:
         for done in self._step.epoch(epoch, first_step):
             self.steps_done = done
             yield self.sums
+            self._state.buffers[...] = self._network.buffers  # which a callback may have changed
         self._is_training = False
 
     def pause(self) -> None:
@@ -106,7 +107,7 @@ def train(
         run.under_way = True
         with _used([run.loss, *callbacks]), arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
             _train(run, executor, callbacks, saved)
-        run.network.parameters[...] = run.best_parameters
+            run.take_average()
     finally:
         run.optimizer.finish()
         run.optimizer.learning_rate = run.given_rate

@@ -21,6 +21,7 @@ from handconv.rng import Purpose
 from handconv.samples import Samples
 from handconv.training.averaging import WeightAverage
 from handconv.training.history import History
+from handconv.training.statistics import measured_buffers
 from handconv.utils.validation import is_ours
 
 _PRINTED = 8  # images that tell one augmentation from another
@@ -105,6 +106,7 @@ class TrainingState(Task):
         given_rate: the learning rate that the optimizer came with, which a callback may change.
         parameters_at_start: as they were before the training.
         under_way: whether the training has begun, so that most of this cannot be exchanged any more.
+        measured: the average for which the network's buffers were measured last, and these.
     """
 
     validation: Samples | None = None
@@ -119,6 +121,7 @@ class TrainingState(Task):
     pausing: bool = False
     stopped_by: int | None = None
     under_way: bool = False
+    measured: tuple[FloatArray, FloatArray] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to exchange what the steps, or worker processes, go on with as it was."""
@@ -139,18 +142,29 @@ class TrainingState(Task):
         """What the model answers with: the averaged parameters, or the parameters as they are."""
         return self.network.parameters if self.averaging is None else self.average
 
-    @contextlib.contextmanager
-    def answering(self) -> Iterator[None]:
-        """Let the network answer with its averaged parameters meanwhile."""
+    def take_average(self, *, anew: bool = True) -> None:
+        """Let the network answer with its averaged parameters, if there are such, and with statistics that fit them.
+
+        Args:
+            anew: whether to measure the statistics if those that were measured last are of an earlier average.
+        """
         if self.averaging is None:
-            yield
             return
-        parameters = self.network.parameters.copy()
-        self.network.parameters[...] = self.average
+        network = self.network
+        if self.measured is None or (anew and not np.array_equal(self.measured[0], self.average)):
+            self.measured = self.average.copy(), measured_buffers(network, self.samples, self.average)
+        network.parameters = self.average
+        network.buffers = np.where(network.store.means, self.measured[1], network.buffers)
+
+    @contextlib.contextmanager
+    def answering(self, *, anew: bool = True) -> Iterator[None]:
+        """Let the network answer as it would after the training, meanwhile; ``anew`` as of ``take_average``."""
+        own = self.network.parameters.copy(), self.network.buffers.copy()
+        self.take_average(anew=anew)
         try:
             yield
         finally:
-            self.network.parameters[...] = parameters
+            self.network.parameters, self.network.buffers = own
 
     def pause(self) -> None:
         """Ask for a pause after the step at hand; callbacks hear of it by ``on_pause``."""

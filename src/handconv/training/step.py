@@ -115,7 +115,8 @@ def arithmetic() -> Iterator[None]:
     Where the operands of a ufunc are cut into runs, NumPy copies them through a buffer if at least two runs fit in it.
     Ours are long enough to be taken as they lie; a buffer too small for two of them saves 2 % of a step.
     """
-    with blas_threads.one_thread(), np.errstate(over="ignore", invalid="ignore"):  # at the end sets the buffer back too
+    quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")  # at the end sets the buffer back too
+    with blas_threads.one_thread(), quiet:
         np.setbufsize(_BUFFER)
         yield
 
@@ -137,16 +138,13 @@ class ShardStep:
         self._spare = np.empty_like(network.parameters)
         self._random = network.streams.generator(Purpose.DROPOUT)
         self._augmenting = network.streams.generator(Purpose.AUGMENT)
-        self._averaged = np.zeros(network.buffers.size, np.bool_)  # buffers whose changes are averaged, not summed
-        for view in network.store.buffered:
-            self._averaged[view.place] = view.spec.reduce == "mean"
-        self._signature: list[object] = []
+        self._averaged = network.store.means  # buffers whose changes are averaged, not summed
         self._lower()
 
     def _lower(self) -> None:
         """Make the program of the network as it is now."""
         network = self.task.network
-        self._signature = signature(network.store.layers)
+        self._signature = self._current_signature()
         # Every shard writes to this rank's first accumulator, which therefore is filled last.
         targets: dict[object, dict[str, FloatArray]] = {}
         for view in network.views:
@@ -166,6 +164,11 @@ class ShardStep:
         self._gathers: dict[int, tuple[NDArray[np.intp], GatherOp]] = {}
         self._figures = np.zeros(2)  # of a shard: its loss, and how many answers were right
 
+    def _current_signature(self) -> list[object]:
+        """What the program depends on, as it is now."""
+        network = self.task.network
+        return [network.engine, network.fuse, *signature(network.store.layers)]
+
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[int]:
         """Train for one epoch, or until a pause is granted, yielding the number of steps done after each.
 
@@ -180,7 +183,7 @@ class ShardStep:
         batches = self.task.batches(epoch)
         for step in range(first_step, len(batches)):
             batch = batches[step]
-            if signature(network.store.layers) != self._signature:
+            if self._current_signature() != self._signature:
                 self._lower()
             count = self._run_shards(batch, epoch, step)
             penalty = 0.0
@@ -198,8 +201,8 @@ class ShardStep:
             self._update(count, epoch * len(batches) + step + 1)
             if self.communicator.rank == 0:
                 sums += len(batch) * loss, len(batch) * penalty, hits, len(batch)
-                for accumulator in range(count if buffers.size else 0):
-                    buffers += state.changes[accumulator]
+                for change in state.changes[:count]:
+                    buffers += change
             self.communicator.publish(state.parameters, buffers)
             if buffers.size:
                 network.buffers[...] = buffers
@@ -268,7 +271,7 @@ class ShardStep:
                 f"{name} must return {images.dtype}, as the images are, got {changed.dtype}, which would be cut off. "
                 "Round it, images.round().clip(0, 255).astype('uint8') for one, or give fit floats."
             )
-        changed = changed.astype(images.dtype, copy=False)
+        changed = np.asarray(changed, images.dtype)
         if kind == "f" and self.task.augments_by_users_code and not np.isfinite(changed).all():
             raise ValueError(f"{name} must return finite images, got NaN or infinity. Clip them, or divide by no zero.")
         return changed

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.arrays import FloatArray, as_floats
-from handconv.layers import Layer
+from handconv.layers import BatchNorm, Layer
 from handconv.losses import Loss, SigmoidBinaryCrossentropy
 from handconv.losses.targets import Targets
 from handconv.metrics import name_classes
 from handconv.objective import Objective
+from handconv.samples import Samples
 from handconv.sequential import Sequential
+from handconv.training.statistics import measured_buffers
 
 SAMPLES = 1000
 _BATCH = 16  # samples that pass through the network together; few, to need less memory than training does
@@ -150,6 +152,21 @@ class Case:
                     largest[path] = np.maximum(largest.get(path, -np.inf), seen)
         return largest
 
+    def loss(self) -> float:
+        """The loss of the training part, as the model is."""
+        return self.objective.page.forward(self.outputs(self.training.samples), self.training.targets)
+
+    def arrived(self, norms: Mapping[str, BatchNorm]) -> tuple[dict[str, tuple[FloatArray, FloatArray]], float]:
+        """The mean and variance (C,) of what each BatchNorm takes in training, and the loss if it had kept them."""
+        model, part = self.model, self.training
+        buffers = model.buffers.copy()
+        try:
+            model.buffers = measured_buffers(model, Samples(part.samples, part.chosen), model.parameters)
+            found = {path: (norm.running_mean.copy(), norm.running_var.copy()) for path, norm in norms.items()}
+            return found, self.loss()
+        finally:
+            model.buffers = buffers
+
     @cached_property
     def step(self) -> tuple[float, FloatArray, list[tuple[str, float]]]:
         """One training step by hand: the loss, the gradient, and the norm of the gradient at each layer with weights.
@@ -160,12 +177,12 @@ class Case:
         inputs = self.training.floats(self.training.samples[:_STEP])
         targets = self.training.targets[:_STEP]
         loss, gradients, squares = 0.0, np.zeros_like(model.gradients), dict.fromkeys(model.names, 0.0)
-        for start in range(0, len(inputs), _BATCH):
-            x = inputs[start : start + _BATCH]
+        for batch in _batches(len(inputs)):
+            x = inputs[batch]
             share = len(x) / len(inputs)
             for layer in layers:
                 x = layer.forward(x, training=True)
-            loss += share * page.forward(x, targets[start : start + _BATCH])
+            loss += share * page.forward(x, targets[batch])
             gradient = share * page.backward()
             for name, layer in reversed(list(zip(model.names, layers, strict=False))):
                 squares[name] += float(np.vdot(gradient, gradient))
@@ -187,6 +204,12 @@ class Case:
         finally:
             model.parameters -= change
         return self.objective.page.forward(outputs, part.targets[:_STEP])
+
+
+def _batches(count: int) -> list[slice]:
+    """Slices of ``_BATCH`` samples; a single one that is left goes with those before, since BatchNorm needs two."""
+    ends = [*range(_BATCH, count - 1, _BATCH), count]
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _has_weights(layer: Layer) -> bool:

@@ -35,6 +35,13 @@ _SHIFTED = 0.6
 #: Standard deviations above chance up to which labels count as unrelated to the inputs. Shuffled labels stay below in
 #: 99 of 100 cases; labels that can be learnt are far above in one of the two tests.
 _SIGMAS = 3.0
+#: Fewer wrong answers than this say nothing about what they have in common.
+_FEW_WRONG = 50
+#: Where among the other classes the label stands on average in wrong answers, from 0, always the second choice, to 1/2,
+#: at random; and the least share of errors among the surest fifth of the answers, in those of all. Healthy networks
+#: that are right more often than a third of the way from guessing stay below 0.33 and, near it, below 0.4; half of the
+#: labels at random give 0.36 to 0.48, and 0.55 to 1.
+_ANYWHERE, _NEVER_SURE = 0.35, 0.55
 #: The share of test samples among the training samples that is a leak. MNIST and Fashion-MNIST have none.
 _LEAK = 0.01
 #: The share of training images that repeat an earlier one. MNIST and Fashion-MNIST have none; a set that was read twice
@@ -86,7 +93,7 @@ def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
     accuracy = float(np.mean(answers == part.labels))
 
     def explains(other: float) -> bool:
-        return other >= guess + (1 - guess) / 2 and other - accuracy >= (1 - guess) / 4
+        return _explains(other, accuracy, guess)
 
     if not explains(1.0):
         return
@@ -175,6 +182,57 @@ def shuffled(case: Case, part: Part) -> Iterator[Finding]:
         )
 
 
+def noisy(case: Case, part: Part) -> Iterator[Finding]:
+    """Labels of which a part is random, though the model knows the classes.
+
+    A network that errs on hard samples takes the label for its second or third choice, and is right where it is sure.
+    Where a label is random, it stands anywhere in the model's order of the classes, and no answer is safe from it. What
+    a network has learnt by heart hides this; but then it is right more often on a test set of better labels.
+
+    Maths:
+        place = mean over wrong answers of (classes with scores between the label's and the answer's) / (K - 2)
+    """
+    if part.labels is None or len(part) < _FEW:
+        return
+    scores, guess = case.outputs(part.samples).astype(np.float64), float(part.shares.max())
+    accuracy = float(np.mean(case.answers(part.samples) == part.labels))
+    remedy = (
+        "Look at the samples that it is surest of and wrong about: some labels seem to be random. If they cannot be "
+        "mended, label smoothing and few epochs keep a network from learning them by heart."
+    )
+    test = case.test
+    if part is case.training and test is not None and test.labels is not None and len(test) >= _FEW:
+        unseen = float(np.mean(case.answers(test.samples) == test.labels))
+        if _explains(unseen, accuracy, max(guess, float(test.shares.max()))):
+            yield Finding(
+                "noisy labels",
+                f"The model is right on {accuracy:.0%} of {part.name}, which it was trained on, and on {unseen:.0%} of "
+                f"{test.name}, which it was not.",
+                remedy,
+                "severe",
+            )
+            return
+    if part.classes < 4 or accuracy < guess + (1 - guess) / 3:
+        return
+    order = np.count_nonzero(scores > scores[np.arange(len(part)), part.labels][:, None], axis=1)  # 0: the answer
+    wrong = order > 0
+    if np.count_nonzero(wrong) < _FEW_WRONG:
+        return
+    place, share = float((order[wrong] - 1).mean()) / (part.classes - 2), float(wrong.mean())
+    doubt = np.log(np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1))  # minus ln of the best's probability
+    surest = float(wrong[np.argsort(doubt, kind="stable")[: len(part) // 5]].mean())
+    if place > _ANYWHERE and surest > _NEVER_SURE * share:
+        others = part.classes - 1
+        yield Finding(
+            "noisy labels",
+            f"The model is wrong on {share:.0%} of {part.name}, and still on {surest:.0%} of the fifth that it is "
+            f"surest of. Where it is wrong, the label is choice {1 + place * (others - 1):.1f} of the {others} others "
+            f"on average; at random it is {(1 + others) / 2:.1f}, errors on hard samples have it near 1.",
+            remedy,
+            "severe",
+        )
+
+
 def leaked(case: Case, part: Part) -> Iterator[Finding]:
     """Test samples that are training samples, bit for bit.
 
@@ -209,6 +267,11 @@ def repeated(case: Case) -> Iterator[Finding]:
             "and a part that is kept aside for validation is trained on, too.",
             "mild",
         )
+
+
+def _explains(other: float, accuracy: float, guess: float) -> bool:
+    """Whether another share of right answers is so much better, by the rule in the head of this file."""
+    return other >= guess + (1 - guess) / 2 and other - accuracy >= (1 - guess) / 4
 
 
 def _corners(images: FloatArray) -> float:

@@ -15,9 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv.analysis.doctor.case import Case
-from handconv.analysis.doctor.data import constant, leaked, one_class, read_otherwise, repeated, shuffled, unscaled
+from handconv.analysis.doctor.data import (
+    constant,
+    leaked,
+    noisy,
+    one_class,
+    read_otherwise,
+    repeated,
+    shuffled,
+    unscaled,
+)
 from handconv.analysis.doctor.finding import Diagnosis, Finding
-from handconv.analysis.doctor.training import dead, gradients, identical, learning_rate, one_answer, saturated
+from handconv.analysis.doctor.training import dead, gradients, identical, learning_rate, one_answer, saturated, stale
 from handconv.losses import Loss
 from handconv.losses.targets import Targets
 from handconv.samples import checked_inputs
@@ -25,7 +34,7 @@ from handconv.sequential import Sequential
 from handconv.utils.validation import broken, unmasked
 
 _RATES = {"learning rate too high", "learning rate too low"}
-_OUTCOMES = {"one answer for all"} | _RATES
+_OUTCOMES = {"one answer for all", "noisy labels", "stale running statistics"} | _RATES
 #: What is seen where something else is wrong.
 _BRINGS_ABOUT: dict[str, set[str]] = {
     "unscaled inputs": {"dead units", "saturated softmax", "exploding gradients", "vanishing gradients"} | _OUTCOMES,
@@ -36,6 +45,8 @@ _BRINGS_ABOUT: dict[str, set[str]] = {
     "swapped channels": {"dead units", "saturated softmax"} | _OUTCOMES,
     "shifted labels": {"saturated softmax"} | _OUTCOMES,
     "shuffled labels": {"dead units", "saturated softmax"} | _OUTCOMES,
+    "noisy labels": _RATES,
+    "stale running statistics": {"dead units", "saturated softmax", "one answer for all", "noisy labels"} | _RATES,
     "exploding gradients": {"saturated softmax"} | _OUTCOMES,
     "vanishing gradients": _OUTCOMES,
     "saturated softmax": _OUTCOMES,
@@ -57,8 +68,9 @@ def doctor(
     """Say what is wrong with a model, its data or its training.
 
     It looks for identical and dead units, a saturated softmax, one answer for all samples, unscaled, constant, inverted
-    and transposed inputs, swapped colour channels, shifted and shuffled labels, a single class, vanishing and exploding
-    gradients, a learning rate that is far too high or too low, repeated images, and training samples in the test set.
+    and transposed inputs, swapped colour channels, shifted, shuffled and partly random labels, a single class, running
+    statistics that are not those of the data, vanishing and exploding gradients, a learning rate that is far too high
+    or too low, repeated images, and training samples in the test set.
     It is silent on a healthy run, and tells the cause rather than what that brings about. The model is not changed.
 
     Args:
@@ -122,9 +134,9 @@ def _examined(case: Case) -> tuple[Finding, ...]:
             "The model's outputs are NaN or infinity, so it has no answers to examine. "
             "Train it anew, with a smaller learning rate."
         )
-    of_data = (unscaled, constant, one_class, read_otherwise, shuffled)
+    of_data = (unscaled, constant, one_class, read_otherwise, shuffled, noisy)
     found = [each for check in of_data for each in check(case, case.training)]
-    of_training = (repeated, identical, dead, one_answer, saturated, gradients, learning_rate)
+    of_training = (repeated, identical, stale, dead, one_answer, saturated, gradients, learning_rate)
     found += [each for check in of_training for each in check(case)]
     brought_about = set().union(*(_BRINGS_ABOUT.get(each.name, set()) for each in found))
     found = [each for each in found if each.name not in brought_about]

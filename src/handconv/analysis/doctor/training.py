@@ -1,4 +1,4 @@
-"""What can be wrong with the network and its training: units, one answer for all, saturation, gradients, rate."""
+"""What can be wrong with the network and its training: units, running statistics, answers, gradients, rate."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import numpy as np
 
 from handconv.analysis.doctor.case import Case
 from handconv.analysis.doctor.finding import Finding
-from handconv.layers import Conv2D, Dense, LeakyReLU, ReLU
+from handconv.layers import BatchNorm, Conv2D, Dense, LeakyReLU, ReLU
 from handconv.losses import SoftmaxCategoricalCrossentropy
 
 #: Fewer samples than this leave many units of a healthy network without their chance.
@@ -22,6 +22,9 @@ _CERTAIN = 24 * math.log(2)
 _CERTAINLY_WRONG, _WRONG = 0.5, 0.05
 #: The share of one class from which an answer that is always the same passes for a good one.
 _DOMINATES = 0.8
+#: By what factor the running variance of a layer's median channel may be off, and by how many standard deviations its
+#: running mean. With a momentum of 0.9 both stay within 1.8 and 0.2, even after a dozen steps.
+_OFF_BY, _APART = 2.0, 0.5
 #: How much larger, or smaller, the gradient at the first layer with weights may be than at the last. Healthy networks
 #: of up to nine layers stay within a factor of 20.
 _RATIO = 300.0
@@ -76,6 +79,38 @@ def dead(case: Case) -> Iterator[Finding]:
         )
 
 
+def stale(case: Case) -> Iterator[Finding]:
+    """Running statistics of BatchNorm far from those of the training samples, where with the latter the loss is half.
+
+    Both are asked: statistics that are off may do no harm, and a loss may halve for statistics that are off a little.
+    """
+    norms = {path: layer for path, layer in case.model.tree() if isinstance(layer, BatchNorm)}
+    if not norms or len(case.training) < _FEW:
+        return
+    measured, loss = case.arrived(norms)
+    off = {}
+    for path, (mean, variance) in measured.items():
+        norm = norms[path]
+        spread = variance + norm.epsilon
+        factor = math.exp(float(np.median(np.abs(np.log((norm.running_var + norm.epsilon) / spread)))))
+        apart = float(np.median(np.abs(norm.running_mean - mean) / np.sqrt(spread)))
+        if factor > _OFF_BY or apart > _APART:
+            off[path] = (factor, apart)
+    now = case.loss()
+    if off and loss < now / 2:
+        path, (factor, apart) = next(iter(off.items()))
+        yield Finding(
+            "stale running statistics",
+            f"In {path} {norms[path].label} the running mean is {apart:.2g} standard deviations from that of the "
+            f"training samples, and the running variance off by a factor of {factor:.2g}, in the median channel; so in "
+            f"{len(off)} of {len(norms)} BatchNorm. The loss is {now:.3g}; with the samples' statistics it would be "
+            f"{loss:.3g}.",
+            "Train on with a smaller momentum, BatchNorm(0.9), which arrives within some twenty steps; if it is small "
+            "already, the inputs are scaled otherwise than in the training.",
+            "severe",
+        )
+
+
 def one_answer(case: Case) -> Iterator[Finding]:
     """A network that takes all samples for the class that most of them are of."""
     part = case.training
@@ -115,6 +150,8 @@ def saturated(case: Case) -> Iterator[Finding]:
 
 def gradients(case: Case) -> Iterator[Finding]:
     """Gradients that shrink, or grow, from layer to layer on their way back."""
+    if _normalises_a_few(case):
+        return
     _, _, norms = case.step
     if len(norms) < 2 or not norms[0][1] or not norms[-1][1]:  # no way back, or cut off by dead units
         return
@@ -141,7 +178,7 @@ def learning_rate(case: Case) -> Iterator[Finding]:
 
     A loss that stands where no step lowers it is no sign: it may be the least there is.
     """
-    if case.history is None:
+    if case.history is None or _normalises_a_few(case):
         return
     losses = list(case.history["data_loss" if "data_loss" in case.history else "loss"])
     if len(losses) < 2:
@@ -176,6 +213,11 @@ def learning_rate(case: Case) -> Iterator[Finding]:
             "Multiply the learning rate by ten, and again, until the loss falls from epoch to epoch.",
             "severe",
         )
+
+
+def _normalises_a_few(case: Case) -> bool:
+    """Whether there is a BatchNorm and only a few samples, of which its statistics and gradients say nothing."""
+    return len(case.training) < _FEW and any(isinstance(layer, BatchNorm) for _, layer in case.model.tree())
 
 
 def _trial(case: Case) -> tuple[float, float]:

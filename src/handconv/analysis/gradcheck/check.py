@@ -178,7 +178,7 @@ def _of_program(subject: NetworkSubject) -> Iterator[GradientRow]:
     sizes = {name: float(np.abs(page).max(initial=0, where=np.isfinite(page))) for name, page in pages.items()}
     negligible = _NEGLIGIBLE * max(sizes.values())
     for name, page in pages.items():
-        errors = np.abs(program[name] - page) / (max(sizes[name], negligible) or 1)
+        errors = np.asarray(np.abs(program[name] - page) / (max(sizes[name], negligible) or 1))
         errors[~np.isfinite(errors)] = np.inf
         place = np.unravel_index(int(errors.argmax()), page.shape)
         index = tuple(map(int, place))

@@ -16,7 +16,7 @@ from handconv.engine.layout import memory_view
 from handconv.engine.ops.inputs import InputOp
 from handconv.engine.program import Program
 from handconv.layers import Layer
-from handconv.layers.parameters import ParameterStore
+from handconv.layers.parameters import ParameterStore, kept_views
 from handconv.losses import Loss
 from handconv.network import Network
 from handconv.objective import Objective
@@ -70,17 +70,22 @@ class LayerSubject:
         """The outputs."""
         self._generator.bit_generator.state = self._state
         self._store.buffers[...] = self._buffers
-        return self._layer.forward(self.arrays["inputs"].copy(), training=True)
+        return np.asarray(self._layer.forward(self.arrays["inputs"].copy(), training=True))
 
     def gradients(self, projection: Array) -> dict[str, Array]:
         """Run forward and backward; NaN where backward writes nothing, or adds to what was there."""
         self._store.gradients[...] = np.nan
         self.values("inputs")
-        gradients = {"inputs": np.array(self._layer.backward(projection.copy(order="K")))}
+        gradients = {"inputs": self._backward(projection)}
         gradients |= {view.name: np.array(view.of(self._store.gradients)) for view in self._store.trainable}
         for name in self.arrays.keys() - gradients.keys():  # kept by the layer itself
             gradients[name] = np.array(getattr(self._layer, f"d{name}"))
         return gradients
+
+    def _backward(self, projection: Array) -> Array:
+        """What backward returns, checked as a network checks it."""
+        dinputs = self._layer.backward(projection.copy(order="K"))
+        return np.array(self._layer.check_result("backward", dinputs, self.arrays["inputs"].shape))
 
     def _check(self) -> None:
         """Check that the layer gives finite float64 numbers, the same ones each time."""
@@ -101,11 +106,12 @@ class LayerSubject:
     def _adopt(self) -> None:
         """Find parameters that a layer keeps by itself: arrays ``name`` with a gradient ``dname`` of their shape."""
         layer = self._layer
-        layer.backward(self.projection.copy(order="K"))
+        self._backward(self.projection)
+        kept = [view.path[0] for view in kept_views(self._store.layers) if view.keeper == 0]
         for name, value in list(vars(layer).items()):
             gradient = vars(layer).get(f"d{name}")
             if (
-                name != "inputs"
+                name not in ("inputs", *kept)
                 and name not in self.arrays
                 and is_floats(value)
                 and is_floats(gradient)
@@ -212,7 +218,7 @@ class NetworkSubject:
         self.generator.bit_generator.state = self._states[start]
         for layer in self._layers[start:]:
             x = layer.forward(x.copy(), training=True)
-        return x
+        return np.asarray(x)
 
 
 def program_gradients(subject: NetworkSubject) -> dict[str, Array]:
@@ -266,9 +272,11 @@ def _leave_constants(store: ParameterStore[Layer], seed: int) -> None:
 def float64_copy(layer: Layer) -> Layer:
     """A copy of a layer whose own arrays, those that it did not declare, are float64."""
     copied = layer.copy()
-    for _, each in copied.tree():
+    layers = [each for _, each in copied.tree()]
+    kept = {(view.keeper, *view.path) for view in kept_views(layers)}  # follow the arrays that they look into
+    for place, each in enumerate(layers):
         for name, value in list(vars(each).items()):
-            if is_floats(value):
+            if is_floats(value) and (place, name) not in kept:
                 object.__setattr__(each, name, value.astype(np.float64))
     return copied
 

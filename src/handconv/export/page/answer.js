@@ -8,14 +8,12 @@ function makeChances() {
   const listed = model.classes.length <= 12 ? [...model.classes.keys()] : Array(10).fill(0);
   const width = Math.min(8, Math.max(...model.classes.map((name) => name.length)) * 0.62);
   byId("chances").style.setProperty("--names", `${Math.max(1.2, width)}em`);
-  byId("answer").classList.toggle(
-    "words",
-    model.classes.some((name) => !/^(.|\d\d)$/u.test(name)), // what is wider has no room beside the bars
-  );
+  const areWords = model.classes.some((name) => !/^(.|\d\d)$/u.test(name)); // wider: no room beside bars, under images
+  for (const part of ["answer", "images"]) byId(part).classList.toggle("words", areWords);
   rows = listed.map((k) => {
     const bar = h("i", { className: "bar" }),
       share = h("span", { className: "share" }),
-      name = h("b");
+      name = h("b", { className: "two-lines" });
     const button = h("button", { type: "button" }, name, " ", h("span", { className: "track" }, bar), " ", share);
     const row = { k, element: h("li", {}, button), button, bar, share, name };
     button.addEventListener("click", () => {

@@ -167,7 +167,7 @@ function makeImages() {
       "button",
       { type: "button", title: name, "aria-label": `Test image ${k + 1}${truth === null ? "" : `: ${name}`}` },
       h("canvas", { width: WIDTH, height: HEIGHT }),
-      h("span", {}, name),
+      h("span", { className: "two-lines" }, name),
     );
     button.addEventListener("click", () => change({ image: k, strokes: [] }));
     byId("images").append(button);
