@@ -41,7 +41,10 @@ _OF_NETWORKS = tuple(f"tests/test_network{part}.py" for part in ("", "_own_layer
 TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "losses": (("losses",), ("tests/losses", "tests/test_numerics.py")),
     "optimizers": (("optimizers",), ("tests/optimizers", "tests/test_numerics.py")),
-    "layers": (("layers",), ("tests/layers", "tests/test_numerics.py", *_OF_NETWORKS)),
+    "layers": (
+        ("layers",),
+        ("tests/layers", "tests/test_numerics.py", "tests/semantics/test_kept_views.py", *_OF_NETWORKS),
+    ),
     "kernels": (
         ("engine/kernels", "engine/layout.py", "engine/arena.py"),
         ("tests/engine/kernels", "tests/engine/ops", "tests/engine/test_arena.py", "tests/engine/test_layout.py"),
