@@ -258,3 +258,16 @@ def test_ages_are_told_in_words() -> None:
     assert age({}) == ""
     assert Kept("a", Path("a.npz"), {}, 0).files == []
     assert os.sep not in new_name("x")
+
+
+def test_a_resume_goes_on_with_the_last_run_and_says_which_wherever_that_was_saved(
+    cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(list(QUICK)) == 0
+    assert main([*QUICK, "--save", str(tmp_path / "mine.npz")]) == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", "--epochs", "2", "--no-play"]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith(f"{tmp_path / 'mine.run.npz'}: the embedded digits, goes on\n")
+    assert main(["train", "--resume", kept_runs()[-1].name, "--epochs", "2", "--no-play"]) == 0
+    assert f"run {kept_runs()[0].name}: the embedded digits, goes on" in capsys.readouterr().err

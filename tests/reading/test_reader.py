@@ -11,7 +11,7 @@ import handconv as hc
 from handconv.datasets.readers.images import decode_picture
 from handconv.metrics import expected_calibration_error
 from handconv.reading import DigitReader, Reading
-from picture_cases import BOX, SCENES, SHAPE, Image, ImageDraw, Pixels, bytes_of, coloured, ink, mixed
+from picture_cases import BOX, SCENES, SHAPE, Image, ImageDraw, Pixels, bytes_of, coloured, ink, mixed, ruled
 
 FONTS = Path("/usr/share/fonts")
 LETTERS = "ACEFHJKLMNPRTUVWXY"  # without those that look like digits
@@ -194,6 +194,12 @@ def test_ink_as_bright_as_its_coloured_paper_is_read(
 ) -> None:
     for colours in ((paper, pen), (pen, paper)):
         assert read(reader, coloured(ink(digit, SHAPE, BOX), *colours)).text == str(digit)
+
+
+@pytest.mark.parametrize("left", range(60, 84, 3))
+def test_a_stroke_along_a_line_of_squared_paper_is_kept(reader: DigitReader, left: int) -> None:
+    paper = ruled((500, 420), 24, 170, squared=True)
+    assert read(reader, mixed(paper, ink(1, (500, 420), (200, left, 150), 0.04), 50)).text == "1"
 
 
 def strange_pictures() -> dict[str, Pixels]:

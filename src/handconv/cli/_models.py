@@ -216,11 +216,19 @@ def checkpoint_to_resume(named: str) -> str:
             raise UsageError(f"there is no checkpoint {named!r}; handconv runs lists what there is.")
         return _free(str(path))
     begun = _folder_or_none()
-    files = begun.glob("*.run.npz") if begun is not None else ()
+    files = {*(begun.glob("*.run.npz") if begun is not None else ()), *(run.checkpoint for run in kept_runs())}
+    files = {file for file in files if file.exists()}
     found = sorted((file for file in files if trained_by(_run_of(file)) is None), key=lambda file: file.stat().st_mtime)
     if not found:
         raise UsageError("there is no run to go on from; --resume RUN names a checkpoint.")
     return str(found[-1])
+
+
+def resumed(checkpoint: str, dataset: str) -> str:
+    """Which training goes on, in a line as the one of ``open_model``."""
+    file = Path(checkpoint)
+    name = f"run {_run_of(file)}" if file.parent == _folder_or_none() else checkpoint
+    return f"{name}: {described({'dataset': dataset})}, goes on"
 
 
 def _free(path: str) -> str:

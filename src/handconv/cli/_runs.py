@@ -30,8 +30,10 @@ class Kept(NamedTuple):
 
     @property
     def checkpoint(self) -> Path:
-        """The file from which its training goes on."""
-        return sibling(self.path, "run")
+        """The file from which its training goes on; where the model was saved elsewhere, it lies beside that file."""
+        beside, settings = sibling(self.path, "run"), self.info.get("settings")
+        saved = settings.get("save") if isinstance(settings, Mapping) else None
+        return sibling(Path(saved), "run") if isinstance(saved, str) and not beside.exists() else beside
 
     @property
     def files(self) -> list[Path]:

@@ -17,7 +17,7 @@ from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, data_mark, load_dataset
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._memory import MemoryWatch, check_training_fits
-from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, saved_info
+from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, resumed, saved_info
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._progress import TrainingProgress
@@ -171,6 +171,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             "--early-stopping watches the validation loss, and no images are held back to measure it on. "
             "Give --validation-split 0.1 too."
         )
+    if arguments.resume is not None:
+        output.notice(resumed(arguments.resume, settings.dataset))
     dataset = load_dataset(settings, settings.dataset, output)
     if len(dataset.class_names) < 2:
         raise DataError(

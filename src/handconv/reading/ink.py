@@ -27,6 +27,7 @@ _NEUTRAL = 0.4  # paper is coloured if its channels differ by more than this sha
 _LEAST_PAPER = 30  # brightness below which there is no telling ink from paper
 # Of the lines on paper, in parts of the side: a run, the gap between two, all of a line, its width.
 _RULE_LENGTH, _RULE_GAP, _RULE_REACH, _RULE_WIDTH = 0.12, 0.4, 0.7, 0.02
+_DARKER = 1.5  # times the ink of a line on paper, from which a stroke lies on it
 _MOST_PARTS, _GRAIN = 100, 4  # components that are looked at, and pixels up to which one is a grain of noise
 
 
@@ -80,10 +81,10 @@ def mark_ink(cv: Any, ink: Floats, least: Floats) -> Image:
     return mask
 
 
-def remove_rules(cv: Any, mask: Image) -> Image:
-    """Take the lines of ruled and squared paper off, and close the strokes that crossed them."""
+def remove_rules(cv: Any, mask: Image, ink: Floats) -> Image:
+    """Take the lines of ruled and squared paper off, not what is much darker; close the strokes that crossed them."""
     for across in (False, True):
-        image = mask.T.copy() if across else mask
+        image, amount = (mask.T.copy(), ink.T) if across else (mask, ink)
         height, width = image.shape
         length, thickest = int(_RULE_LENGTH * width), max(int(_RULE_WIDTH * height), 3)
         runs = cv.morphologyEx(image, cv.MORPH_OPEN, np.ones((1, max(length, 3)), np.uint8))
@@ -95,6 +96,7 @@ def remove_rules(cv: Any, mask: Image) -> Image:
         if not lines:
             continue
         line = cv.dilate(np.isin(labels, lines).astype(np.uint8) & runs, np.ones((3, 3), np.uint8)) & image
+        line &= amount < _DARKER * np.median(amount[line > 0])
         rest = image & (1 - line)
         bridge = cv.morphologyEx(rest, cv.MORPH_CLOSE, np.ones((2 * thickest + 3, 1), np.uint8))
         image = rest | (bridge & line)

@@ -111,7 +111,7 @@ def segmentations(picture: Image) -> Iterator[list[Part]]:
 def _parts(cv: Any, smooth: Image, scale: float, zoom: float) -> list[Part]:
     """Find what may be digits of dark ink, from left to right, line by line."""
     ink, least = find_ink(cv, smooth, scale)
-    mask = remove_rules(cv, mark_ink(cv, ink, least))
+    mask = remove_rules(cv, mark_ink(cv, ink, least), ink)
     labels, components = _components(cv, mask, smooth, ink)
     found = _digits(components, ink.shape, max(_LEAST_HEIGHT * max(ink.shape), _LEAST_PIXELS * zoom))
     return [_cut(cv, ink, labels, component, zoom) for component in _in_reading_order(found)]
