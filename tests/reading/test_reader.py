@@ -81,7 +81,9 @@ def scattered(shape: tuple[int, int], *digits: tuple[int, int, int]) -> NDArray[
 
 
 @pytest.mark.parametrize(
-    "tops", [(70, 10, 60, 20), (10, 80, 150, 220), (220, 150, 80, 10)], ids=["up and down", "falling", "rising"]
+    "tops",
+    [(70, 10, 60, 20), (10, 80, 150, 220), (220, 150, 80, 10), (70, 60, 130, 20)],
+    ids=["up and down", "falling", "rising", "jumping"],
 )
 def test_a_line_need_not_be_level(reader: DigitReader, tops: tuple[int, ...]) -> None:
     digits = [

@@ -228,8 +228,10 @@ def _in_reading_order(components: list[_Component]) -> list[_Component]:
     """Sort into lines from top to bottom, each from left to right; a line may rise, fall, and go up and down."""
     lines: list[list[_Component]] = []
     for each in sorted(components, key=lambda one: one.left):
-        line = max(lines, key=lambda line: _beside(line[-1], each), default=[])
-        if line and _beside(line[-1], each) > 0:
+        # Beside the last one of a line, or else beside an earlier one: a line may jump by more than a digit's height.
+        near = [(_beside(line[-1], each), max(_beside(one, each) for one in line), line) for line in lines]
+        _, nearest, line = max(near, key=lambda found: found[:2], default=(0.0, 0.0, []))
+        if nearest > 0:
             line.append(each)
         else:
             lines.append([each])
