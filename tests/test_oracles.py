@@ -333,7 +333,7 @@ class TestResamplingByHand:
     def test_a_displacement_is_added_before_the_matrix(self) -> None:
         double = np.array([[[2.0, 0, 0], [0, 2, 0], [0, 0, 1]]])
         # the middle pixel (0, 0), displaced by (0.5, 0), is read at (1, 0) from the centre
-        displacements = np.zeros((2, 3, 3, 1))
+        displacements = np.zeros((2, 1, 3, 3))
         displacements[0] = 0.5
         assert oracles.resample(NINE, double, displacements)[0, 0, 1, 1] == 8
 
