@@ -193,10 +193,10 @@ class Network:
             _check_can_move(layer, shape, self.built)
             shape = layer.fix_shapes(shape, self.dtype)
         self.store = ParameterStore(self.tree(), self.dtype, self.streams.generator(Purpose.INITIALIZE), keep=True)
-        self.input_shape = check_sample_shape(input_shape)
         self._seed_layers()
         self._pending.clear()
         self._inference = None
+        self.input_shape = check_sample_shape(input_shape)  # last: now it is built
 
     def tree(self) -> list[tuple[str, Layer]]:
         """All layers, and those within them, by path."""
@@ -317,7 +317,8 @@ class Network:
         x = checked_samples("x", x, self.input_shape)
         if x.dtype.itemsize > self.dtype.itemsize and x.size:
             check_range("x", x.min(), x.max(), self.dtype)
-        self.ensure_built(x.shape[1:])
+        if not self.built:  # to take the lock for nothing would be 2 % of a single answer
+            self.ensure_built(x.shape[1:])
         return x
 
     def penalty(self) -> float:

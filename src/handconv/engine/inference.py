@@ -45,7 +45,7 @@ class Inference:
         if now != self._signature or len(self._captured) >= _MANY:
             self._programs, self._captured, self._kinds = {}, {}, types_of(self._members)
             self._signature = signature(self._members, self._kinds)
-        key = len(layers), x.shape, x.dtype == np.uint8
+        key = len(layers), x.shape, x.dtype.char == "B"  # uint8; to compare types takes longer
         found = self._captured.get(key)
         if found is None:
             found = self._captured[key] = self._capture(layers, x)
