@@ -78,6 +78,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         (
             "tests/training/test_step.py",
+            "tests/training/test_step_programs.py",
             "tests/training/test_loop.py",
             "tests/training/test_checks.py",
             "tests/training/test_divergence.py",
@@ -85,6 +86,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/training/test_shared_weights.py",
             "tests/training/test_undeclared.py",
             "tests/test_samples.py",
+            "tests/test_sample_checks.py",
             "tests/test_evaluation.py",
             "tests/test_objective.py",
             "tests/semantics/test_own_parts.py",

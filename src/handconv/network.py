@@ -22,7 +22,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from handconv.arrays import FloatArray, Shape, as_floats
 from handconv.layer_list import UNCHANGEABLE, Layers, checked_names
 from handconv.layers import Layer, Sigmoid, Softmax
-from handconv.layers.parameters import ParameterStore, ParameterView, kept_views, look_again
+from handconv.layers.kept_views import VIEWS, kept_views, look_again
+from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import TrainingLock
 from handconv.utils.validation import (
@@ -398,11 +399,11 @@ class Network:
             raise TypeError("network[:k] shows the layers of another network: copy that one, or its layers.")
         left_out = ("store", "_inference", "_pending")
         state = {name: value for name, value in vars(self).items() if name not in left_out}
-        return state | {_VIEWS: kept_views(self.store.layers)}
+        return state | {VIEWS: kept_views(self.store.layers)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become a copy: its layers, which are copies, look into its own vectors."""
-        kept = state.pop(_VIEWS)
+        kept = state.pop(VIEWS)
         self.__dict__.update(state)
         self._pending, self._inference = [], None
         self.store = ParameterStore(self.tree() if self.built else [], self.dtype, keep=True)
@@ -461,7 +462,6 @@ def _check_channels_first(layer: Layer, shape: Shape) -> None:
         )
 
 
-_VIEWS = "views of declared arrays"  # of a copy: no attribute has such a name
 _ONE_LINE = 80  # the longest text of a network that stands in one line
 
 #: Attributes that networks of other libraries have, and that would be set here without effect.

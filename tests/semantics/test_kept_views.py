@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
-from handconv.layers.parameters import kept_views
+from handconv.layers.kept_views import kept_views
 
 X = np.random.default_rng(0).normal(size=(96, 6)).astype(np.float32)
 Y = np.arange(96) % 3

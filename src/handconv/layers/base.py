@@ -23,14 +23,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.arguments import REMEDIES, Arguments
-from handconv.layers.parameters import (
-    Declaring,
-    ParameterSpec,
-    ParameterStore,
-    checked_specs,
-    kept_views,
-    look_again,
-)
+from handconv.layers.kept_views import VIEWS, kept_views, look_again
+from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.nearest import nearest
 from handconv.utils.settings import is_change
 from handconv.utils.validation import check_dtype, is_int, is_ours, real_numbers, shape_remedy, unmasked
@@ -279,10 +273,10 @@ class Layer(Declaring, Arguments):
         left_out = {"_owner", "arrays", *(view.path[0] for view in kept if view.keeper == 0 and len(view.path) == 1)}
         state = {name: value for name, value in vars(self).items() if name not in left_out}
         values = {spec.name: self.arrays[spec.name].copy() for spec in self.specs if self.arrays}
-        return state | {VALUES: values, _VIEWS: kept}
+        return state | {VALUES: values, VIEWS: kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.arrays, kept = state.pop(VALUES), state.pop(_VIEWS)
+        self.arrays, kept = state.pop(VALUES), state.pop(VIEWS)
         vars(self).update(state)
         if self.input_shape is not None:
             store = ParameterStore(list(self.tree()), self.dtype, keep=True)  # gives them vectors of their own
@@ -348,7 +342,7 @@ class Layer(Declaring, Arguments):
         self.version += 1
 
 
-VALUES, _VIEWS = "values of the declared arrays", "views of them"  # of a copy: no attribute has such a name
+VALUES = "values of the declared arrays"  # in the state of a copy: no attribute has such a name
 #: What a layer computes changes with these attributes.
 _METHODS = ("forward", "backward", "__class__")
 _KEPT = (

@@ -10,19 +10,17 @@ optimizer, a file, a copy between processes or a sum over shards does is then on
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
-from operator import itemgetter
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.initializers import initialize
+from handconv.layers.kept_views import kept_views, look_again
 from handconv.utils.memory import check_fits
 from handconv.utils.validation import check_bool, is_int, real_numbers
 
@@ -213,80 +211,6 @@ class ParameterView(NamedTuple, Generic[D]):
     def of(self, vector: FloatArray) -> FloatArray:
         """The array as a view into a vector."""
         return vector[self.place].reshape(self.spec.shape)
-
-
-class KeptView(NamedTuple):
-    """An attribute that looks into a declared array: ``self.kernel = self.weights.reshape(…)``, kept for later.
-
-    So may an entry of a list or a dict: ``self.params = {"W": self.weights}``.
-    Where the array comes to lie elsewhere, in a copy or in a worker process, the attribute must look there too.
-
-    Attributes:
-        keeper: the number of the layer whose attribute it is.
-        path: the name of the attribute and, of an entry, where that is in it.
-        owner: the number of the layer that has declared the array.
-        array: its name.
-        start, shape, strides: of the view, counted in numbers of the array.
-    """
-
-    keeper: int
-    path: tuple[Any, ...]
-    owner: int
-    array: str
-    start: int
-    shape: Shape
-    strides: tuple[int, ...]
-
-    def of(self, array: FloatArray) -> FloatArray:
-        """The same part of an array that lies elsewhere, perhaps in another dtype."""
-        size = array.itemsize
-        return np.ndarray(
-            self.shape, array.dtype, array.data, self.start * size, tuple(step * size for step in self.strides)
-        )
-
-
-def kept_views(layers: Sequence[Declaring]) -> list[KeptView]:
-    """Find the attributes of layers that look into arrays which one of them has declared."""
-    lying = sorted(
-        (*byte_bounds(array), owner, name) for owner, layer in enumerate(layers) for name, array in layer.arrays.items()
-    )
-    found = []
-    for keeper, layer in enumerate(layers):
-        for path, value in _views_in({name: value for name, value in vars(layer).items() if name != "arrays"}):
-            first, end = byte_bounds(value)
-            place = bisect.bisect_right(lying, first, key=itemgetter(0)) - 1
-            if place < 0 or lying[place][1] < end:
-                continue
-            low, _, owner, name = lying[place]
-            array, size = layers[owner].arrays[name], value.itemsize
-            if value.dtype == array.dtype:
-                start = (value.__array_interface__["data"][0] - low) // size
-                strides = tuple(step // size for step in value.strides)
-                found.append(KeptView(keeper, path, owner, name, start, value.shape, strides))
-    return found
-
-
-def _views_in(entries: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], NDArray[Any]]]:
-    """The arrays in lists and dicts whose memory is that of others, with their paths."""
-    if not isinstance(entries, dict | list):
-        return
-    for key, value in entries.items() if isinstance(entries, dict) else enumerate(entries):
-        if not isinstance(value, np.ndarray):
-            yield from _views_in(value, (*path, key))
-        elif value.base is not None:
-            yield (*path, key), value
-
-
-def look_again(layers: Sequence[Declaring], kept: Sequence[KeptView]) -> None:
-    """Let attributes look into the arrays where these lie now."""
-    for view in kept:
-        arrays = layers[view.owner].arrays
-        if view.array in arrays:
-            *way, last = view.path
-            place: Any = vars(layers[view.keeper])
-            for key in way:
-                place = place[key]
-            place[last] = view.of(arrays[view.array])
 
 
 class ParameterStore(Generic[D]):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handconv.engine.lower import fast_kind
 from handconv.layers import Layer
-from handconv.layers.parameters import kept_views
+from handconv.layers.kept_views import kept_views
 from handconv.network import Network
 from handconv.training.hidden_state import (
     any_gradient,

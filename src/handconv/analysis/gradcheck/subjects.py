@@ -16,7 +16,8 @@ from handconv.engine.layout import memory_view
 from handconv.engine.ops.inputs import InputOp
 from handconv.engine.program import Program
 from handconv.layers import Layer
-from handconv.layers.parameters import ParameterStore, kept_views
+from handconv.layers.kept_views import kept_views
+from handconv.layers.parameters import ParameterStore
 from handconv.losses import Loss
 from handconv.network import Network
 from handconv.objective import Objective
