@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray
 from handconv.engine.capture import Call, replay, untracked
-from handconv.engine.layout import memory_view
+from handconv.engine.layout import public_view
 from handconv.engine.lower import signature, types_of
 from handconv.engine.ops.inputs import InputOp
 from handconv.engine.program import Program
@@ -50,7 +50,7 @@ class Inference:
         if found is None:
             found = self._captured[key] = self._capture(layers, x)
         else:
-            found.source[...] = memory_view(x)
+            found.source[...] = x
             replay(found.calls)
         return found.outputs
 
@@ -61,8 +61,8 @@ class Inference:
             program = Program(layers, self._dtype, fuse=self._fuse, engine=self._engine)
             self._programs[len(layers)] = program
         inputs = InputOp(x.shape, x.dtype, self._dtype, program.memory.scope())
-        source = untracked(inputs.source)
-        source[...] = memory_view(x)
+        source = public_view(untracked(inputs.source))
+        source[...] = x
         with program.memory.capture.recording() as calls:
             outputs = program.forward(inputs.forward(), training=False)
         return _Captured(source, calls, untracked(outputs))
