@@ -69,7 +69,7 @@ def test_a_training_is_kept_with_its_checkpoint_and_listed(
     listed = capsys.readouterr().out
     assert first.name in listed
     assert second.name in listed
-    assert "53,866" in listed
+    assert "reference" in listed
     assert "just now" in listed
     assert main(["runs", "show", second.name]) == 0
     shown = capsys.readouterr().out
@@ -79,6 +79,14 @@ def test_a_training_is_kept_with_its_checkpoint_and_listed(
     assert main(["runs", "remove", first.name]) == 0
     assert [run.name for run in kept_runs()] == [second.name]
     assert not any(file.name.startswith(f"{first.name}.") for file in first.path.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "network"),
+    [({"network": "plus"}, "plus"), ({}, "reference"), ({"network": {"layers": []}}, "own"), (None, "7 parameters")],
+)
+def test_a_run_names_its_network(recipe: object, network: str) -> None:
+    assert Kept("a", Path("a.npz"), {"recipe": recipe}, 7).network == network
 
 
 def test_no_runs_are_said_so(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

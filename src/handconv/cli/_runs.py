@@ -29,6 +29,15 @@ class Kept(NamedTuple):
     parameters: int
 
     @property
+    def network(self) -> str:
+        """The name of the network, of one that a file described "own"; of a model without a recipe its size."""
+        recipe = self.info.get("recipe")
+        if not isinstance(recipe, Mapping):
+            return f"{self.parameters:,} parameters"
+        described = recipe.get("network", "reference")
+        return described if isinstance(described, str) else "own"
+
+    @property
     def checkpoint(self) -> Path:
         """The file from which its training goes on; where the model was saved elsewhere, it lies beside that file."""
         beside, settings = sibling(self.path, "run"), self.info.get("settings")

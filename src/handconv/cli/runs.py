@@ -65,9 +65,9 @@ def _list(output: Output) -> int:
     if not runs:
         output.show(f"There are no runs yet in {folder()}. handconv train makes one.")
         return DONE
-    rows = [("run", "data and accuracy", "parameters", "when")]
-    rows += [(kept.name, described(kept.info, when=False), f"{kept.parameters:,}", age(kept.info)) for kept in runs]
-    output.show("\n".join(format_table(rows, (0, 1, 3), output.room, spare=(2, 3))))
+    rows = [("run", "data and accuracy", "network", "when")]
+    rows += [(kept.name, described(kept.info, when=False), kept.network, age(kept.info)) for kept in runs]
+    output.show("\n".join(format_table(rows, (0, 1, 2, 3), output.room, spare=(3, 2))))
     return DONE
 
 
@@ -96,7 +96,7 @@ def _show(kept: Kept, output: Output) -> None:
 
 def _facts(kept: Kept) -> dict[str, object]:
     names = ("dataset", "test_accuracy", "trained_at", "class_names", "recipe")
-    return {"parameters": kept.parameters} | {name: kept.info.get(name) for name in names}
+    return {"network": kept.network, "parameters": kept.parameters} | {name: kept.info.get(name) for name in names}
 
 
 COMMAND = Command(
