@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 import numpy as np
@@ -357,8 +358,8 @@ class Network:
 
     def _check_runs_layers(self, verb: str) -> None:
         """Refuse a pass of one's own where the layers are run without asking it."""
-        own, kind = self.__dict__, type(self)
-        if kind.forward is not Network.forward or kind.backward is not Network.backward or "forward" in own:
+        kind = type(self)
+        if _PASSES(kind) != _PASSES(Network) or "forward" in self.__dict__:
             raise TypeError(
                 f"{kind.__name__} has a forward or a backward of its own, and {verb} runs the layers one after the "
                 "other. Put what it does into a layer: class Mine(handconv.Layer), with forward and backward."
@@ -462,6 +463,7 @@ def _check_channels_first(layer: Layer, shape: Shape) -> None:
         )
 
 
+_PASSES = attrgetter("forward", "backward")
 _ONE_LINE = 80  # the longest text of a network that stands in one line
 
 #: Attributes that networks of other libraries have, and that would be set here without effect.

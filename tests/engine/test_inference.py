@@ -71,6 +71,9 @@ def test_a_program_is_kept_until_a_setting_changes() -> None:
         net.layers[1].alpha = 0.3  # type: ignore[attr-defined]
         answers.outputs(net.layers, x)
         assert making.call_count == 3
+        network().layers[1].alpha = 0.4  # type: ignore[attr-defined]
+        answers.outputs(net.layers, x)
+        assert making.call_count == 3, "a layer of another network changed"
 
 
 def test_settings_may_change_between_inferences() -> None:

@@ -160,7 +160,10 @@ def tells_digits(info: Mapping[str, Any]) -> bool:
 
 def keep_model(model: Sequential, run: str | None, save: str | None, output: Output) -> str | None:
     """Save a freshly trained model as a run, and where it was asked for; give the path that the user should know."""
-    model.info |= {"trained_at": datetime.now(UTC).isoformat(timespec="seconds"), "parameters": model.parameters.size}
+    model.info |= {
+        "trained_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "parameters": model.parameters.size,
+    }
     kept: str | None = None
     if run is not None:
         try:

@@ -5,6 +5,7 @@ asked for, until a setting or a method of one of them changes.
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from handconv.engine.program import Program
 from handconv.layers import Layer
 
 _MANY = 16  # sizes of batches of which the captured calls, and their arrays, are kept
+_FORWARD = attrgetter("forward")
 
 
 class Inference:
@@ -34,17 +36,18 @@ class Inference:
     def __init__(self, members: Sequence[Layer], dtype: DTypeLike, *, fuse: bool, engine: bool) -> None:
         self._members = members
         self._dtype, self._fuse, self._engine = np.dtype(dtype), fuse, engine
+        self._kinds = types_of(members)
         self._signature: list[object] = []
-        self._kinds: tuple[type[Layer], ...] = ()
+        self._seen: tuple[object, ...] = ()
         self._programs: dict[int, Program] = {}
         self._captured: dict[tuple[object, ...], _Captured] = {}
 
     def outputs(self, layers: Sequence[Layer], x: NDArray[Any]) -> FloatArray:
         """The outputs for one batch (N, …); uint8 is divided by 255. The next call overwrites them."""
-        now = signature(self._members, self._kinds)
-        if now != self._signature or len(self._captured) >= _MANY:
-            self._programs, self._captured, self._kinds = {}, {}, types_of(self._members)
-            self._signature = signature(self._members, self._kinds)
+        seen = Layer.changes, *map(_FORWARD, self._kinds)
+        if seen != self._seen or len(self._captured) >= _MANY:
+            self._seen = seen
+            self._look_again()
         key = len(layers), x.shape, x.dtype.char == "B"  # uint8; to compare types takes longer
         found = self._captured.get(key)
         if found is None:
@@ -53,6 +56,13 @@ class Inference:
             found.source[...] = x
             replay(found.calls)
         return found.outputs
+
+    def _look_again(self) -> None:
+        """Forget the programs if one of these layers has changed, or if there are many."""
+        now = signature(self._members)
+        if now != self._signature or len(self._captured) >= _MANY:
+            self._programs, self._captured, self._signature = {}, {}, now
+            self._kinds = types_of(self._members)
 
     def _capture(self, layers: Sequence[Layer], x: NDArray[Any]) -> "_Captured":
         """Compute the outputs of a batch of a size that is new."""

@@ -124,14 +124,9 @@ def fast_kind(layer: Layer) -> type[Layer] | None:
 _VERSION, _METHODS = attrgetter("version"), attrgetter("forward", "backward")
 
 
-def signature(members: Sequence[Layer], kinds: Sequence[type[Layer]] = ()) -> list[object]:
-    """What a program depends on beside the shapes: settings and methods of all layers, those within others too.
-
-    Args:
-        members: the layers.
-        kinds: their types, each once, if they are known: the signature is looked at before each answer.
-    """
-    return [*map(_VERSION, members), *map(_METHODS, kinds or types_of(members))]
+def signature(members: Sequence[Layer]) -> list[object]:
+    """What a program depends on beside the shapes: settings and methods of all layers, those within others too."""
+    return [*map(_VERSION, members), *map(_METHODS, types_of(members))]
 
 
 def types_of(members: Sequence[Layer]) -> tuple[type[Layer], ...]:

@@ -67,8 +67,10 @@ class Layer(Declaring, Arguments):
     output: FloatArray | None = None
     dinputs: FloatArray | None = None
     generator: np.random.Generator | None = None
-    #: Counts changes of settings, methods and sublayers.
+    #: Counts changes of this layer's settings, methods and sublayers.
     version: int = 0
+    #: Counts those of all layers: where it stands still, no layer need be looked at.
+    changes: ClassVar[int] = 0
     _owner: weakref.ref[object] | None = None
 
     def __init__(self, *, name: str | None = None) -> None:
@@ -307,12 +309,16 @@ class Layer(Declaring, Arguments):
         else:
             object.__setattr__(self, name, value)
             if name in _METHODS:
-                self.version += 1
+                self._count_change()
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
         if name in _METHODS:
-            self.version += 1
+            self._count_change()
+
+    def _count_change(self) -> None:
+        self.version += 1
+        Layer.changes += 1
 
     def _remedy(self, name: str) -> str:
         """What is meant by an attribute of other libraries, or one that is nearly a setting of ours; else nothing."""
@@ -339,7 +345,7 @@ class Layer(Declaring, Arguments):
                 "Make a new layer."
             )
         self.specs = specs
-        self.version += 1
+        self._count_change()
 
 
 VALUES = "values of the declared arrays"  # in the state of a copy: no attribute has such a name

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Self
 
@@ -18,11 +19,10 @@ class ForkSafeRLock:
     """
 
     def __init__(self) -> None:
-        self._process, self._lock = os.getpid(), threading.RLock()
+        self._lock = threading.RLock()
+        _ALL.add(self)
 
     def __enter__(self) -> None:
-        if self._process != os.getpid():
-            self._settle_after_fork()
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
@@ -31,13 +31,24 @@ class ForkSafeRLock:
     def __reduce__(self) -> tuple[type[Self], tuple[()]]:
         return type(self), ()
 
-    def _settle_after_fork(self) -> None:
+    def settle_after_fork(self) -> None:
         """Make a new lock if another thread held it at the fork: here is nobody who could let go of it."""
-        self._process = os.getpid()
         if self._lock.acquire(blocking=False):
             self._lock.release()
         else:
             self._lock = threading.RLock()
+
+
+_ALL: weakref.WeakSet[ForkSafeRLock] = weakref.WeakSet()
+
+
+def _settle_all() -> None:
+    for lock in list(_ALL):
+        lock.settle_after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # else there are no forks
+    os.register_at_fork(after_in_child=_settle_all)
 
 
 class TrainingLock(ForkSafeRLock):
@@ -49,6 +60,7 @@ class TrainingLock(ForkSafeRLock):
     def __init__(self) -> None:
         super().__init__()
         self._beginning, self._trainer = ForkSafeRLock(), 0
+        self._questions: dict[str, _Question] = {}  # to make one takes longer than to ask it
 
     def asked(self, verb: str) -> "_Question":
         """Hold the lock for one question.
@@ -59,7 +71,10 @@ class TrainingLock(ForkSafeRLock):
         Raises:
             RuntimeError: on entering, if another thread trains.
         """
-        return _Question(self, verb)
+        question = self._questions.get(verb)
+        if question is None:
+            question = self._questions[verb] = _Question(self, verb)
+        return question
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:

@@ -107,6 +107,8 @@ def windows_of(expanded: FloatArray, form: RowForm) -> FloatArray:
 def as_matrix(weights: FloatArray, workspace: Workspace) -> FloatArray:
     """Lay out the weights (F, C, KH, KW) as the windows are: (F, KH·KW·C)."""
     filters, channels, height, width = weights.shape
+    if channels == 1:  # they lie so already
+        return weights.reshape(filters, -1)
     matrix = workspace.scratch("weights as matrix", (filters, height, width, channels), weights.dtype)
     matrix[...] = weights.transpose(0, 2, 3, 1)
     return matrix.reshape(filters, -1)
