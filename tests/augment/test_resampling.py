@@ -1,5 +1,7 @@
 """Reading images along maps: against nested loops, and the cases that are exact."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -109,4 +111,36 @@ def test_places_of_more_pixels_than_float32_counts_are_the_same(rng: np.random.G
     images, maps = rng.random((5, 2, 6, 7), np.float32), Maps(np.eye(3) + 0.1 * rng.normal(size=(5, 3, 3)))
     expected = resample(images, maps, 0.5)
     monkeypatch.setattr(resampling, "_EXACT", 1)
+    monkeypatch.setattr(resampling, "_kept", {})
     np.testing.assert_array_equal(resample(images, maps, 0.5), expected)
+
+
+def test_images_of_another_fill_or_size_are_not_read_with_what_was_kept(rng: np.random.Generator, monkeypatch) -> None:
+    maps = Maps(np.eye(3) + 0.3 * rng.normal(size=(5, 3, 3)))
+    cases = [
+        (rng.random((5, 2, *size)).astype(kind), fill) for size in ((6, 7), (7, 6)) for kind in "fd" for fill in (0, 1)
+    ]
+    monkeypatch.setattr(resampling, "_BLOCK", 0)  # nothing is kept
+    monkeypatch.setattr(resampling, "_kept", {})
+    expected = [resample(images, maps, fill) for images, fill in cases]
+    assert not resampling._kept
+    monkeypatch.undo()
+    for _ in range(2):
+        for (images, fill), right in zip(cases, expected, strict=True):
+            np.testing.assert_array_equal(resample(images, maps, fill), right)
+            np.testing.assert_array_equal(resample(images, maps, fill), right)
+
+
+def test_threads_that_read_at_once_do_not_disturb_each_other(rng: np.random.Generator) -> None:
+    images = rng.random((64, 1, 28, 28), np.float32)
+    maps = [Maps(np.eye(3) + 0.1 * rng.normal(size=(64, 3, 3))) for _ in range(3)]
+    expected = [resample(images, each, 0) for each in maps]
+    with ThreadPoolExecutor(3) as pool:
+        found = pool.map(lambda turn: resample(images, maps[turn % 3], 0), range(60))
+        for turn, made in enumerate(found):
+            np.testing.assert_array_equal(made, expected[turn % 3])
+
+
+def test_the_memory_of_large_images_is_given_back(rng: np.random.Generator) -> None:
+    resample(rng.random((1, 1, 300, 300), np.float32), Maps(IDENTITY), 0)
+    assert not resampling._kept

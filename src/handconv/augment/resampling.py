@@ -8,6 +8,7 @@ nearer it is. Beyond the border every pixel is ``fill``. An affine map M and a d
 map and one reading, so that images are blurred once however many changes there are.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from handconv.augment.base import Images, store
 
-#: How many pixels are read at once: what is computed for them then stays in the first caches.
-_BLOCK = 12_544
+#: How many pixels are read at once; for a shard of digits, one block.
+_BLOCK = 50_176
 _EXACT = 1 << 24  # whole numbers up to here are exact in float32, which is twice as quick to reckon with as intp
+_kept: dict[Any, "_Reader"] = {}  # the last block's, for the next images like these: fresh memory costs as much again
 
 
 class Maps(NamedTuple):
@@ -46,14 +48,14 @@ def resample(images: Images, maps: Maps, fill: float) -> Images:
         fill: the value of all that is beyond the border.
     """
     result = np.empty_like(images)
-    count, channels, height, width = images.shape
-    centre = np.array([(height - 1) / 2, (width - 1) / 2])
-    i, j = np.mgrid[:height, :width].reshape(2, -1) - centre[:, None]
-    grid = np.stack([i, j, np.ones(i.shape)]).astype(np.float32)  # (3, H·W)
-    matrices = maps.matrices[:, :2].swapaxes(0, 1) + np.multiply.outer(centre, [0, 0, 1])[:, None]  # (2, N, 3)
+    count, _, height, width = images.shape
+    centre, grid = _places(height, width)
+    matrices = maps.matrices[:, :2].swapaxes(0, 1).copy()  # (2, N, 3)
+    matrices[..., 2] += centre
     matrices = matrices.astype(np.float32)
     size = max(1, min(count, _BLOCK // (height * width)))
-    reader = _Reader((size, channels, height, width), images.dtype, fill)
+    kind = (size, *images.shape[1:]), images.dtype, fill
+    reader = _kept.pop(kind, None) or _Reader(*kind)  # no other thread has it meanwhile
     for start in range(0, count, size):
         part = slice(start, start + size)
         places, spare = reader.places[:, : count - start], reader.corners[:, : count - start]
@@ -62,11 +64,24 @@ def resample(images: Images, maps: Maps, fill: float) -> Images:
             for direction, distances in enumerate(maps.displacements.reshape(2, count, -1)[:, part]):
                 places += np.multiply(matrices[:, part, direction, None], distances, out=spare)
         reader.read(images[part], result[part])
+    _kept.clear()
+    if size * height * width <= _BLOCK:
+        _kept[kind] = reader
     return result
 
 
+@functools.lru_cache(maxsize=8)
+def _places(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """The centre of an image (2, 1), and its pixels (row, column, 1) measured from there (3, H·W)."""
+    centre = np.array([[(height - 1) / 2], [(width - 1) / 2]])
+    i, j = np.mgrid[:height, :width].reshape(2, -1) - centre
+    grid = np.stack([i, j, np.ones(i.shape)]).astype(np.float32)
+    grid.flags.writeable = False
+    return centre, grid
+
+
 class _Reader:
-    """Reads blocks of images, in memory that is taken once: fresh pages for each block would cost as much as reading.
+    """Reads blocks of images, in memory that is taken once.
 
     Args:
         shape: of a block, (n, C, H, W).
@@ -84,10 +99,13 @@ class _Reader:
         # A border of one pixel before and two behind, so that every place has four pixels around it.
         self._padded: NDArray[Any] = np.full((count, channels, height + 3, width + 3), fill, floats)
         self.places, self.corners = np.empty((2, 2, count, height * width), np.float32)
+        self._steps: NDArray[Any] = np.empty(self._padded.size - 1, floats)  # from each pixel to the one on its right
         self._index = np.empty((count, height * width), np.intp)
         self._pixels: NDArray[Any] = np.empty((4, count, height * width), floats)
         self._ends = np.array([height, width], np.float32)[:, None, None]
-        self._firsts = np.arange(count)[:, None] * self._padded[0].size + width + 4  # where each image begins
+        firsts = np.arange(count)[:, None] * self._padded[0].size + width + 4  # where each image begins
+        exact = np.float32 if self._padded.size < _EXACT else np.float64
+        self._firsts = np.repeat(firsts, height * width, axis=1).astype(exact)
 
     def read(self, images: Images, result: Images) -> None:
         """Read images (n, C, H, W), at most as many as a block has, at the places."""
@@ -100,22 +118,23 @@ class _Reader:
         np.floor(places, out=corners)
         places -= corners
         below, right = places  # shares of the lower and of the right pixels
-        top, left = corners if self._padded.size < _EXACT else corners.astype(np.float64)
+        top, left = corners.astype(self._firsts.dtype, copy=False)
         top *= line
         top += left
-        top += self._firsts[:count].astype(top.dtype)
+        top += self._firsts[:count]
         index[...] = top
 
         memory = self._padded.reshape(-1)
+        np.subtract(memory[1:], memory[:-1], out=self._steps)
+        sources = (memory, 0), (memory, line), (self._steps, 0), (self._steps, line)
         for channel in range(channels):
             pixels, first = self._pixels[:, :count], channel * area
-            for read, corner in zip(pixels, (0, 1, line, line + 1), strict=True):
+            for read, (source, corner) in zip(pixels, sources, strict=True):
                 # No index is out of range: "clip" spares NumPy the check, and a buffer.
-                memory[first + corner :].take(index, out=read, mode="clip")
-            (upper, lower), others = pixels[::2], pixels[1::2]
-            others -= pixels[::2]
-            others *= right
-            pixels[::2] += others
+                source[first + corner :].take(index, out=read, mode="clip")
+            (upper, lower), steps = pixels[:2], pixels[2:]
+            steps *= right
+            pixels[:2] += steps
             lower -= upper
             lower *= below
             upper += lower
