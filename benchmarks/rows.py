@@ -85,6 +85,16 @@ def zoo(name: str, cores: int) -> Row:
     return Row(name, f"training hc.zoo.{name}, batch 128", "ms/step", entries, bars, job, 1e3, each="step")
 
 
+def augmented(mode: str, limit: float, cores: int) -> Row:
+    """Training with images that are changed, against training without."""
+    entries = Entry(OURS, "handconv_own", mode), Entry("without", "handconv_own")
+    job, bars = Job(cores=cores, samples=24 * 1024), (Bar("longer", limit, "without"),)
+    what = "moved, turned, scaled, slanted" + (", elastic" if mode == "elastic" else "")
+    return Row(
+        f"augment-{mode}", f"training on images {what}, batch 128", "ms/step", entries, bars, job, 1e3, each="step"
+    )
+
+
 def rows(cores: int, data_dir: str) -> list[Row]:
     """All rows, for a number of cores and a folder with MNIST (or "")."""
     main = Row(
@@ -156,6 +166,7 @@ def rows(cores: int, data_dir: str) -> list[Row]:
             each="step",
         ),
         *(zoo(name, cores) for name in ("plus", "colour")),
+        *(augmented(mode, limit, cores) for mode, limit in (("affine", 1.4), ("elastic", 2.0))),
         Row(
             "gemm-floor",
             "share of the arithmetic floor: the matrix products of a step alone / the step, one core",

@@ -1,6 +1,6 @@
 """handconv: ``fit`` with a worker on each core, and the modes "predict", "infer", "predict, shared out" for inference.
 
-In the mode "not fused", ``fit`` has an op for each layer.
+In the mode "not fused", ``fit`` has an op for each layer; in "affine" and "elastic" it augments the images.
 
 ``--against`` runs this file with older versions of handconv too: it uses only what is public in all of them.
 """
@@ -50,6 +50,14 @@ class Repeat(hc.Callback):
         return not self.channel.wait()
 
 
+def augmentation(mode: str) -> dict[str, Any]:
+    """The augmentation of a mode as an argument of ``fit``, of the sizes that suit digits."""
+    if mode not in ("affine", "elastic"):
+        return {}
+    affine = hc.augment.Affine(shift=2, rotate=10, scale=0.1, shear=5)
+    return {"augment": affine if mode == "affine" else hc.augment.Compose([affine, hc.augment.Elastic()])}
+
+
 def main(job: Job, channel: Channel) -> None:
     """Get ready, then repeat."""
     model = network(job.residual or job.net, fuse=job.mode != "not fused")
@@ -57,7 +65,8 @@ def main(job: Job, channel: Channel) -> None:
     if job.kind == "train":
         x, y = job.pixels()
         repeat = Repeat(channel, **facts)
-        model.fit(x, y, epochs=1 << 20, batch_size=job.batch_size, workers=job.cores, callbacks=[repeat])
+        options = augmentation(job.mode)
+        model.fit(x, y, epochs=1 << 20, batch_size=job.batch_size, workers=job.cores, callbacks=[repeat], **options)
         return
     images, _ = job.images()
     size = 1 if job.kind == "latency" else job.batch_size
