@@ -30,6 +30,7 @@ from handconv.utils.locks import TrainingLock
 from handconv.utils.validation import (
     check_bool,
     check_dtype,
+    check_not_a_method,
     check_range,
     check_sample_shape,
     checked_samples,
@@ -87,6 +88,7 @@ class Network:
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse what would have no effect, or leave the network half changed."""
         known = self.__dict__
+        check_not_a_method(self, name, value)
         if name in _FOREIGN and not hasattr(type(self), name) and is_ours(type(self)):
             raise AttributeError(f"A network has no {name!r}. {_FOREIGN[name]}")
         if name in ("dtype", "input_shape") and known.get(name) not in (None, value):

@@ -125,27 +125,27 @@ class TestBuilt:
     def test_settings_and_methods_that_change_are_counted(self) -> None:
         layer = hc.LeakyReLU()
         layer.build((2,))
-        versions = [layer.version]
+        versions = [layer._version]
 
         def change(name: str, value: Any) -> None:
             setattr(layer, name, value)
-            versions.append(layer.version)
+            versions.append(layer._version)
 
         change("alpha", 0.3)
         change("forward", lambda inputs, training: inputs + training)
         change("backward", lambda dvalues: dvalues)
         del layer.forward
-        versions.append(layer.version)
+        versions.append(layer._version)
         assert sorted(set(versions)) == versions
 
     def test_what_is_no_setting_is_not_counted(self) -> None:
         layer = hc.Dropout(0.5)
         layer.build((2,))
-        before = layer.version
+        before = layer._version
         layer.forward(np.ones((3, 2)), training=True)
         layer.note = 3
         del layer.note
-        assert layer.version == before
+        assert layer._version == before
 
     def test_a_setting_of_a_layer_within_is_heard_too(self) -> None:
         chain = Chain()

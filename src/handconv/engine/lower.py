@@ -121,7 +121,7 @@ def fast_kind(layer: Layer) -> type[Layer] | None:
     return entry.kind if untouched and entry.suits(layer) else None
 
 
-_VERSION, _METHODS = attrgetter("version"), attrgetter("forward", "backward")
+_VERSION, _METHODS = attrgetter("_version"), attrgetter("forward", "backward")
 
 
 def signature(members: Sequence[Layer]) -> list[object]:

@@ -27,7 +27,15 @@ from handconv.layers.kept_views import VIEWS, kept_views, look_again
 from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.nearest import nearest
 from handconv.utils.settings import is_change
-from handconv.utils.validation import check_dtype, is_int, is_ours, real_numbers, shape_remedy, unmasked
+from handconv.utils.validation import (
+    check_dtype,
+    check_not_a_method,
+    is_int,
+    is_ours,
+    real_numbers,
+    shape_remedy,
+    unmasked,
+)
 
 
 class Layer(Declaring, Arguments):
@@ -68,7 +76,7 @@ class Layer(Declaring, Arguments):
     dinputs: FloatArray | None = None
     generator: np.random.Generator | None = None
     #: Counts changes of this layer's settings, methods and sublayers.
-    version: int = 0
+    _version: int = 0
     #: Counts those of all layers: where it stands still, no layer need be looked at.
     changes: ClassVar[int] = 0
     _owner: weakref.ref[object] | None = None
@@ -286,6 +294,7 @@ class Layer(Declaring, Arguments):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Copy into declared arrays, check settings, and refuse what would have no effect."""
+        check_not_a_method(self, name, value)
         if name in self.arrays:
             self._copy_in(name, value, self.arrays[name])
         elif not hasattr(self, name) and (remedy := self._remedy(name)):
@@ -317,7 +326,7 @@ class Layer(Declaring, Arguments):
             self._count_change()
 
     def _count_change(self) -> None:
-        self.version += 1
+        self._version += 1
         Layer.changes += 1
 
     def _remedy(self, name: str) -> str:

@@ -20,7 +20,7 @@ from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
 from handconv.losses.targets import Targets
 from handconv.utils.settings import Settings, is_change
-from handconv.utils.validation import check_int, check_setting, unmasked
+from handconv.utils.validation import check_int, check_not_a_method, check_setting, unmasked
 
 #: The clip of losses on probabilities, so that no logarithm meets a zero.
 EPSILON = 1e-7
@@ -77,6 +77,7 @@ class Loss(Settings):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a setting as the constructor would take it."""
+        check_not_a_method(self, name, value)
         if is_change(self, name):
             value = self.as_constructed(name, value)
         elif type(self).__module__.startswith("handconv.losses."):

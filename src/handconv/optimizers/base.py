@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from handconv.arrays import FloatArray
 from handconv.optimizers.schedules import Schedule
 from handconv.utils.settings import Settings, is_change
-from handconv.utils.validation import POSITIVE, check_number, check_setting
+from handconv.utils.validation import POSITIVE, check_not_a_method, check_number, check_setting
 
 #: How many numbers are worked on at once: with their state they fit in a second-level cache, which halves the time of a
 #: step on a million parameters. Smaller blocks cost more in calls than they save; the reference network is one block.
@@ -58,6 +58,7 @@ class Optimizer(Settings, ABC):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a setting as the constructor would take it, and refuse what would have no effect."""
+        check_not_a_method(self, name, value)
         if is_change(self, name):
             value = self.as_constructed(name, value)
         elif type(self).__module__.startswith("handconv.optimizers.") and name not in _STATE:

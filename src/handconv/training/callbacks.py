@@ -17,6 +17,7 @@ from handconv.utils.validation import (
     POSITIVE,
     check_bool,
     check_int,
+    check_not_a_method,
     check_number,
     check_setting,
 )
@@ -70,6 +71,7 @@ class Callback:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a setting as the constructor would take it, and refuse one that a callback of this package has not."""
+        check_not_a_method(self, name, value)
         if type(self).__module__.startswith("handconv.training."):
             known = dict.fromkeys(name for kind in type(self).__mro__ for name in arguments_of(kind.__init__))  # type: ignore[misc]
             check_setting(self, type(self).__name__, name, known)

@@ -125,6 +125,32 @@ def is_ours(kind: type) -> bool:
     return kind.__module__.startswith("handconv.")
 
 
+def check_not_a_method(owner: object, name: str, value: object) -> None:
+    """Refuse an attribute of one's own that would replace a method of this package's, which others call.
+
+    Args:
+        owner: whose attribute it is.
+        name: of the attribute.
+        value: of the attribute; a function may replace a method.
+
+    Raises:
+        AttributeError: if it would.
+
+    Example:
+        >>> import handconv as hc
+        >>> hc.ReLU().copy = True
+        Traceback (most recent call last):
+        AttributeError: ReLU has a method 'copy', which True would replace. Choose another name, _copy for one.
+    """
+    if callable(value):
+        return
+    if any(is_ours(kind) and callable(vars(kind).get(name)) for kind in type(owner).__mro__):
+        raise AttributeError(
+            f"{type(owner).__name__} has a method {name!r}, which {value!r} would replace. "
+            f"Choose another name, {'my' if name.startswith('_') else ''}_{name.strip('_')} for one."
+        )
+
+
 def check_setting(owner: object, label: str, name: str, settings: Collection[str], remedy: str = "") -> None:
     """Refuse to set an attribute that a part of this package does not have: it would have no effect, in silence.
 
