@@ -62,9 +62,9 @@ class SharedState:
         buffers: as they are.
         accumulators: gradients of the shards (ACCUMULATORS, P).
         changes: of the buffers, likewise (ACCUMULATORS, B).
-        totals: loss, right answers and the squared length of the gradient of the present batch (ACCUMULATORS, 3).
+        totals: loss, right answers and the squared norm of the gradient of the present batch (ACCUMULATORS, 3).
         average: of the parameters over the steps, where there is averaging.
-        squares: the squared length of the whole gradient, by blocks of the vector.
+        squares: the squared norm of the whole gradient, by blocks of the vector.
         sums: of the epoch so far: data loss, penalty, right answers, samples done.
         control: whether a pause is asked for, and whether it is granted for the present step.
     """
@@ -192,9 +192,9 @@ class ShardStep:
                 state.control[1] = state.control[0]
             self.communicator.exchange(state.accumulators, state.changes, state.totals)
             paused = bool(state.control[1])
-            loss, hits, length = state.totals[:count].sum(axis=0)
+            loss, hits, squared_norm = state.totals[:count].sum(axis=0)
             finite_loss = math.isfinite(loss) and math.isfinite(penalty)
-            if not (finite_loss and math.isfinite(length)):
+            if not (finite_loss and math.isfinite(squared_norm)):
                 raise DivergenceError(
                     diagnosis(self.task, state.accumulators, batch, epoch, step, finite_loss=finite_loss)
                 )
@@ -298,14 +298,14 @@ class ShardStep:
         if count == 1:
             total[...] = so_far
         self.task.network.add_penalty_gradients(state.gradients, part)
-        optimizer.clip_gradients(total, self._length)
+        optimizer.clip_gradients(total, self._gradient_norm)
         optimizer.step(state.parameters, state.gradients, part)
         if self.task.averaging is not None:
             steps = self.task.epochs * self.task.steps_per_epoch
             self.task.averaging.update(state.average[part], state.parameters[part], steps_done, steps)
 
-    def _length(self, part: FloatArray) -> float:
-        """The length of the whole gradient, the same bits for any number of ranks: summed block by block."""
+    def _gradient_norm(self, part: FloatArray) -> float:
+        """The Euclidean norm of the whole gradient, summed block by block: the same bits for any number of ranks."""
         squares, first = self.state.squares, self._part.start // BLOCK
         for block, start in enumerate(range(0, part.size, BLOCK), first):
             piece = part[start : start + BLOCK]
