@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from handconv.arrays import FloatArray, Shape, as_floats
 from handconv.layer_list import UNCHANGEABLE, Layers, checked_names
 from handconv.layers import Layer, Sigmoid, Softmax
-from handconv.layers.kept_views import VIEWS, kept_views, look_again
+from handconv.layers.kept_views import VIEWS, kept_views, restore_views
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import TrainingLock
@@ -408,7 +408,7 @@ class Network:
         self.__dict__.update(state)
         self._pending, self._inference = [], None
         self.store = ParameterStore(self.tree() if self.built else [], self.dtype, keep=True)
-        look_again(self.store.layers, kept)
+        restore_views(self.store.layers, kept)
         for layer in self.layers:
             layer.belong_to(self)
 
