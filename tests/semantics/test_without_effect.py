@@ -92,7 +92,7 @@ class TestAttributesOfOtherLibraries:
     @pytest.mark.parametrize("hook", ["on_epoch_begin", "on_train_batch_end", "on_epoch_ends"])
     def test_that_are_hooks_are_refused(self, hook: str) -> None:
         kind = type("Hopeful", (hc.Callback,), {hook: lambda self, run: None})  # noqa: ARG005
-        with pytest.raises(TypeError, match=f"Hopeful defines {hook}, which nobody calls"):
+        with pytest.raises(TypeError, match=f"Hopeful defines {hook}, which is no hook"):
             dense().fit(VECTORS, CLASSES, callbacks=[kind()])
 
 

@@ -45,9 +45,8 @@ _BUFFER = 256  # numbers in the buffer of a ufunc
 def shard_size(network: Network, batch_size: int, asked: int | None = None) -> int:
     """Samples in a shard: as many as were asked for, else at most 128 that keep the largest output in the cache.
 
-    A batch has at least two shards.
-    On two cores a shard of 128 is 7 % quicker than two of 64 (Zen 3), as it asks for half as many calls. More cores
-    find work in batches of as many times 128.
+    By default a batch of more than 8 samples has at least two shards, so that two workers can share it. Larger shards
+    need fewer NumPy calls; more workers need larger batches.
     """
     return asked or min(128, cache_batch(network), max(8, -(-batch_size // 2)))
 
@@ -110,12 +109,12 @@ class SharedState:
 
 @contextlib.contextmanager
 def arithmetic() -> Iterator[None]:
-    """NumPy as the steps need it: one BLAS thread, and no warnings, as a run that diverges is told by its own error.
+    """Set NumPy up for the steps: one BLAS thread, and no warnings, as a run that diverges raises its own error.
 
     Where the operands of a ufunc are cut into runs, NumPy copies them through a buffer if at least two runs fit in it.
-    Ours are long enough to be taken as they lie; a buffer too small for two of them saves 2 % of a step.
+    Our runs are so long that the copy costs more than it saves; a small buffer, too small for two runs, prevents it.
     """
-    quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")  # at the end sets the buffer back too
+    quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")  # restores the buffer's size at the end, too
     with blas_threads.one_thread(), quiet:
         np.setbufsize(_BUFFER)
         yield
