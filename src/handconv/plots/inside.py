@@ -234,12 +234,7 @@ def hidden_map(
     values = last_hidden(model, samples)
     places, share = principal_components(values)
     if method == "tsne":
-        perplexity = min(30.0, (len(values) - 1) / 3)
-        manifold = import_optional("sklearn.manifold", extra="tsne")
-        layout = manifold.TSNE(perplexity=perplexity, init="pca", random_state=0)
-        threads = import_optional("threadpoolctl", extra="tsne")  # which scikit-learn needs itself
-        with threads.threadpool_limits(1, user_api="openmp"):  # many wait for each other, for minutes on a busy machine
-            places = layout.fit_transform(values)
+        places = _tsne(values)
         title = f"The last hidden layer's {values.shape[1]} numbers as a map (t-SNE), {len(values):,} samples"
     else:
         title = (
@@ -276,6 +271,16 @@ def hidden_map(
     figure.legend(loc=f"outside {where}", frameon=False, markerscale=2, ncols=columns, fontsize=9)
     headline(figure, title)
     return figure
+
+
+def _tsne(values: NDArray[Any]) -> NDArray[Any]:
+    """Lay samples (N, D) out in the plane by t-SNE: (N, 2)."""
+    manifold = import_optional("sklearn.manifold", extra="tsne")
+    layout = manifold.TSNE(perplexity=min(30.0, (len(values) - 1) / 3), init="pca", random_state=0)
+    threads = import_optional("threadpoolctl", extra="tsne")  # which scikit-learn needs itself
+    with threads.threadpool_limits(1, user_api="openmp"):  # many wait for each other, for minutes on a busy machine
+        places: NDArray[Any] = layout.fit_transform(values)
+    return places
 
 
 def check_alive(model: Sequential) -> None:
