@@ -33,6 +33,7 @@ _DEEP = 12  # layers with maps that have rows one below the other
 _MARKERS = "osD^v<>Xph"
 _LISTED = 20  # names that a legend beside the map has room for; more stand below it
 _MAPPED = 1000  # samples on a map: more hide one another, and t-SNE takes minutes
+_ROUNDING = 1e-5  # by which numbers of equal samples may differ, as their sums depend on their places in a batch
 
 
 def filters(model: Sequential) -> Figure:
@@ -232,6 +233,8 @@ def hidden_map(
     if method not in ("pca", "tsne"):
         raise ValueError(f'method must be "pca" or "tsne", got {method!r}.')
     values = last_hidden(model, samples)
+    if np.ptp(values, axis=0).max(initial=0) <= _ROUNDING * np.abs(values).max(initial=0):
+        values = np.broadcast_to(values[:1], values.shape)  # equal samples: rounding is no direction
     places, share = principal_components(values)
     if method == "tsne":
         places = _tsne(values)
