@@ -203,7 +203,7 @@ def test_masked_arrays_in_a_list_are_refused() -> None:
 )
 def test_sizes_of_the_inputs_given_by_place_are_refused_with_who_tells_them(kind: Any, values: Any) -> None:
     with pytest.raises(
-        TypeError, match=f"{kind.__name__} takes .* by place, got {len(values)} values.*the inputs tell"
+        TypeError, match=f"{kind.__name__} takes .* by place, got {len(values)} values.*known from the inputs"
     ):
         kind(*values)
 

@@ -55,7 +55,7 @@ class Arguments(Settings):
         if len(values) > len(first) and is_ours(cls):
             raise TypeError(
                 f"{cls.__name__} takes {' and '.join(first) or 'nothing'} by place, got {len(values)} values. Give the "
-                "others by name, stride=2 for one; how many channels or numbers come in, the inputs tell."
+                "others by name, as in stride=2; the number of channels or features is known from the inputs."
             )
         return super().__new__(cls)
 

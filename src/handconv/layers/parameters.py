@@ -164,7 +164,7 @@ class Declaring:
         if is_gradient and not array.ndim and target.size > 1 and array != 0:  # a sum over too much, most likely
             raise ValueError(
                 f"{self.label}: {name} must have shape {target.shape}, got the single number {array:g}. Sum over the "
-                "samples alone, sum(axis=0) for one."
+                "samples alone, as sum(axis=0) does."
             )
         target[...] = array
 
