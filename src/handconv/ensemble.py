@@ -1,9 +1,9 @@
-"""Several models that answer together, and one that looks several times: the mean of their probabilities.
+"""Ensembles of models, and test-time augmentation: the mean of the probabilities over models and views.
 
     p[n, k] = mean over models m and views v of p_m[k | v(x[n])]
 
-Models that were trained from other random numbers are wrong about other images, and a model is less sure of an image
-that it takes for something else once it is turned a little; so the mean is right more often than each of them.
+Models that were trained from different seeds err on different images, and a wrong answer is less stable under small
+changes of the image than a right one; so the mean is right more often than a single answer.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _TASK = ("class_names", "preparation")
 
 
 class Ensemble:
-    """Models that answer together; with ``views``, each looks at several views of an image.
+    """Models whose probabilities are averaged; with ``views``, over several views of each image, too.
 
-    The views are the image as it is and small affine changes of it, the same for all images, each with its inverse, so
-    that their mean is the image again.
+    The views are the image as it is and small affine changes of it, the same for all images. They come in pairs of a
+    change and its inverse, so that on average nothing is moved.
 
     Args:
         models: classifiers of the same classes, of samples in the same form.
@@ -142,7 +142,7 @@ class Ensemble:
         }
 
     def questions(self, x: ArrayLike) -> Iterator[tuple[Sequential, NDArray[Any]]]:
-        """Every model, with every view of the samples."""
+        """Yield every model with every view of the samples."""
         inputs = checked_inputs(x, self.input_shape, self.models[0].dtype)
         for matrix in self._matrices():
             seen = inputs

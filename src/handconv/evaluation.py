@@ -30,7 +30,7 @@ def inference_batch(network: Network) -> int:
 
 
 def count_correct(outputs: NDArray[Any], targets: NDArray[Any]) -> int:
-    """Count the answers that are right, as ``metrics.correct`` does, where all was checked before: in each step."""
+    """Count the right answers as ``metrics.correct`` does, without its checks: this is called in each step."""
     if outputs.shape[1:] in ((), (1,)):  # one number says yes or no
         return int(np.count_nonzero((outputs.ravel() > 0.5) == (targets.ravel() > 0.5)))
     truth = targets if targets.ndim == 1 else targets.argmax(axis=1)
@@ -56,7 +56,7 @@ def predict(network: Network, x: NDArray[Any], batch_size: int | None = None, wo
 def evaluate(
     network: Network, objective: Objective, samples: Samples, batch_size: int | None = None, workers: int = 1
 ) -> dict[str, float]:
-    """The mean data loss (without penalties) and, where targets name classes, the accuracy; in the same bits always."""
+    """The mean data loss, without penalties, and the accuracy where targets name classes; the same for any workers."""
     count = len(samples)
     size = batch_size or inference_batch(network)
     chosen = np.arange(count) if samples.chosen is None else samples.chosen

@@ -13,7 +13,7 @@ UNCHANGEABLE = (
 
 
 class Layers(tuple[Layer, ...]):
-    """The layers of a network; who tries to change what they are is told what to do."""
+    """The layers of a network; an attempt to change the tuple raises an error that says what to do."""
 
     def _refuse(self, *_: object) -> NoReturn:
         raise TypeError(UNCHANGEABLE)
@@ -62,7 +62,7 @@ def checked_names(layers: Sequence[Layer]) -> tuple[str, ...]:
 
 
 def _check_all_found(layer: Layer) -> None:
-    """Refuse layers that are kept where nobody finds them: their parameters would not be trained, nor saved."""
+    """Refuse layers that are kept where they are not found: their parameters would be neither trained nor saved."""
     for name, value in vars(layer).items():
         if isinstance(getattr(value, "layers", None), Layers):
             raise TypeError(

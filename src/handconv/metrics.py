@@ -33,7 +33,7 @@ def name_classes(targets: NDArray[Any], output_shape: Shape | None = None) -> bo
     Args:
         targets: of all samples, (N, …).
         output_shape: of one answer, (K,), if it is known: then targets must be among these K classes, or yes and no
-            where K is 1. Whole numbers may count something else, years for one.
+            where K is 1. Other whole numbers, such as years, name no classes.
 
     Example:
         >>> name_classes(np.array([3, 1])), name_classes(np.array([[0, 1]])), name_classes(np.array([[2.5]]))

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from handconv.arrays import FloatArray, Shape, as_floats
 from handconv.layer_list import UNCHANGEABLE, Layers, checked_names
 from handconv.layers import Layer, Sigmoid, Softmax
-from handconv.layers.kept_views import VIEWS, kept_views, look_again
+from handconv.layers.kept_views import VIEWS, kept_views, restore_views
 from handconv.layers.parameters import ParameterStore, ParameterView
 from handconv.rng import Purpose, Streams
 from handconv.utils.locks import TrainingLock
@@ -264,7 +264,7 @@ class Network:
             outputs = as_floats(x, self.dtype)
             for layer in self.layers:
                 returned, shape = layer.forward(outputs, training), (len(outputs), *(layer.output_shape or ()))
-                outputs = np.array(layer.check_result("forward", returned, shape), self.dtype)  # nobody else's
+                outputs = np.array(layer.check_result("forward", returned, shape), self.dtype)  # a copy of layer.output
             self._pending[:] = [_Pass(outputs.shape, self.layers, [layer.output for layer in self.layers])]
         return outputs
 
@@ -292,7 +292,7 @@ class Network:
                     f"backward expects the gradient with respect to the outputs, of shape {expected}, "
                     f"got {gradient.shape}."
                 )
-            self.gradients[...] = 0  # as a layer of one's own may add to them
+            self.gradients[...] = 0  # as user-defined layers may add to them
             for layer in reversed(self.layers):
                 returned, shape = layer.backward(gradient), (len(gradient), *(layer.input_shape or ()))
                 gradient = np.array(layer.check_result("backward", returned, shape), self.dtype)
@@ -321,7 +321,7 @@ class Network:
         x = checked_samples("x", x, self.input_shape)
         if x.dtype.itemsize > self.dtype.itemsize and x.size:
             check_range("x", x.min(), x.max(), self.dtype)
-        if not self.built:  # to take the lock for nothing would be 2 % of a single answer
+        if not self.built:  # else there is no need to take the lock
             self.ensure_built(x.shape[1:])
         return x
 
@@ -359,7 +359,7 @@ class Network:
         return self._lock.asked(verb)
 
     def _check_runs_layers(self, verb: str) -> None:
-        """Refuse a pass of one's own where the layers are run without asking it."""
+        """Refuse a subclass with its own ``forward`` or ``backward`` in methods that would not call them."""
         kind = type(self)
         if _PASSES(kind) != _PASSES(Network) or "forward" in self.__dict__:
             raise TypeError(
@@ -388,7 +388,7 @@ class Network:
                 "Override add_penalty_gradients too."
             )
         with self._lock.training():
-            with self._lock:  # nobody is asking it any longer
+            with self._lock:  # waits for the calls of other threads that have begun
                 self._pending.clear()
             yield
 
@@ -397,7 +397,7 @@ class Network:
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy, or a file of pickle's, has of a network."""
+        """The state that is copied or pickled."""
         if self._whole is not None:
             raise TypeError("network[:k] shows the layers of another network: copy that one, or its layers.")
         left_out = ("store", "_inference", "_pending")
@@ -410,7 +410,7 @@ class Network:
         self.__dict__.update(state)
         self._pending, self._inference = [], None
         self.store = ParameterStore(self.tree() if self.built else [], self.dtype, keep=True)
-        look_again(self.store.layers, kept)
+        restore_views(self.store.layers, kept)
         for layer in self.layers:
             layer.belong_to(self)
 
@@ -475,7 +475,7 @@ _FOREIGN = {
     "training": "forward(x, training=True) runs the layers as in training, predict as out of it.",
     "stop_training": "A callback ends a training by returning True from on_epoch_end.",
     "optimizer": "Give optimizer=… to fit.",
-    "learning_rate": "Give optimizer=Adam(rate), say, to fit.",
+    "learning_rate": "Give an optimizer with this rate to fit, such as optimizer=Adam(rate).",
     "batch_size": "Give batch_size=… to fit.",
     "weights": "Use parameters[...] = vector, or layer.set_parameters(weights=…).",
     "loss": "Give loss=… to fit.",

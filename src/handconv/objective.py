@@ -1,4 +1,4 @@
-"""What is minimised: a network's last activation and its loss, taken together where that is stable and apart is not.
+"""What is minimised: a loss, computed together with the last activation where only that is numerically stable.
 
     Softmax + cross-entropy       log-sum-exp of the scores; gradient p - q       never a logarithm of zero
     Sigmoid + cross-entropy       the same for yes or no                          never a vanishing gradient
@@ -38,7 +38,7 @@ class Objective:
     def __init__(self, network: Network, loss: Loss) -> None:
         self.asked, kind = loss, type(loss)
         self._engine = network.engine
-        # Losses that take scores take them; those of probabilities do if they are exactly ours.
+        # Losses of scores get scores, and so do those of probabilities, but not subclasses of the latter.
         of_softmax = kind is CategoricalCrossentropy or isinstance(loss, SoftmaxCategoricalCrossentropy)
         of_sigmoid = kind is BinaryCrossentropy or isinstance(loss, SigmoidBinaryCrossentropy)
         softmax, sigmoid = network.ends_in_softmax and of_softmax, network.ends_in_sigmoid and of_sigmoid

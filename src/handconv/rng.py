@@ -118,7 +118,7 @@ def mask_from_bits(words: NDArray[np.uint64], rate: float, out: NDArray[Any]) ->
 
     Args:
         words: random bits, at least 16 for each number.
-        rate: the probability of 0, at least 0 and below 1; held to 1/65536.
+        rate: the probability of 0, at least 0 and below 1; rounded to a multiple of 1/65536.
         out: contiguous, of bools or floats.
     """
     out[...] = words.view(np.uint16)[: out.size].reshape(out.shape) >= round(rate * (1 << 16))
@@ -127,8 +127,8 @@ def mask_from_bits(words: NDArray[np.uint64], rate: float, out: NDArray[Any]) ->
 def random_mask(generator: "np.random.Generator", shape: tuple[int, ...], rate: float) -> NDArray[np.bool_]:
     """Draw a mask (N, …) that is False with probability ``rate``.
 
-    The bits are dealt out one position of the samples after another, to all samples of the batch in turn; of images row
-    by row, then by channels, then by columns. A network that is computed in another order of the axes draws the same.
+    The bits are used in the order (D, N), or (H, C, W, N) for images, whatever the memory order of the inputs, so that
+    a layer's page and the engine draw the same mask.
 
     Args:
         generator: where the bits come from.

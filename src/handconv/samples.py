@@ -1,8 +1,8 @@
 """The samples that a run trains on: checked once, then gathered by index, shard by shard.
 
 uint8 images are pixels: they stay as they are (60,000 of them need 47 MB instead of 188) and are divided by 255 when a
-shard is gathered. Floats are used as they come. Arrays in any order of memory are gathered where they lie; only an
-array whose samples lie interleaved (Fortran order) is copied first, once, unless it is a file mapped into memory.
+shard is gathered. Floats are used as they come. Samples are gathered from arrays in any memory order; only an array
+whose samples lie interleaved (Fortran order) is copied once beforehand, unless it is a file mapped into memory.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ from handconv.utils.validation import FRACTION, NOT_NEGATIVE, check_number, chec
 from handconv.utils.warn import warn
 from handconv.utils.words import counted
 
-_DARK, _MANY = 32, 64  # so many uint8 images that all stay below are probably not pixels
-_FAR = 20  # images whose mean and deviation were taken out stay well within
+_DARK, _MANY = 32, 64  # if 64 uint8 images are all darker than 32, they are probably not pixels
+_FAR = 20  # standardised images (mean 0, variance 1) stay well within
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class GatherOp:
         return self._inputs.forward(), self._targets, self._weights
 
     def _read(self, name: str, values: NDArray[Any], indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Have the chosen samples read into an array, in the order of the axes in which they lie, seen as it was."""
+        """Have the chosen samples read, axis by axis as they lie in memory, into an array of their original shape."""
         axes = (0, *sorted(range(1, values.ndim), key=lambda axis: -abs(values.strides[axis])))
         lying = values.transpose(axes)
         out = self._scope.array(name, (len(indices), *lying.shape[1:]), values.dtype.newbyteorder("="))
@@ -146,7 +146,7 @@ def _check_values(array: NDArray[Any], dtype: DTypeLike, name: str) -> None:
         return
     least, largest = array.min(), array.max()  # NaN and infinity show here too
     if not (np.isfinite(least) and np.isfinite(largest)):
-        raise ValueError(f"{name} must be finite, got NaN or infinity. Clean it, with np.nan_to_num(x) for one.")
+        raise ValueError(f"{name} must be finite, got NaN or infinity. Clean it, for example with np.nan_to_num(x).")
     check_range(name, least, largest, dtype)
     if array.ndim == 4 or (array.ndim == 2 and array.shape[1] >= 49 and _whole_numbers(array)):
         _remark_on_scale(array, float(least), float(largest), name)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 Workers = int | Literal["auto"]  # how many processes share the work
 
-# What trains, and what reads and writes files, is imported by the verb that needs it: whoever imports handconv waits
-# little longer than for NumPy.
+# Modules for training and for files are imported by the methods that need them, so that ``import handconv`` takes
+# little longer than ``import numpy``.
 
 
 class Sequential(Network):
@@ -51,7 +51,7 @@ class Sequential(Network):
     Attributes:
         parameters: all parameters as one vector; ``named_parameters()`` shows them by name.
         gradients: all gradients as one vector, in the same order.
-        info: plain values that are saved with the model (which data set it knows, for one).
+        info: plain values that are saved with the model, such as the data set that it was trained on.
 
     Raises:
         ValueError: if layers do not fit together.
@@ -94,12 +94,14 @@ class Sequential(Network):
             y: class numbers (N,), one-hot (N, K), or whatever the loss expects.
             epochs: passes over all samples, at least 1.
             batch_size: samples to each step of the optimizer; the last batch of an epoch may be smaller.
-            augment: changes the images at random each time that they are trained on, ``handconv.augment.Shift(2)``
-                for one; any function (images, generator) -> images. The same for any number of workers.
-            averaging: an average of the parameters over the steps, ``ExponentialAverage()`` for one, which validation
+            augment: changes the images at random each time that they are trained on: an augmentation such as
+                ``handconv.augment.Shift(2)``, or any function (images, generator) -> images. The result is the same
+                for any number of workers.
+            averaging: an average of the parameters over the steps, such as ``ExponentialAverage()``, which validation
                 and the trained model then use; running statistics are measured for it, on 5,000 samples at most.
             shard_size: samples that are computed together, over which ``BatchNorm`` takes its statistics; as many as
-                suit the processor's cache, and at most half a batch, unless given. Larger ones leave less to share out.
+                suit the processor's cache, and at most half a batch, unless given. With larger shards, fewer workers
+                find work.
             optimizer: ``Adam()`` if not given.
             loss: if not given, the cross-entropy that fits the last layer (see ``default_loss``).
             validation_split: the share of each class held back to measure val_loss and val_accuracy.
@@ -109,7 +111,7 @@ class Sequential(Network):
             shuffle: whether to take the samples in a new random order each epoch.
             workers: processes that share the work, or "auto" for one on each usable core; any number gives the same
                 bits. A process that may not start others, one of ``multiprocessing.Pool`` say, does everything alone.
-            callbacks: what watches the training, ``PrintProgress()`` or ``Checkpoint(path)`` for two.
+            callbacks: what watches the training, such as ``PrintProgress()`` or ``Checkpoint(path)``.
             resume: a checkpoint of the same run to go on from; epochs counts from its beginning.
             verbose: whether to show the progress: True prints a line an epoch anywhere, as ``PrintProgress()`` does,
                 False nothing; unless given, lines and a bar are shown in a terminal (on stderr) or a notebook.
@@ -126,8 +128,8 @@ class Sequential(Network):
                 saved.
             WorkerError: if a worker process dies.
             ModelFileError: if the checkpoint cannot be resumed.
-            RuntimeError: if the model is being trained already, or a layer of one's own carries state from shard to
-                shard that it did not declare, where worker processes or a resume would lose it.
+            RuntimeError: if the model is being trained already, or a user-defined layer carries undeclared state from
+                shard to shard, which worker processes or a resume would lose.
         """
         from handconv.objective import Objective
         from handconv.parallel.cpu import worker_count
@@ -206,7 +208,7 @@ class Sequential(Network):
 
         Raises:
             ValueError, TypeError: if an argument, or the samples, do not fit.
-            RuntimeError: if a layer or a loss of one's own carries state, where several processes would lose it.
+            RuntimeError: if a user-defined layer or loss carries state, which several processes would lose.
         """
         from handconv.evaluation import evaluate
         from handconv.objective import Objective
@@ -237,7 +239,7 @@ class Sequential(Network):
 
         Raises:
             ValueError, TypeError: if an argument, or the samples, do not fit.
-            RuntimeError: if a layer of one's own carries state, where several processes would lose it.
+            RuntimeError: if a user-defined layer carries state, which several processes would lose.
         """
         from handconv.evaluation import predict
         from handconv.parallel.cpu import worker_count
@@ -268,9 +270,10 @@ class Sequential(Network):
         raise AttributeError(f"{type(self).__name__} has no {name!r}.{' ' if remedy else ''}{remedy}")
 
     def default_loss(self) -> Loss:
-        """Binary cross-entropy after a Sigmoid, cross-entropy after a Softmax of one's own, else that of scores.
+        """The cross-entropy that fits the last layer.
 
-        A Softmax or Sigmoid of this package is taken together with the loss, from the scores.
+        Binary cross-entropy after a Sigmoid; cross-entropy of probabilities after a user-defined Softmax; else
+        cross-entropy of scores, which is also used after this package's Softmax: both are then computed together.
         """
         last = self.layers[-1]
         if isinstance(last, Sigmoid):

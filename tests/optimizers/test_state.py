@@ -248,7 +248,7 @@ def test_two_trainings_at_once_are_refused() -> None:
     optimizer, parameters = Adam(), np.ones(3)
     optimizer.start(parameters, [slice(None)])
     with pytest.raises(
-        RuntimeError, match=r"Adam is used by another training that goes on\. Give each its own optimizer"
+        RuntimeError, match=r"Adam is in use by another training\. Give each training its own optimizer"
     ):
         optimizer.start(parameters, [slice(None)])
     optimizer.finish()
@@ -378,7 +378,7 @@ def test_momentum_that_comes_later_needs_a_new_start(optimizer) -> None:
     parameters = np.ones(2)
     optimizer.step(parameters, np.ones(2))
     optimizer.momentum = 0.9
-    with pytest.raises(ValueError, match=r"was built without velocity, which its settings need by now\. Call build"):
+    with pytest.raises(ValueError, match=r"was built without velocity, which its present settings need\. Call build"):
         optimizer.step(parameters, np.ones(2))
     optimizer.build(parameters)
     optimizer.step(parameters, np.ones(2))

@@ -26,7 +26,7 @@ def test_a_file_is_read_as_editors_of_all_systems_write_it(encoding: str, end: s
 def test_a_file_that_is_no_toml_is_told_where(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("epochs = 3\nepochs\n")
-    with pytest.raises(ValueError, match=r"mine\.toml is no TOML file: .* line 2.*A line is, for one: epochs = 5"):
+    with pytest.raises(ValueError, match=r"mine\.toml is no TOML file: .* line 2.*A line is, for example: epochs = 5"):
         recipes.read(path)
 
 

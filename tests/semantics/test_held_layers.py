@@ -135,7 +135,7 @@ class TestLayersHeldInOtherThings:
             network(Late()).fit(VECTORS, CLASSES)
 
     def test_that_run_twice_in_a_pass_are_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"0\.half goes forward 2 times"):
+        with pytest.raises(ValueError, match=r"0\.half is called 2 times"):
             network(Twice()).fit(VECTORS, CLASSES)
 
 

@@ -259,7 +259,7 @@ class TestALossThatLooksAtWeights:
 
     def test_by_a_view_of_them_is_refused_for_workers(self) -> None:
         assert self.losses(lambda network: network.layers[0].weights, 1)
-        with pytest.raises(RuntimeError, match="Shrinking keeps a view of the network's numbers as 'seen'"):
+        with pytest.raises(RuntimeError, match="Shrinking keeps a view of the network's arrays as 'seen'"):
             self.losses(lambda network: network.layers[0].weights, 2)
 
 

@@ -77,7 +77,7 @@ class Both(hc.Layer):
 
 
 def test_a_layer_that_runs_twice_in_a_pass_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Layer 0\.inner goes forward 2 times in one pass"):
+    with pytest.raises(ValueError, match=r"Layer 0\.inner is called 2 times in one forward pass"):
         check_runs_once(task(9, 4, Both(2)))
 
 
@@ -92,7 +92,7 @@ def test_passes_are_those_of_training() -> None:
             self.times = 2 if training else 1
             return super().forward(inputs, training)
 
-    with pytest.raises(ValueError, match="goes forward 2 times"):
+    with pytest.raises(ValueError, match="is called 2 times"):
         check_runs_once(task(9, 4, TwiceInTraining(1)))
 
 
@@ -151,7 +151,7 @@ class Keeping(hc.MeanSquaredError):
 def test_a_loss_that_keeps_a_view_of_the_parameters_is_refused() -> None:
     run = task(9, 4)
     run.loss = Keeping(run.network.parameters[1:3])
-    with pytest.raises(RuntimeError, match="keeps a view of the network's numbers as 'kept'"):
+    with pytest.raises(RuntimeError, match="keeps a view of the network's arrays as 'kept'"):
         check_no_views(run)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
-from handconv.training.checks import _meets_layers
+from handconv.training.checks import _reaches_others
 from handconv.training.hidden_state import equal
 
 X = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
@@ -151,9 +151,9 @@ def holding(kept: Any) -> hc.Layer:
 
 def test_a_layer_is_tried_beforehand_only_if_it_can_reach_others() -> None:
     other = hc.Dense(2)
-    assert _meets_layers(Decoder(lambda: other, writes=True))
-    assert _meets_layers(OfModel(None, writes=True))
-    assert _meets_layers(holding(MODEL))
-    assert not _meets_layers(Decoder(lambda: 3, writes=True))
-    assert not _meets_layers(Autoencoder())
-    assert not _meets_layers(holding((1, other)))  # which therefore it holds
+    assert _reaches_others(Decoder(lambda: other, writes=True))
+    assert _reaches_others(OfModel(None, writes=True))
+    assert _reaches_others(holding(MODEL))
+    assert not _reaches_others(Decoder(lambda: 3, writes=True))
+    assert not _reaches_others(Autoencoder())
+    assert not _reaches_others(holding((1, other)))  # which therefore it holds

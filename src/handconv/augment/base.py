@@ -17,7 +17,7 @@ _DTYPES = ("float32", "float64", "uint8")
 class Augmentation(Configured, ABC):
     """A random change of images that leaves their meaning alone.
 
-    Derive from it, as a frozen dataclass with ``_apply``, for one of your own.
+    To write your own, derive a frozen dataclass from it, and define ``_apply``.
     """
 
     def __call__(self, images: Images, generator: np.random.Generator) -> Images:

@@ -35,7 +35,7 @@ def preview(images: Images, augmentation: Augmentation, generator: np.random.Gen
     """
     count = check_int("preview: count", count)
     if not isinstance(augmentation, Augmentation):
-        raise TypeError(f"preview expects an augmentation, got {augmentation!r}. Use Rotate(10), for one.")
+        raise TypeError(f"preview expects an augmentation such as Rotate(10), got {augmentation!r}.")
     columns = [images, *(augmentation(images, generator) for _ in range(count))]
     if images.shape[1] not in (1, 3) or not len(images):
         raise ValueError(f"preview draws at least one image with one channel or three, got shape {images.shape}.")

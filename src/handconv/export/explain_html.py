@@ -4,17 +4,18 @@ The file is ``explanation/page.html`` with the sections put in place. It has no 
 """
 
 import html
+import itertools
 import os
 import re
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from handconv.analysis import Explanation, Line, Matrices, Matrix, Section, Table
 from handconv.analysis.explain.explanation import INDEX, pieces
-from handconv.serialization.atomic import write_atomically
+from handconv.serialization.atomic import write_text_atomically
 
 _FIT = 4  # columns of numbers that fit on a phone; more can be scrolled
 _HEADS = {
@@ -60,36 +61,29 @@ def explanation_html(explanation: Explanation, path: str | os.PathLike[str]) -> 
         "contents": _contents(explanation),
         "sections": _body(explanation),
     }
-    page = re.sub(r"\{\{(\w+)\}\}", lambda mark: pieces[mark[1]], template)
+    write_text_atomically(Path(path), re.sub(r"\{\{(\w+)\}\}", lambda mark: pieces[mark[1]], template))
 
-    def write(file: IO[bytes]) -> None:
-        file.write(page.encode())
 
-    write_atomically(Path(path), write)
+def _phases(explanation: Explanation) -> Iterator[tuple[str, list[tuple[int, Section]]]]:
+    """The heading of each phase, with its sections and their numbers."""
+    for phase, sections in itertools.groupby(enumerate(explanation), key=lambda numbered: numbered[1].phase):
+        yield html.escape(_HEADS[phase]), list(sections)
 
 
 def _contents(explanation: Explanation) -> str:
-    """Links to all stations, phase by phase."""
-    items, phase = [], ""
-    for number, section in enumerate(explanation):
-        if section.phase != phase:
-            items.append(f"<li class=phase>{_phase(section.phase)}</li>")
-            phase = section.phase
-        items.append(f'<li><a href="#s{number}">{html.escape(section.title)}</a></li>')
+    """Links to all sections, phase by phase."""
+    items = []
+    for heading, sections in _phases(explanation):
+        items.append(f"<li class=phase>{heading}</li>")
+        items += [f'<li><a href="#s{number}">{html.escape(each.title)}</a></li>' for number, each in sections]
     return f"<ol>{''.join(items)}</ol>"
 
 
-def _phase(phase: str) -> str:
-    return html.escape(_HEADS[phase])
-
-
 def _body(explanation: Explanation) -> str:
-    parts, phase = [], ""
-    for number, section in enumerate(explanation):
-        if section.phase != phase:
-            parts.append(f"<h2>{_phase(section.phase)}</h2>")
-            phase = section.phase
-        parts.append(_section(section, number))
+    parts = []
+    for heading, sections in _phases(explanation):
+        parts.append(f"<h2>{heading}</h2>")
+        parts += [_section(section, number) for number, section in sections]
     return "\n".join(parts)
 
 

@@ -18,7 +18,7 @@ import os
 import re
 from importlib import resources
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +29,7 @@ from handconv.datasets.catalog import title_of
 from handconv.errors import ModelFileError
 from handconv.export.stages import check_stages, describe, stages_of
 from handconv.sequential import Sequential
-from handconv.serialization.atomic import write_atomically
+from handconv.serialization.atomic import write_text_atomically
 from handconv.utils.validation import broken
 
 _IMAGES = 12  # that travel along
@@ -80,12 +80,7 @@ def export_html(
             f"One draws for models of square grey images; this one takes samples of shape {model.input_shape}. "
             "Give test images that travel along: images=…, or --dataset on the command line."
         )
-    page = _page(model, shown, _paper_and_ink(images))
-
-    def write(file: IO[bytes]) -> None:
-        file.write(page.encode())
-
-    write_atomically(Path(path), write)
+    write_text_atomically(Path(path), _page(model, shown, _paper_and_ink(images)))
 
 
 def _check(model: Sequential) -> None:

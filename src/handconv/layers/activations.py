@@ -17,7 +17,7 @@ from handconv.utils.validation import POSITIVE, check_number
 
 
 class Activation(Layer):
-    """A function of every number by itself: ``forward`` keeps its slope there."""
+    """A function of each number by itself; ``forward`` keeps its slope at the inputs."""
 
     elementwise: ClassVar[bool] = True
     _slope: NDArray[Any]
@@ -64,7 +64,7 @@ class LeakyReLU(Activation):
         x = self.check_inputs(inputs)
         self._slope = np.where(x > 0, self.dtype.type(1), self.dtype.type(self.alpha))
         self.output = np.maximum(x, 0)
-        if self.alpha:  # 0 · -inf would be no number
+        if self.alpha:  # 0 · -inf would be NaN
             self.output += self.dtype.type(self.alpha) * np.minimum(x, 0)
         return self.output
 
@@ -243,7 +243,7 @@ class SiLU(Activation):
 
 
 class GELU(Activation):
-    """The inputs, gated by the probability that a normal number is smaller: the activation of many transformers.
+    """The inputs, each times the probability that a standard normal variable is smaller: used in many transformers.
 
     Maths:
         y = x / 2 · (1 + t)        t = tanh(u)        u = sqrt(2 / π) · (x + 0.044715 · x³)
@@ -295,11 +295,11 @@ class Softmax(Layer):
     """
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
-        """y = exp(x - max x) / their sum: taking the maximum off first changes nothing but that nothing overflows."""
+        """y = exp(x - max x) / their sum: subtracting the maximum prevents overflow and does not change y."""
         x = self.check_inputs(inputs)  # (N, …, K)
         exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
         self.output = exponentials / exponentials.sum(axis=-1, keepdims=True)
-        self._y = self.output.copy()  # its own: the caller may change the outputs
+        self._y = self.output.copy()  # the caller may change ``output``
         return self.output
 
     def backward(self, dvalues: NDArray[Any]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""How the constructors of layers are called: wrong arguments are answered with what stands in their place."""
+"""Checks of the arguments of layers' constructors: an unknown one is refused, with what to use instead."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ REMEDIES = {
 
 
 class Arguments(Settings):
-    """What a layer is made of and shown as; a dataclass may be a layer, as long as it is not frozen."""
+    """The constructor arguments of a layer, checked and shown by ``repr``. A dataclass may be a layer if not frozen."""
 
-    #: The arguments that may be given as one number for both directions, and are shown so.
+    #: The arguments that may be given as one number for rows and columns; ``repr`` shows equal pairs as one number.
     pairs: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         if {*cls.__dict__.get("__slots__", ())} - {"__dict__", "__weakref__"}:
             raise TypeError(f"{cls.__name__} has __slots__, which copies of a layer would lose. Leave them out.")
-        cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]  # same as itself alone
+        # A layer is equal to itself alone, also where a dataclass would compare by values.
+        cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
 
     def __new__(cls, *values: Any, **named: Any) -> Self:
         """Refuse arguments that the constructor does not have."""
@@ -54,7 +55,7 @@ class Arguments(Settings):
         if len(values) > len(first) and is_ours(cls):
             raise TypeError(
                 f"{cls.__name__} takes {' and '.join(first) or 'nothing'} by place, got {len(values)} values. Give the "
-                "others by name, stride=2 for one; how many channels or numbers come in, the inputs tell."
+                "others by name, as in stride=2; the number of channels or features is known from the inputs."
             )
         return super().__new__(cls)
 

@@ -23,7 +23,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.arguments import REMEDIES, Arguments
-from handconv.layers.kept_views import VIEWS, kept_views, look_again
+from handconv.layers.kept_views import VIEWS, kept_views, restore_views
 from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.nearest import nearest
 from handconv.utils.settings import is_change
@@ -66,7 +66,7 @@ class Layer(Declaring, Arguments):
         ([[9.0, 1.0]], [[6.0, -2.0]])
     """
 
-    #: Whether it treats every number alike, whatever the shape; then it takes any shape at any time.
+    #: Whether it applies one function to each number, so that its inputs may have another shape at each call.
     elementwise: ClassVar[bool] = False
     #: The fewest samples that it can be trained on together.
     min_samples: ClassVar[int] = 1
@@ -77,7 +77,7 @@ class Layer(Declaring, Arguments):
     generator: np.random.Generator | None = None
     #: Counts changes of this layer's settings, methods and sublayers.
     _version: int = 0
-    #: Counts those of all layers: where it stands still, no layer need be looked at.
+    #: Counts such changes of all layers together: while it is the same, no layer needs to be checked for changes.
     changes: ClassVar[int] = 0
     _owner: weakref.ref[object] | None = None
 
@@ -165,7 +165,7 @@ class Layer(Declaring, Arguments):
                 f"{self.label} was built for inputs of shape (N, {', '.join(map(str, expected))}), got {x.shape}."
                 + shape_remedy(x.shape, expected)
             )
-        return np.asarray(x, self.dtype, order="C")  # sums depend on the order, in the last bit
+        return np.asarray(x, self.dtype, order="C")  # the last bits of sums depend on the memory order
 
     def check_gradient(self, dvalues: NDArray[Any]) -> FloatArray:
         """Check the gradient with respect to the outputs, and bring it to the layer's dtype and to C order.
@@ -185,7 +185,7 @@ class Layer(Declaring, Arguments):
         return dy
 
     def check_result(self, method: str, values: object, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Check what ``forward`` or ``backward`` of a layer of one's own returned.
+        """Check what ``forward`` or ``backward`` of a user-defined layer returned.
 
         Raises:
             ValueError, TypeError: if it is not an array of real numbers of this shape.
@@ -195,7 +195,7 @@ class Layer(Declaring, Arguments):
         except ValueError as error:
             if "masked" in str(error):
                 raise
-            array = np.empty(0, object)  # arrays of several shapes
+            array = np.empty(0, object)  # a list of arrays of several shapes, refused below
         if array.dtype.kind not in "biuf" and values is not None:
             kind = f"{array.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
             raise TypeError(f"{self.label}.{method} must return real numbers, got {kind}.")
@@ -290,7 +290,7 @@ class Layer(Declaring, Arguments):
         vars(self).update(state)
         if self.input_shape is not None:
             store = ParameterStore(list(self.tree()), self.dtype, keep=True)  # gives them vectors of their own
-            look_again(store.layers, kept)
+            restore_views(store.layers, kept)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Copy into declared arrays, check settings, and refuse what would have no effect."""
@@ -310,7 +310,7 @@ class Layer(Declaring, Arguments):
             raise ValueError(f"{self.label} is built: its layer {name!r} cannot be replaced. Make a new layer.")
         elif isinstance(value, Layer):
             raise ValueError(
-                f"{self.label} is built: a layer that it gets as {name!r} now would not be trained. Make all layers in "
+                f"{self.label} is built: a layer that is set as {name!r} now would not be trained. Make all layers in "
                 "__init__."
             )
         elif name in self.arguments:
@@ -330,7 +330,7 @@ class Layer(Declaring, Arguments):
         Layer.changes += 1
 
     def _remedy(self, name: str) -> str:
-        """What is meant by an attribute of other libraries, or one that is nearly a setting of ours; else nothing."""
+        """What to use instead of an attribute of other libraries, or of a misspelt setting; "" if there is nothing."""
         if name in _FOREIGN and (self.owner or is_ours(type(self))):
             return _FOREIGN[name]
         known = [*self.arguments, *self.arrays]
@@ -360,12 +360,12 @@ class Layer(Declaring, Arguments):
 VALUES = "values of the declared arrays"  # in the state of a copy: no attribute has such a name
 #: What a layer computes changes with these attributes.
 _METHODS = ("forward", "backward", "__class__")
-_KEPT = (
+_NO_FREEZING = (
     "All parameters of a network are trained. To keep some as they are, train a network of the other layers on what "
     "the first k give: features = model[:k].predict(x)."
 )
 #: Attributes that layers of other libraries have, and that would be set here without effect.
-_FOREIGN = {"trainable": _KEPT, "requires_grad": _KEPT}
+_FOREIGN = {"trainable": _NO_FREEZING, "requires_grad": _NO_FREEZING}
 
 
 def _layers_in(value: object, path: str) -> Iterator[tuple[str, Layer]]:

@@ -23,8 +23,8 @@ class Conv2D(Weighted):
     everywhere, a feature is found wherever it lies, and the layer has few parameters. (Like every library of this
     field it computes the cross-correlation: the filter is not flipped.)
 
-    With ``groups`` the channels are split into so many parts, each of which has its own share of the filters; as many
-    groups as channels make a depthwise convolution. With ``dilation`` the cells of a window lie so far apart.
+    ``groups`` splits the channels into that many parts, each with its own share of the filters; as many groups as
+    channels make a depthwise convolution. With a ``dilation`` of d, neighbouring cells of a window are d pixels apart.
 
     Maths:
         z[n, f, i, j]  = b[f] + sum over c, u, v of w[f, c, u, v] · x[n, c, i·s + u·d - p, j·s + v·d - p]

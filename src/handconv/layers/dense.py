@@ -89,7 +89,7 @@ class Dense(Weighted):
 
     def forward(self, inputs: NDArray[Any], training: bool = False) -> FloatArray:
         """y = x w + b."""
-        x = self._x = np.array(self.check_inputs(inputs))  # (N, D), its own: the caller may change the inputs
+        x = self._x = np.array(self.check_inputs(inputs))  # (N, D), a copy: the caller may change the inputs
         self.output = x @ self.weights  # (N, units)
         if self.use_bias:
             self.output += self.biases

@@ -14,16 +14,15 @@ from handconv.utils.validation import SHARE, check_image_shape, check_number
 
 
 class Dropout(Layer):
-    """In training, silence a random share of the inputs and scale up the others; otherwise change nothing.
+    """In training, set a random share of the inputs to zero and scale up the others; otherwise change nothing.
 
     A network that cannot count on any single unit learns features that are useful on their own, which prevents
     overfitting. Scaling by 1 / (1 - rate) keeps the expected value, so that nothing has to be done when predicting.
 
     Maths:
-        y = x · m        dx = dy · m        m = 0 with probability rate, else 1 / (1 - rate); the same m in both
-        directions
+        y = x · m        dx = dy · m, with the same m        m = 0 with probability rate, else 1 / (1 - rate)
     Args:
-        rate: the share that is dropped, at least 0 and below 1 (held to 1/65536).
+        rate: the share that is dropped, at least 0 and below 1 (drawn with a resolution of 1/65536).
         name: the layer's name in ``summary`` and in files.
     Shapes:
         any
@@ -78,13 +77,13 @@ class Dropout(Layer):
 class SpatialDropout2D(Dropout):
     """Dropout of whole channels of images.
 
-    Neighbouring pixels of a feature map say nearly the same, so that dropping single ones hides little; a channel that
-    is gone as a whole must be made up for by others.
+    Neighbouring pixels of a feature map are nearly equal, so that dropping single ones hides little; for a whole
+    channel that is dropped, other channels must make up.
 
     Maths:
         y[n, c] = x[n, c] · m[n, c]        dx = dy · m        m = 0 with probability rate, else 1 / (1 - rate)
     Args:
-        rate: the share of the channels that is dropped, at least 0 and below 1 (held to 1/65536).
+        rate: the share of the channels that is dropped, at least 0 and below 1 (drawn with a resolution of 1/65536).
         name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, C, H, W), unchanged

@@ -1,7 +1,8 @@
-"""Attributes that look into declared arrays: ``self.kernel = self.weights.reshape(…)``, kept for later.
+"""Attributes that are views of declared arrays, as after ``self.kernel = self.weights.reshape(…)``.
 
-The arrays of a layer are views into vectors, and lie elsewhere in a copy, in a worker process, and after a network is
-built. What a layer keeps of them must look there too, or it would compute with numbers that nobody trains any more.
+The declared arrays of a layer are views into flat vectors. In a copy, in a worker process, and after a network is
+built, these vectors lie elsewhere. Views that a layer keeps must be moved along, or it would compute with numbers that
+are not trained.
 """
 
 import bisect
@@ -19,20 +20,20 @@ VIEWS = "views of declared arrays"  # in the state of a copy: no attribute has s
 
 
 class HasArrays(Protocol):
-    """A layer, as far as it matters here."""
+    """A layer, as far as this file needs to know it."""
 
     arrays: dict[str, FloatArray]
 
 
 class KeptView(NamedTuple):
-    """An attribute that looks into a declared array, or an entry of a list or dict: ``self.params = {"W": self.W}``.
+    """A view of a declared array, kept as an attribute or in a list or dict: ``self.params = {"W": self.W}``.
 
     Attributes:
-        keeper: the number of the layer whose attribute it is.
-        path: the name of the attribute and, of an entry, where that is in it.
-        owner: the number of the layer that has declared the array.
-        array: its name.
-        start, shape, strides: of the view, counted in numbers of the array.
+        keeper: the index of the layer that keeps the view.
+        path: the name of the attribute and, within a list or dict, the keys that lead to the view.
+        owner: the index of the layer that has declared the array.
+        array: the name of the array.
+        start, shape, strides: of the view, in elements of the array.
     """
 
     keeper: int
@@ -52,18 +53,18 @@ class KeptView(NamedTuple):
 
 
 def kept_views(layers: Sequence[HasArrays]) -> list[KeptView]:
-    """Find the attributes of layers that look into arrays which one of them has declared."""
-    lying = sorted(
+    """Find the attributes of layers that are views of arrays which one of them has declared."""
+    extents = sorted(
         (*byte_bounds(array), owner, name) for owner, layer in enumerate(layers) for name, array in layer.arrays.items()
     )
     found = []
     for keeper, layer in enumerate(layers):
         for path, value in _views_in({name: value for name, value in vars(layer).items() if name != "arrays"}):
             first, end = byte_bounds(value)
-            place = bisect.bisect_right(lying, first, key=itemgetter(0)) - 1
-            if place < 0 or lying[place][1] < end:
+            place = bisect.bisect_right(extents, first, key=itemgetter(0)) - 1
+            if place < 0 or extents[place][1] < end:
                 continue
-            low, _, owner, name = lying[place]
+            low, _, owner, name = extents[place]
             array, size = layers[owner].arrays[name], value.itemsize
             if value.dtype == array.dtype:
                 start = (value.__array_interface__["data"][0] - low) // size
@@ -73,7 +74,7 @@ def kept_views(layers: Sequence[HasArrays]) -> list[KeptView]:
 
 
 def _views_in(entries: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], NDArray[Any]]]:
-    """The arrays in lists and dicts whose memory is that of others, with their paths."""
+    """The arrays in lists and dicts that are views, with their paths."""
     if not isinstance(entries, dict | list):
         return
     for key, value in entries.items() if isinstance(entries, dict) else enumerate(entries):
@@ -83,13 +84,13 @@ def _views_in(entries: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[tup
             yield (*path, key), value
 
 
-def look_again(layers: Sequence[HasArrays], kept: Sequence[KeptView]) -> None:
-    """Let attributes look into the arrays where these lie now."""
+def restore_views(layers: Sequence[HasArrays], kept: Sequence[KeptView]) -> None:
+    """Make the kept views again, of the arrays as they lie now."""
     for view in kept:
         arrays = layers[view.owner].arrays
         if view.array in arrays:
-            *way, last = view.path
-            place: Any = vars(layers[view.keeper])
-            for key in way:
-                place = place[key]
-            place[last] = view.of(arrays[view.array])
+            *keys, last = view.path
+            container: Any = vars(layers[view.keeper])
+            for key in keys:
+                container = container[key]
+            container[last] = view.of(arrays[view.array])

@@ -32,17 +32,19 @@ class BatchNorm(Layer):
     """Normalise each feature, or each channel of images, over the batch.
 
     Activations keep their scale however the layers before change, so that deep networks train at higher rates. In
-    training the statistics are those of the samples that are computed together: of each *shard* of a batch, as in every
-    data-parallel training without synchronised statistics (``fit(shard_size=…)`` sets how many they are). Running
-    averages of them, which are buffers, serve for inference; after a training with averaged weights they are those of
-    up to 5,000 training samples under these weights.
+    training, mean and variance are taken over the samples that are computed together: over each *shard* of a batch, as
+    in any data-parallel training without synchronised statistics (``fit(shard_size=…)`` sets its size). Inference uses
+    running averages of them, which are buffers; after a training with averaged weights, these are measured anew on up
+    to 5,000 training samples.
 
     Maths:
         in training: mean and variance over n (images: over n, i, j) of x[n, c], the variance divided by the count
         running_mean = momentum · running_mean + (1 - momentum) · mean; running_var likewise, of the variance divided by
         the count less 1
         y = gamma · (x - mean) / sqrt(variance + epsilon) + beta; out of training with the running values
-        dbeta = sum of dy        dgamma = sum of dy · x_hat        dx as in the head of this file
+        dbeta = sum of dy        dgamma = sum of dy · x_hat        x_hat = (x - mean) / sqrt(variance + epsilon)
+        dx = gamma / sqrt(variance + epsilon) · (dy - dbeta / m - x_hat · dgamma / m)        m: numbers in each mean
+        out of training, where the statistics do not depend on x: dx = gamma / sqrt(variance + epsilon) · dy
     Args:
         momentum: the share of the old running value that is kept at each step, at least 0 and below 1.
         epsilon: keeps the divisor from zero, above 0.
@@ -135,7 +137,7 @@ class BatchNorm(Layer):
 
 
 class _SampleNorm(Layer):
-    """Normalises within each sample, alike in training and out of it."""
+    """Normalises within each sample, the same in training and in inference."""
 
     epsilon: float
     gamma: FloatArray
@@ -163,12 +165,14 @@ class _SampleNorm(Layer):
 class LayerNorm(_SampleNorm):
     """Normalise each sample over all its numbers.
 
-    Unlike ``BatchNorm`` it does not look at other samples, so that it acts alike in training and out of it, whatever
-    the batch.
+    Unlike ``BatchNorm`` it does not depend on the other samples of a batch, so that it computes the same in training
+    and in inference.
 
     Maths:
-        mean and variance over all numbers of x[n]; y = gamma · x_hat + beta, with gamma and beta of a sample's shape
-        dbeta = sum over n of dy        dgamma = sum over n of dy · x_hat        dx as in the head of this file
+        x_hat = (x - mean) / sqrt(variance + epsilon), mean and variance over all numbers of x[n]
+        y = gamma · x_hat + beta, with gamma and beta of a sample's shape
+        dbeta = sum over n of dy        dgamma = sum over n of dy · x_hat        dx_hat = gamma · dy
+        dx = (dx_hat - mean of dx_hat - x_hat · mean of (dx_hat · x_hat)) / sqrt(variance + epsilon)
     Args:
         epsilon: keeps the divisor from zero, above 0.
         name: the layer's name in ``summary`` and in files.
@@ -214,12 +218,14 @@ class LayerNorm(_SampleNorm):
 class GroupNorm(_SampleNorm):
     """Normalise groups of channels of each image.
 
-    Between ``LayerNorm`` (one group) and a normalisation of every channel by itself (as many groups as channels): for
-    images where batches are too small for ``BatchNorm``.
+    It lies between the normalisation of a whole image (one group) and that of each channel by itself (as many groups
+    as channels), and suits images whose batches are too small for ``BatchNorm``.
 
     Maths:
-        mean and variance over the channels of a group and all places of x[n]; y = gamma[c] · x_hat + beta[c]
-        dbeta[c] = sum over n, i, j of dy        dgamma[c] = sum of dy · x_hat        dx as in the head of this file
+        x_hat = (x - mean) / sqrt(variance + epsilon), mean and variance over a group's channels and pixels of x[n]
+        y = gamma[c] · x_hat + beta[c]
+        dbeta[c] = sum over n, i, j of dy        dgamma[c] = sum over n, i, j of dy · x_hat        dx_hat = gamma · dy
+        dx = (dx_hat - mean of dx_hat - x_hat · mean of (dx_hat · x_hat)) / sqrt(variance + epsilon)
     Args:
         groups: how many groups; it divides the channels.
         epsilon: keeps the divisor from zero, above 0.

@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.initializers import initialize
-from handconv.layers.kept_views import kept_views, look_again
+from handconv.layers.kept_views import kept_views, restore_views
 from handconv.utils.memory import check_fits
 from handconv.utils.validation import check_bool, is_int, real_numbers
 
@@ -31,7 +31,7 @@ class ParameterSpec(NamedTuple):
     """The declaration of one array of a layer: how it looks, starts, and takes part in training.
 
     Args:
-        name: "weights", say; the array is then ``layer.weights``, its gradient ``layer.dweights``.
+        name: for example "weights"; the array is then ``layer.weights``, its gradient ``layer.dweights``.
         shape: of the array.
         initializer: a name in ``handconv.initializers``, or a function with their arguments.
         fan_in: numbers that go into one output.
@@ -114,7 +114,7 @@ def checked_specs(owner: str, declared: object, reserved: type) -> tuple[Paramet
 
 
 class Declaring:
-    """What declares arrays, which then are attributes of it: a layer. Assigning to one of them copies in."""
+    """The part of a layer that declares arrays. They become its attributes; assigning to one copies the values in."""
 
     name: str | None = None
     input_shape: Shape | None = None
@@ -164,12 +164,12 @@ class Declaring:
         if is_gradient and not array.ndim and target.size > 1 and array != 0:  # a sum over too much, most likely
             raise ValueError(
                 f"{self.label}: {name} must have shape {target.shape}, got the single number {array:g}. Sum over the "
-                "samples alone, sum(axis=0) for one."
+                "samples alone, as sum(axis=0) does."
             )
         target[...] = array
 
     def _make_room(self, specs: tuple[ParameterSpec, ...]) -> None:
-        """Refuse attributes that would hide declared arrays; None held the place until now."""
+        """Refuse attributes that would hide declared arrays; remove those that are None, as mere placeholders."""
         for name in [name for spec in specs for name in (spec.name, f"d{spec.name}")]:
             if vars(self).get(name, self) is None:
                 object.__delattr__(self, name)
@@ -257,7 +257,7 @@ class ParameterStore(Generic[D]):
 
     @property
     def means(self) -> NDArray[np.bool_]:
-        """Of each number of the buffers whether shards of a batch make one of it by their mean."""
+        """A mask over the buffers: True where the changes of a batch's shards are averaged, False where summed."""
         mask = np.zeros(self.buffers.size, np.bool_)
         for view in self.buffered:
             mask[view.place] = view.spec.reduce == "mean"
@@ -301,4 +301,4 @@ class ParameterStore(Generic[D]):
             view.layer.arrays[f"d{view.spec.name}"] = view.of(gradients)
         for view in self.buffered:
             view.layer.arrays[view.spec.name] = view.of(buffers)
-        look_again(self.layers, kept)
+        restore_views(self.layers, kept)

@@ -15,14 +15,14 @@ from handconv.layers.base import Layer
 class Residual(Layer):
     """Run layers, and add their result to the inputs: the layers learn the difference that improves the inputs.
 
-    The gradient has a way back that passes by all the layers, so that very deep networks can be trained.
+    The gradient also flows straight back, past all of these layers, so that very deep networks can be trained.
 
     Maths:
         y = F(x) + P(x)        dx = dF/dx · dy + dP/dx · dy        P: the projection, or the inputs as they are
     Args:
         layers: F, one after the other.
-        projection: P, a layer that brings the inputs to the shape of F's outputs, ``Conv2D(filters, 1, stride=2)`` for
-            one; not needed where the shape stays.
+        projection: P, a layer that brings the inputs to the shape of F's outputs, such as
+            ``Conv2D(filters, 1, stride=2)``; not needed where F keeps the shape.
         name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, …) -> the outputs of the last layer

@@ -42,7 +42,7 @@ def check_loss(loss: object) -> Loss:
 
 
 def as_number(loss: Loss, value: object) -> float:
-    """What ``forward`` of a loss of one's own returned; refuse what is not one real number."""
+    """Check that what ``forward`` of a user-defined loss returned is one real number."""
     found = np.asarray(value)
     if found.size != 1 or found.dtype.kind not in "biuf":
         raise TypeError(f"{loss.label}.forward must return one real number, got {value!r}.")
@@ -52,8 +52,8 @@ def as_number(loss: Loss, value: object) -> float:
 class Loss(Settings):
     """A loss over a batch: ``forward`` measures, ``backward`` says which way to move each prediction.
 
-    A loss of your own overrides ``sample_losses`` and ``gradient``, or ``forward`` and ``backward`` themselves; and
-    ``check_targets`` if its targets are to be checked before a training begins.
+    A loss of your own overrides ``sample_losses`` and ``gradient``, or ``forward`` and ``backward`` themselves. It may
+    override ``check_targets`` to have its targets checked before training begins.
 
     Maths:
         loss = sum over n of w[n] · loss[n] / B
@@ -126,7 +126,7 @@ class Loss(Settings):
         size = len(p) if batch_size is None else check_int("batch_size", batch_size)
         if size < len(p):
             raise ValueError(f"batch_size must be at least the number of samples, {len(p)}, got {batch_size}.")
-        kept = np.array(p), np.array(t)  # its own copies: whoever gave them, or looks at them, may change them
+        kept = np.array(p), np.array(t)  # copies: the caller, or sample_losses, may change these arrays
         losses = np.asarray(self.sample_losses(p, t))
         if losses.dtype.kind not in "biuf":
             raise TypeError(f"{self.label}.sample_losses must return real numbers, got {losses.dtype}.")

@@ -20,7 +20,8 @@ class Adagrad(Optimizer):
     Args:
         learning_rate: above 0, or a schedule.
         epsilon: keeps the divisor from zero, above 0.
-        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
+        clip_norm: the largest Euclidean norm of the whole gradient; ``fit`` scales a longer one down. None: no limit.
+        clip_value: the largest absolute value in the gradient; ``fit`` clips to it first. None: no limit.
 
     Raises:
         ValueError: if an argument is out of range.

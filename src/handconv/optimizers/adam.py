@@ -21,15 +21,16 @@ class Adam(Optimizer):
         v = beta_2 · v + (1 - beta_2) · g²       v_hat = v / (1 - beta_2^t)
         p -= rate · m_hat / (sqrt(v_hat) + epsilon)
 
-        No vectors m_hat and v_hat are made: with c = sqrt(1 - beta_2^t) is sqrt(v_hat) = sqrt(v) / c, and the last
-        line, its fraction multiplied above and below by c, reads
+        The code makes no vectors m_hat and v_hat. With c = sqrt(1 - beta_2^t), sqrt(v_hat) equals sqrt(v) / c, and
+        multiplying numerator and denominator of the last line by c gives
         p -= rate · c / (1 - beta_1^t) · m / (sqrt(v) + epsilon · c)
     Args:
         learning_rate: above 0, or a schedule.
         beta_1: how long m remembers, at least 0 and below 1.
         beta_2: how long v remembers, at least 0 and below 1.
         epsilon: keeps the divisor from zero, above 0.
-        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
+        clip_norm: the largest Euclidean norm of the whole gradient; ``fit`` scales a longer one down. None: no limit.
+        clip_value: the largest absolute value in the gradient; ``fit`` clips to it first. None: no limit.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -84,17 +85,20 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: each step also shrinks the weights by a share of themselves.
 
-    Adam divides the gradient of an L2 penalty by sqrt(v_hat) too; this shrinking is the same for all weights.
+    Adam would divide the gradient of an L2 penalty by sqrt(v_hat), so that weights with large gradients decay less;
+    here all weights shrink by the same share.
 
     Maths:
-        p -= rate · weight_decay · p, on the decayed pieces; then as Adam
+        p -= rate · weight_decay · p        for weights, not for biases and scales (``ParameterSpec.decay``)
+        then the step of Adam
     Args:
         learning_rate: above 0, or a schedule.
         beta_1: how long m remembers, at least 0 and below 1.
         beta_2: how long v remembers, at least 0 and below 1.
         epsilon: keeps the divisor from zero, above 0.
         weight_decay: at least 0.
-        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
+        clip_norm: the largest Euclidean norm of the whole gradient; ``fit`` scales a longer one down. None: no limit.
+        clip_value: the largest absolute value in the gradient; ``fit`` clips to it first. None: no limit.
 
     Raises:
         ValueError: if an argument is out of range.

@@ -21,9 +21,10 @@ from handconv.utils.validation import POSITIVE, check_not_a_method, check_number
 #: step on a million parameters. Smaller blocks cost more in calls than they save; the reference network is one block.
 BLOCK = 65_536
 
-#: Where gradients stay zero, running means shrink step by step until they are subnormal, and so they remain: 0.9 times
-#: the smallest float rounds to it. Processors take ten times as long for such numbers. So every so many steps what is
-#: nearly subnormal, and far too small to move any parameter, becomes zero. (Lion would move one by its sign alone.)
+#: Where gradients stay zero, running means shrink step by step until they are subnormal, and stay so: 0.9 times the
+#: smallest float rounds to that float. Arithmetic on subnormal numbers is about ten times slower. So every 64 steps,
+#: state that is nearly subnormal is set to zero; it is far too small to move a parameter. (Lion, which moves by the
+#: sign alone, then leaves the parameter where it is.)
 _SETTLE_EVERY, _SETTLE_BELOW = 64, 1e8
 
 _EVERYTHING = slice(None)
@@ -41,16 +42,16 @@ def check_optimizer(optimizer: object) -> Optimizer:
 
 
 class Optimizer(Settings, ABC):
-    """What improves parameters step by step.
+    """Moves parameters, step by step, against their gradients.
 
     ``state`` holds the vectors that live from step to step, by name; ``iterations`` is the number of steps done;
-    ``total_steps`` is set by the training loop, for schedules. Gradients are clipped by ``fit``, which has the whole of
-    them, with ``clip_gradients``; ``step`` takes those that it is given as they are.
+    ``total_steps`` is set by the training loop, for schedules. ``fit`` clips the whole gradient with
+    ``clip_gradients`` before each step; ``step`` itself does not clip.
 
     Args:
         learning_rate: above 0, or a schedule.
-        clip_norm: the longest that ``fit`` lets the whole gradient be; a longer one is shortened to it.
-        clip_value: the largest that ``fit`` lets any number of the gradient be, up or down; this comes first.
+        clip_norm: the largest Euclidean norm of the whole gradient; ``fit`` scales a longer one down. None: no limit.
+        clip_value: the largest absolute value in the gradient; ``fit`` clips to it first. None: no limit.
     """
 
     #: The names of the vectors in ``state``, for these settings.
@@ -125,7 +126,7 @@ class Optimizer(Settings, ABC):
         """The value of a setting as the constructor would keep it.
 
         Raises:
-            ValueError: if a training goes on and would need another vector in ``state`` with it.
+            ValueError: if a training is under way and the new value needs a vector that ``state`` does not have.
         """
         with contextlib.suppress(AttributeError):  # where not all arguments are kept
             like = type(self)(**super().config() | {name: value})
@@ -165,16 +166,16 @@ class Optimizer(Settings, ABC):
         self.iterations, self._used = 0, False
 
     def start(self, parameters: FloatArray, decayed: Sequence[slice]) -> None:
-        """Begin a training: anew, if the state is that of another training that is over.
+        """Begin a training. State left by an earlier training is discarded.
 
-        State that was loaded, or made by steps by hand, is gone on from.
+        State that was loaded, or made by steps by hand, is kept, and training continues from it.
 
         Args:
             parameters: one flat vector.
             decayed: the pieces that decoupled weight decay shrinks.
         """
         if self._running:
-            raise RuntimeError(f"{self._label} is used by another training that goes on. Give each its own optimizer.")
+            raise RuntimeError(f"{self._label} is in use by another training. Give each training its own optimizer.")
         if not self.built or self._used:
             self.build(parameters, decayed)
         self._running = True
@@ -183,17 +184,17 @@ class Optimizer(Settings, ABC):
         """End a training: the state stays to be looked at, and the next training begins anew."""
         self._used, self._running = True, False
 
-    def clip_gradients(self, gradients: FloatArray, length: Callable[[FloatArray], float]) -> None:
+    def clip_gradients(self, gradients: FloatArray, norm: Callable[[FloatArray], float]) -> None:
         """Clip gradients in place: each number to ``clip_value``, then the whole to ``clip_norm``, where they are set.
 
         Args:
             gradients: the gradient of loss and penalties, or the part of it that one of several processes works on.
-            length: gives the length of the whole gradient, called with the part.
+            norm: called with the part, returns the Euclidean norm of the whole gradient.
         """
         if self.clip_value is not None:
             np.clip(gradients, -self.clip_value, self.clip_value, out=gradients)
-        if self.clip_norm is not None and (norm := length(gradients)) > self.clip_norm:
-            gradients *= self.clip_norm / norm
+        if self.clip_norm is not None and (length := norm(gradients)) > self.clip_norm:
+            gradients *= self.clip_norm / length
 
     def step(self, parameters: FloatArray, gradients: FloatArray, part: slice = _EVERYTHING) -> None:
         """Do one step in place on ``parameters[part]``; builds at first use.
@@ -218,7 +219,7 @@ class Optimizer(Settings, ABC):
             )
         if missing := set(self.vectors) - self.state.keys():
             raise ValueError(
-                f"{self._label} was built without {', '.join(sorted(missing))}, which its settings need by now. "
+                f"{self._label} was built without {', '.join(sorted(missing))}, which its present settings need. "
                 "Call build(parameters) to start anew."
             )
         rate = self.current_learning_rate

@@ -17,14 +17,15 @@ class Lion(Optimizer):
 
     Maths:
         direction = sign(beta_1 · m + (1 - beta_1) · g)
-        p -= rate · (direction + weight_decay · p)        the decay on the decayed pieces alone
+        p -= rate · (direction + weight_decay · p)        no decay for biases and scales (``ParameterSpec.decay``)
         m = beta_2 · m + (1 - beta_2) · g
     Args:
         learning_rate: above 0, or a schedule.
         beta_1: the share of m in the direction, at least 0 and below 1.
         beta_2: how long m remembers, at least 0 and below 1.
         weight_decay: at least 0.
-        clip_norm, clip_value: the longest gradient, and the largest number of it, that ``fit`` lets through as it is.
+        clip_norm: the largest Euclidean norm of the whole gradient; ``fit`` scales a longer one down. None: no limit.
+        clip_value: the largest absolute value in the gradient; ``fit`` clips to it first. None: no limit.
 
     Raises:
         ValueError: if an argument is out of range.

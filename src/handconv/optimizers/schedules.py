@@ -23,7 +23,7 @@ from handconv.utils.validation import NOT_NEGATIVE, POSITIVE, SHARE, check_numbe
 
 
 class Schedule(configured.Configured, ABC):
-    """A learning rate that depends on the step; derive from it, as a dataclass, for one of your own."""
+    """A learning rate that depends on the step. To write your own, derive a dataclass from it."""
 
     @abstractmethod
     def __call__(self, step: int, total_steps: int | None) -> float:

@@ -1,4 +1,4 @@
-"""How processes are started, and how one knows that it is left alone."""
+"""How processes are started, and how one notices that its parent is gone."""
 
 import contextlib
 import multiprocessing
@@ -28,7 +28,7 @@ def main_is_a_file() -> bool:
 
 @contextlib.contextmanager
 def _hidden_main() -> Iterator[None]:
-    """Keep spawned processes meanwhile from a file of the program that is none, "<stdin>" for one."""
+    """Within ``with``, hide a ``__main__.__file__`` that is no file, such as "<stdin>", from spawned processes."""
     main = vars(sys.modules["__main__"])
     file = main.get("__file__")
     if file is None or main_is_a_file():
@@ -43,9 +43,9 @@ def _hidden_main() -> Iterator[None]:
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Let processes be started meanwhile: with one BLAS thread, and without a word about threads."""
+    """Within ``with``, start processes with one BLAS thread each, and without Python's warning about threads."""
     with _hidden_main(), blas.one_thread_in_children(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # about threads at a fork; BLAS stops its own before
+        warnings.simplefilter("ignore", DeprecationWarning)  # about threads at a fork; those of BLAS end before it
         yield
 
 

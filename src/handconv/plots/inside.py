@@ -33,6 +33,7 @@ _DEEP = 12  # layers with maps that have rows one below the other
 _MARKERS = "osD^v<>Xph"
 _LISTED = 20  # names that a legend beside the map has room for; more stand below it
 _MAPPED = 1000  # samples on a map: more hide one another, and t-SNE takes minutes
+_ROUNDING = 1e-5  # by which numbers of equal samples may differ, as their sums depend on their places in a batch
 
 
 def filters(model: Sequential) -> Figure:
@@ -232,14 +233,11 @@ def hidden_map(
     if method not in ("pca", "tsne"):
         raise ValueError(f'method must be "pca" or "tsne", got {method!r}.')
     values = last_hidden(model, samples)
+    if np.ptp(values, axis=0).max(initial=0) <= _ROUNDING * np.abs(values).max(initial=0):
+        values = np.broadcast_to(values[:1], values.shape)  # equal samples: rounding is no direction
     places, share = principal_components(values)
     if method == "tsne":
-        perplexity = min(30.0, (len(values) - 1) / 3)
-        manifold = import_optional("sklearn.manifold", extra="tsne")
-        layout = manifold.TSNE(perplexity=perplexity, init="pca", random_state=0)
-        threads = import_optional("threadpoolctl", extra="tsne")  # which scikit-learn needs itself
-        with threads.threadpool_limits(1, user_api="openmp"):  # many wait for each other, for minutes on a busy machine
-            places = layout.fit_transform(values)
+        places = _tsne(values)
         title = f"The last hidden layer's {values.shape[1]} numbers as a map (t-SNE), {len(values):,} samples"
     else:
         title = (
@@ -276,6 +274,16 @@ def hidden_map(
     figure.legend(loc=f"outside {where}", frameon=False, markerscale=2, ncols=columns, fontsize=9)
     headline(figure, title)
     return figure
+
+
+def _tsne(values: NDArray[Any]) -> NDArray[Any]:
+    """Lay samples (N, D) out in the plane by t-SNE: (N, 2)."""
+    manifold = import_optional("sklearn.manifold", extra="tsne")
+    layout = manifold.TSNE(perplexity=min(30.0, (len(values) - 1) / 3), init="pca", random_state=0)
+    threads = import_optional("threadpoolctl", extra="tsne")  # which scikit-learn needs itself
+    with threads.threadpool_limits(1, user_api="openmp"):  # many wait for each other, for minutes on a busy machine
+        places: NDArray[Any] = layout.fit_transform(values)
+    return places
 
 
 def check_alive(model: Sequential) -> None:

@@ -1,6 +1,6 @@
 """From a recipe to objects, by one rule: a table with a class becomes an object of that class.
 
-Which class is meant is told by where the table stands:
+The place of the table says which classes it may name:
 
     loss                        handconv.losses
     optimizer                   handconv.optimizers
@@ -9,8 +9,8 @@ Which class is meant is told by where the table stands:
     augment, steps              handconv.augment
     layers, projection          handconv.layers
 
-Its other entries are the arguments. They are checked by the classes themselves; what is checked here is that there are
-such classes and arguments.
+Its other entries are the arguments of the class. This module checks that the class and the arguments exist; the class
+itself checks their values.
 """
 
 import importlib
@@ -180,10 +180,10 @@ def _check_network(described: Any, recipe: Recipe) -> None:
                 'For one: layers = [{class = "Flatten"}, {class = "Dense", units = 10}, {class = "Softmax"}]'
             )
         if given := [name for name in OF_THE_ZOO if name in recipe]:
-            raise ValueError(f"{given[0]} is for the networks of the zoo, got layers too, which say it themselves.")
+            raise ValueError(f"{given[0]} is for the networks of the zoo, got layers too. Set it in the layers.")
     elif not isinstance(described, str) or described not in _NETWORKS:
         remedy = nearest(str(described), _NETWORKS)
-        raise ValueError(f"There is no network {described!r}.{remedy} A file of one's own ends in .toml.")
+        raise ValueError(f"There is no network {described!r}.{remedy} A file of your own ends in .toml.")
 
 
 def _named(place: str, value: Any) -> Any:

@@ -48,12 +48,12 @@ def load(name: str) -> Recipe:
         {'class': 'InverseTimeDecay', 'initial': 0.003, 'decay': 0.001}
     """
     if name not in NAMES:
-        raise ValueError(f"There is no recipe {name!r}.{nearest(str(name), NAMES)} read(path) takes one's own.")
+        raise ValueError(f"There is no recipe {name!r}.{nearest(str(name), NAMES)} read(path) reads your own.")
     return tomllib.loads(files("handconv.recipes").joinpath(f"{name}.toml").read_text("utf-8"))
 
 
 def read(path: str | os.PathLike[str]) -> Recipe:
-    """Read a recipe of one's own, or a network, from a TOML file.
+    """Read a recipe, or the description of a network, from a TOML file of your own.
 
     Args:
         path: the file, in UTF-8, or in UTF-16 as Windows' shell writes it.
@@ -74,7 +74,7 @@ def read(path: str | os.PathLike[str]) -> Recipe:
     try:
         return tomllib.loads(content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{os.fspath(path)} is no TOML file: {error}. A line is, for one: epochs = 5") from error
+        raise ValueError(f"{os.fspath(path)} is no TOML file: {error}. A line is, for example: epochs = 5") from error
 
 
 def merged(recipe: Recipe, changes: Recipe) -> Recipe:

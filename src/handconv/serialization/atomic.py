@@ -26,6 +26,15 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None], *, previous
         _write(path, write, previous)
 
 
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text in UTF-8, as ``write_atomically`` does; raises as it does."""
+
+    def write(file: IO[bytes]) -> None:
+        file.write(text.encode())
+
+    write_atomically(path, write)
+
+
 def _write(path: Path, write: Callable[[IO[bytes]], None], previous: Path | None) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -47,7 +56,7 @@ def _write(path: Path, write: Callable[[IO[bytes]], None], previous: Path | None
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let what the operating system complains about meanwhile name this file: a full disk does not, by itself."""
+    """Let an ``OSError`` raised within ``with`` name this file, as that of a full disk does not by itself."""
     try:
         yield
     except OSError as error:

@@ -73,7 +73,7 @@ def _is_layer(entry: Any) -> bool:
 
 
 def _key(entry: Mapping[str, Any]) -> str:
-    """Where the class of a layer is looked up: a class of the user's own is not taken for one of ours."""
+    """The key by which the class of a layer is looked up; user-defined classes have keys of their own."""
     return f"own {entry['class']}" if entry.get("own") else str(entry["class"])
 
 
@@ -146,7 +146,7 @@ def rebuild(
 
 
 def check_comes_back(network: Network) -> None:
-    """Check that layers of the user's own answer the same once they are described and made again.
+    """Check that user-defined layers compute the same after they are described and rebuilt.
 
     Raises:
         ValueError: if one keeps something that is neither an argument nor declared, and answers by it.

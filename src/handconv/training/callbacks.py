@@ -1,4 +1,4 @@
-"""What watches a training run: derive from ``Callback`` and define what you want to hear of."""
+"""Callbacks, which watch a training run: derive from ``Callback`` and define the hooks that you need."""
 
 import csv
 import math
@@ -57,11 +57,11 @@ _MEASURED = ("loss", "accuracy")  # also on the validation data
 class Callback:
     """Hooks of the training loop; each does nothing unless a subclass defines it.
 
-    What ``on_epoch_end`` adds to ``figures`` stands in the history, and callbacks that come later may watch it.
-    ``on_epoch_end`` may return True to end the training after this epoch, and ``on_train_begin`` to train none at all.
-    A ``Checkpoint`` is told last, so that it saves what the others have made of the run.
-    The network stands there with the parameters as they are; with ``averaging`` it answers as in validation within
-    ``with run.answering():``.
+    What ``on_epoch_end`` adds to ``figures`` goes into the history, and later callbacks may watch it.
+    ``on_epoch_end`` may return True to end the training after this epoch, ``on_train_begin`` to train no epoch at all.
+    A ``Checkpoint`` is called last, so that it saves the changes that other callbacks have made.
+    In a hook, the network has its present parameters; with ``averaging``, it has the averaged ones, as in validation,
+    within ``with run.answering():``.
 
     Example:
         >>> class Stop(Callback):
@@ -70,7 +70,7 @@ class Callback:
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Take a setting as the constructor would take it, and refuse one that a callback of this package has not."""
+        """Check a setting as the constructor does, and refuse one that a callback of this package does not have."""
         check_not_a_method(self, name, value)
         if type(self).__module__.startswith("handconv.training."):
             known = dict.fromkeys(name for kind in type(self).__mro__ for name in arguments_of(kind.__init__))  # type: ignore[misc]
@@ -130,7 +130,7 @@ def sign_of(owner: str, monitor: str, mode: Mode | None) -> float:
 
 
 class _Monitor(Callback):
-    """What watches one figure."""
+    """A callback that watches one figure."""
 
     def __init__(self, monitor: str, patience: int, min_delta: float, mode: Mode | None) -> None:
         owner = type(self).__name__
@@ -140,7 +140,7 @@ class _Monitor(Callback):
         self._best, self._waited = math.inf, 0
 
     def on_train_begin(self, run: TrainingState) -> bool | None:
-        """Refuse what cannot be watched, and go through the epochs that a resumed run has already."""
+        """Refuse a figure that cannot be watched, and count the epochs that a resumed run has already done."""
         known = _figures(run)
         measured = [f"val_{name}" for name in known if name in _MEASURED]
         if self.monitor in (*known, *measured):
@@ -173,7 +173,7 @@ class _Monitor(Callback):
         return better
 
     def _is_time(self, figures: Mapping[str, float]) -> bool:
-        """Whether the figure has not become better for as long as one waits."""
+        """Whether the figure has not become better for ``patience`` epochs."""
         self._improved(figures)
         return self._waited >= self.patience
 
@@ -190,7 +190,7 @@ class EarlyStopping(_Monitor):
     A ``Checkpoint`` saves the best parameters with the run, so that a resumed run ends with the same ones.
 
     Args:
-        monitor: the figure, "val_loss" or "val_accuracy" for two.
+        monitor: the figure, such as "val_loss" or "val_accuracy".
         patience: epochs to wait for something better, at least 1.
         min_delta: by how much it must become better to count.
         mode: "min" if the least of the figure is the best, "max" if the greatest is; needed unless its name ends in
@@ -265,9 +265,13 @@ class ReduceOnPlateau(_Monitor):
         TypeError: if the learning rate is a schedule, which says itself how it changes.
 
     Example:
-        >>> hc_rate = ReduceOnPlateau(factor=0.1, patience=3)
-        >>> hc_rate.factor
-        0.1
+        >>> import numpy as np, handconv as hc
+        >>> model = hc.Sequential([hc.Dense(2), hc.Softmax()], input_shape=(1,), seed=0)
+        >>> x, y = np.linspace(-1, 1, 40)[:, None], np.arange(40) // 20
+        >>> plateau = hc.ReduceOnPlateau("loss", factor=0.1, patience=2, min_delta=0.5)
+        >>> history = model.fit(x, y, epochs=6, optimizer=hc.SGD(0.1), callbacks=[plateau])
+        >>> [round(rate, 4) for rate in history["learning_rate"]]
+        [0.1, 0.1, 0.1, 0.01, 0.01, 0.001]
     """
 
     def __init__(
@@ -301,7 +305,7 @@ class ReduceOnPlateau(_Monitor):
             run.optimizer.learning_rate = min(rate, max(self.least, rate * self.factor))
 
     def _is_time(self, figures: Mapping[str, float]) -> bool:
-        """Whether to lower the rate after this epoch, and to begin to wait anew."""
+        """Whether to lower the rate after this epoch; if so, the waiting begins anew."""
         due = super()._is_time(figures)
         self._waited = 0 if due else self._waited
         return due
@@ -355,10 +359,10 @@ def check_callbacks(callbacks: object) -> None:
     if wrong or entries is not callbacks:
         raise TypeError(
             f"callbacks must be a list of handconv.Callback objects, got {(wrong or [callbacks])[0]!r}. "
-            "Derive from Callback, and give [PrintProgress()] for one."
+            "Derive from Callback, and give a list, such as [PrintProgress()]."
         )
     for entry in entries:
         unknown = [name for name in dir(entry) if name.startswith("on_") and not hasattr(Callback, name)]
         if unknown:
             known = ", ".join(name for name in dir(Callback) if name.startswith("on_"))
-            raise TypeError(f"{type(entry).__name__} defines {unknown[0]}, which nobody calls; the hooks are {known}.")
+            raise TypeError(f"{type(entry).__name__} defines {unknown[0]}, which is no hook; the hooks are {known}.")

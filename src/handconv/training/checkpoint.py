@@ -37,7 +37,7 @@ _KEPT = f"{RUN}kept/"  # what callbacks keep
 
 
 class Checkpoint(Callback):
-    """Save the run at the end of each epoch, every so often within one, and when it is told to stop.
+    """Save the run at the end of each epoch, at intervals within an epoch, and when a signal stops it.
 
     With it, Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint and ``TrainingInterrupted``;
     ``fit(..., resume=path)`` goes on from there.
@@ -125,8 +125,8 @@ class Checkpoint(Callback):
 
 
 def _write(run: TrainingState, path: Path, *, previous: Path | None = None) -> None:
-    stays = run.step == 0 or run.stopped_by is not None  # else the next one soon replaces it: no seconds for statistics
-    with run.answering(anew=stays):  # the model in the file is the one that answers; the run goes on from its own
+    stays = run.step == 0 or run.stopped_by is not None  # else soon replaced, and not worth measuring statistics for
+    with run.answering(anew=stays):  # the file's model has the averaged parameters; the run's own are saved beside
         model = run.network.named_parameters() | run.network.named_buffers()
         arrays = {name: values.copy() for name, values in model.items()}
     if run.averaging is not None:
@@ -237,7 +237,7 @@ def _count_steps(run: TrainingState, started_for: int) -> None:
             "Give more epochs to go on."
         )
     elif old != run.optimizer.total_steps:
-        total, steps = run.optimizer.total_steps, range(0, steps_done, 1 + steps_done // 1000)  # a thousand tell
+        total, steps = run.optimizer.total_steps, range(0, steps_done, 1 + steps_done // 1000)  # a thousand are enough
         other: list[str] = []
         if isinstance(rate, Schedule) and any(rate(before + step, old) != rate(before + step, total) for step in steps):
             other.append("learning rates")
@@ -252,7 +252,7 @@ def _count_steps(run: TrainingState, started_for: int) -> None:
 
 
 def _averages_otherwise(averaging: WeightAverage, steps: range, old: int, new: int) -> bool:
-    """Whether an average that goes on from these steps is another in a training of another number of steps."""
+    """Whether the average over these steps would differ if the training had another number of steps."""
     goes_on = averaging.share(steps.stop + 1, new) < 1
     return goes_on and any(averaging.share(step + 1, old) != averaging.share(step + 1, new) for step in steps)
 
@@ -292,7 +292,7 @@ def saved_optimizer(path: str | os.PathLike[str]) -> optimizers.Optimizer:
 
 
 _TOLD = 3  # differences that are named when a run cannot be resumed
-#: What is known by a print alone, and how a difference is told; where there is no print, there is nothing to compare.
+#: What is compared by fingerprints, with the message for a difference; a missing fingerprint is not compared.
 _PRINTS = {
     "validation data": "the validation data are others, so that its figures would mix two kinds",
     "gives of loss": "the loss gives another value for the same predictions",

@@ -1,4 +1,4 @@
-"""What a training refuses before its first step, because the steps could not do it right."""
+"""Checks before the first step of a training: what the steps would compute wrongly is refused."""
 
 import copy
 import inspect
@@ -36,7 +36,7 @@ _SAMPLES = 8
 
 
 def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
-    """Refuse what would go wrong with these workers, shards, checkpoints and things of the user's own.
+    """Refuse user-defined parts, settings and samples that would go wrong with these workers, shards and checkpoints.
 
     Args:
         run: the training; its optimizer is built.
@@ -67,10 +67,10 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
 
 
 def check_runs_once(task: Task) -> None:
-    """Count how often layers of ours go forward in one pass, within layers of the user's own.
+    """Check that user-defined layers call the package's layers that they hold once in each forward pass.
 
     Raises:
-        ValueError: if one does so twice, as its backward knows of the last time alone.
+        ValueError: if one is called twice, as its backward pass belongs to the last call alone.
     """
     if all(fast_kind(layer) is not None or not layer.sublayers() for layer in task.network.store.layers):
         return
@@ -91,13 +91,13 @@ def check_runs_once(task: Task) -> None:
     often = [path for path, times in passes.items() if times > 1]
     if often:
         raise ValueError(
-            f"Layer {often[0]} goes forward {passes[often[0]]} times in one pass, and its backward knows of the last "
-            "time alone. Make a layer for each place, or one batch of all its inputs (np.concatenate)."
+            f"Layer {often[0]} is called {passes[often[0]]} times in one forward pass, and its backward belongs to the "
+            "last call alone. Make a layer for each place, or one batch of all its inputs (np.concatenate)."
         )
 
 
 def check_gradients_are_own(task: Task) -> None:
-    """Refuse a layer of the user's own whose backward writes gradients of another layer, as one that shares weights.
+    """Refuse a user-defined layer whose backward writes gradients of another layer, as one that shares weights does.
 
     Raises:
         ValueError: if one does so, as the other's backward comes later and overwrites them.
@@ -108,7 +108,7 @@ def check_gradients_are_own(task: Task) -> None:
     places = [
         place
         for place, layer in enumerate(network.layers)
-        if not is_ours(type(layer)) and (_meets_layers(layer) or any(each in looking for _, each in layer.tree()))
+        if not is_ours(type(layer)) and (_reaches_others(layer) or any(each in looking for _, each in layer.tree()))
     ]
     if not places:
         return
@@ -142,21 +142,21 @@ def check_gradients_are_own(task: Task) -> None:
         )
 
 
-def _meets_layers(layer: Layer) -> bool:
-    """Whether a layer's code can reach a network, or a layer that it does not hold, without being handed it."""
+def _reaches_others(layer: Layer) -> bool:
+    """Whether a layer's code can reach a network, or a layer that it does not hold, by its attributes and closures."""
     methods = [vars(kind).values() for kind in type(layer).__mro__ if not is_ours(kind)]
-    within, met = {each for _, each in layer.tree()}, list[object]()
+    within, reached = {each for _, each in layer.tree()}, list[object]()
     for value in itertools.chain(vars(layer).values(), *methods):
         if isinstance(value, FunctionType):
             seen = inspect.getclosurevars(value)
-            met += [*seen.nonlocals.values(), *seen.globals.values()]
+            reached += [*seen.nonlocals.values(), *seen.globals.values()]
         else:
-            met.append(value)
-    return any(isinstance(value, Network) or (isinstance(value, Layer) and value not in within) for value in met)
+            reached.append(value)
+    return any(isinstance(value, Network) or (isinstance(value, Layer) and value not in within) for value in reached)
 
 
 def check_gradients_written(task: Task) -> None:
-    """Warn of parameters whose gradient no backward of the user's own layers writes: they would not be trained."""
+    """Warn of parameters of user-defined layers whose gradient no backward writes: they would not be trained."""
     own = {each for layer in task.network.store.layers if not is_ours(type(layer)) for _, each in layer.tree()}
     replaced = any("backward" in vars(layer) for layer in own)  # on a single layer: a copy would run the original's
     if replaced or not any(view.layer in own for view in task.network.views):
@@ -173,14 +173,14 @@ def check_gradients_written(task: Task) -> None:
         view.layer.arrays[f"d{view.spec.name}"].flags.writeable = False  # whoever writes it is found by the error
         if tried(passes):
             warn(
-                f"No backward writes the gradient of {view.name} ({view.layer.label}), which is not trained therefore. "
-                f"Let it fill self.d{view.spec.name}; what is not to be trained is declared with trainable=False."
+                f"No backward writes the gradient of {view.name} ({view.layer.label}), so that it is not trained. "
+                f"Fill self.d{view.spec.name} there, or declare the array with trainable=False."
             )
         view.layer.arrays[f"d{view.spec.name}"].flags.writeable = True
 
 
 def check_all_declared(task: Task) -> None:
-    """Warn of arrays that layers of the user's own keep with a gradient, ``W`` and ``dW``, and have not declared."""
+    """Warn of arrays that user-defined layers keep with a gradient, as ``W`` and ``dW``, without declaring them."""
     own = [layer for layer in task.network.store.layers if not is_ours(type(layer))]
     if not any(_floats(layer) for layer in own):
         return
@@ -216,8 +216,8 @@ def check_no_views(task: Task) -> None:
     for name, value in vars(task.loss).items():
         if isinstance(value, np.ndarray) and any(np.may_share_memory(value, vector) for vector in vectors):
             raise RuntimeError(
-                f"{task.loss.label} keeps a view of the network's numbers as {name!r}, and in worker processes they "
-                "lie elsewhere. Keep the layer or the network, and look at its arrays each time; or use workers=1."
+                f"{task.loss.label} keeps a view of the network's arrays as {name!r}, and in worker processes these "
+                "lie elsewhere. Keep the layer or the network, and take its arrays each time; or use workers=1."
             )
 
 

@@ -1,4 +1,4 @@
-"""What workers have copies of: whether it has changed since they were made, and whether it can be brought to them.
+"""What workers have copies of: whether it has changed since they started, and whether it can be pickled for them.
 
 A forked worker has all that its parent had; a spawned one gets it by pickle. Parameters, buffers and the optimizer's
 vectors are shared; settings, samples and code are copies.
@@ -23,14 +23,14 @@ from handconv.utils.hashing import row_hashes
 
 
 class _Inventory(pickle.Pickler):
-    """A pickler that notes where the classes and functions come from that it meets."""
+    """A pickler that notes the packages of the classes and functions that it pickles."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self.packages: set[str] = set()
 
     def reducer_override(self, value: Any) -> Any:
-        """Note the package of what has one; pickle everything as always."""
+        """Note the package of an object that has one; pickle it as usual."""
         self.packages.add((getattr(value, "__module__", None) or "").partition(".")[0])
         return NotImplemented
 
@@ -39,9 +39,9 @@ _OURS = {"", "builtins", "copyreg", "handconv", "numpy"}
 
 
 def settings(task: Task) -> tuple[bytes, bool]:
-    """What workers have copies of and callbacks may change, parameters and samples left out; empty if unknown.
+    """The pickled settings, which workers have copies of and callbacks may change; empty if they cannot be pickled.
 
-    With it, whether all of it is handconv's own code.
+    Parameters and samples are left out. The second value says whether all of it is handconv's own code.
     """
     network, optimizer = task.network, task.optimizer
     layers = [_settings_of(layer) for layer in network.store.layers]
@@ -56,13 +56,13 @@ def settings(task: Task) -> tuple[bytes, bool]:
     known = file.getvalue()
     try:
         inventory.dump((task.augment, task.averaging))
-    except Exception:  # noqa: BLE001 - a lambda, say: the user's, and nobody else changes it
+    except Exception:  # noqa: BLE001 - such as a lambda, which only the user's code could change
         return known, False
     return file.getvalue(), inventory.packages <= _OURS
 
 
 def sample_hashes(samples: Samples) -> bytes:
-    """What changes when a number of the samples does; empty if finding out would cost a copy of them."""
+    """Hashes that change when the samples do; empty if hashing would need a copy of the samples."""
     hashes = []
     for array in (samples.x, samples.y, samples.weights, samples.chosen):
         if array is None or (MappedArray.of(array) is not None and not array.flags.writeable):
@@ -93,7 +93,7 @@ def without_samples(task: Task) -> Task:
 
 
 def check_importable(task: Task) -> None:
-    """Refuse what a spawned process cannot import by its name: of a notebook's cell, say, or of within a function."""
+    """Refuse what a spawned process cannot import by name, as it was defined in a notebook or within a function."""
     rate, others = task.optimizer.learning_rate, (task.augment, task.averaging)
     parts: list[Any] = [*task.network.store.layers, task.loss, task.optimizer, rate, *others]
     definitions = [part if hasattr(part, "__qualname__") else type(part) for part in parts]

@@ -1,9 +1,9 @@
-"""Trainings that leave the finite numbers, or are about to: where that began, and what to do.
+"""Trainings that diverge, or are about to: where that began, and what to do.
 
-a loss or gradient that is not finite    ends the training, with the first layer whose output is not finite
-parameters that are not finite           after the last step of an epoch, which no other step follows
-a loss that has exploded                 is remarked upon: more than ten times that of the first epoch, or of guessing
-parameters that no step has moved        are remarked upon after the first epoch
+a loss or gradient that is not finite    ends the training; the message names the first layer with such an output
+parameters that are not finite           end the training after the last step of an epoch
+a loss that has exploded                 warns: it is more than ten times that of the first epoch, or of guessing
+parameters that no step has moved        warn after the first epoch
 """
 
 import math
@@ -23,7 +23,7 @@ from handconv.training.state import Task, TrainingState
 from handconv.utils.validation import broken
 
 _EXPLODED = 10.0  # default initial weights begin at most at twice the loss of guessing
-_GROWN = 2.0  # times the length of the initial parameters, if the steps are to blame for what is beyond guessing
+_GROWN = 2.0  # times the norm of the initial parameters, from which on the steps are the cause of a large loss
 _CROSS_ENTROPIES = (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -48,8 +48,8 @@ def diagnosis(
     network, samples = task.network, task.samples
     where = "the loss itself"
     if finite_loss:
-        lengths = {view.name: np.square(accumulators[:, view.place]).sum() for view in network.views}
-        where = f"the squared gradient of {[name for name in lengths if not np.isfinite(lengths[name])][-1]}"
+        squares = {view.name: np.square(accumulators[:, view.place]).sum() for view in network.views}
+        where = f"the squared gradient of {[name for name in squares if not np.isfinite(squares[name])][-1]}"
     chosen = batch if samples.chosen is None else samples.chosen[batch]
     outputs = as_floats(network.check_batch(samples.x[chosen]), network.dtype)
     for name, layer in zip(network.names, network.layers, strict=True):
@@ -87,7 +87,7 @@ def check_parameters(run: TrainingState) -> None:
 
 
 def standstill(run: TrainingState) -> str:
-    """Say it if the first epoch has moved no parameter, though it should; else nothing."""
+    """Return a warning if the first epoch has moved no parameter, else ""."""
     parameters = run.network.parameters
     if run.epoch > 1 or not parameters.size or not np.array_equal(parameters, run.parameters_at_start):
         return ""
@@ -95,18 +95,18 @@ def standstill(run: TrainingState) -> str:
     if run.network.gradients.any():
         name, rate = type(run.optimizer).__name__, run.history.last["learning_rate"]
         reason = (
-            f"{name} left them as they are, with a learning rate of {rate:.3g}: use a larger one; an optimizer of "
-            "one's own changes them in place, parameters[part] -= …"
+            f"{name} left them as they are, with a learning rate of {rate:.3g}: use a larger one; a user-defined "
+            "optimizer must change them in place, parameters[part] -= …"
         )
     return f"No parameter has moved in epoch 1: {reason}."
 
 
 def explosion(run: TrainingState) -> str:
-    """Say it if the loss has become far too large without becoming infinite; else nothing."""
+    """Return a warning if the loss has become far too large without becoming infinite, else ""."""
     first, last = run.history.epochs[0]["data_loss"], run.history.last
     limits = {"that of the first epoch": first}
-    length_at_start, length = map(np.linalg.norm, (run.parameters_at_start, run.network.parameters))
-    have_grown = length > _GROWN * length_at_start
+    norm_at_start, norm = map(np.linalg.norm, (run.parameters_at_start, run.network.parameters))
+    have_grown = norm > _GROWN * norm_at_start
     if isinstance(run.loss, _CROSS_ENTROPIES) and have_grown:  # else the loss is large because the inputs are
         weights = run.samples.weights
         scale = 1.0 if weights is None else float(np.mean(weights))

@@ -1,10 +1,10 @@
 """State that a layer carries from shard to shard without having declared it.
 
-Who computes which shard is nobody's business, and a resumed training starts from what was saved. So whatever a layer
-learns by itself in training must be a parameter or a buffer. Other state would be lost in worker processes, and with a
-resume, in silence; it is found before the first step: copies of the network compute a shard alone, and after another
-one, with the same random numbers, and nothing that a layer of one's own keeps, nor what the network then computes, may
-differ afterwards. So it is with an optimizer and an augmentation of one's own, and with a loss (``own_losses``).
+Any process may compute any shard, and a resumed training starts from what was saved. So whatever a layer keeps from
+shard to shard must be a parameter or a buffer: other state would be lost, silently, in worker processes and on a
+resume. Before the first step, copies of the network therefore compute a shard alone and after another shard, with the
+same random numbers; the outputs, and what user-defined layers keep, must be equal. User-defined optimizers, schedules,
+averages and augmentations are tested in the same way, and losses in ``own_losses``.
 """
 
 import copy
@@ -34,7 +34,7 @@ LOST = "and worker processes and a resumed training would lose what it keeps of 
 
 
 def check_no_hidden_state(network: Network, samples: Samples) -> None:
-    """Compute shards in two orders, and compare what the user's own layers then have.
+    """Compute shards in two orders, and compare what user-defined layers keep afterwards.
 
     Raises:
         RuntimeError: if a layer carries state that it did not declare.
@@ -59,7 +59,7 @@ def check_no_hidden_state(network: Network, samples: Samples) -> None:
 
 
 def check_augment_state(task: Task) -> None:
-    """Compare what an augmentation of one's own makes of images alone and after others.
+    """Compare what a user-defined augmentation makes of images alone and after other images.
 
     Raises:
         RuntimeError: if it depends on more than the images and the generator.
@@ -67,7 +67,7 @@ def check_augment_state(task: Task) -> None:
 
     def made(augment: Any, shard: tuple[NDArray[Any], int]) -> list[NDArray[Any]]:
         images, seed = shard
-        seeds = range(seed, _TRIES, 2)  # several, as random numbers of one's own may be the same by chance
+        seeds = range(seed, _TRIES, 2)  # several, as hidden random numbers may agree by chance
         return [np.array(augment(images.copy(), np.random.default_rng(each))) for each in seeds]
 
     check_same(
@@ -80,10 +80,10 @@ def check_augment_state(task: Task) -> None:
 
 
 def check_schedule(optimizer: Optimizer) -> None:
-    """Check that a schedule of one's own gives the same rate for the same step.
+    """Check that a user-defined schedule returns the same rate for the same step.
 
     Raises:
-        RuntimeError: if it counts its calls, say.
+        RuntimeError: if it does not, for example because it counts its calls.
     """
     rate = optimizer.learning_rate
     check_same(
@@ -98,7 +98,7 @@ def check_schedule(optimizer: Optimizer) -> None:
 def check_same(
     thing: object, questions: Callable[[], Sequence[Any]], ask: Callable[[Any, Any], object], message: str
 ) -> None:
-    """Refuse a thing, if there is one, that answers the first of two questions otherwise after the second."""
+    """Refuse an object, if there is one, whose answer to the first of two questions changes after the second."""
     if thing is None:
         return
 
@@ -115,7 +115,7 @@ def check_same(
 
 
 def check_answers(network: Network, x: NDArray[Any]) -> None:
-    """Compare what a network with layers of one's own answers alone and after other samples.
+    """Compare the outputs of a network with user-defined layers for samples alone and after other samples.
 
     Raises:
         RuntimeError: if a layer carries state from one answer to the next.
@@ -126,8 +126,8 @@ def check_answers(network: Network, x: NDArray[Any]) -> None:
         network if labels else None,
         lambda: (x[:count], x[-count:]),
         lambda network, part: network.infer(part),
-        f"What {', '.join(labels)} answer for the same samples depends on the samples before, and processes that share "
-        "the samples have each their own. Use workers=1.",
+        f"What {', '.join(labels)} answer for the same samples depends on the samples before, and each process would "
+        "see other ones. Use workers=1.",
     )
 
 
@@ -141,7 +141,7 @@ def two_shards(samples: Samples) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 def check_optimizer_state(
     optimizer: Optimizer, parameters: NDArray[Any], decayed: Sequence[slice], *, by_parts: bool
 ) -> None:
-    """Compare steps of an optimizer of one's own with steps after its state was saved and loaded, and by parts.
+    """Compare steps of a user-defined optimizer with steps after its state was saved and loaded, and by parts.
 
     Args:
         optimizer: which has been built.
@@ -197,12 +197,12 @@ def _stepped(optimizer: Optimizer, parameters: NDArray[Any], decayed: Sequence[s
 
 
 def _of_others(parameters: NDArray[Any]) -> NDArray[Any]:
-    """Numbers in the place of parameters that are not to be touched: to clip, shrink or limit them would change one."""
+    """Stand-ins for parameters that must not be touched: clipping, shrinking or limiting them all would change one."""
     return np.resize(np.array([3, -3, np.inf, -np.inf], parameters.dtype), parameters.shape)
 
 
 def check_average(task: Task) -> None:
-    """Check that an average of one's own has its share by the step alone, and moves each number by itself.
+    """Check that a user-defined average has a share that depends on the step alone, and moves each number by itself.
 
     Raises:
         RuntimeError: if it does not.
@@ -213,7 +213,7 @@ def check_average(task: Task) -> None:
         lambda: (1, 2),
         lambda average, step: average.share(step, steps),
         f"{label} gives another share for the same step when it is asked again, {LOST}. Let it depend on its "
-        "arguments, step and steps, alone.",
+        "arguments alone, step and steps.",
     )
     moved = tried(lambda: _moved(averaging, task, steps)) if averaging else None
     if moved and not equal(*moved):
@@ -233,7 +233,7 @@ def _moved(averaging: WeightAverage, task: Task, steps: int) -> tuple[NDArray[An
 
 
 def tried(probe: Callable[[], _Found]) -> _Found | None:
-    """What a probe finds; nothing if it cannot be run, as the steps will then say why."""
+    """The result of a probe; None if it raises an error, which the steps of the training will raise, too."""
     try:
         return probe()
     except Exception:  # noqa: BLE001 - of code that is not ours
@@ -241,7 +241,10 @@ def tried(probe: Callable[[], _Found]) -> _Found | None:
 
 
 def own(thing: _Found) -> _Found | None:
-    """A thing whose class is the user's; if a method of it alone was replaced, a copy would run the original's."""
+    """The object if its class is user-defined, else None.
+
+    Also None if a method was replaced on this object alone, as a copy of it would still call the original object.
+    """
     kept = getattr(thing, "__dict__", {})
     replaced = any(callable(value) and hasattr(type(thing), name) for name, value in kept.items())
     return None if replaced or is_ours(type(thing)) else thing
@@ -251,9 +254,9 @@ _Left = list[tuple[str, dict[str, Any]]]
 
 
 def _left_by(network: Network, shards: list[tuple[NDArray[Any], float]]) -> tuple[_Left, list[NDArray[Any]]]:
-    """What the user's own layers of a copy have after these shards, and what the last one gave.
+    """What the user-defined layers of a copy keep after these shards, and the results of the last shard.
 
-    Each shard is computed from the same start.
+    Buffers and random numbers are set back before each shard.
     """
     probe = copy.deepcopy(network)
     computed: list[NDArray[Any]] = []
@@ -270,7 +273,7 @@ def _left_by(network: Network, shards: list[tuple[NDArray[Any], float]]) -> tupl
 
 
 def any_gradient(outputs: NDArray[Any]) -> NDArray[Any]:
-    """Any gradient, though not a constant one, which a Softmax takes for none."""
+    """A gradient that is not constant: the backward pass of a Softmax maps a constant one to zero."""
     drawn = np.random.default_rng(0).normal(size=outputs.shape).astype(outputs.dtype)
     return np.asarray(drawn)
 

@@ -1,4 +1,4 @@
-"""The training loop: epochs, what is measured after each, who is told, and how it is interrupted."""
+"""The training loop: epochs, what is measured after each, which callbacks are called, and how it is interrupted."""
 
 import contextlib
 import math
@@ -118,7 +118,7 @@ def train(
 
 
 def _place(callback: Callback) -> int:
-    """When a callback is told: what draws a bar first, before others print; what saves the run after all the others."""
+    """The order of callbacks: the progress bar first, before others print; what saves the run after all others."""
     return 0 if isinstance(callback, PrintProgress) else 2 if isinstance(callback, checkpoint.Checkpoint) else 1
 
 
@@ -173,7 +173,7 @@ def _train(
 
 
 def _tell_epoch(run: TrainingState, callback: Callback) -> object:
-    """Tell a callback of an epoch's figures, to which it may have added others."""
+    """Call a callback at the end of an epoch, and check the figures, to which it may have added others."""
     figures = run.history.last
     answer = callback.on_epoch_end(run, figures)
     for name, value in figures.items():
@@ -235,6 +235,11 @@ def _train_epoch(
     _report(run, callbacks, run.sums, run.seconds)
     _check_all_trained(run)
     divergence.check_parameters(run)
+    return _epoch_figures(run)
+
+
+def _epoch_figures(run: TrainingState) -> dict[str, float]:
+    """The figures of the epoch whose last step is done."""
     count = len(run.samples)
     data_loss, penalty, hits, _ = (float(total) / count for total in run.sums)
     return {
@@ -288,7 +293,7 @@ _IN_USE: dict[int, int] = {}  # the threads of the trainings that go on, by the 
 
 @contextlib.contextmanager
 def _used(things: Sequence[object]) -> Iterator[None]:
-    """Hold losses and callbacks, which keep what they were told, for the trainings of this thread meanwhile.
+    """Within ``with``, reserve losses and callbacks, which keep state, for the trainings of this thread.
 
     Raises:
         RuntimeError: if one is used by a training of another thread.

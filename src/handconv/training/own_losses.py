@@ -1,10 +1,10 @@
-"""What a loss of one's own must be, as a batch is computed in shards, by any number of processes.
+"""What a user-defined loss must fulfil, as a batch is computed in shards, by any number of processes.
 
     a share          its value and gradient for a shard are that shard's share of the batch: a sum divided by batch_size
-    by sample        what a sample gives does not depend on the samples beside it
-    without memory   what a shard gives does not depend on the shards before it
+    by sample        the loss of a sample does not depend on the other samples of the shard
+    without memory   the loss of a shard does not depend on the shards computed before it
 
-Each is found before the first step, by asking copies of the loss about two shards.
+All three are tested before the first step, by calling copies of the loss on two shards.
 """
 
 import copy
@@ -27,7 +27,7 @@ _ROUNDING = 1e-3  # by which the same numbers may differ, as a share of the larg
 
 
 def check_loss_state(network: Network, loss: Loss, samples: Samples) -> None:
-    """Compare what a loss of one's own gives for a shard alone and after another.
+    """Compare the values of a user-defined loss for a shard alone and after another shard.
 
     Raises:
         RuntimeError: if it carries state from shard to shard.
@@ -42,11 +42,11 @@ def check_loss_state(network: Network, loss: Loss, samples: Samples) -> None:
 
 
 def check_shares(network: Network, loss: Loss, samples: Samples) -> None:
-    """Check that a loss of one's own gives the share of a batch that belongs to a shard, whatever the others are.
+    """Check that a user-defined loss returns a shard's share of the batch, independent of the other shards.
 
     Raises:
-        ValueError: if a forward of its own does not divide by the size of the batch, or if what a sample gives depends
-            on the samples beside it.
+        ValueError: if an overridden ``forward`` does not divide by the size of the batch, or if the loss of a sample
+            depends on the samples beside it.
     """
     shards = tried(lambda: _loss_shards(network, loss, samples)) if own(loss) else None
     if shards is None:
@@ -59,7 +59,7 @@ def check_shares(network: Network, loss: Loss, samples: Samples) -> None:
 
 
 def _check_divides(loss: Loss, shard: "_Shard") -> None:
-    """Check that a forward of its own divides by the size of the batch, and not by that of the shard."""
+    """Check that an overridden ``forward`` divides by the size of the batch, not by that of the shard."""
     sizes = tried(lambda: [_measured(copy.deepcopy(loss), shard, times=times) for times in (1, 2)])
     if sizes and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*sizes, strict=True)):
         raise ValueError(
@@ -69,7 +69,7 @@ def _check_divides(loss: Loss, shard: "_Shard") -> None:
 
 
 def _check_by_sample(loss: Loss, shards: list["_Shard"], measure: Callable[[Loss, "_Shard"], NDArray[Any]]) -> None:
-    """Check that what is measured of each sample is the same beside others; a loss that draws random numbers passes."""
+    """Check that each sample's values are the same beside other samples; a loss that draws random numbers passes."""
     one, other = shards
 
     def beside(them: _Shard) -> NDArray[Any]:
@@ -117,7 +117,7 @@ def _loss_shards(network: Network, loss: Loss, samples: Samples) -> list[_Shard]
 
 
 def _measured(loss: Loss, shard: _Shard, *, times: int = 1) -> tuple[float, NDArray[Any]]:
-    """The value and the gradient that a loss gives for a shard of a batch so many times as large."""
+    """The value and the gradient of a loss for a shard, in a batch ``times`` as large as the shard."""
     predictions, targets, weights = shard
     value = loss.forward(predictions.copy(), targets.copy(), weights, batch_size=times * len(predictions))
     return as_number(loss, value), np.array(loss.backward())

@@ -1,4 +1,4 @@
-"""Tells a person how far a training has come: a line for each epoch, and a bar below while the next one goes on."""
+"""The progress of a training, shown to a person: a line for each epoch, and a bar below for the present one."""
 
 import math
 import sys
@@ -11,8 +11,8 @@ from handconv.training.state import TrainingState
 from handconv.utils.live import clock, columns, in_notebook, is_terminal, live_line
 from handconv.utils.validation import check_bool, is_int
 
-_FEW = 20  # epochs that all have their lines
-_LINE_EVERY = 0.1  # seconds between two lines of many epochs, which nobody has asked for
+_FEW = 20  # epochs up to which each has its line
+_LINE_EVERY = 0.1  # seconds between two lines where there are more epochs
 
 
 class PrintProgress(Callback):
@@ -21,7 +21,7 @@ class PrintProgress(Callback):
     ``fit`` does so by itself where one is, and anywhere with ``verbose=True``.
 
     Args:
-        write: takes the line; ``print`` unless given, a logger's ``info`` for one.
+        write: called with each line: ``print`` unless given, or for example ``logging.info``.
 
     Example:
         history = model.fit(x, y, epochs=5, callbacks=[PrintProgress(logging.info)])
@@ -62,7 +62,7 @@ class PrintProgress(Callback):
 
 
 class DefaultProgress(PrintProgress):
-    """What ``fit`` shows unasked: the bar, and lines of epochs; where there are many, at most ten a second."""
+    """What ``fit`` shows by default: the bar, and a line an epoch; where there are many, at most ten a second."""
 
     def __init__(self) -> None:
         super().__init__(print if in_notebook() else partial(print, file=sys.stderr))

@@ -101,11 +101,11 @@ class TrainingState(Task):
         step: steps done of the present epoch.
         sums: of those steps: data loss, penalty, right answers, samples.
         seconds: spent on them.
-        more_figures: whether callbacks of the user's own may add figures to those of an epoch.
+        more_figures: whether user-defined callbacks may add figures to those of an epoch.
         kept: arrays that callbacks keep for later, by name; they are saved with the run.
         given_rate: the learning rate that the optimizer came with, which a callback may change.
         parameters_at_start: as they were before the training.
-        under_way: whether the training has begun, so that most of this cannot be exchanged any more.
+        under_way: whether the training has begun, after which most attributes cannot be replaced.
         measured: the average for which the network's buffers were measured last, and these.
     """
 
@@ -124,7 +124,7 @@ class TrainingState(Task):
     measured: tuple[FloatArray, FloatArray] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse to exchange what the steps, or worker processes, go on with as it was."""
+        """Refuse to replace what the steps, or worker processes, would go on using as it was."""
         if self.__dict__.get("under_way") and name in _FIXED:
             settings = f", or its settings: run.{name}.… = value" if name in ("loss", "optimizer") else ""
             raise AttributeError(f"run.{name} stays as it is in a training. Change it between two fits{settings}.")
@@ -143,10 +143,10 @@ class TrainingState(Task):
         return self.network.parameters if self.averaging is None else self.average
 
     def take_average(self, *, anew: bool = True) -> None:
-        """Let the network answer with its averaged parameters, if there are such, and with statistics that fit them.
+        """Let the network answer with its averaged parameters, if any, and with running statistics that fit them.
 
         Args:
-            anew: whether to measure the statistics if those that were measured last are of an earlier average.
+            anew: whether to measure the statistics again if those measured last belong to an earlier average.
         """
         if self.averaging is None:
             return
@@ -158,7 +158,7 @@ class TrainingState(Task):
 
     @contextlib.contextmanager
     def answering(self, *, anew: bool = True) -> Iterator[None]:
-        """Let the network answer as it would after the training, meanwhile; ``anew`` as of ``take_average``."""
+        """Within ``with``, let the network answer as it would after the training; ``anew`` as for ``take_average``."""
         own = self.network.parameters.copy(), self.network.buffers.copy()
         self.take_average(anew=anew)
         try:
@@ -167,11 +167,11 @@ class TrainingState(Task):
             self.network.parameters, self.network.buffers = own
 
     def pause(self) -> None:
-        """Ask for a pause after the step at hand; callbacks hear of it by ``on_pause``."""
+        """Ask for a pause after the present step; then ``on_pause`` of each callback is called."""
         self.pausing = True
 
     def stop(self, signal_number: int) -> None:
-        """Ask for the end of the run after the step at hand, as a signal does."""
+        """Ask for the end of the run after the present step, as a signal does."""
         self.stopped_by = signal_number
         self.pause()
 
@@ -188,7 +188,7 @@ class TrainingState(Task):
 
     @cached_property
     def loss_print(self) -> str | None:
-        """What tells a loss of the user's own from another: what it gives for even predictions."""
+        """What tells a user-defined loss from another: its value for equal predictions of all classes."""
         if is_ours(type(self.loss)):
             return None
         with contextlib.suppress(Exception):  # of code that is not ours: the steps will say why
@@ -199,7 +199,7 @@ class TrainingState(Task):
 
     @cached_property
     def augment_print(self) -> dict[str, Any] | None:
-        """What tells this augmentation from another: its settings and, of the user's own, what it makes of images."""
+        """What tells this augmentation from another: its settings and, if user-defined, what it makes of images."""
         augment = self.augment
         if augment is None:
             return None
@@ -210,13 +210,13 @@ class TrainingState(Task):
                 images = self.samples.x[:_PRINTED].copy()
                 made = np.asarray(augment(images, np.random.default_rng(0)), np.float64).reshape(len(images), -1)
                 sums = np.nan_to_num(made) @ np.cos(np.arange(made.shape[1]))
-                described["makes"] = sums.round(2).tolist()  # other machines may round otherwise
+                described["makes"] = sums.round(2).tolist()  # last digits differ between machines
         return described
 
 
 def fingerprint(samples: Samples) -> str:
     """A short text that tells one set of samples from another: by shapes, types, contents, choice and weights."""
-    digest = hashlib.sha256()  # where the processor has it, twice as quick as any other
+    digest = hashlib.sha256()  # the fastest hash where the processor has instructions for it
     for array in (samples.x, samples.y, samples.chosen, samples.weights):
         if array is None:
             digest.update(b"none")

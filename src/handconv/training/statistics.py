@@ -19,7 +19,7 @@ from handconv.parallel import blas_threads
 from handconv.rng import Purpose
 from handconv.samples import GatherOp, Samples
 
-_SAMPLES = 5_000  # plus, of 10,000 held-out digits: 41 wrong by the statistics of training, 37 by these, 36 by 10,000
+_SAMPLES = 5_000  # more make hardly a difference (docs/recipes.md)
 
 
 def measured_buffers(trained: Network, samples: Samples, parameters: FloatArray) -> FloatArray:

@@ -45,9 +45,8 @@ _BUFFER = 256  # numbers in the buffer of a ufunc
 def shard_size(network: Network, batch_size: int, asked: int | None = None) -> int:
     """Samples in a shard: as many as were asked for, else at most 128 that keep the largest output in the cache.
 
-    A batch has at least two shards.
-    On two cores a shard of 128 is 7 % quicker than two of 64 (Zen 3), as it asks for half as many calls. More cores
-    find work in batches of as many times 128.
+    By default a batch of more than 8 samples has at least two shards, so that two workers can share it. Larger shards
+    need fewer NumPy calls; more workers need larger batches.
     """
     return asked or min(128, cache_batch(network), max(8, -(-batch_size // 2)))
 
@@ -62,9 +61,9 @@ class SharedState:
         buffers: as they are.
         accumulators: gradients of the shards (ACCUMULATORS, P).
         changes: of the buffers, likewise (ACCUMULATORS, B).
-        totals: loss, right answers and the squared length of the gradient of the present batch (ACCUMULATORS, 3).
+        totals: loss, right answers and the squared norm of the gradient of the present batch (ACCUMULATORS, 3).
         average: of the parameters over the steps, where there is averaging.
-        squares: the squared length of the whole gradient, by blocks of the vector.
+        squares: the squared norm of the whole gradient, by blocks of the vector.
         sums: of the epoch so far: data loss, penalty, right answers, samples done.
         control: whether a pause is asked for, and whether it is granted for the present step.
     """
@@ -110,12 +109,12 @@ class SharedState:
 
 @contextlib.contextmanager
 def arithmetic() -> Iterator[None]:
-    """NumPy as the steps need it: one BLAS thread, and no warnings, as a run that diverges is told by its own error.
+    """Set NumPy up for the steps: one BLAS thread, and no warnings, as a run that diverges raises its own error.
 
     Where the operands of a ufunc are cut into runs, NumPy copies them through a buffer if at least two runs fit in it.
-    Ours are long enough to be taken as they lie; a buffer too small for two of them saves 2 % of a step.
+    Our runs are so long that the copy costs more than it saves; a small buffer, too small for two runs, prevents it.
     """
-    quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")  # at the end sets the buffer back too
+    quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")  # restores the buffer's size at the end, too
     with blas_threads.one_thread(), quiet:
         np.setbufsize(_BUFFER)
         yield
@@ -192,9 +191,9 @@ class ShardStep:
                 state.control[1] = state.control[0]
             self.communicator.exchange(state.accumulators, state.changes, state.totals)
             paused = bool(state.control[1])
-            loss, hits, length = state.totals[:count].sum(axis=0)
+            loss, hits, squared_norm = state.totals[:count].sum(axis=0)
             finite_loss = math.isfinite(loss) and math.isfinite(penalty)
-            if not (finite_loss and math.isfinite(length)):
+            if not (finite_loss and math.isfinite(squared_norm)):
                 raise DivergenceError(
                     diagnosis(self.task, state.accumulators, batch, epoch, step, finite_loss=finite_loss)
                 )
@@ -298,14 +297,14 @@ class ShardStep:
         if count == 1:
             total[...] = so_far
         self.task.network.add_penalty_gradients(state.gradients, part)
-        optimizer.clip_gradients(total, self._length)
+        optimizer.clip_gradients(total, self._gradient_norm)
         optimizer.step(state.parameters, state.gradients, part)
         if self.task.averaging is not None:
             steps = self.task.epochs * self.task.steps_per_epoch
             self.task.averaging.update(state.average[part], state.parameters[part], steps_done, steps)
 
-    def _length(self, part: FloatArray) -> float:
-        """The length of the whole gradient, the same bits for any number of ranks: summed block by block."""
+    def _gradient_norm(self, part: FloatArray) -> float:
+        """The Euclidean norm of the whole gradient, summed block by block: the same bits for any number of ranks."""
         squares, first = self.state.squares, self._part.start // BLOCK
         for block, start in enumerate(range(0, part.size, BLOCK), first):
             piece = part[start : start + BLOCK]

@@ -239,7 +239,7 @@ class ProcessExecutor:
 
 
 def _work(job: Job, rank: int, pipe: Connection) -> None:
-    """A worker's life: get ready, train for an epoch whenever told to, end when the parent does."""
+    """What a worker process runs: it gets ready, serves the parent, and reports an error to it."""
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to a whole group of processes: the parent decides
         signal.signal(number, signal.SIG_IGN)
     gc.freeze()  # a collection would write to, and so copy, all memory that came along with the fork
@@ -253,15 +253,7 @@ def _work(job: Job, rank: int, pipe: Connection) -> None:
         step = ShardStep(task, SharedState(**arrays), SharedMemoryCommunicator(rank, job.barrier))
         pipe.send(("ready", (task.optimizer.iterations, 0)))
         with arithmetic():
-            while not orphaned():
-                if pipe.poll(PARENT_EVERY):
-                    order = pipe.recv()
-                    if order is None:
-                        return
-                    epoch, done, task.optimizer.iterations = order
-                    for steps in step.epoch(epoch, done):
-                        done = steps
-                    pipe.send(("done", (task.optimizer.iterations, done)))
+            _serve(step, pipe)
     except DivergenceError as error:
         pipe.send(("diverged", str(error)))
         pipe.recv()  # until the parent ends this process
@@ -275,8 +267,22 @@ def _work(job: Job, rank: int, pipe: Connection) -> None:
         pipe.recv()
 
 
+def _serve(step: ShardStep, pipe: Connection) -> None:
+    """Train for an epoch whenever the parent orders one; return when it orders the end, or is gone."""
+    optimizer = step.task.optimizer
+    while not orphaned():
+        if pipe.poll(PARENT_EVERY):
+            order = pipe.recv()
+            if order is None:
+                return
+            epoch, done, optimizer.iterations = order
+            for steps in step.epoch(epoch, done):
+                done = steps
+            pipe.send(("done", (optimizer.iterations, done)))
+
+
 def _portable(error: Exception) -> Exception:
-    """The error as one of a plain kind, with where it came from."""
+    """The error as a plain ValueError or TypeError, which can be pickled, with its traceback as a note."""
     kind = TypeError if isinstance(error, TypeError) else ValueError
     portable = kind(str(error))
     portable.add_note("In a worker process:\n" + "".join(traceback.format_exception(error)))

@@ -4,7 +4,7 @@
 
 w are the row's words of 64 bits, f odd numbers drawn at random with a fixed seed. Folding a word's upper half into its
 lower one lets changes of upper bits alone count as much as all others. Two rows that differ have the same number with a
-probability of about 2^-32; nobody is kept from making two such rows on purpose.
+probability of about 2^-32. It is no cryptographic hash: such rows can be made on purpose.
 
 References:
     D. Lemire and O. Kaser, Strongly universal string hashing is fast, The Computer Journal, 2014, section 2.

@@ -1,4 +1,4 @@
-"""Taking turns: what is written for one thread at a time, used by several."""
+"""Locks, by which several threads share what is written for one thread at a time."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ class ForkSafeRLock:
         return type(self), ()
 
     def settle_after_fork(self) -> None:
-        """Make a new lock if another thread held it at the fork: here is nobody who could let go of it."""
+        """Make a new lock if another thread held it at the fork: that thread does not exist in this process."""
         if self._lock.acquire(blocking=False):
             self._lock.release()
         else:
@@ -52,9 +52,10 @@ if hasattr(os, "register_at_fork"):  # else there are no forks
 
 
 class TrainingLock(ForkSafeRLock):
-    """The lock of a network: threads that ask it wait for one another, and while one trains it others are refused.
+    """The lock of a network: threads that use it wait for one another; while one trains it, the others are refused.
 
-    The thread that trains may ask, as callbacks do. To let the others wait could deadlock one of these.
+    The training thread itself may use the network, as callbacks do. The others are refused instead of made to wait,
+    because a callback that waits for one of them would deadlock.
     """
 
     def __init__(self) -> None:
@@ -78,7 +79,7 @@ class TrainingLock(ForkSafeRLock):
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
-        """Let this thread train meanwhile; the lock is not held, as what is waited for is one question.
+        """Let this thread train within ``with``; the lock itself is held only for single questions in between.
 
         Raises:
             RuntimeError: if a thread trains already.
@@ -88,7 +89,7 @@ class TrainingLock(ForkSafeRLock):
                 where = "a callback of that fit" if self._trainer == threading.get_ident() else "another thread"
                 raise RuntimeError(
                     f"The network is being trained, and fit was called from {where}. One fit at a time; another "
-                    "network may be trained meanwhile, a copy for one (copy.deepcopy)."
+                    "network may be trained meanwhile, such as a copy (copy.deepcopy)."
                 )
             self._trainer = threading.get_ident()
         try:

@@ -1,13 +1,13 @@
-"""How much memory is free, so that what cannot fit is refused in a sentence before it is begun.
+"""How much memory is free, so that what cannot fit is refused with a message before it is begun.
 
-Systems lend more memory than they have, and end a process without a word when it uses it.
+Operating systems grant more memory than they have, and kill a process without a message when it uses too much.
 """
 
 import contextlib
 import math
 from pathlib import Path
 
-_NOTABLE = 1 << 28  # bytes up to which nobody asks
+_NOTABLE = 1 << 28  # bytes up to which free memory is not checked
 
 
 def free_memory() -> float:

@@ -1,4 +1,4 @@
-"""The arguments of a constructor, as the settings of what it made: each is kept as an attribute of the same name."""
+"""The arguments of a constructor as settings of the object: each is kept as an attribute of the same name."""
 
 import contextlib
 import functools
@@ -23,11 +23,13 @@ def arguments_of(constructor: Callable[..., None]) -> dict[str, inspect.Paramete
 
 
 def is_change(thing: object, name: str) -> bool:
-    """Whether to set an attribute is to change an argument of what was made: not while its constructor is at work.
+    """Whether setting this attribute changes a constructor argument of an object that is already constructed.
+
+    While a constructor of the object is running, which is looked up on the call stack, it is no change.
 
     Args:
-        thing: whose attribute it is.
-        name: of the attribute.
+        thing: the object.
+        name: the name of the attribute.
     """
     if name not in vars(thing) or name not in arguments_of(type(thing).__init__):
         return False

@@ -15,7 +15,7 @@ class Finding:
     """One thing that is wrong.
 
     Args:
-        name: what it is, "dead units" for one.
+        name: what it is, such as "dead units".
         evidence: what was measured, in a sentence with its numbers.
         remedy: what to do about it.
         severity: "severe" if results mean nothing or training cannot work until it is mended, else "mild".

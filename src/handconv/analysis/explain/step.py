@@ -92,8 +92,8 @@ class Step:
         self.gradients = self.data_gradients.copy()
         network.add_penalty_gradients(self.gradients)
         self.unclipped = self.gradients.copy()
-        self.length = 0.0  # of the whole gradient, each number of it clipped, where it may be shortened
-        optimizer.clip_gradients(self.gradients, self._length)
+        self.norm = 0.0  # of the whole gradient, after clip_value; measured only if clip_norm is set
+        optimizer.clip_gradients(self.gradients, self._gradient_norm)
         if not optimizer.built:
             optimizer.build(self.old, network.decayed())
         self.rate = optimizer.current_learning_rate
@@ -101,9 +101,9 @@ class Step:
         self.new = self.old.copy()
         optimizer.step(self.new, self.gradients)
 
-    def _length(self, gradients: FloatArray) -> float:
-        self.length = float(np.linalg.norm(gradients.astype(np.float64)))
-        return self.length
+    def _gradient_norm(self, gradients: FloatArray) -> float:
+        self.norm = float(np.linalg.norm(gradients.astype(np.float64)))
+        return self.norm
 
     def views_of(self, passage: Passage) -> list[ParameterView[Any]]:
         """The arrays of parameters of a layer and of those within it."""

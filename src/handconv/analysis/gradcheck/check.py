@@ -7,16 +7,16 @@ before they are summed up, so that outputs which an entry does not reach add no 
 
     relative error = |a - n| / max(|a|, |n|, floor)     floor = max(noise / tolerance, 1e-3 · the array's largest |a|)
 
-The floor stands for what differences cannot see: values of size y carry rounding errors of about 1e-16·y, which the
+The floor stands for what differences cannot resolve: values of size y carry rounding errors of about 1e-16·y, which the
 division by the step h makes 1e-16·y / h (``noise``), however small the gradient is. An entry more than a thousand times
 smaller than the largest of its array is measured as if it were a thousand times smaller: at a tolerance of 1e-7, an
-error of 1e-10 of the largest entry is none.
+error of up to 1e-10 of the largest entry passes.
 
 A slope exists only away from kinks (ReLU at 0) and ties (two greatest values in a pooling window). Steps from 100·eps
 down to eps are tried; where none gives a slope that is known well enough (see ``differences``), the entry is tried
-again at test points moved by a little noise, and is skipped, and counted, if those lie at kinks too. What the ties of
-the point that was given do to the gradient is seen by moving many inputs at once: tied values that rise together give
-the maximum a slope. Scales that all are 1, as they begin, are moved before: there a forgotten factor is not seen.
+again at test points moved by a little noise, and is counted as skipped if those lie at kinks too. The gradient at ties
+of the given inputs is checked by moving many inputs at once: tied values that rise together give the maximum a slope.
+Arrays of ones, the initial scales of normalisations, are moved before the check: a forgotten factor 1 would not show.
 """
 
 from __future__ import annotations
@@ -76,10 +76,12 @@ def gradcheck(
     time. Everything is done on a float64 copy; the model stays as it is.
 
     Maths:
-        see the head of ``handconv.analysis.gradcheck.check``
+        analytic: what ``backward`` gives        numeric: the slope of sum(projection · outputs) by central differences
+        relative error = |analytic - numeric| / max(|analytic|, |numeric|, floor)
+        floor: what differences in float64 cannot resolve, see ``handconv.analysis.gradcheck.check``
     Args:
         model: a network, or a single layer; also of a class of your own.
-        x: a few inputs (N, …); two or three samples do.
+        x: a few inputs (N, …); two or three samples are enough.
         y: their labels. Without them the whole network is checked without a loss, by a projection of its outputs.
         loss: the loss; if not given, the one that ``fit`` would take.
         eps: the smallest step.

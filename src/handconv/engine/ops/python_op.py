@@ -1,4 +1,4 @@
-"""A layer that runs its own Python code: any layer that has no fast op, a user's own for one.
+"""A layer that runs its own Python code: any layer without a fast op, such as a user-defined one.
 
 The layer gets arrays of its own in the usual memory order, which it may keep and change without harm. What it returns
 is checked and copied to where the next op looks for it, whatever its type and order in memory.

@@ -99,9 +99,9 @@ def _clipped(step: Step, whole: float, g: float) -> Line:
     if optimizer.clip_value is not None:
         why.append("no number goes farther from 0 than clip_value = {clip_value}")
         numbers["clip_value"] = optimizer.clip_value
-    if optimizer.clip_norm is not None and step.length > optimizer.clip_norm:
+    if optimizer.clip_norm is not None and step.norm > optimizer.clip_norm:
         why.append("the whole gradient, {length} long, is shortened to clip_norm = {clip_norm}")
-        numbers |= {"length": step.length, "clip_norm": optimizer.clip_norm}
+        numbers |= {"length": step.norm, "clip_norm": optimizer.clip_norm}
     return line(f"The gradient is clipped from {{whole}} to g = {{g}}: {', and '.join(why)}.", **numbers)
 
 
