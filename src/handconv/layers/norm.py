@@ -25,7 +25,13 @@ from handconv.utils.validation import POSITIVE, SHARE, check_image_shape, check_
 
 
 def _check_epsilon(owner: str, epsilon: float) -> float:
-    return check_number(f"{owner}: epsilon", epsilon, *POSITIVE)
+    value = check_number(f"{owner}: epsilon", epsilon, *POSITIVE)
+    if value > 1:
+        raise ValueError(
+            f"{owner}: epsilon keeps a divisor from 0 and is at most 1, got {epsilon!r}. How many channels or numbers "
+            "come in, the inputs tell."
+        )
+    return value
 
 
 class BatchNorm(Layer):
@@ -45,7 +51,7 @@ class BatchNorm(Layer):
         dbeta = sum of dy        dgamma = sum of dy · x_hat        dx as in the head of this file
     Args:
         momentum: the share of the old running value that is kept at each step, at least 0 and below 1.
-        epsilon: keeps the divisor from zero, above 0.
+        epsilon: keeps the divisor from zero, above 0 and at most 1.
         name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, D) or (N, C, H, W), unchanged; gamma, beta, running_mean, running_var (D,) or (C,)
@@ -170,7 +176,7 @@ class LayerNorm(_SampleNorm):
         mean and variance over all numbers of x[n]; y = gamma · x_hat + beta, with gamma and beta of a sample's shape
         dbeta = sum over n of dy        dgamma = sum over n of dy · x_hat        dx as in the head of this file
     Args:
-        epsilon: keeps the divisor from zero, above 0.
+        epsilon: keeps the divisor from zero, above 0 and at most 1.
         name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, …), unchanged; gamma, beta (…)
@@ -222,7 +228,7 @@ class GroupNorm(_SampleNorm):
         dbeta[c] = sum over n, i, j of dy        dgamma[c] = sum of dy · x_hat        dx as in the head of this file
     Args:
         groups: how many groups; it divides the channels.
-        epsilon: keeps the divisor from zero, above 0.
+        epsilon: keeps the divisor from zero, above 0 and at most 1.
         name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, C, H, W), unchanged; gamma, beta (C,)
