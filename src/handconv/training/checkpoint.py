@@ -232,9 +232,9 @@ def _count_steps(run: TrainingState, started_for: int) -> None:
     before = max(0, run.optimizer.iterations - steps_done)  # the steps of earlier trainings
     old, run.optimizer.total_steps = (before + epochs * run.steps_per_epoch for epochs in (started_for, run.epochs))
     rate = run.optimizer.learning_rate
-    if (begun := run.network.epochs_trained - run.first_epoch) > run.epochs:
+    if (already := run.network.epochs_trained - run.first_epoch) > run.epochs:
         warn(
-            f"The run has {counted(begun, 'epoch')} already, more than {run.epochs}: nothing is left to train. "
+            f"The run has {counted(already, 'epoch')} already, more than {run.epochs}: nothing is left to train. "
             "Give more epochs to go on."
         )
     elif old != run.optimizer.total_steps:
@@ -245,10 +245,10 @@ def _count_steps(run: TrainingState, started_for: int) -> None:
         if run.averaging is not None and _averages_otherwise(run.averaging, steps, old - before, total - before):
             other.append("averaged steps")
         if other:
-            first, what = counted(started_for, "epoch"), " and the ".join(other)
+            begun, what = counted(started_for, "epoch"), " and the ".join(other)
             warn(
-                f"The run was started for {first} and is now one of {run.epochs}: up to here it had the {what} of "
-                f"{first}. For those of {run.epochs} in one go, start anew."
+                f"The run was started for {begun} and is now one of {run.epochs}: up to here it had the {what} of "
+                f"{begun}. For those of {run.epochs} in one go, start anew."
             )
 
 
