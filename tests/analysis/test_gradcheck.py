@@ -584,6 +584,16 @@ def test_predictions_at_a_kink_are_moved_to_others_that_the_loss_takes(loss: hc.
     assert (subject.arrays["inputs"] != right).all()
 
 
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [(None, [0, 2]), (hc.MeanSquaredError(), np.eye(3)[:2]), (hc.SigmoidBinaryCrossentropy(), np.eye(3)[:2])],
+)
+def test_scores_that_all_are_0_are_checked(loss: hc.Loss | None, y: Any) -> None:
+    report = gradcheck(hc.Sequential([hc.Dense(3)], input_shape=(4,), seed=0), np.zeros((2, 4)), y, loss=loss)
+    assert report.ok, str(report)
+    assert [row.checked for row in report.rows if row.layer.endswith(("entropy", "Error"))] == [6]
+
+
 @pytest.mark.parametrize("engine", [True, False])
 def test_a_softmax_alone_is_checked_together_with_its_loss(engine: bool) -> None:
     network = hc.Sequential([hc.Softmax()], input_shape=(3,), engine=engine)

@@ -50,6 +50,10 @@ def test_one_hot_labels_are_refused_with_the_remedy() -> None:
     network = hc.Sequential([hc.Dense(3), hc.Softmax()], input_shape=(2,), seed=0)
     with pytest.raises(ValueError, match=r"class numbers \(N,\), got labels of shape \(3, 3\).*argmax"):
         report(network, np.ones((3, 2)), np.eye(3))
+    with pytest.raises(
+        ValueError, match=r"got labels of shape \(3, 1\)\. Use y\[:, 0\]\."
+    ):  # argmax would make 0 of all
+        report(network, np.ones((3, 2)), np.arange(3)[:, None])
 
 
 @pytest.mark.parametrize("worst", [-1, 1.5, "all"])

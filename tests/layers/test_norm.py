@@ -148,6 +148,8 @@ def test_scales_and_shifts_do_not_decay() -> None:
         (lambda: BatchNorm(epsilon=0), r"BatchNorm: epsilon must be a number above 0, got 0"),
         (lambda: LayerNorm(-1), r"LayerNorm: epsilon must be a number above 0, got -1"),
         (lambda: GroupNorm(2, 0), r"GroupNorm: epsilon must be a number above 0, got 0"),
+        (lambda: LayerNorm(10), r"LayerNorm: epsilon keeps .* at most 1, got 10\. How many .* the inputs tell"),
+        (lambda: GroupNorm(4, 16), r"GroupNorm: epsilon keeps .* at most 1, got 16\."),
         (lambda: GroupNorm(0), r"GroupNorm: groups must be a whole number of at least 1, got 0"),
         (lambda: GroupNorm(2).build((3, 4, 4)), r"GroupNorm: groups must divide the channels, 3, got 2\."),
         (lambda: GroupNorm(1).build((4,)), r"GroupNorm expects images \(N, C, H, W\)"),

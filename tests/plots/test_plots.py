@@ -425,6 +425,19 @@ def test_calibration_refuses_what_is_no_class_number(scores: tuple, y: np.ndarra
         plots.calibration(scores[0], scores[1], y)
 
 
+def test_calibration_of_a_column_names_the_remedy(scores: tuple) -> None:
+    with pytest.raises(ValueError, match=r"got shape \(5, 1\)\. Use y\[:, 0\]\."):
+        plots.calibration(scores[0], scores[1], np.zeros((5, 1), int))
+
+
+def test_calibration_has_a_confidence_at_an_edge_in_the_interval_of_the_metric() -> None:
+    scores = np.log(np.array([[0.2, 0.8]], np.float32))
+    model = hc.Sequential([hc.Reshape((2,))], input_shape=(2,), seed=0)
+    assert probabilities(model, scores).max() == np.float32(0.8)  # which is above 0.8
+    lower = plots.calibration(model, scores, [1]).axes[1]
+    assert [bar.get_height() for bar in lower.patches].index(1) == 7  # above 0.7, up to 0.8
+
+
 @pytest.mark.parametrize(
     "draw",
     [

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 import handconv as hc
 from handconv.datasets.readers.images import decode_picture
 from handconv.metrics import expected_calibration_error
-from handconv.reading import DigitReader, Reading
+from handconv.reading import DigitReader, InputForm, Reading, prepare
 from picture_cases import BOX, SCENES, SHAPE, Image, ImageDraw, Pixels, bytes_of, coloured, ink, mixed, ruled
 
 FONTS = Path("/usr/share/fonts")
@@ -339,6 +340,32 @@ def test_a_photograph_without_opencv_names_the_extra(monkeypatch: pytest.MonkeyP
 def test_read_digit_of_an_array_names_what_reads_arrays() -> None:
     with pytest.raises(TypeError, match=r"reads a file, got ndarray\. An array: handconv\.reading\.DigitReader"):
         hc.read_digit(np.zeros((28, 28), np.uint8))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x / 255,
+        lambda x: x.astype(np.uint16),
+        lambda x: x > 127,
+        lambda x: x[None],
+        lambda x: x[..., None],
+        lambda x: x.ravel(),
+        lambda x: x[:0],
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused(change: Any) -> None:
+    picture = hc.datasets.load("digits").x_test[3, 0]
+    assert DigitReader().read(picture).text == "2"
+    with pytest.raises(ValueError, match=r"A picture is uint8 \(H, W\) or \(H, W, 3\), got"):
+        DigitReader().read(change(picture))
+    with pytest.raises(ValueError, match=r"A picture is uint8 \(H, W\) or \(H, W, 3\), got"):
+        prepare(change(picture), InputForm("dark"), (28, 28))
+
+
+def test_a_picture_may_be_given_as_a_list() -> None:
+    picture = hc.datasets.load("digits").x_test[3, 0]
+    assert DigitReader().read(list(picture)).text == "2"  # type: ignore[arg-type]
 
 
 def test_read_digit_reads_a_file(reader: DigitReader, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import handconv as hc
+from handconv.analysis.hidden import principal_components
 from semantics.networks import CLASSES, IMAGES, LABELS, VECTORS, at, dense, once, told
 
 COLOURS = np.random.default_rng(3).integers(0, 256, (96, 12, 12, 3)).astype(np.uint8)
@@ -359,6 +360,10 @@ ASK: dict[str, Callable[[Any, Any, Any], object]] = {
 }
 
 
+PICTURES, KINDS = np.random.default_rng(0).random((9, 1, 6, 6)).astype(np.float32), np.arange(9) % 3
+DRAWS = hc.Sequential([hc.Conv2D(2, 3), hc.Flatten(), hc.Dense(4), hc.Dense(3)], input_shape=(1, 6, 6), seed=0)
+
+
 class TestMaskedArrays:
     X, Y = VECTORS[:16], CLASSES[:16]
 
@@ -371,6 +376,28 @@ class TestMaskedArrays:
     def test_with_masked_targets_are_refused(self, verb: str) -> None:
         with pytest.raises(ValueError, match="mask"):
             ASK[verb](dense(), self.X, masked(self.Y, hide=True))
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda hide, _: hc.plots.calibration(DRAWS, PICTURES, hide(KINDS)),
+            lambda hide, _: hc.plots.hidden_map(DRAWS, hide(PICTURES), KINDS),
+            lambda hide, _: hc.plots.hidden_map(DRAWS, PICTURES, hide(KINDS)),
+            lambda hide, _: hc.plots.feature_maps(DRAWS, hide(PICTURES)[-1]),
+            lambda hide, _: hc.plots.attributions(DRAWS, hide(PICTURES)[-1]),
+            lambda hide, path: hc.export_html(DRAWS, path, hide(PICTURES)),
+            lambda hide, path: hc.export_html(DRAWS, path, PICTURES, hide(KINDS)),
+            lambda hide, _: hc.augment.Shift(1)(hide(PICTURES), np.random.default_rng(0)),
+            lambda hide, _: principal_components(hide(np.eye(3))),
+            lambda hide, _: hc.nnfs.Loss_CategoricalCrossentropy().calculate(np.full((3, 3), 1 / 3), hide([0, 1, 2])),
+            lambda hide, _: hc.nnfs.Accuracy_Categorical().calculate(np.arange(3), hide([0, 1, 2])),
+            lambda hide, _: hc.nnfs.Accuracy_Regression().init(hide([0.0, 1.0])),
+        ],
+    )
+    def test_with_masked_values_are_refused_by_whatever_looks_at_them(self, ask: Any, tmp_path: Path) -> None:
+        ask(lambda values: masked(values, hide=False), tmp_path / "page.html")
+        with pytest.raises(ValueError, match=r"has \d+ masked \(missing\) value"):
+            ask(lambda values: masked(values, hide=True), tmp_path / "page.html")
 
     def test_with_masked_weights_are_refused(self) -> None:
         with pytest.raises(ValueError, match="mask"):

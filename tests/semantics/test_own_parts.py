@@ -481,6 +481,10 @@ class TestAnAugmentation:
         with pytest.raises(TypeError, match="must return uint8, as the images are"):
             dense().fit(images, CLASSES, augment=lambda images, generator: make(images))
 
+    def test_that_returns_pixels_for_floats_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="must return float32, as the images are, got uint8, whose 255"):
+            classifier(augment=lambda images, generator: (np.abs(images) * 50).astype(np.uint8))
+
     def test_that_returns_wider_whole_numbers_is_refused(self) -> None:
         with pytest.raises(TypeError, match="must return int8, as the images are, got int64"):
             dense().fit(VECTORS.astype(np.int8), CLASSES, augment=lambda images, generator: images.astype(int) * 99)

@@ -168,7 +168,16 @@ class TestGoingOn:
 
     def test_a_run_that_is_done_has_nothing_to_do(self, path: Path) -> None:
         done = fit(2, Checkpoint(path))
-        assert_same(fit(2, resume=path), done)
+        resumed = fit(2, resume=path)
+        assert_same(resumed, done)
+        assert resumed.epochs_trained == 2
+        assert_same(fit(1, network=resumed), fit(1, network=done))  # other orders and masks than those of epoch 1
+
+    def test_a_run_that_is_too_long_within_an_epoch_has_begun_it(self, path: Path) -> None:
+        with pytest.raises(hc.TrainingInterrupted):
+            fit(3, At(2, lambda run: run.stop(signal.SIGINT)), Checkpoint(path))
+        with pytest.warns(UserWarning, match="The run has 2 epochs already, more than 1: nothing is left"):
+            assert fit(1, resume=path).epochs_trained == 2
 
     def test_a_checkpoint_is_a_model(self, path: Path) -> None:
         network = fit(1, Checkpoint(path))
@@ -454,6 +463,12 @@ class TestWhatCannotBeDescribed:
             network.fit(X, Y, loss=loss, callbacks=[Checkpoint(path)])
         np.testing.assert_array_equal(network.parameters, before)
         assert not path.exists()
+
+    def test_the_place_of_each_checkpoint_is_looked_at_before(self, path: Path) -> None:
+        network = model()
+        with pytest.raises(FileNotFoundError, match="this one does not"):
+            fit(1, Checkpoint(path), Checkpoint(path.parent / "none" / path.name), network=network)
+        assert network.epochs_trained == 0
 
 
 @pytest.mark.parametrize("engine", [True, False])

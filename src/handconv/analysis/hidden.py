@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from handconv.arrays import FloatArray
 from handconv.layers import Dense
 from handconv.sequential import Sequential
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, unmasked
 
 
 def last_hidden(model: Sequential, x: ArrayLike) -> FloatArray:
@@ -54,7 +54,7 @@ def principal_components(values: ArrayLike, count: int = 2) -> tuple[NDArray[np.
     References:
         Jolliffe, Principal component analysis, 2002, section 3.5.
     """
-    x = np.asarray(values, np.float64)
+    x = unmasked("values", values).astype(np.float64)
     count = check_int("principal_components: count", count)
     if x.ndim != 2 or min(x.shape) < count or not np.isfinite(x).all():
         raise ValueError(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.utils.configured import Configured
+from handconv.utils.validation import unmasked
 
 #: Images (N, C, H, W): float32 or float64 from 0 to 1, or uint8.
 Images = NDArray[Any]
@@ -31,7 +32,7 @@ class Augmentation(Configured, ABC):
 
         Raises:
             TypeError: if these are no images or no generator.
-            ValueError: if the images have another shape or dtype.
+            ValueError: if the images have another shape or dtype, or values are masked.
         """
         label = type(self).__name__
         if not isinstance(images, np.ndarray):
@@ -49,7 +50,7 @@ class Augmentation(Configured, ABC):
             raise TypeError(
                 f"{label} expects a generator of NumPy's, got {type(generator).__name__}. Use np.random.default_rng(0)."
             )
-        return self._apply(images, generator)
+        return self._apply(unmasked("images", images), generator)
 
     @abstractmethod
     def _apply(self, images: Images, generator: np.random.Generator) -> Images:

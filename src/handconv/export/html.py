@@ -30,7 +30,7 @@ from handconv.errors import ModelFileError
 from handconv.export.stages import check_stages, describe, stages_of
 from handconv.sequential import Sequential
 from handconv.serialization.atomic import write_text_atomically
-from handconv.utils.validation import broken
+from handconv.utils.validation import broken, unmasked
 
 _IMAGES = 12  # that travel along
 _MOST_PARAMETERS = 10_000_000  # a page of 53 MB
@@ -114,13 +114,13 @@ def _chosen(model: Sequential, images: ArrayLike | None, labels: ArrayLike | Non
     """Choose and describe the images that travel along."""
     if images is None:
         return []
-    x = np.asarray(images)
+    x = unmasked("images", images)
     if x.shape[1:] != model.input_shape or not len(x) or x.dtype.kind not in "uif" or not np.isfinite(x).all():
         raise ValueError(
             f"images must be finite numbers of shape (N, {', '.join(map(str, model.input_shape or ()))}), "
             f"got {x.dtype} of shape {x.shape}."
         )
-    y = None if labels is None else np.asarray(labels)
+    y = None if labels is None else unmasked("labels", labels)
     classes = max(2, model.output_shape[0])
     if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "ui" or y.min() < 0 or y.max() >= classes):
         raise ValueError(
@@ -151,7 +151,7 @@ def _paper_and_ink(images: ArrayLike | None) -> tuple[float, float]:
     """The numbers that stand for blank paper and for full ink: the end of the range that the edges have is paper."""
     if images is None:
         return 0.0, 1.0
-    x = np.asarray(images)
+    x = unmasked("images", images)
     low, high = (0.0, 255.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
     if low == high:
         return 0.0, 1.0

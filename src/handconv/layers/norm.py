@@ -25,7 +25,13 @@ from handconv.utils.validation import POSITIVE, SHARE, check_image_shape, check_
 
 
 def _check_epsilon(owner: str, epsilon: float) -> float:
-    return check_number(f"{owner}: epsilon", epsilon, *POSITIVE)
+    value = check_number(f"{owner}: epsilon", epsilon, *POSITIVE)
+    if value > 1:
+        raise ValueError(
+            f"{owner}: epsilon keeps a divisor from 0 and is at most 1, got {epsilon!r}. How many channels or numbers "
+            "come in, the inputs tell."
+        )
+    return value
 
 
 class BatchNorm(Layer):
@@ -47,7 +53,7 @@ class BatchNorm(Layer):
         out of training, where the statistics do not depend on x: dx = gamma / sqrt(variance + epsilon) · dy
     Args:
         momentum: the share of the old running value that is kept at each step, at least 0 and below 1.
-        epsilon: keeps the divisor from zero, above 0.
+        epsilon: keeps the divisor from zero, above 0 and at most 1.
         name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, D) or (N, C, H, W), unchanged; gamma, beta, running_mean, running_var (D,) or (C,)
@@ -174,7 +180,7 @@ class LayerNorm(_SampleNorm):
         dbeta = sum over n of dy        dgamma = sum over n of dy · x_hat        dx_hat = gamma · dy
         dx = (dx_hat - mean of dx_hat - x_hat · mean of (dx_hat · x_hat)) / sqrt(variance + epsilon)
     Args:
-        epsilon: keeps the divisor from zero, above 0.
+        epsilon: keeps the divisor from zero, above 0 and at most 1.
         name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, …), unchanged; gamma, beta (…)
@@ -228,7 +234,7 @@ class GroupNorm(_SampleNorm):
         dx = (dx_hat - mean of dx_hat - x_hat · mean of (dx_hat · x_hat)) / sqrt(variance + epsilon)
     Args:
         groups: how many groups; it divides the channels.
-        epsilon: keeps the divisor from zero, above 0.
+        epsilon: keeps the divisor from zero, above 0 and at most 1.
         name: the layer's name in ``summary`` and in files.
     Shapes:
         (N, C, H, W), unchanged; gamma, beta (C,)

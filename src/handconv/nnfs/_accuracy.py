@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from handconv.utils.validation import unmasked
+
 
 class Accuracy:
     """What the accuracies share: the share of right answers in a batch, and in the batches of a pass.
@@ -62,7 +64,7 @@ class Accuracy_Categorical(Accuracy):
 
     def compare(self, predictions: NDArray[Any], y: ArrayLike) -> NDArray[np.bool_]:
         """Say of each answer whether it is right."""
-        predictions, truth = np.asarray(predictions), np.asarray(y)
+        predictions, truth = np.asarray(predictions), unmasked("y", y)
         if not self.binary and truth.ndim == 2:
             truth = truth.argmax(axis=1)
         if predictions.shape != truth.shape:
@@ -93,13 +95,13 @@ class Accuracy_Regression(Accuracy):
     def init(self, y: ArrayLike, reinit: bool = False) -> None:
         """Take ``precision`` from the targets of a whole training, once or, with ``reinit``, again."""
         if self.precision is None or reinit:
-            self.precision = float(np.std(np.asarray(y, np.float64))) / 250
+            self.precision = float(np.std(unmasked("y", y), dtype=np.float64)) / 250
 
     def compare(self, predictions: NDArray[Any], y: ArrayLike) -> NDArray[np.bool_]:
         """Say of each number whether it is right."""
         if self.precision is None:
             raise RuntimeError("Accuracy_Regression needs a precision: call init(y) with all targets first.")
-        predictions, truth = np.asarray(predictions), np.asarray(y)
+        predictions, truth = np.asarray(predictions), unmasked("y", y)
         if predictions.shape != truth.shape:
             raise ValueError(
                 f"Accuracy needs one number for each truth of shape {truth.shape}, got {predictions.shape}. "

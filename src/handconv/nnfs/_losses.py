@@ -11,6 +11,7 @@ from handconv import losses
 from handconv.arrays import FloatArray
 from handconv.losses import targets
 from handconv.nnfs._layers import Trainable
+from handconv.utils.validation import unmasked
 
 
 class Loss:
@@ -87,7 +88,7 @@ class _FrameworkLoss(Loss):
 
     def forward(self, y_pred: NDArray[Any], y_true: ArrayLike) -> FloatArray:
         """Return the loss of each sample."""
-        return self.kind().sample_losses(np.asarray(y_pred), np.asarray(y_true))
+        return self.kind().sample_losses(np.asarray(y_pred), unmasked("y_true", y_true))
 
     def backward(self, dvalues: NDArray[Any], y_true: ArrayLike) -> FloatArray:
         """Compute ``dinputs``, the gradient of the mean loss with respect to the predictions ``dvalues``."""

@@ -13,7 +13,7 @@ from handconv.metrics import expected_calibration_error
 from handconv.sequential import Sequential
 from handconv.utils.figures import BLUE, GREY, ORANGE, PALE, headline, new_figure, percent, shortened, tidy
 from handconv.utils.optional_imports import import_optional
-from handconv.utils.validation import check_int
+from handconv.utils.validation import check_int, unmasked
 from handconv.utils.words import counted
 
 if TYPE_CHECKING:
@@ -177,12 +177,14 @@ def calibration(model: Sequential, x: ArrayLike, y: ArrayLike, *, bins: int = 10
         Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks, 2017, figure 1.
     """
     bins = check_int("calibration: bins", bins)
-    chances, labels = probabilities(model, x), np.asarray(y)
+    chances, labels = probabilities(model, x), unmasked("y", y)
     if labels.ndim != 1:
-        raise ValueError(f"y must be class numbers (N,), got shape {labels.shape}. One-hot? Use y.argmax(axis=1).")
+        remedy = "y[:, 0]" if labels.shape[1:] == (1,) else "y.argmax(axis=1)"
+        raise ValueError(f"y must be class numbers (N,), got shape {labels.shape}. Use {remedy}.")
     error = expected_calibration_error(chances, labels, bins)
     confidence, right = chances.max(axis=1).astype(np.float64), chances.argmax(axis=1) == labels
-    which = np.searchsorted(np.arange(1, bins) / bins, confidence)  # intervals closed on the right, as in the metric
+    edges = (np.arange(1, bins) / bins).astype(chances.dtype)
+    which = np.searchsorted(edges, chances.max(axis=1))  # intervals closed on the right, as in the metric
     count = np.bincount(which, minlength=bins)
     filled = count > 0
     mean = np.bincount(which, confidence, bins)[filled] / count[filled]
@@ -218,7 +220,7 @@ def _wilson(share: NDArray[Any], count: NDArray[Any]) -> tuple[NDArray[Any], NDA
 
 def as_pictures(x: ArrayLike) -> NDArray[Any]:
     """Bring images (N, C, H, W) to what matplotlib draws, (N, H, W, C)."""
-    images = np.asarray(x)
+    images = unmasked("x", x)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
         raise ValueError(
             f"Pictures need images (N, C, H, W) with one channel or three, at least one, got shape {images.shape}."

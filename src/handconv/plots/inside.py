@@ -22,7 +22,7 @@ from handconv.plots.answers import as_pictures, show_picture
 from handconv.sequential import Sequential
 from handconv.utils.figures import CLASSES, headline, new_figure, shortened, tidy
 from handconv.utils.optional_imports import import_optional
-from handconv.utils.validation import broken, is_int
+from handconv.utils.validation import broken, is_int, unmasked
 from handconv.utils.words import counted
 
 if TYPE_CHECKING:
@@ -84,14 +84,15 @@ def feature_maps(model: Sequential, image: ArrayLike) -> Figure:
         MissingExtraError: if matplotlib is not installed.
     """
     check_alive(model)
-    picture = as_pictures(np.asarray(image)[None])[0]
+    batch = unmasked("image", image)[None]
+    picture = as_pictures(batch)[0]
     if not any(isinstance(layer, Conv2D) for _, layer in model.tree()):
         raise ValueError("This draws feature maps, and the model has no convolution. Use a model with a Conv2D.")
     layers = [place for place, layer in enumerate(model.layers) if len(layer.output_shape or ()) == 3]
     is_deep = len(layers) > _DEEP  # then half of the rows stand beside the others
     most_maps = max((model.layers[place].output_shape or (1,))[0] for place in layers)
     columns = min(most_maps, 4 if is_deep else 8)
-    maps = [model[: place + 1].predict(np.asarray(image)[None])[0] for place in layers]
+    maps = [model[: place + 1].predict(batch)[0] for place in layers]
     blocks = 2 if is_deep else 1
     rows = -(-(len(layers) + 1) // blocks)
     figure = new_figure(max(blocks * (1.05 * columns + 1.8), 6), 1.15 * rows + 0.6)
@@ -128,7 +129,7 @@ def attributions(
         MissingExtraError: if matplotlib is not installed.
     """
     check_alive(model)
-    batch = np.asarray(image)[None]
+    batch = unmasked("image", image)[None]
     picture = as_pictures(batch)[0]
     found = answer(model, batch[0])
     chosen = found.label if label is None else label
@@ -224,7 +225,7 @@ def hidden_map(
         van der Maaten and Hinton, Visualizing data using t-SNE, 2008.
     """
     check_alive(model)
-    samples, labels = np.asarray(x)[:_MAPPED], np.asarray(y)[:_MAPPED]
+    samples, labels = unmasked("x", x)[:_MAPPED], unmasked("y", y)[:_MAPPED]
     if labels.shape != (len(samples),) or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         raise ValueError(
             f"y must hold one class number a sample, ({len(samples)},), from 0 on, got {labels.dtype} of shape "

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from handconv.datasets.readers.images import grey, resized
+from handconv.datasets.readers.images import checked_picture, grey, resized
 from handconv.datasets.readers.mnist_form import SIDE
 from handconv.ensemble import Classifier
 from handconv.reading.framing import read_clean, read_framed, to_mnist_form
@@ -82,7 +82,11 @@ def prepare(picture: Image, form: InputForm, size: tuple[int, int], *, colour: b
 
     Returns:
         The image (1, H, W), or (3, H, W) with colours, and what a user should know of it; empty if it fits.
+
+    Raises:
+        ValueError: if the picture is no such array.
     """
+    picture = checked_picture(picture)
     image, remark = grey(picture), ""
     if form.framed and not colour and size == (SIDE, SIDE):
         if (framed := read_framed(image)) is not None:

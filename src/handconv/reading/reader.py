@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.analysis import probabilities
-from handconv.datasets.readers.images import grey, read_picture
+from handconv.datasets.readers.images import checked_picture, grey, read_picture
 from handconv.ensemble import Classifier
 from handconv.reading.framing import read_clean, read_framed, to_mnist_form
 from handconv.reading.segmentation import LARGEST, WAYS, Box, Part, segmentations
@@ -130,8 +130,10 @@ class DigitReader:
             one: whether there is to be one digit, and several are no answer.
 
         Raises:
+            ValueError: if it is no such array.
             MissingExtraError: if the picture is not clean, and OpenCV is not installed.
         """
+        picture = checked_picture(picture)
         marks = self._find(picture)
         digits = tuple(mark for mark in marks if mark.verdict != "nothing like a digit")
         others = len(marks) - len(digits)

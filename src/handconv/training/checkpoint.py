@@ -216,6 +216,7 @@ def _restore(run: TrainingState, arrays: Mapping[str, NDArray[Any]], saved: Mapp
     places = (run.first_epoch, run.epoch, run.step, run.optimizer.iterations)
     if not all(0 <= place < 2**32 for place in places) or run.step >= run.steps_per_epoch:
         raise ValueError(f"epoch, step and steps in all cannot be {places[1:]}")
+    run.network.epochs_trained = run.first_epoch + run.epoch + (run.step > 0)  # an epoch that has begun counts
     run.sums, run.seconds = _sums(saved["sums"], len(run.samples)), float(saved["seconds"])
     if not 0 <= run.seconds < math.inf:
         raise ValueError(f"the seconds of the epoch are {run.seconds}")
@@ -231,9 +232,9 @@ def _count_steps(run: TrainingState, started_for: int) -> None:
     before = max(0, run.optimizer.iterations - steps_done)  # the steps of earlier trainings
     old, run.optimizer.total_steps = (before + epochs * run.steps_per_epoch for epochs in (started_for, run.epochs))
     rate = run.optimizer.learning_rate
-    if run.epoch > run.epochs:
+    if (already := run.network.epochs_trained - run.first_epoch) > run.epochs:
         warn(
-            f"The run has {counted(run.epoch, 'epoch')} already, more than {run.epochs}: nothing is left to train. "
+            f"The run has {counted(already, 'epoch')} already, more than {run.epochs}: nothing is left to train. "
             "Give more epochs to go on."
         )
     elif old != run.optimizer.total_steps:

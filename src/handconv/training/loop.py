@@ -99,11 +99,12 @@ def train(
         RuntimeError: if a layer carries state that it did not declare, and workers or a resume would lose it.
     """
     callbacks = sorted(callbacks, key=_place)
-    saved = next((callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)), None)
+    checkpoints = [callback for callback in callbacks if isinstance(callback, checkpoint.Checkpoint)]
+    saved = checkpoints[0] if checkpoints else None
     run.more_figures, was_used = bool(_of_users(callbacks)), run.optimizer.built
     run.optimizer.start(run.network.parameters, run.network.decayed())
     try:
-        _prepare(run, saved, resume, was_used=was_used)
+        _prepare(run, checkpoints, resume, was_used=was_used)
         run.under_way = True
         with _used([run.loss, *callbacks]), arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
             _train(run, executor, callbacks, saved)
@@ -129,7 +130,7 @@ def _of_users(callbacks: Sequence[Callback]) -> list[Callback]:
 
 def _prepare(
     run: TrainingState,
-    saved: checkpoint.Checkpoint | None,
+    checkpoints: Sequence[checkpoint.Checkpoint],
     resume: str | os.PathLike[str] | None,
     *,
     was_used: bool,
@@ -142,9 +143,9 @@ def _prepare(
         checkpoint.resume(run, resume)
     shards = math.ceil(run.batch_size / shard_size(run.network, run.batch_size, run.shard_size))
     run.workers = min(run.workers, shards, ACCUMULATORS)  # more would have nothing to do
-    check_run(run, is_saved=saved is not None or resume is not None, was_used=was_used)
-    if saved is not None:
-        saved.check(run)
+    check_run(run, is_saved=bool(checkpoints) or resume is not None, was_used=was_used)
+    for each in checkpoints:
+        each.check(run)
 
 
 def _train(

@@ -270,6 +270,11 @@ class ShardStep:
                 f"{name} must return {images.dtype}, as the images are, got {changed.dtype}, which would be cut off. "
                 "Round it, images.round().clip(0, 255).astype('uint8') for one, or give fit floats."
             )
+        if kind == "f" and changed.dtype == np.uint8:
+            raise TypeError(
+                f"{name} must return {images.dtype}, as the images are, got uint8, whose 255 would be taken for 255 "
+                "and not for 1. Give fit uint8, which is divided by 255, or divide what it returns."
+            )
         changed = np.asarray(changed, images.dtype)
         if kind == "f" and self.task.augments_by_users_code and not np.isfinite(changed).all():
             raise ValueError(f"{name} must return finite images, got NaN or infinity. Clip them, or divide by no zero.")

@@ -158,7 +158,8 @@ class LossSubject(Subject):
     def move(self, random: np.random.Generator, far: float) -> None:
         """Move the predictions; probabilities stay probabilities."""
         if self._probabilities:
-            self.arrays["inputs"] *= 1 - far * random.random(self.arrays["inputs"].shape)
+            inputs = self.arrays["inputs"]
+            inputs += far * (random.random(inputs.shape) - inputs)  # also those that are 0 or 1
         else:
             super().move(random, far)
 

@@ -12,6 +12,7 @@ from handconv.datasets.readers._files import PathLike
 from handconv.datasets.readers.prepared import kinds
 from handconv.errors import DataError
 from handconv.utils.optional_imports import import_optional
+from handconv.utils.validation import unmasked
 from handconv.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -83,6 +84,21 @@ def _pages(image: "Image") -> int:
         return 1
     finally:
         image.seek(0)
+
+
+def checked_picture(picture: object) -> NDArray[np.uint8]:
+    """Return a picture that a user has given as an array.
+
+    Raises:
+        ValueError: if it is not uint8 (H, W) or (H, W, 3), or values are masked.
+    """
+    array = unmasked("picture", picture)
+    if array.dtype != np.uint8 or array.shape[2:] not in ((), (3,)) or array.ndim < 2 or not array.size:
+        raise ValueError(
+            f"A picture is uint8 (H, W) or (H, W, 3), got {array.dtype} of shape {array.shape}. Of numbers from 0 to 1 "
+            "make (255 * x).round().astype('uint8'), and of (1, H, W) take x[0]."
+        )
+    return array
 
 
 def grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
