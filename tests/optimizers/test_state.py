@@ -321,7 +321,9 @@ def test_an_argument_out_of_range_is_refused(make, message: str) -> None:
 
 def test_the_ends_of_the_ranges_are_allowed() -> None:
     gradient = [np.array([-0.5])]
-    assert trained(AdamW(1.0, 0, 0, weight_decay=0), np.array([1.0]), gradient)[0] == pytest.approx(2.0, abs=1e-6)
+    assert trained(AdamW(1.0, beta_1=0, beta_2=0, weight_decay=0), np.array([1.0]), gradient)[0] == pytest.approx(
+        2.0, abs=1e-6
+    )
     assert trained(RMSprop(1.0, rho=0, momentum=0), np.array([1.0]), gradient)[0] == pytest.approx(2.0, abs=1e-6)
     assert trained(Lion(1.0, 0, 0, weight_decay=0), np.array([1.0]), gradient)[0] == 2.0
 
@@ -433,3 +435,8 @@ def test_a_changed_setting_is_taken_as_the_constructor_takes_it() -> None:
     assert optimizer.beta_1 == 0.9
     optimizer.beta_1 = np.float32(0.5)  # type: ignore[assignment]
     assert type(optimizer.beta_1) is float
+
+
+def test_adamw_takes_its_numbers_by_name_as_others_have_weight_decay_second() -> None:
+    with pytest.raises(TypeError, match="2 positional arguments but 3 were given"):
+        AdamW(1e-3, 1e-2)  # type: ignore[misc]

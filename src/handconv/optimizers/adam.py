@@ -117,11 +117,11 @@ class AdamW(Adam):
     def __init__(
         self,
         learning_rate: float | Schedule = 1e-3,
+        *,  # Keras has weight_decay second, PyTorch last
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         weight_decay: float = 0.01,
-        *,
         clip_norm: float | None = None,
         clip_value: float | None = None,
     ) -> None:
