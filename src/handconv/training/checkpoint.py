@@ -50,7 +50,7 @@ class Checkpoint(Callback):
             loss or accuracy.
 
     Raises:
-        ValueError: if the name does not end in .npz, or ``every`` or ``mode`` is none.
+        ValueError: if the name does not end in .npz, or ``every`` or ``mode`` is out of range.
 
     Example:
         >>> import tempfile, pathlib, numpy as np, handconv as hc
