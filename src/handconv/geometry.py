@@ -40,7 +40,7 @@ class Axis(NamedTuple):
         return (self.size + self.before + self.after - self.span) // self.stride + 1
 
     def inputs_of(self, outputs: int) -> int:
-        """How many of the padded inputs the first so many outputs look at."""
+        """How many of the padded inputs the first ``outputs`` outputs depend on."""
         return (outputs - 1) * self.stride + self.span
 
     @property
@@ -50,7 +50,7 @@ class Axis(NamedTuple):
 
     @property
     def first_inside(self) -> NDArray[np.intp]:
-        """Of each window, which of its cells is the first that is no padding before the input; no dilation."""
+        """For each window, its first cell that is not padding before the input (without dilation)."""
         return np.clip(self.before - self.stride * np.arange(self.outputs), 0, self.window)
 
     @property

@@ -369,7 +369,7 @@ class Network:
 
     @contextlib.contextmanager
     def in_training(self) -> Iterator[None]:
-        """Hold the network for a training meanwhile.
+        """Within ``with``, hold the network for a training.
 
         Raises:
             RuntimeError: if it is being trained already, or shows the layers of another one.
@@ -405,7 +405,7 @@ class Network:
         return state | {VIEWS: kept_views(self.store.layers)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become a copy: its layers, which are copies, look into its own vectors."""
+        """Become a copy, whose layers have views of its own vectors."""
         kept = state.pop(VIEWS)
         self.__dict__.update(state)
         self._pending, self._inference = [], None

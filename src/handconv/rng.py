@@ -103,7 +103,7 @@ def random_bits(generator: "np.random.Generator", count: int) -> NDArray[np.uint
     """Draw words of 64 random bits, raw where the generator makes just those.
 
     Raises:
-        TypeError: if it is no generator, as ``RandomState`` is none.
+        TypeError: if it is no ``np.random.Generator``; a ``RandomState`` is none.
     """
     if not isinstance(generator, np.random.Generator):
         raise TypeError(f"Random numbers come from np.random.default_rng(seed), got {type(generator).__name__}.")

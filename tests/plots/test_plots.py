@@ -472,7 +472,7 @@ def test_a_legend_of_many_classes_stands_whole_below_the_map(name: str, rng: np.
 
 @pytest.mark.parametrize("draw", [plots.histograms, plots.hidden_map])
 def test_what_is_no_model_is_refused(draw, digits: tuple) -> None:
-    with pytest.raises(TypeError, match=r"This looks into a handconv\.Sequential, got 'model'\."):
+    with pytest.raises(TypeError, match=r"This expects a handconv\.Sequential, got 'model'\."):
         draw("model", digits[0][:2], digits[1][:2])
 
 

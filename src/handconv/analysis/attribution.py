@@ -1,8 +1,8 @@
-"""What in a sample speaks for an answer, by backward passes: saliency, integrated gradients, Grad-CAM; and the reverse.
+"""What in a sample speaks for an answer: saliency, integrated gradients, Grad-CAM; and inputs that excite a unit.
 
-All of them ask for the gradient of one score s[c], the output of class c before the last Softmax or Sigmoid: forward by
-hand, then backward from a gradient that is one at c and zero elsewhere. They work on a copy, so that the model keeps
-its gradients and may be asked meanwhile.
+All of them need the gradient of one score s[c], the output of class c before the last Softmax or Sigmoid: a forward
+pass by hand, then a backward pass from a gradient that is one at c and zero elsewhere. They work on a copy, so that the
+model keeps its gradients and other threads may use it.
 """
 
 import copy
@@ -123,12 +123,10 @@ def grad_cam(
 ) -> FloatArray:
     """Show where the last feature maps speak for a class: their sum, each weighted by its mean gradient.
 
-    Made for networks that end in GlobalAveragePool2D. Where a Dense layer reads the maps after Flatten, it has a weight
-    of its own for each cell, and the signs differ within a map: in the bundled model the mean keeps 3 % of the square
-    of the gradient. What is left says which maps are liked, not where, and the map lights up wherever these have large
-    values, on empty paper too: of 100 digits, the fifth of the pixels that it names matters more than as many at random
-    in about 40. No reading of the equations changes that (scores or probabilities, the lead over the next class, any
-    layer's maps, with or without the rectifier); ``hires_cam`` does better there.
+    It suits networks that end in GlobalAveragePool2D. Where a Dense layer reads the maps after Flatten, it has a weight
+    of its own for each cell, whose signs differ within a map, and the mean over the map cancels most of the gradient.
+    What is left says which maps speak for the class, not where: the result is large wherever these maps have large
+    values, on empty paper too. Use ``hires_cam`` for such networks.
 
     Maths:
         a[k] = mean over i, j of  d s[c] / d A[k, i, j]          A: the last convolution, with the activation after it
@@ -287,7 +285,7 @@ def _checked_place(name: str, place: int, layers: Sequence[Layer]) -> int:
 def _copied(model: Sequential) -> tuple[Layer, ...]:
     """The layers of a copy, up to the scores."""
     if not isinstance(model, Sequential):
-        raise TypeError(f"This looks into a handconv.Sequential, got {model!r}.")
+        raise TypeError(f"This expects a handconv.Sequential, got {model!r}.")
     if not model.built:
         raise ValueError("The model has no shapes yet: give input_shape=…, or train it first.")
     layers = copy.deepcopy(model).layers

@@ -26,7 +26,7 @@ def last_hidden(model: Sequential, x: ArrayLike) -> FloatArray:
         (2, 128)
     """
     if not isinstance(model, Sequential):
-        raise TypeError(f"This looks into a handconv.Sequential, got {model!r}.")
+        raise TypeError(f"This expects a handconv.Sequential, got {model!r}.")
     dense = [place for place, layer in enumerate(model.layers) if isinstance(layer, Dense)]
     if not dense or not dense[-1]:
         raise ValueError("The last hidden layer is the one before the last Dense layer, and this model has none.")

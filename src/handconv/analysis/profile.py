@@ -310,7 +310,7 @@ def _title(model: Sequential, op: Op) -> str:
 
 @contextlib.contextmanager
 def _replaced(owner: Any, name: str, wrapper: Wrapper) -> Iterator[None]:
-    """Put a wrapped function in the place of an attribute meanwhile."""
+    """Within ``with``, replace an attribute by a wrapped function."""
     own = vars(owner).get(name)
     setattr(owner, name, wrapper(getattr(owner, name) if own is None else own))
     try:

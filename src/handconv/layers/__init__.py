@@ -1,4 +1,4 @@
-"""The layers, one family a file: what each one computes, forward and backward side by side."""
+"""The layers, one family a file, each with its forward and backward pass side by side."""
 
 from handconv.layers.activations import ELU as ELU
 from handconv.layers.activations import GELU as GELU

@@ -1,4 +1,4 @@
-"""What the layers with weights and biases have in common: how these are asked for, penalised and initialised."""
+"""What layers with weights and biases have in common: their arguments, penalties and initialisers."""
 
 from __future__ import annotations
 

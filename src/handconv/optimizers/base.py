@@ -17,8 +17,8 @@ from handconv.optimizers.schedules import Schedule
 from handconv.utils.settings import Settings, is_change
 from handconv.utils.validation import POSITIVE, check_not_a_method, check_number, check_setting
 
-#: How many numbers are worked on at once: with their state they fit in a second-level cache, which halves the time of a
-#: step on a million parameters. Smaller blocks cost more in calls than they save; the reference network is one block.
+#: How many numbers are worked on at once, so that with their state they fit in a second-level cache: on a million
+#: parameters that halves the time of a step. Smaller blocks would cost more calls. The reference network is one block.
 BLOCK = 65_536
 
 #: Where gradients stay zero, running means shrink step by step until they are subnormal, and stay so: 0.9 times the

@@ -1,4 +1,4 @@
-"""A barrier between processes that is quick when all are nearly there."""
+"""A barrier between processes that spins before it sleeps: quick when all arrive at nearly the same time."""
 
 import os
 from multiprocessing.context import BaseContext
@@ -13,10 +13,10 @@ _SPINS = 3000  # tries before a rank goes to sleep, about half a millisecond
 
 
 class Barrier:
-    """Ranks try for a while before they sleep.
+    """The semaphores of a barrier.
 
-    Each rank has a semaphore; who arrives releases those of all others and acquires its own once for each of them. Two
-    sets of semaphores alternate, so that a quick rank at the next barrier releases none of this one.
+    Each rank has a semaphore. A rank that arrives releases those of all others, and acquires its own once for each of
+    them. Two sets of semaphores alternate, so that a rank already at the next barrier releases none of this one.
     """
 
     def __init__(self, context: BaseContext, size: int) -> None:
@@ -24,7 +24,7 @@ class Barrier:
 
 
 class SharedMemoryCommunicator:
-    """One rank among processes that see the same memory: to exchange is to wait for one another."""
+    """One rank among processes that share their memory, so that to exchange is only to wait for one another."""
 
     def __init__(self, rank: int, barrier: Barrier) -> None:
         self.rank, self.size = rank, len(barrier.semaphores[0])

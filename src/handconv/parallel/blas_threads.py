@@ -22,7 +22,7 @@ ENVIRONMENT = dict.fromkeys(
 
 
 def is_limited() -> bool:
-    """Whether BLAS can be held to one thread in this process as it is."""
+    """Whether BLAS can be limited to one thread in this process."""
     if os.environ.get("OPENBLAS_NUM_THREADS") == "1":
         return True
     try:
@@ -34,7 +34,7 @@ def is_limited() -> bool:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Hold BLAS to one thread meanwhile, where threadpoolctl is installed; change nothing where it is not."""
+    """Within ``with``, limit BLAS to one thread if threadpoolctl is installed; else change nothing."""
     try:
         controller = _controller()
     except MissingExtraError:
@@ -51,7 +51,7 @@ def _controller() -> Any:
 
 
 class _Hold:
-    """The number of threads is one for the whole process: of several who hold it at once, the last lets go."""
+    """The limit to one BLAS thread, which holds for the whole process: of several nested users, the last lifts it."""
 
     def __init__(self) -> None:
         self._turns, self._holders = ForkSafeRLock(), 0
@@ -79,7 +79,7 @@ _HOLD = _Hold()
 
 @contextlib.contextmanager
 def _obeyed(controller: Any) -> Iterator[None]:
-    """Let this thread set the number of threads: threadpoolctl (3.8) obeys the first that does so, and no other."""
+    """Let this thread set the number of threads: threadpoolctl (3.8) lets only the first thread that did so."""
     libraries = [library for library in controller.lib_controllers if hasattr(library, "clear_controlling_thread")]
     for library in libraries:
         library.clear_controlling_thread(force=True)
@@ -90,7 +90,7 @@ def _obeyed(controller: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_thread_in_children() -> Iterator[None]:
-    """Let processes that are started meanwhile load BLAS with one thread."""
+    """Let processes that are started within ``with`` load BLAS with one thread."""
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     try:

@@ -5,8 +5,8 @@ each then works on its own part of the vectors. Nothing of the result depends on
 
     each rank      fills its accumulators       exchange      updates its part of the vectors       publish
 
-In one process, and between processes with shared memory, exchanging is waiting. Where memory is not shared (several
-machines), ``exchange`` is an all-to-all of the accumulators' parts, and ``publish`` an all-gather.
+In one process there is nothing to do; between processes with shared memory, both only wait. Where memory is not shared
+(several machines), ``exchange`` would be an all-to-all of the accumulators' parts, and ``publish`` an all-gather.
 """
 
 from typing import Any, Protocol
@@ -43,7 +43,7 @@ class OneProcess:
 
 
 def accumulators_of(communicator: Communicator, count: int) -> range:
-    """The accumulators that this rank fills, of so many."""
+    """The accumulators that this rank fills, of ``count`` in all."""
     return range(communicator.rank, count, communicator.size)
 
 

@@ -1,8 +1,8 @@
-"""Work that is shared out for a moment, with helpers: processes that are forked for it and end with it.
+"""Work that is shared among helpers: processes that are forked for one call and end with it.
 
-A forked process sees all that its parent has, without a copy, and answers through memory that both see. Starting it
-takes a few milliseconds, which a thousand images repay. Whoever is free takes the next piece of work from a pipe, so
-that nobody holds a lock that could die with it.
+A forked process sees all that its parent has, without a copy, and answers through shared memory. Starting it takes a
+few milliseconds, which a thousand images repay. Each process takes its next piece of work from a pipe; no lock is
+needed, which a process that is killed could leave locked.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _PIECES = 512  # of the work: their numbers, of eight bytes each, fill the small
 
 
 def shared_array(shape: tuple[int, ...], dtype: DTypeLike, workers: int) -> NDArray[Any]:
-    """An array in which each of these processes sees what the others write."""
+    """An array that these processes share: each sees what the others write."""
     if workers == 1:
         return np.empty(shape, dtype)
     memory = mmap.mmap(-1, max(1, math.prod(shape) * np.dtype(dtype).itemsize))
@@ -86,11 +86,11 @@ def _together(work: Callable[[int], object], items: Sequence[int], done: NDArray
 
 
 def _help(take_part: Callable[[], None]) -> None:
-    """A helper's life."""
+    """What a helper process runs."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to a whole group of processes: the parent decides
     try:
         take_part()
-    except BaseException:  # noqa: BLE001 - whatever it is, the parent meets it too, and tells
+    except BaseException:  # noqa: BLE001 - the parent repeats the work, and raises the error itself
         os._exit(1)
 
 

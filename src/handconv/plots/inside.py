@@ -290,7 +290,7 @@ def _tsne(values: NDArray[Any]) -> NDArray[Any]:
 def check_alive(model: Sequential) -> None:
     """Refuse what is no network, and one whose numbers are none: its pictures would be blank."""
     if not isinstance(model, Sequential):
-        raise TypeError(f"This looks into a handconv.Sequential, got {model!r}.")
+        raise TypeError(f"This expects a handconv.Sequential, got {model!r}.")
     if name := broken(model.named_parameters() | model.named_buffers()):
         raise ValueError(
             f"This network is dead: {name} hold NaN or infinity, so there is nothing to see. Train it anew."

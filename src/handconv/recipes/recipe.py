@@ -113,7 +113,7 @@ def checked_table(recipe: object) -> Recipe:
         recipe: what was given.
 
     Raises:
-        TypeError: if it is none.
+        TypeError: if it is no such mapping.
     """
     if not isinstance(recipe, Mapping) or not all(isinstance(name, str) for name in recipe):
         raise TypeError(f"A recipe has entries by name, as load(name) gives it, got {recipe!r}.")
@@ -216,7 +216,7 @@ def with_learning_rate(recipe: Recipe, rate: float) -> Recipe:
         rate: the new one, above 0.
 
     Raises:
-        ValueError: if the rate is none.
+        ValueError: if the rate is not a number above 0.
 
     Example:
         >>> with_learning_rate({"optimizer": {"learning_rate": {"class": "OneCycle", "peak": 0.1}}}, 0.2)

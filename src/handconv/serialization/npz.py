@@ -36,7 +36,7 @@ _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, Ke
 
 
 class _File(io.BufferedReader):
-    """A file that is never asked for more than it holds: Python takes the memory for what is asked before it looks."""
+    """A file that reads at most what it holds: Python allocates all requested bytes before it reads."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read up to ``size`` bytes."""

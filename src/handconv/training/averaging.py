@@ -7,8 +7,8 @@ After each step every rank moves its own part of the average:
     exponential   share = 1 - decay, larger in the first steps, so that the start is soon forgotten
     stochastic    share = 1 until t = start · T, then 1/2, 1/3, 1/4, …: the plain mean of that step and all later ones
 
-Validation and the trained model use the average; training itself goes on from the parameters as they are. What
-BatchNorm has measured under those does not fit the average, and is measured anew for it (``training.statistics``).
+Validation and the trained model use the average; training itself goes on from the parameters as they are. The running
+statistics of BatchNorm belong to the latter, and are measured anew for the average (``training.statistics``).
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ Mode = Literal["min", "max"]
 
 
 def check_mode(owner: str, mode: object) -> Mode | None:
-    """Check what is said of which figure is the best.
+    """Check the ``mode`` of a callback that watches a figure.
 
     Raises:
         ValueError: if it is neither "min" nor "max", nor None.

@@ -50,7 +50,7 @@ class Checkpoint(Callback):
             loss or accuracy.
 
     Raises:
-        ValueError: if the name does not end in .npz, or ``every`` or ``mode`` is none.
+        ValueError: if the name does not end in .npz, or ``every`` or ``mode`` is out of range.
 
     Example:
         >>> import tempfile, pathlib, numpy as np, handconv as hc
@@ -204,7 +204,7 @@ def resume(run: TrainingState, path: str | os.PathLike[str]) -> None:
 
 
 def _restore(run: TrainingState, arrays: Mapping[str, NDArray[Any]], saved: Mapping[str, Any]) -> None:
-    """Take over the state of a run."""
+    """Restore the state of a run."""
     if run.averaging is not None:
         run.network.parameters, run.network.buffers = arrays[f"{RUN}parameters"], arrays[f"{RUN}buffers"]
         run.average[...] = arrays[f"{RUN}average"]
@@ -272,7 +272,7 @@ def _sums(values: Any, samples: int) -> NDArray[np.float64]:
 
 
 def _read_history(run: TrainingState, epochs: Any) -> None:
-    """Take over the figures of the epochs that are done."""
+    """Restore the figures of the epochs that are done."""
     numbers = [number for figures in epochs for number in figures.values()]
     wrong = [number for number in numbers if isinstance(number, bool) or not isinstance(number, int | float | None)]
     if not isinstance(epochs, list) or len(epochs) != run.epoch or wrong:

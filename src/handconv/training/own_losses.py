@@ -23,7 +23,7 @@ from handconv.samples import Samples
 from handconv.training.hidden_state import LOST, check_same, equal, own, tried, two_shards
 from handconv.utils.validation import real_numbers
 
-_ROUNDING = 1e-3  # by which the same numbers may differ, as a share of the largest
+_ROUNDING = 1e-3  # the relative difference up to which numbers count as the same
 
 
 def check_loss_state(network: Network, loss: Loss, samples: Samples) -> None:

@@ -1,8 +1,8 @@
 """Running statistics for averaged parameters, measured anew.
 
-While a network trains, BatchNorm and its like keep a running mean of what they see, under the parameters as they are
-then. Under the average of the parameters they see something else, above all if the learning rate stays up: answered
-with the statistics of the last steps, the average can be worse than any of the networks that it is the mean of.
+While a network trains, BatchNorm and similar layers keep running statistics of their inputs, under the parameters of
+these steps. Under the average of the parameters their inputs differ, above all if the learning rate stays high: with
+the statistics of the last steps, the averaged network can be worse than any of the networks that it averages.
 """
 
 import copy
@@ -25,9 +25,9 @@ _SAMPLES = 5_000  # more make hardly a difference (docs/recipes.md)
 def measured_buffers(trained: Network, samples: Samples, parameters: FloatArray) -> FloatArray:
     """The buffers of a network as they fit other parameters: the mean over shards of what each leaves in training.
 
-    The shards are of up to 5,000 of the training samples, as they are: augmentation changes them, and what is asked
-    later is not augmented. Each of ``BatchNorm`` leaves its own statistics alone; of a layer of the user's own, which
-    moves its buffers as it will, a first round is not counted.
+    The shards are drawn from the training samples, 5,000 at most, without augmentation, as later inputs are not
+    augmented either. A ``BatchNorm`` leaves exactly the statistics of the shard. A user-defined layer may update its
+    buffers by another rule, so that a first round over the shards serves to forget the old values.
 
     Args:
         trained: the network, which is left as it is.

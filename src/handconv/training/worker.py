@@ -13,10 +13,10 @@ vectors, and back.
     worker 1       shards  │ part 1 │  shards  │ part 1 │ …
                         exchange  publish
 
-A worker is forked, so that whatever the user wrote is what runs; where forking is not safe it is spawned, and gets all
-of it by pickle. After a callback of the user's, workers are started anew if it has changed the samples or a setting;
-and if the user wrote more than callbacks, forked ones always are at the next epoch, for nobody can tell what that code
-looks at.
+A worker is forked, so that it runs exactly the user's code and data; where forking is not safe it is spawned, and gets
+them by pickle. After a user-defined callback, workers are restarted if it has changed the samples or a setting. Forked
+workers are always restarted for the next epoch if layers, loss or schedule are user-defined too, because that code may
+depend on anything that the callback has changed.
 """
 
 import contextlib
@@ -105,7 +105,7 @@ class ProcessExecutor:
         Args:
             epoch: its number, from 0.
             first_step: where to go on in it.
-            anything_changed: whether code of the user's has run that may have changed what workers have copies of.
+            anything_changed: whether user-defined code has run that may have changed what workers have copies of.
         """
         self._check_alive()
         self._share()
@@ -128,11 +128,11 @@ class ProcessExecutor:
         return self._arrays["sums"].array
 
     def pause(self) -> None:
-        """Ask the workers to stop after the step at hand."""
+        """Ask the workers to stop after the present step."""
         self._arrays["control"].array[0] = 1
 
     def _pairs(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Each array of the network and the optimizer with the shared one."""
+        """Pairs of the parent's own arrays, of network and optimizer, and the shared ones."""
         network = self._task.network
         for name in ("parameters", "gradients", "buffers"):
             yield getattr(network, name), self._arrays[name].array
@@ -141,12 +141,12 @@ class ProcessExecutor:
             yield vector, self._vectors[name].array
 
     def _share(self) -> None:
-        """Copy what the parent has to the shared arrays."""
+        """Copy the parent's own arrays to the shared ones."""
         for own, shared in self._pairs():
             shared[...] = own
 
     def _fetch(self) -> None:
-        """Copy what the workers have made to the parent's own arrays."""
+        """Copy the shared arrays to the parent's own."""
         for own, shared in self._pairs():
             own[...] = shared
 
@@ -183,7 +183,7 @@ class ProcessExecutor:
             pass
 
     def _end(self, *, expected: bool = False) -> None:
-        """End the workers; where each should be waiting for orders, one that something else has ended is an error."""
+        """End the workers. With ``expected``, all wait for orders, and one that has already ended is an error."""
         if expected:
             for pipe in self._pipes:
                 with contextlib.suppress(ConnectionError):  # of one that died: it is named below

@@ -48,14 +48,14 @@ def from_config(config: Mapping[str, Any], kinds: Mapping[str, type[T]], what: s
 
 
 def checked(config: object, what: str) -> Mapping[str, Any]:
-    """Return what may be a config: a mapping.
+    """Check that a config is a mapping, and return it.
 
     Args:
         config: what was given.
         what: what it is to describe, to begin a sentence with.
 
     Raises:
-        TypeError: if it is none.
+        TypeError: if it is no mapping.
     """
     if not isinstance(config, Mapping):
         raise TypeError(f"{what} is made of what its config() returned, got {config!r}.")

@@ -28,7 +28,7 @@ def is_the_command(argv: list[str], original: list[str]) -> bool:
 
 
 def _leave(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """End the process in silence after Ctrl-C, and as usual after anything else."""
+    """End the process without a traceback after Ctrl-C, and as usual after anything else."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return

@@ -19,7 +19,7 @@ FRACTION: Rule = (lambda value: 0 < value < 1, "above 0 and below 1")
 
 
 def check_number(name: str, value: object, fits: Callable[[float], bool], rule: str) -> float:
-    """Check a finite number, and return it as a plain float; True and False are none.
+    """Check a finite number, and return it as a plain float; True and False are refused.
 
     Args:
         name: whose argument it is, and which: "Adam: beta_1".
@@ -54,7 +54,7 @@ def check_int(name: str, value: object) -> int:
         value: what was given for it.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is no whole number, or below 1.
 
     Example:
         >>> check_int("Dense: units", np.int64(3))
@@ -106,7 +106,7 @@ def check_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
 
 
 def is_int(value: object) -> TypeGuard[int]:
-    """Whether it is an integer, Python's or NumPy's; True and False are none.
+    """Whether it is an integer, Python's or NumPy's; True and False are not.
 
     Example:
         >>> is_int(2), is_int(np.int8(2)), is_int(2.0), is_int(True)
@@ -116,7 +116,7 @@ def is_int(value: object) -> TypeGuard[int]:
 
 
 def is_ours(kind: type) -> bool:
-    """Whether a class is of this package, not of the user's own.
+    """Whether a class is of this package, not user-defined.
 
     Example:
         >>> is_ours(int)
@@ -152,7 +152,7 @@ def check_not_a_method(owner: object, name: str, value: object) -> None:
 
 
 def check_setting(owner: object, label: str, name: str, settings: Collection[str], remedy: str = "") -> None:
-    """Refuse to set an attribute that a part of this package does not have: it would have no effect, in silence.
+    """Refuse to set an attribute that a part of this package does not have: it would silently have no effect.
 
     Args:
         owner: the layer, loss, optimizer or callback.
@@ -184,7 +184,7 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
         Traceback (most recent call last):
         ValueError: x has 1 masked (missing) value. Fill it first, as x.filled(0) does.
     """
-    if "numpy.ma" in sys.modules:  # else it takes 3 MB to look
+    if "numpy.ma" in sys.modules:  # else there are no masked arrays, and importing it would take 3 MB
         parts = values if isinstance(values, list | tuple) else [values]
         missing = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if isinstance(part, np.ma.MaskedArray))
         if missing:

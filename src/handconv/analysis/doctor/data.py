@@ -12,7 +12,7 @@ former worse and the latter guessing.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -86,6 +86,39 @@ def constant(_: Case, part: Part) -> Iterator[Finding]:
         )
 
 
+class _Reading(NamedTuple):
+    """Another way to read images, with the name, the evidence and the remedy of the finding where it fits better."""
+
+    name: str
+    read: Callable[[FloatArray], FloatArray]
+    how: str
+    remedy: str
+    needs_colour: bool = False
+
+
+_READINGS = (
+    _Reading(
+        "inverted inputs",
+        lambda images: images.max() + images.min() - images,
+        "black and white exchanged; the images' corners are at {corners:.0%} of the brightness",
+        "Give x.max() - x: the model was trained on images of the other kind.",
+    ),
+    _Reading(
+        "transposed inputs",
+        lambda images: images.swapaxes(2, 3),
+        "rows and columns exchanged",
+        "Exchange rows and columns, x.swapaxes(2, 3): the model was trained on images the other way round.",
+    ),
+    _Reading(
+        "swapped channels",
+        lambda images: images[:, ::-1],
+        "the channels in reverse order",
+        "Give x[:, ::-1]: the model was trained on RGB and these are BGR, as OpenCV reads them, or vice versa.",
+        needs_colour=True,
+    ),
+)
+
+
 def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
     """Images in negative, on their side or in BGR, and labels whose numbers are shifted: the first that fits."""
     if part.labels is None or len(part) < _FEW or part.shares.max() == 1:  # of one class, any answer fits
@@ -99,37 +132,9 @@ def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
     if not explains(1.0):
         return
     images = part.images
-    if images is not None:
-        inverted = case.accuracy(part, images.max() + images.min() - images)
-        if explains(inverted):
-            yield Finding(
-                "inverted inputs",
-                f"The model is right on {accuracy:.0%} of {part.name}, and on {inverted:.0%} with black and white "
-                f"exchanged; the images' corners are at {_corners(images):.0%} of the brightness.",
-                "Give x.max() - x: the model was trained on images of the other kind.",
-                "severe",
-            )
-            return
-        transposed = case.accuracy(part, images.swapaxes(2, 3))
-        if explains(transposed):
-            yield Finding(
-                "transposed inputs",
-                f"The model is right on {accuracy:.0%} of {part.name}, and on {transposed:.0%} with rows and columns "
-                "exchanged.",
-                "Exchange rows and columns, x.swapaxes(2, 3): the model was trained on images the other way round.",
-                "severe",
-            )
-            return
-        swapped = case.accuracy(part, images[:, ::-1]) if images.shape[1] == 3 else 0.0
-        if explains(swapped):
-            yield Finding(
-                "swapped channels",
-                f"The model is right on {accuracy:.0%} of {part.name}, and on {swapped:.0%} with the channels in "
-                "reverse order.",
-                "Give x[:, ::-1]: the model was trained on RGB and these are BGR, as OpenCV reads them, or vice versa.",
-                "severe",
-            )
-            return
+    if images is not None and (misread := _misread(case, part, images, accuracy, explains)):
+        yield misread
+        return
     shift, share = _shift(answers, part)
     back = f"- {shift}" if 2 * shift <= part.classes else f"+ {part.classes - shift}"
     if share >= _SHIFTED and explains(float(np.mean((answers + shift) % part.classes == part.labels))):
@@ -140,6 +145,25 @@ def read_otherwise(case: Case, part: Part) -> Iterator[Finding]:
             f"Number the classes as in the training: (y {back}) % {part.classes}, or mend the list of their names.",
             "severe",
         )
+
+
+def _misread(
+    case: Case, part: Part, images: FloatArray, accuracy: float, explains: Callable[[float], bool]
+) -> Finding | None:
+    """The first other reading of the images with which the model's answers are explained, if there is one."""
+    for reading in _READINGS:
+        if reading.needs_colour and images.shape[1] != 3:
+            continue
+        right = case.accuracy(part, reading.read(images))
+        if explains(right):
+            return Finding(
+                reading.name,
+                f"The model is right on {accuracy:.0%} of {part.name}, and on {right:.0%} with "
+                f"{reading.how.format(corners=_corners(images))}.",
+                reading.remedy,
+                "severe",
+            )
+    return None
 
 
 def one_class(_: Case, part: Part) -> Iterator[Finding]:

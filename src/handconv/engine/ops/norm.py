@@ -46,7 +46,7 @@ class BatchNormOp(Op):
         dbeta[...] = self._sum(rows)
         along = np.add.reduce(np.vecdot(rows, self._centered), axis=0)  # (C,)
         np.multiply(along, self._inverse, out=self.gradient(self._layer, "gamma"))
-        dx = self._centered  # of no use any more, and near in the cache
+        dx = self._centered  # not needed after this, and still in the cache
         dx *= (along * self._inverse * self._inverse * -n)[:, None]
         dx += rows
         dx -= (dbeta * n)[:, None]
