@@ -28,6 +28,7 @@ from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore,
 from handconv.utils.nearest import nearest
 from handconv.utils.settings import is_change
 from handconv.utils.validation import (
+    MaskedValuesError,
     check_dtype,
     check_not_a_method,
     is_int,
@@ -192,9 +193,9 @@ class Layer(Declaring, Arguments):
         """
         try:
             array = unmasked(f"What {self.label}.{method} returns", values)
-        except ValueError as error:
-            if "masked" in str(error):
-                raise
+        except MaskedValuesError:
+            raise
+        except ValueError:
             array = np.empty(0, object)  # a list of arrays of several shapes, refused below
         if array.dtype.kind not in "biuf" and values is not None:
             kind = f"{array.dtype}" if isinstance(values, np.ndarray) else type(values).__name__

@@ -169,6 +169,10 @@ def check_setting(owner: object, label: str, name: str, settings: Collection[str
         raise AttributeError(f"{label} has no setting {name!r}; it has {known}. {remedy}".rstrip())
 
 
+class MaskedValuesError(ValueError):
+    """Values of an array are missing."""
+
+
 def unmasked(name: str, values: object) -> NDArray[Any]:
     """Return values as an array, and refuse a masked one in which values are missing.
 
@@ -177,19 +181,19 @@ def unmasked(name: str, values: object) -> NDArray[Any]:
         values: anything that NumPy takes for an array.
 
     Raises:
-        ValueError: if values are masked.
+        MaskedValuesError: if values are masked.
 
     Example:
         >>> unmasked("x", np.ma.array([1.0, 2.0], mask=[False, True]))
         Traceback (most recent call last):
-        ValueError: x has 1 masked (missing) value. Fill it first, as x.filled(0) does.
+        handconv.utils.validation.MaskedValuesError: x has 1 masked (missing) value. Fill it first, as x.filled(0) does.
     """
     if "numpy.ma" in sys.modules:  # else there are no masked arrays, and importing it would take 3 MB
         parts = values if isinstance(values, list | tuple) else [values]
         missing = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if isinstance(part, np.ma.MaskedArray))
         if missing:
             what = "value. Fill it" if missing == 1 else "values. Fill them"
-            raise ValueError(f"{name} has {missing} masked (missing) {what} first, as x.filled(0) does.")
+            raise MaskedValuesError(f"{name} has {missing} masked (missing) {what} first, as x.filled(0) does.")
     return np.asarray(values)
 
 
@@ -243,9 +247,9 @@ def checked_samples(name: str, x: object, input_shape: tuple[int, ...] | None) -
     """
     try:
         array = unmasked(name, x)
+    except MaskedValuesError:
+        raise
     except ValueError as error:
-        if "masked" in str(error):
-            raise
         raise ValueError(
             f"{name} must be one array of samples of the same shape ({error}). Resize them first."
         ) from error
