@@ -31,6 +31,7 @@ Image = NDArray[np.uint8]
 _NOTHING = 0.1
 # Width, in heights, from which what is no digit may be several that touch, and from which hardly anything is one.
 _WIDE, _WIDEST = 0.7, 1.7
+_LARGER = 1.1  # times the area of digits, from which a mark around them is more than they
 _SHEET = 5.0  # times the area of a digit, from which what is around it may be the sheet that it is on
 _LIKELY, _CUTS = 0.5, 15  # how likely several must be; and how many times surer, as there are many ways to cut
 
@@ -155,9 +156,14 @@ class DigitReader:
         if framed is not None:
             return self.recognize([framed])
         clean = read_clean(brightness)
-        ways = segmentations(picture) if clean is None else [[Part(clean[1], clean[0], 1.0)]]
+        ways = list(segmentations(picture)) if clean is None else [[Part(clean[1], clean[0], 1.0)]]
         found = [self._of_parts(parts) for parts in ways]
-        best = max(found, key=lambda way: way[0])[1]
+        chosen = max(range(len(found)), key=lambda way: found[way][0])
+        best = found[chosen][1]
+        for parts, (_, marks) in zip(ways, found, strict=True):
+            if best and len(marks) == 1 and marks[0].known >= self._surer(WAYS) and _goes_around(marks[0], best):
+                # A digit that touches the picture's edge counts little, but more than a piece of its ink.
+                best = marks if parts[0].covers(ways[chosen]) else _doubted(best, math.inf)
         nothing = [mark for _, marks in found for mark in marks if mark.verdict == "nothing like a digit"]
         if any(digit.verdict == "digit" and _surrounds(mark, digit) for mark in nothing for digit in best):
             return _doubted(best, math.inf)
@@ -245,6 +251,17 @@ def _width(part: Part) -> float:
     """How wide ink is, in heights."""
     height, width = part.ink.shape
     return float(width / height)
+
+
+def _goes_around(mark: Digit, others: Sequence[Digit]) -> bool:
+    """Whether others are but parts of a mark, which is larger; edges are found to a few pixels."""
+    (left, top, right, bottom), boxes = mark.box, [other.box for other in others]
+    slack = (bottom - top) // 20
+    inside = all(left <= x + slack and top <= y + slack for x, y, _, _ in boxes)
+    inside &= all(right >= end - slack and bottom >= foot - slack for _, _, end, foot in boxes)
+    return inside and _LARGER * sum((end - x) * (foot - y) for x, y, end, foot in boxes) < (right - left) * (
+        bottom - top
+    )
 
 
 def _surrounds(mark: Digit, digit: Digit) -> bool:

@@ -5,7 +5,7 @@ parts       connected components with paper around them, without specks, frames 
             parts close together are one digit
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ _LEAST_HEIGHT, _LEAST_PIXELS = 0.035, 8  # of a digit: in parts of the longer si
 _LEAST_CONTRAST = 0.2  # of ink and paper, in parts of that of the whole picture
 _SPECK = 0.04  # a part with less than this share of the largest part's ink is a speck
 _SHORTEST = 0.4  # of the tallest digit, for others beside it
+_SAME_INK = 0.8  # of the pixels of a part, from which its ink is that of another part
 _PALEST = 0.3  # of the darkest digit
 _IN_LINE = 0.1  # of the height of the lower one of two digits that are neighbours in a line is beside the other
 
@@ -56,6 +57,21 @@ class Part:
     ink: Image
     contrast: float
     on_paper: bool = True
+
+    def covers(self, others: Iterable["Part"]) -> bool:
+        """Whether the ink of all others is ink of this part too."""
+        left, top, right, bottom = self.box
+        height, width = self.ink.shape
+        for other in others:
+            rows, columns = np.nonzero(other.ink > 127)
+            down = (other.box[1] - top + rows * ((other.box[3] - other.box[1]) / other.ink.shape[0])) / (bottom - top)
+            aside = (other.box[0] - left + columns * ((other.box[2] - other.box[0]) / other.ink.shape[1])) / (
+                right - left
+            )
+            place = (down * height).astype(int).clip(0, height - 1), (aside * width).astype(int).clip(0, width - 1)
+            if (self.ink[place] > 127).mean() < _SAME_INK:
+                return False
+        return True
 
 
 @dataclass
