@@ -31,6 +31,7 @@ Image = NDArray[np.uint8]
 _NOTHING = 0.1
 # Width, in heights, from which what is no digit may be several that touch, and from which hardly anything is one.
 _WIDE, _WIDEST = 0.7, 1.7
+_BARS, _STRAIGHT = 3, 0.95  # bars of a barcode, and how much of its box a bar fills
 _LARGER = 1.1  # times the area of digits, from which a mark around them is more than they
 _SHEET = 5.0  # times the area of a digit, from which what is around it may be the sheet that it is on
 _LIKELY, _CUTS = 0.5, 15  # how likely several must be; and how many times surer, as there are many ways to cut
@@ -161,9 +162,10 @@ class DigitReader:
         chosen = max(range(len(found)), key=lambda way: found[way][0])
         best = found[chosen][1]
         for parts, (_, marks) in zip(ways, found, strict=True):
-            if best and len(marks) == 1 and marks[0].known >= self._surer(WAYS) and _goes_around(marks[0], best):
-                # A digit that touches the picture's edge counts little, but more than a piece of its ink.
-                best = marks if parts[0].covers(ways[chosen]) else _doubted(best, math.inf)
+            if best and all(mark.known >= self._surer(WAYS) for mark in marks) and _go_around(marks, best):
+                # Digits that touch the picture's edge count little, but more than pieces of their ink.
+                pieces_only = all(any(part.covers(piece) for part in parts) for piece in ways[chosen])
+                best = marks if pieces_only else _doubted(best, math.inf)
         nothing = [mark for _, marks in found for mark in marks if mark.verdict == "nothing like a digit"]
         if any(digit.verdict == "digit" and _surrounds(mark, digit) for mark in nothing for digit in best):
             return _doubted(best, math.inf)
@@ -176,14 +178,16 @@ class DigitReader:
         wholes = self.recognize([to_mnist_form(part.ink) for part in parts], [part.box for part in parts])
         value, found = 0.0, []
         for part, whole in zip(parts, wholes, strict=True):
+            if part.enters and whole.known < self._surer(WAYS):
+                continue  # whatever it is, the digits are beside it
             alone = whole.known >= self._surer(WAYS) and _width(part) <= _WIDEST
             digits = [whole] if alone or _width(part) <= _WIDE else self._divided(part, whole)
-            if not part.on_paper:
+            if part.enters or not part.on_paper:
                 digits = _doubted(digits, math.inf)
             height = part.box[3] - part.box[1]
             value += sum(digit.known * height * part.contrast for digit in digits)
             found += digits
-        return value, found
+        return value, _doubted(found, math.inf) if _are_bars(parts) else found
 
     def _divided(self, part: Part, whole: Digit) -> list[Digit]:
         """Recognise ink as several digits that touch, if that is likelier than that it is one."""
@@ -242,6 +246,15 @@ def _doubted(digits: list[Digit], threshold: float) -> list[Digit]:
     ]
 
 
+def _are_bars(parts: Sequence[Part]) -> bool:
+    """Whether there are straight bars, as many as hardly a number has ones, each as tall as the others: a barcode."""
+    solid = [part.ink > 127 for part in parts]
+    filled = [ink.sum() / max(ink.any(axis=0).sum() * ink.any(axis=1).sum(), 1) for ink in solid]
+    bars = [part.box for part, share in zip(parts, filled, strict=True) if share >= _STRAIGHT]
+    slack = max((bottom - top for _, top, _, bottom in bars), default=0) // 20
+    return len(bars) >= _BARS and all(np.ptp([box[end] for box in bars]) <= slack for end in (1, 3))
+
+
 def _labels(marks: list[Digit]) -> tuple[int, ...]:
     """What marks are read as, without those that are nothing like a digit."""
     return tuple(mark.label for mark in marks if mark.verdict != "nothing like a digit")
@@ -253,22 +266,23 @@ def _width(part: Part) -> float:
     return float(width / height)
 
 
-def _goes_around(mark: Digit, others: Sequence[Digit]) -> bool:
-    """Whether others are but parts of a mark, which is larger; edges are found to a few pixels."""
-    (left, top, right, bottom), boxes = mark.box, [other.box for other in others]
-    slack = (bottom - top) // 20
-    inside = all(left <= x + slack and top <= y + slack for x, y, _, _ in boxes)
-    inside &= all(right >= end - slack and bottom >= foot - slack for _, _, end, foot in boxes)
-    return inside and _LARGER * sum((end - x) * (foot - y) for x, y, end, foot in boxes) < (right - left) * (
-        bottom - top
-    )
+def _go_around(marks: Sequence[Digit], others: Sequence[Digit]) -> bool:
+    """Whether others are but parts of marks that are larger."""
+    inside = all(any(_surrounds(mark, other, math.inf) for mark in marks) for other in others)
+    return inside and sum(map(_area, marks)) > _LARGER * sum(map(_area, others))
 
 
-def _surrounds(mark: Digit, digit: Digit) -> bool:
-    """Whether a digit is but a part of a mark, unless that is so large that it may be the sheet."""
+def _area(mark: Digit) -> int:
+    left, top, right, bottom = mark.box
+    return (right - left) * (bottom - top)
+
+
+def _surrounds(mark: Digit, digit: Digit, sheet: float = _SHEET) -> bool:
+    """Whether a digit is but a part of a mark, to a few pixels, unless that is so large that it may be the sheet."""
     (left, top, right, bottom), (x, y, end, foot) = mark.box, digit.box
-    inside = left <= x and top <= y and right >= end and bottom >= foot
-    return inside and (right - left) * (bottom - top) < _SHEET * (end - x) * (foot - y)
+    slack = (bottom - top) // 20
+    inside = left <= x + slack and top <= y + slack and right >= end - slack and bottom >= foot - slack
+    return inside and _area(mark) < sheet * _area(digit)
 
 
 def read_digit(path: str | os.PathLike[str], model: Classifier | None = None, *, one: bool = False) -> Reading:
