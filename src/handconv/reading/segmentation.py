@@ -1,8 +1,8 @@
 """Where the digits of a photograph or drawing are: the parts of its ink, in the order in which they are read.
 
 ink, mask   what is ink, under each of four assumptions: dark or light, bold or not (see ``ink``)
-parts       connected components with paper around them, without specks, frames and what enters from outside;
-            parts close together are one digit
+parts       connected components with paper around them, without specks and frames; parts close together are one digit;
+            what enters from outside counts if it has the size of the digits, and is known for one
 """
 
 from collections.abc import Iterator
