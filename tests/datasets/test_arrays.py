@@ -53,6 +53,8 @@ COLOURED = np.random.default_rng(0).integers(0, 256, (4, 8, 9, 3), np.uint8)
     [
         (IMAGES.reshape(4, 25), IMAGES[:, None]),
         (IMAGES[..., None], IMAGES[:, None]),
+        (IMAGES.reshape(4, 25, 1), IMAGES[:, None]),
+        (IMAGES.reshape(4, 1, 25), IMAGES[:, None]),
         (IMAGES[:, None].astype(np.int64), IMAGES[:, None]),
         (IMAGES.astype(np.float32) / 255, IMAGES[:, None]),
         (IMAGES.astype(np.float64), IMAGES[:, None]),
@@ -83,9 +85,23 @@ def test_labels_may_have_any_usual_form(
     assert samples.labels.tolist() == numbers
 
 
+def test_arrays_with_other_words_in_their_names_do_not_take_the_place_of_the_images(tmp_path: Path) -> None:
+    arrays = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:1], "y_test": LABELS[:1]}
+    others = {"x_train_negative": 255 - IMAGES, "label_names": np.array(["three", "seven"])}
+    dataset = hc.datasets.load(saved(tmp_path, **arrays, **others))
+    np.testing.assert_array_equal(dataset.x_train, IMAGES[:, None])
+    assert dataset.class_names == ("3", "7")
+    assert dataset.notices == (
+        "Arrays that are neither the images nor the labels are passed over: x_train_negative, label_names.",
+    )
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
+        ({"data": IMAGES, "images": IMAGES, "y": LABELS}, "2 arrays that could be the images of the set, data, images"),
+        ({"x_tr": IMAGES, "x_te": IMAGES, "y_tr": LABELS}, "could be the images of the set, x_tr, x_te. Keep one"),
+        ({"x_train": IMAGES, "fine_labels_train": LABELS, "coarse_labels_train": LABELS}, "the labels of train, fine_"),
         ({"weights": IMAGES, "biases": LABELS}, "it has weights, biases. If it is a model: handconv play"),
         ({"x_train": IMAGES}, "must have arrays of images and of their labels"),
         ({"x": IMAGES.astype(float) - 100, "y": LABELS}, "pixels must go from 0 to 1 or to 255, got -100"),

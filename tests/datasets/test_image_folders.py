@@ -330,3 +330,30 @@ def test_classes_named_by_numbers_are_in_the_order_of_numbers(tmp_path: Path) ->
         (tmp_path / "set" / name).mkdir(parents=True)
         Image.new("L", (28, 28), 9).save(tmp_path / "set" / name / "a.png")
     assert load_image_folder(tmp_path / "set")[2] == ("0", "9", "10", "cat")
+
+
+def test_that_only_the_first_of_several_pages_is_read_is_said(sevens: Path) -> None:
+    pages = [Image.new("L", (28, 28), grey) for grey in (10, 200)]
+    pages[0].save(sevens / "7" / "0.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(sevens / "7" / "1.png")
+    samples = read_image_folder(sevens)
+    assert samples.images.max() == 10
+    assert samples.notices == ("1 of 2 images have several pages or pictures; the first one of each is read.",)
+
+
+def test_parts_within_the_classes_are_told_to_be_none(tmp_path: Path) -> None:
+    for name in ("cat/train", "cat/test", "dog/train", "dog/test"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("L", (28, 28)).save(tmp_path / name / "0.png")
+    root, test, notices = find_parts(tmp_path)
+    assert (root, test) == (tmp_path, None)
+    (notice,) = notices
+    assert notice.startswith("Within the classes, test/, train/ are no parts of the set, their images are taken togeth")
+
+
+def test_lists_of_the_parts_are_told_not_to_be_looked_at(folder: Path) -> None:
+    for name in ("train.txt", "test_list.csv", "README.md", "notes.txt"):
+        (folder / name).write_text("cat/0.png\n")
+    assert find_parts(folder)[2] == [
+        "test_list.csv, train.txt are not looked at: the parts of a set are folders, train/ and test/."
+    ]

@@ -127,3 +127,8 @@ def test_a_label_column_that_is_named_is_taken(table: Path) -> None:
 def test_other_tables_stay_as_they_are(rows: list[list[int]]) -> None:
     block = "".join(",".join(map(str, row)) + "\n" for row in rows)
     assert list(plain_blocks([block], "a.csv", None, [])) == [block]
+
+
+def test_a_row_without_the_column_of_the_pixels_is_named(table: Path) -> None:
+    with pytest.raises(DataError, match=r"line 3: there are fewer columns than before\. Mend this line"):
+        read(table, "label,pixels", f"0,{PIXELS[0]}", "1")

@@ -65,6 +65,39 @@ def test_a_bold_ring_in_a_tiny_picture_is_a_zero(reader: DigitReader) -> None:
     assert read(reader, np.asarray(sheet.resize((16, 16)))).text == "0"
 
 
+@pytest.mark.parametrize("digit", [2, 4, 6, 7])
+@pytest.mark.parametrize("edge", ["left", "right"])
+def test_a_bold_digit_that_touches_the_edge_is_read_whole(reader: DigitReader, digit: int, edge: str) -> None:
+    sheet = mixed(248.0, ink(digit, (300, 260), (60, 40, 200), 0.2), 25)
+    inked = np.flatnonzero((sheet < 128).any(axis=0))
+    reading = read(reader, sheet[:, inked[0] + 3 :] if edge == "left" else sheet[:, : inked[-1] - 2])
+    assert (reading.text, reading.verdict) == (str(digit), "digit")
+
+
+@pytest.mark.parametrize("edge", ["left", "right", "top"])
+@pytest.mark.parametrize("digits", ["37", "42", "158", "90"])
+def test_a_digit_that_touches_the_edge_belongs_to_the_number(reader: DigitReader, digits: str, edge: str) -> None:
+    sheet = mixed(240.0, numbers(digits, 100, (200, 130 * len(digits)), 50), 30)
+    rows, columns = np.nonzero(sheet < 128)
+    cut = {"left": sheet[:, columns.min() :], "right": sheet[:, : columns.max() + 1], "top": sheet[rows.min() + 1 :]}
+    reading = read(reader, cut[edge])
+    assert reading.text == digits
+    assert reading.verdict in (("unsure", "digits") if edge == "top" else ("unsure",))  # it may go on out there
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_what_enters_the_picture_and_is_no_digit_leaves_its_digits_as_they_are(
+    reader: DigitReader, small: bool
+) -> None:
+    sheet = mixed(235.0, ink(5, (400, 400), (80, 120, 150)))
+    picture = Image.fromarray(sheet.astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((150, 300, 270, 480), fill=90)  # a finger
+    draw.polygon([(0, 100), (60, 160), (0, 260)], fill=60)
+    pixels = np.asarray(picture.resize((130, 130)) if small else picture)
+    assert str(read(reader, pixels)).startswith("5 (digit,")
+
+
 def test_digits_beside_one_another_are_read_from_left_to_right(reader: DigitReader) -> None:
     reading = read(reader, mixed(235.0, numbers("72046", 100, (200, 640), 50)))
     assert (reading.text, reading.verdict) == ("72046", "digits")
@@ -233,6 +266,25 @@ def strange_pictures() -> dict[str, Pixels]:
 def test_what_is_no_digit_is_said_to_be_nothing_like_one(reader: DigitReader, name: str) -> None:
     reading = read(reader, strange_pictures()[name])
     assert (reading.verdict, reading.text, reading.confidence) == ("nothing like a digit", "", 0.0)
+
+
+@pytest.mark.parametrize("cropped", [False, True])
+def test_the_bars_of_a_barcode_are_no_ones_without_a_doubt(reader: DigitReader, cropped: bool) -> None:
+    sheet = np.full((200, 300), 255.0)
+    for left, width in (
+        (20, 5),
+        (43, 7),
+        (70, 4),
+        (104, 7),
+        (130, 3),
+        (150, 9),
+        (184, 7),
+        (194, 7),
+        (212, 7),
+        (260, 6),
+    ):
+        sheet[20:180, left : left + width] = 0
+    assert read(reader, sheet[40:160] if cropped else sheet).verdict in ("unsure", "nothing like a digit")
 
 
 def with_a_mark(pixels: NDArray[np.float64], left: int) -> Pixels:

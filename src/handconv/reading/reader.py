@@ -31,6 +31,8 @@ Image = NDArray[np.uint8]
 _NOTHING = 0.1
 # Width, in heights, from which what is no digit may be several that touch, and from which hardly anything is one.
 _WIDE, _WIDEST = 0.7, 1.7
+_BARS, _STRAIGHT = 3, 0.95  # bars of a barcode, and how much of its box a bar fills
+_LARGER = 1.1  # times the area of digits, from which a mark around them is more than they
 _SHEET = 5.0  # times the area of a digit, from which what is around it may be the sheet that it is on
 _LIKELY, _CUTS = 0.5, 15  # how likely several must be; and how many times surer, as there are many ways to cut
 
@@ -157,9 +159,15 @@ class DigitReader:
         if framed is not None:
             return self.recognize([framed])
         clean = read_clean(brightness)
-        ways = segmentations(picture) if clean is None else [[Part(clean[1], clean[0], 1.0)]]
+        ways = list(segmentations(picture)) if clean is None else [[Part(clean[1], clean[0], 1.0)]]
         found = [self._of_parts(parts) for parts in ways]
-        best = max(found, key=lambda way: way[0])[1]
+        chosen = max(range(len(found)), key=lambda way: found[way][0])
+        best = found[chosen][1]
+        for parts, (_, marks) in zip(ways, found, strict=True):
+            if best and all(mark.known >= self._surer(WAYS) for mark in marks) and _go_around(marks, best):
+                # Digits that touch the picture's edge count little, but more than pieces of their ink.
+                pieces_only = all(any(part.covers(piece) for part in parts) for piece in ways[chosen])
+                best = marks if pieces_only else _doubted(best, math.inf)
         nothing = [mark for _, marks in found for mark in marks if mark.verdict == "nothing like a digit"]
         if any(digit.verdict == "digit" and _surrounds(mark, digit) for mark in nothing for digit in best):
             return _doubted(best, math.inf)
@@ -172,14 +180,16 @@ class DigitReader:
         wholes = self.recognize([to_mnist_form(part.ink) for part in parts], [part.box for part in parts])
         value, found = 0.0, []
         for part, whole in zip(parts, wholes, strict=True):
+            if part.enters and whole.known < self._surer(WAYS):
+                continue  # whatever it is, the digits are beside it
             alone = whole.known >= self._surer(WAYS) and _width(part) <= _WIDEST
             digits = [whole] if alone or _width(part) <= _WIDE else self._divided(part, whole)
-            if not part.on_paper:
+            if part.enters or not part.on_paper:
                 digits = _doubted(digits, math.inf)
             height = part.box[3] - part.box[1]
             value += sum(digit.known * height * part.contrast for digit in digits)
             found += digits
-        return value, found
+        return value, _doubted(found, math.inf) if _are_bars(parts) else found
 
     def _divided(self, part: Part, whole: Digit) -> list[Digit]:
         """Recognise ink as several digits that touch, if that is likelier than that it is one."""
@@ -238,6 +248,15 @@ def _doubted(digits: list[Digit], threshold: float) -> list[Digit]:
     ]
 
 
+def _are_bars(parts: Sequence[Part]) -> bool:
+    """Whether there are straight bars, as many as hardly a number has ones, each as tall as the others: a barcode."""
+    solid = [part.ink > 127 for part in parts]
+    filled = [ink.sum() / max(ink.any(axis=0).sum() * ink.any(axis=1).sum(), 1) for ink in solid]
+    bars = [part.box for part, share in zip(parts, filled, strict=True) if share >= _STRAIGHT]
+    slack = max((bottom - top for _, top, _, bottom in bars), default=0) // 20
+    return len(bars) >= _BARS and all(np.ptp([box[end] for box in bars]) <= slack for end in (1, 3))
+
+
 def _labels(marks: list[Digit]) -> tuple[int, ...]:
     """What marks are read as, without those that are nothing like a digit."""
     return tuple(mark.label for mark in marks if mark.verdict != "nothing like a digit")
@@ -249,11 +268,23 @@ def _width(part: Part) -> float:
     return float(width / height)
 
 
-def _surrounds(mark: Digit, digit: Digit) -> bool:
-    """Whether a digit is but a part of a mark, unless that is so large that it may be the sheet."""
+def _go_around(marks: Sequence[Digit], others: Sequence[Digit]) -> bool:
+    """Whether others are but parts of marks that are larger."""
+    inside = all(any(_surrounds(mark, other, math.inf) for mark in marks) for other in others)
+    return inside and sum(map(_area, marks)) > _LARGER * sum(map(_area, others))
+
+
+def _area(mark: Digit) -> int:
+    left, top, right, bottom = mark.box
+    return (right - left) * (bottom - top)
+
+
+def _surrounds(mark: Digit, digit: Digit, sheet: float = _SHEET) -> bool:
+    """Whether a digit is but a part of a mark, to a few pixels, unless that is so large that it may be the sheet."""
     (left, top, right, bottom), (x, y, end, foot) = mark.box, digit.box
-    inside = left <= x and top <= y and right >= end and bottom >= foot
-    return inside and (right - left) * (bottom - top) < _SHEET * (end - x) * (foot - y)
+    slack = (bottom - top) // 20
+    inside = left <= x + slack and top <= y + slack and right >= end - slack and bottom >= foot - slack
+    return inside and _area(mark) < sheet * _area(digit)
 
 
 def read_digit(path: str | os.PathLike[str], model: Classifier | None = None, *, one: bool = False) -> Reading:

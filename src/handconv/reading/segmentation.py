@@ -1,8 +1,8 @@
 """Where the digits of a photograph or drawing are: the parts of its ink, in the order in which they are read.
 
 ink, mask   what is ink, under each of four assumptions: dark or light, bold or not (see ``ink``)
-parts       connected components with paper around them, without specks, frames and what enters from outside;
-            parts close together are one digit
+parts       connected components with paper around them, without specks and frames; parts close together are one digit;
+            what enters from outside counts if it has the size of the digits, and is known for one
 """
 
 from collections.abc import Iterator
@@ -37,6 +37,8 @@ _LEAST_HEIGHT, _LEAST_PIXELS = 0.035, 8  # of a digit: in parts of the longer si
 _LEAST_CONTRAST = 0.2  # of ink and paper, in parts of that of the whole picture
 _SPECK = 0.04  # a part with less than this share of the largest part's ink is a speck
 _SHORTEST = 0.4  # of the tallest digit, for others beside it
+_SAME_INK = 0.8  # of the pixels of a part, from which its ink is that of another part
+_LIKE = 0.6  # of the height and contrast of digits, for others that touch the edge
 _PALEST = 0.3  # of the darkest digit
 _IN_LINE = 0.1  # of the height of the lower one of two digits that are neighbours in a line is beside the other
 
@@ -50,12 +52,24 @@ class Part:
         ink: uint8 (h, w), from 0 (paper) to 255 (ink).
         contrast: how far ink and paper are apart, from 0 to 1 (black on white).
         on_paper: whether what is around it is even, as paper is; ink may also be a fold or a stripe of something.
+        enters: whether it touches the picture's edge, beside others that do not: a digit, or whatever else.
     """
 
     box: Box
     ink: Image
     contrast: float
     on_paper: bool = True
+    enters: bool = False
+
+    def covers(self, other: "Part") -> bool:
+        """Whether the ink of another part is ink of this part too."""
+        (left, top, right, bottom), (x, y, end, foot) = self.box, other.box
+        (height, width), (down, across) = self.ink.shape, other.ink.shape
+        rows, columns = np.nonzero(other.ink > 127)
+        rows = (y - top + rows * ((foot - y) / down)) * (height / (bottom - top))
+        columns = (x - left + columns * ((end - x) / across)) * (width / (right - left))
+        own = self.ink[rows.astype(int).clip(0, height - 1), columns.astype(int).clip(0, width - 1)]
+        return bool((own > 127).mean() >= _SAME_INK)
 
 
 @dataclass
@@ -71,6 +85,7 @@ class _Component:
     strength: float = 0.0  # the share of the paper's brightness that the ink takes
     contrast: float = 0.0  # how far ink and paper are apart, from 0 to 1 (black on white)
     on_paper: bool = True  # whether what is around it is even
+    enters: bool = False  # whether it touches the picture's edge, beside others that do not
 
     @property
     def height(self) -> int:
@@ -177,7 +192,20 @@ def _digits(components: list[_Component], shape: tuple[int, ...], least_height: 
     kept = _joined([each for each in kept if each.mass >= _SPECK * heaviest])
     least_height = max(least_height, _SHORTEST * max(each.height for each in kept))
     darkest = max(each.contrast for each in kept)
-    return [each for each in kept if each.height >= least_height and each.contrast >= _PALEST * darkest]
+    found = [each for each in kept if each.height >= least_height and each.contrast >= _PALEST * darkest]
+    return found + (_entering(components, found, shape) if found and not _edges(found[0], shape) else [])
+
+
+def _entering(components: list[_Component], found: list[_Component], shape: tuple[int, ...]) -> list[_Component]:
+    """What touches an edge of the picture and has the size and the contrast of the digits that do not."""
+    tallest, darkest = max(each.height for each in found), max(each.contrast for each in found)
+    entering = []
+    for each in components:
+        alike = _LIKE <= each.height / tallest <= 1 / _LIKE and each.contrast >= _LIKE * darkest
+        if alike and _edges(each, shape) and each.width < shape[1] and each.height < shape[0]:
+            each.enters, each.contrast = True, each.contrast * _ENTERING
+            entering.append(each)
+    return entering
 
 
 def _edges(each: _Component, shape: tuple[int, ...]) -> int:
@@ -259,4 +287,4 @@ def _cut(cv: Any, ink: Floats, labels: NDArray[np.int32], component: _Component,
     ends = (component.left, component.top, component.right, component.bottom)
     left, top, right, bottom = (round(end / zoom) for end in ends)
     box = (left, top, max(right, left + 1), max(bottom, top + 1))
-    return Part(box, (255 * strength).astype(np.uint8), component.contrast, component.on_paper)
+    return Part(box, (255 * strength).astype(np.uint8), component.contrast, component.on_paper, component.enters)

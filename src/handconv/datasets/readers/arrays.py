@@ -4,13 +4,13 @@
     train_images (N, H, W, 3), train_labels (N, 1), val_images, …     MedMNIST
     data (N, H·W), target (N,)                                    without parts
 
-What has other names is passed over; nothing pickled is ever read.
+What has other names is passed over, and that is said; nothing pickled is ever read.
 """
 
 import re
 import shlex
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,32 +38,34 @@ def read_arrays(path: PathLike) -> tuple[Samples, Samples | None]:
         DataError: if there are no such arrays, or they are no images and labels.
         OSError: if the file cannot be opened.
     """
-    found, others = _load(path)
+    found, names, passed_over = _load(path)
     parts = {part: arrays for part, arrays in found.items() if len(arrays) == len(_ROLES)}
     train, test = train_and_test(list(parts))
     if train is None:
         train, test = ("", test) if "" in parts else (test, None)
     if train is None:
         raise DataError(
-            f"{path} must have arrays of images and of their labels, x_train and y_train say; it has {listed(others)}. "
+            f"{path} must have arrays of images and of their labels, x_train and y_train say; it has {listed(names)}. "
             f"If it is a model: handconv play {shlex.quote(str(path))}"
         )
     unused = [part for part in found if part not in (train, test)]
     notices = [f"The part {part!r} is used neither to train on nor to test on." for part in unused]
+    if passed_over:
+        notices.append(f"Arrays that are neither the images nor the labels are passed over: {listed(passed_over)}.")
     chosen = [parts[part] for part in (train, test) if part is not None]
     labels = [_labels(part["labels"], len(part["images"]), path) for part in chosen]
     whole = all(each.dtype.kind == "i" for each in labels)
     joined = np.concatenate([each if whole else each.astype(str) for each in labels])
-    numbers, names = number_classes(joined if whole else joined.tolist())
+    numbers, classes = number_classes(joined if whole else joined.tolist())
     read: list[Samples] = []
     for part, own in zip(chosen, np.split(numbers, [len(labels[0])]), strict=False):
         pixels, scale, said = _images(part["images"], path)
-        read.append(Samples(pixels, own, names, tuple(notices if not read else ()) + tuple(said), scale))
+        read.append(Samples(pixels, own, classes, tuple(notices if not read else ()) + tuple(said), scale))
     return read[0], read[1] if len(read) > 1 else None
 
 
-def _load(path: PathLike) -> tuple[Mapping[str, Mapping[str, NDArray[Any]]], list[str]]:
-    """Read the arrays whose names tell a part and a role: part -> role -> array; and name all that there are."""
+def _load(path: PathLike) -> tuple[Mapping[str, Mapping[str, NDArray[Any]]], list[str], list[str]]:
+    """Read the arrays whose names tell a part and a role: part -> role -> array; name all, and those passed over."""
     found: dict[str, dict[str, NDArray[Any]]] = {}
     try:
         with user_path(path).open("rb") as file:
@@ -72,12 +74,14 @@ def _load(path: PathLike) -> tuple[Mapping[str, Mapping[str, NDArray[Any]]], lis
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 names = list(arrays.files)
-                for name in names:
-                    words = [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|t10k", name)]
-                    role = next((role for role, known in _ROLES.items() if set(words) & set(known)), None)
-                    part = next((word for word in words if word in TRAIN_NAMES + TEST_NAMES), "")
-                    if role is not None:
-                        found.setdefault(part, {})[role] = arrays[name]
+                chosen = _named(names)
+                for (part, role), named in chosen.items():
+                    if len(named) > 1:
+                        raise DataError(
+                            f"{path} has {len(named)} arrays that could be the {role} of {part or 'the set'}, "
+                            f"{listed(named)}. Keep one of them, x_train and y_train say."
+                        )
+                    found.setdefault(part, {})[role] = arrays[named[0]]
     except (DataError, OSError):
         raise
     except ValueError as error:
@@ -89,7 +93,22 @@ def _load(path: PathLike) -> tuple[Mapping[str, Mapping[str, NDArray[Any]]], lis
         ) from error
     except Exception as error:  # on damaged files: whatever zipfile and NumPy stumble over
         raise DataError(_damaged(path, error)) from error
-    return found, names
+    used = [name for named in chosen.values() for name in named]
+    return found, names, [name for name in names if name not in used]
+
+
+def _named(names: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+    """The arrays that could be images or labels of each part; with other words in their names only if all have some."""
+    plain: dict[tuple[str, str], list[str]] = {}
+    others: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        words = [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|t10k", name)]
+        role = next((role for role, known in _ROLES.items() if set(words) & set(known)), None)
+        part = next((word for word in words if word in TRAIN_NAMES + TEST_NAMES), "")
+        if role is not None:
+            strange = set(words) - {"set", *TRAIN_NAMES, *TEST_NAMES, *_ROLES[role]}
+            (others if strange else plain).setdefault((part, role), []).append(name)
+    return {key: named for key, named in others.items() if key[1] not in {role for _, role in plain}} | plain
 
 
 def _damaged(path: PathLike, error: Exception) -> str:
@@ -105,6 +124,8 @@ def _images(values: NDArray[Any], path: PathLike) -> tuple[NDArray[np.uint8], fl
         raise DataError(f"{path}: pixels must go from 0 to 1 or to 255, got {low:g} to {high:g}. Bring them to that.")
     plain: Pixels = values.astype(np.uint8) if values.dtype.kind in "ui" else values.astype(np.float32)
     pixels, scale, said = to_bytes([plain], None)
+    if pixels.ndim == 3 and 1 in pixels.shape[1:]:
+        pixels = pixels.reshape(len(pixels), -1)  # all pixels of an image in a row or in a column
     if pixels.ndim == 2 and square_side(pixels.shape[1]) is not None:
         images, order = as_images(pixels)
         return images, scale, [*said, *order]

@@ -24,6 +24,7 @@ from handconv.errors import DataError
 from handconv.utils.memory import check_fits
 from handconv.utils.warn import warn
 
+_LISTS = (".txt", ".csv", ".tsv", ".json")  # of files that may list the images of a part
 _TEST = ("test", "testing", "t10k")
 
 
@@ -36,6 +37,7 @@ class _Log:
     damaged: list[str] = field(default_factory=list)
     sizes: set[tuple[int, int]] = field(default_factory=set)
     became_grey: int = 0
+    paged: int = 0
     empty: list[str] = field(default_factory=list)
 
 
@@ -146,6 +148,15 @@ def find_parts(path: Path) -> tuple[Path, Path | None, list[str]]:
             "train on. Sort the images into them."
         )
     if train is None:
+        within = sorted({each.name for folder in folders for each in _subfolders(folder) if part_of(each.name)})
+        if None not in train_and_test([part_of(name) for name in within]):
+            notices.append(
+                f"Within the classes, {listed([f'{name}/' for name in within])} are no parts of the set, their images "
+                "are taken together. For parts, put train/ and test/ around the classes."
+            )
+        files = (entry for entry in sorted(path.iterdir()) if entry.suffix.lower() in _LISTS and part_of(entry.stem))
+        if lists := listed([entry.name for entry in files]):
+            notices.append(f"{lists} are not looked at: the parts of a set are folders, train/ and test/.")
         return path, None, notices
     if test is not None and part_of(test.name) not in _TEST:
         notices.append(f"{test.name}/ is the set to test on: there is no test/.")
@@ -177,6 +188,7 @@ def _images(folder: Path, log: _Log, size: tuple[int, int], colour: bool, fit: s
             else:
                 log.sizes.add(image.size)
                 log.became_grey += image.coloured and not colour
+                log.paged += image.pages > 1
                 yield image.pixels
 
 
@@ -242,6 +254,8 @@ def _changed(logs: Sequence[_Log], size: tuple[int, int], read: int) -> list[str
         padded = any(size[0] * width != size[1] * height for height, width in sizes)
         kept = "; where the proportions are others, the ground is continued" if padded else ""
         lines.append(f"Images of {before} pixels are scaled to {size[0]}x{size[1]}{kept} (another size: --size).")
+    if paged := sum(log.paged for log in logs):
+        lines.append(f"{paged:,} of {read:,} images have several pages or pictures; the first one of each is read.")
     if became_grey := sum(log.became_grey for log in logs):
         lines.append(f"{became_grey:,} of {read:,} images are coloured and become grey (--colour keeps colours).")
     return lines

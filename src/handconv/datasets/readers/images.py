@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handconv.datasets.readers._files import PathLike
-from handconv.datasets.readers.prepared import kinds
+from handconv.datasets.readers.prepared import kinds, pages_of
 from handconv.errors import DataError
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.validation import unmasked
@@ -57,7 +57,7 @@ def decode_picture(content: bytes, name: str, *, at_most: int) -> NDArray[np.uin
             if image.width * image.height > _MAX_PIXELS:
                 problem = f"it has {image.width:,} x {image.height:,} pixels, at most {_MAX_PIXELS:,} are read"
             else:
-                pages = _pages(image)
+                pages = pages_of(image)
                 image.draft(None, (2 * at_most, 2 * at_most))
                 picture = _plain(operations.exif_transpose(image), at_most)
     except pillow.UnidentifiedImageError:
@@ -72,18 +72,6 @@ def decode_picture(content: bytes, name: str, *, at_most: int) -> NDArray[np.uin
     if pages > 1:
         warn(f"{name} has {pages:,} pages or pictures; the first one is read.")
     return picture
-
-
-def _pages(image: "Image") -> int:
-    """How many pages or moving pictures a file has; what a camera puts beside its photograph does not count."""
-    if image.format == "MPO":
-        return 1
-    try:
-        return int(getattr(image, "n_frames", 1))
-    except Exception:  # noqa: BLE001 - the decoders stumble over the later pages of damaged files
-        return 1
-    finally:
-        image.seek(0)
 
 
 def checked_picture(picture: object) -> NDArray[np.uint8]:

@@ -31,11 +31,13 @@ class Prepared:
         pixels: uint8 (C, H, W).
         size: height and width in the file.
         coloured: whether it has colours.
+        pages: how many pages or moving pictures it has, of which the first is read.
     """
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
     coloured: bool
+    pages: int
 
 
 def read_prepared(path: Path, size: tuple[int, int], *, colour: bool = False, fit: str = "pad") -> Prepared:
@@ -62,6 +64,7 @@ def read_prepared(path: Path, size: tuple[int, int], *, colour: bool = False, fi
             width, height = image.size
             if width * height > _MAX_PIXELS:
                 raise ValueError(f"it has {width:,} x {height:,} pixels, at most {_MAX_PIXELS:,} are read")
+            pages = pages_of(image)
             image.draft(None, (_ENOUGH * max(size),) * 2)  # a JPEG file is decoded faster if it need not be large
             picture = _decoded(operations.exif_transpose(image))
     except pillow.UnidentifiedImageError as error:
@@ -72,9 +75,8 @@ def read_prepared(path: Path, size: tuple[int, int], *, colour: bool = False, fi
         # On damaged files the decoders raise whatever their code stumbles over (SyntaxError, KeyError, …).
         raise DataError(f"{path}: {error}") from error
     turned = (picture.shape[0] > picture.shape[1]) == (width > height)
-    return Prepared(
-        _fitted(picture, size, colour, fit), (width, height) if turned else (height, width), picture.ndim == 3
-    )
+    before = (width, height) if turned else (height, width)
+    return Prepared(_fitted(picture, size, colour, fit), before, picture.ndim == 3, pages)
 
 
 def is_readable_name(path: Path) -> bool:
@@ -121,6 +123,18 @@ def kinds() -> list[str]:
     pillow = import_optional("PIL.Image", extra="cli")
     pillow.init()
     return [kind for kind in pillow.OPEN if kind not in _NOT_IMAGES]
+
+
+def pages_of(image: "Image") -> int:
+    """How many pages or moving pictures a file has; what a camera puts beside its photograph does not count."""
+    if image.format == "MPO":
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # noqa: BLE001 - the decoders stumble over the later pages of damaged files
+        return 1
+    finally:
+        image.seek(0)
 
 
 def _fitted(picture: NDArray[np.uint8], size: tuple[int, int], colour: bool, fit: str) -> NDArray[np.uint8]:

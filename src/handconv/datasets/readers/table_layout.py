@@ -73,7 +73,11 @@ def _rewritten(block: str, layout: Layout, path: PathLike, number: int, *, has_h
         has_header = False
         try:
             fields = change(cut_fields(line, layout.delimiter))
-        except (ValueError, IndexError, csv.Error) as error:
+        except IndexError as error:
+            raise DataError(
+                f"{path}, line {place:,}: there are fewer columns than before. Mend this line, or leave it out."
+            ) from error
+        except (ValueError, csv.Error) as error:
             raise DataError(f"{path}, line {place:,}: {error}. Mend this line, or leave it out.") from error
         written = io.StringIO()
         csv.writer(written, delimiter=layout.delimiter, lineterminator="\n").writerow(fields)
