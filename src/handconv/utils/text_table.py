@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 # what stands in quotes.
 _TOGETHER = re.compile(
     r"(?:< )?\d[\d.,]* (?:%|s|kB|MB|images/s)(?!\w)"
-    r"|(?:\S+ -m )?\S*handconv\"? (?:--)?[a-z]+(?: (?:--?[a-z][\w-]*|\S*[\d./]\S*[\w/]|[A-Z][A-Z]+\b|[\w-]+$))*"
+    r"|(?:\S+ -m )?\S*handconv\"? (?:--)?[a-z]+(?: (?:--?[a-z][\w-]*|\S*[\d./]\S*\w|\S*/(?!\S)|[A-Z][A-Z]+\b|[\w-]+$))*"
     r"|pip install \S+"
     r"|(?<!\S)'[^'\n]+'(?!\w)"
 )
