@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 _TOGETHER = re.compile(
     r"(?:< )?\d[\d.,]* (?:%|s|kB|MB|images/s)(?!\w)"
     r"|(?:\S+ -m )?\S*handconv\"? (?:--)?[a-z]+(?: (?:--?[a-z][\w-]*|\S*[\d./]\S*\w|\S*/(?!\S)|[A-Z][A-Z]+\b|[\w-]+$))*"
-    r"|pip install \S+"
+    r"|(?:\S+ -m |uv )?pip install (?:--python \S+ )?\S+"
     r"|(?<!\S)'[^'\n]+'(?!\w)"
 )
 _COLUMN = re.compile(r" *\S+(?: \S+)* {3,}(?=\S)")  # what stands before the text of a list
