@@ -10,11 +10,25 @@ from handconv.utils.text_table import wrapped
     [
         *("100.00 %", "< 0.01 %", "1,234.5 images/s", "'my runs/a b.npz'"),
         *("handconv runs", "handconv predict FILE.csv --output answers.csv", "python -m handconv play a.npz"),
+        *("handconv train --resume mnist-2026-11-28-0457", "handconv train --save /tmp/a.npz"),
     ],
 )
 @pytest.mark.parametrize("before", range(20, 60, 3))
 def test_what_belongs_together_stays_in_a_line(kept: str, before: int) -> None:
     assert kept in wrapped(f"{'a' * before} {kept} and what follows it here", 60)
+
+
+def test_the_value_that_ends_a_command_stays_with_it() -> None:
+    text = "There is no such command. To train on it: handconv train --dataset mnist"
+    assert wrapped(text, 64).splitlines()[1] == "  handconv train --dataset mnist"
+
+
+def test_a_command_that_no_line_takes_is_broken() -> None:
+    command = f"handconv play {'a' * 20}.npz --dataset {'b' * 20}/"
+    assert wrapped(f"To see them: {command}", 52).splitlines() == [
+        f"To see them: handconv play {'a' * 20}.npz",
+        f"  --dataset {'b' * 20}/",
+    ]
 
 
 def test_a_path_is_never_broken() -> None:

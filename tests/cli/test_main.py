@@ -46,6 +46,8 @@ MISTAKES = [
     ("trian", 2, "Did you mean train?"),
     ("--epoch 3", 2, "Did you mean --epochs?"),
     ("train --no-plya", 2, "Did you mean --no-play?"),
+    ("play --row 3", 2, "has no option '--row'. See handconv play --help"),
+    ("data download mnsit", 2, "no data set 'mnsit' to be cached. Did you mean mnist?"),
     ("train extra", 2, "extra"),
     ("--json evaluate m.npz", 2, "the command comes first: handconv evaluate"),
     ("--row 3 predict", 2, "the command comes first: handconv predict"),
@@ -171,7 +173,7 @@ def test_ctrl_c_in_training_saves_the_run_and_says_how_to_go_on() -> None:
     assert process.returncode == 130
     last = errors.splitlines()[-1]
     assert last.startswith("Training was stopped by SIGINT ")
-    assert re.search("Go on with: .*handconv train --resume ", last)
+    assert re.search(r"Go on with: .*handconv train --resume digits-[\d-]+$", last)
     assert "Traceback" not in errors
 
 

@@ -1,6 +1,7 @@
 """Pictures: text, PNG files, and the window."""
 
 import dataclasses
+import errno
 import io
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from cli_helpers import handconv
+from handconv.cli import main
 from handconv.cli._cards import Card, MapsCard
 from handconv.cli._output import Output
 from handconv.cli._pictures import Pictures, ReadingCard, Seen, draw, draw_reading, png, write_png
@@ -46,6 +48,41 @@ def test_matplotlib_writes_the_picture_if_it_is_there(cache_folder: Path) -> Non
     path = Pictures("text", Output(json_lines=True)).show(card())
     assert path == str(cache_folder / "pictures" / "card.png")
     assert Path(path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_none(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("handconv.serialization.atomic.os.fsync", full)
+    assert Pictures("text", Output(json_lines=True)).show(card()) is None
+    picture = cache_folder / "pictures" / "card.png"
+    assert f"could not be written: {picture}: No space left on device." in capsys.readouterr().err
+    seen = tmp_path / "seen.png"
+    with pytest.raises(OSError, match=r"No space left on device: .*seen\.png"):
+        write_png(seen, reading(1))
+    augmented = tmp_path / "augmented.png"
+    assert main(["data", "--dataset", "digits", "--show-augmented", str(augmented)]) == 1
+    assert f"handconv: {augmented}: No space left on device." in capsys.readouterr().err
+    assert not any(file.exists() for file in (picture, seen, augmented))
+
+
+def test_a_qt_that_would_end_the_process_is_no_window_but_text(
+    cache_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
+    monkeypatch.setattr(pyplot, "get_backend", lambda: "QtAgg")
+    said = "qt.qpa.plugin: libxcb-cursor0 is needed.\nqt.qpa.plugin: Could not load the plugin.\n"
+    aborted = subprocess.CompletedProcess([], -6, "", said)
+    monkeypatch.setattr("handconv.cli._pictures.subprocess.run", lambda *_, **__: aborted)
+    assert Pictures("window", Output()).show(card()) is not None
+    out, err = capsys.readouterr()
+    assert "No window can be opened (Qt does not start: libxcb-cursor0 is needed); the images come as text." in err
+    assert "75.00 %" in out
 
 
 def test_without_matplotlib_the_bare_image_is_written(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,6 +155,15 @@ def test_where_the_last_run_knows_less_than_the_bundled_model_that_is_said_with_
     assert done.returncode == 0
 
 
+def test_so_is_one_whose_picture_begins_with_a_dash(three: Path, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(hc.datasets.load("digits").x_test[0, 0]).save(tmp_path / "-7.png")
+    done = handconv("predict", "--", "-7.png", HANDCONV_CACHE=str(three), cwd=tmp_path)
+    assert "handconv predict bundled -- -7.png" in done.stderr
+    done = handconv("predict", "bundled", "--", "-7.png", HANDCONV_CACHE=str(three), cwd=tmp_path)
+    assert done.returncode == 0
+
+
 def test_a_model_that_was_named_is_not_compared(three: Path, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     file = tmp_path / "digit.png"

@@ -10,7 +10,7 @@ import pytest
 from cli_helpers import environment, handconv
 from handconv.cli import _COMMANDS, _command_of, _typed, main
 from handconv.cli._output import say
-from handconv.cli._typed import NAMES, as_typed, how_to_call
+from handconv.cli._typed import NAMES, as_typed, how_to_call, how_to_install
 from terminal_helpers import needs_terminal, seen, talk
 
 QUICK = ["train", "--dataset", "digits", "--epochs", "2", "--no-play", "--validation-split", "0.2", "--profile"]
@@ -115,6 +115,7 @@ class TestAdvice:
     def asked_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_typed, "how_to_call", how_to_call)
         how_to_call.cache_clear()
+        how_to_install.cache_clear()
 
     def python(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> Path:
         """An environment with these programs in it, of which none is on the path."""
@@ -136,6 +137,19 @@ class TestAdvice:
         monkeypatch.setenv("PATH", str(folder))
         how_to_call.cache_clear()
         assert as_typed("handconv runs lists them.") == "handconv runs lists them."
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="the names are those of POSIX")
+    def test_names_the_pip_of_this_environment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = self.python(tmp_path / "bin", monkeypatch, "python", "pip")
+        text, what = 'Install it with: pip install "handconv[plot]"', 'install "handconv[plot]"'
+        monkeypatch.setattr(_typed, "find_spec", lambda _: "there")
+        assert as_typed(text) == f"Install it with: {folder}/python -m pip {what}"
+        monkeypatch.setattr(_typed, "find_spec", lambda _: None)
+        how_to_install.cache_clear()
+        assert as_typed(text) == f'Install it with: uv pip install --python {folder}/python "handconv[plot]"'
+        monkeypatch.setenv("PATH", str(folder))
+        how_to_install.cache_clear()
+        assert as_typed(text) == text
 
     @pytest.mark.skipif(sys.platform == "win32", reason="the names are those of POSIX")
     def test_without_the_command_it_is_python(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 import handconv as hc
 from cli_helpers import handconv, objects
 from handconv.cli import main
+from handconv.cli._runs import kept_runs
 from handconv.serialization import npz
 
 QUICK = ("train", "--dataset", "digits", "--epochs", "2", "--no-play")
@@ -291,6 +292,30 @@ class TestResume:
         capsys.readouterr()
         assert main(["train", "--resume", str(run), "--no-play"]) == 0
         assert capsys.readouterr().err.count("going on from the one before it") == 1
+
+    @pytest.mark.filterwarnings("ignore:The run was started for 2 epochs")
+    def test_a_run_that_is_whole_says_so_and_stays_as_old_as_it_is(
+        self, run: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (kept,) = kept_runs()
+        model = hc.load(run.with_name("model.npz"))
+        assert main(["train", "--resume", str(run), "--no-play"]) == 0
+        out, err = capsys.readouterr()
+        advice = f"nothing is left to train. To train on: handconv train --resume {run} --epochs 4"
+        assert f"The run has 2 epochs already: {advice}" in err
+        assert "trained in" not in out
+        assert hc.load(run.with_name("model.npz")).info["trained_at"] == model.info["trained_at"]
+        assert main(["train", "--resume", str(run), "--no-play", "--epochs", "4"]) == 0
+        assert "nothing is left" not in capsys.readouterr().err
+        assert hc.load(run.with_name("model.npz")).info["trained_at"] > str(kept.info["trained_at"])
+
+    def test_so_does_one_among_the_runs(self, cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([*QUICK]) == 0
+        (before,) = kept_runs()
+        assert main(["train", "--resume", "--no-play"]) == 0
+        assert f"handconv train --resume {before.name} --epochs 4" in capsys.readouterr().err
+        (after,) = kept_runs()
+        assert after.info["trained_at"] == before.info["trained_at"]
 
     def test_settings_that_somebody_changed_in_the_file(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         arrays, description = npz.load(run)

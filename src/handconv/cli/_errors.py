@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 
 from handconv.cli._output import say
+from handconv.cli._runs import named
 from handconv.errors import HandconvError, TrainingInterrupted
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141
@@ -49,7 +50,7 @@ def guarded(work: Callable[[], int], *, debug: bool) -> int:
     except KeyboardInterrupt:
         return _end(INTERRUPTED, "Interrupted.", debug=debug)
     except TrainingInterrupted as stopped:
-        line = f"{stopped} Go on with: handconv train --resume {shlex.quote(stopped.path)}"
+        line = f"{stopped} Go on with: handconv train --resume {shlex.quote(named(stopped.path))}"
         return _end(128 + stopped.signal, line, debug=debug)
     except BrokenPipeError:
         return _end(NO_READER, "", debug=debug)

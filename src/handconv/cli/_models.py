@@ -158,10 +158,12 @@ def tells_digits(info: Mapping[str, Any]) -> bool:
     return tuple(map(str, names)) == _DIGITS if isinstance(names, list | tuple) else info.get("dataset") == "mnist"
 
 
-def keep_model(model: Sequential, run: str | None, save: str | None, output: Output) -> str | None:
-    """Save a freshly trained model as a run, and where it was asked for; give the path that the user should know."""
+def keep_model(
+    model: Sequential, run: str | None, save: str | None, output: Output, trained_at: str | None = None
+) -> str | None:
+    """Save a trained model as a run, and where it was asked for; give the path that the user should know."""
     model.info |= {
-        "trained_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "trained_at": trained_at or datetime.now(UTC).isoformat(timespec="microseconds"),
         "parameters": model.parameters.size,
     }
     kept: str | None = None
@@ -232,6 +234,16 @@ def resumed(checkpoint: str, dataset: str) -> str:
     file = Path(checkpoint)
     name = f"run {_run_of(file)}" if file.parent == _folder_or_none() else checkpoint
     return f"{name}: {described({'dataset': dataset})}, goes on"
+
+
+def trained_before(run: str | None, save: str | None) -> str | None:
+    """When a run of which nothing was left to train was trained, as far as its model tells."""
+    for file in ([folder() / f"{run}.npz"] if run is not None else []) + ([Path(save)] if save is not None else []):
+        with suppress(OSError, ModelFileError):
+            info = npz.metadata(file).get("info")
+            if isinstance(info, dict) and isinstance(info.get("trained_at"), str):
+                return str(info["trained_at"])
+    return None
 
 
 def _free(path: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from handconv.cli._errors import sentence
 from handconv.cli._output import Output, optional
 from handconv.datasets import cache
+from handconv.serialization.atomic import write_atomically
 from handconv.utils.live import is_terminal
 from handconv.utils.optional_imports import import_optional
 
@@ -128,11 +130,11 @@ class Pictures:
             path.parent.mkdir(parents=True, exist_ok=True)
             figures = optional("matplotlib.figure")
             if figures is None:
-                path.write_bytes(card.png())
+                write_atomically(path, lambda file: file.writelines([card.png()]))
             else:
                 figure = figures.Figure(figsize=(7.4, 3.5), layout="constrained")
                 card.draw(figure)
-                figure.savefig(path, dpi=100, format="png")
+                write_figure(figure, path)
         except OSError as error:
             self._output.notice(f"The picture could not be written: {sentence(error)}")
             return None
@@ -186,6 +188,8 @@ class Window:
             raise RuntimeError(
                 f"matplotlib found no toolkit and draws with {backend}; PyQt6 is one that pip can install"
             )
+        if backend.lower().startswith("qt"):
+            _check_qt()
         self._figure: Any = None
 
     def show(self, draw_on: Callable[[Any], None], *, wait: bool = False) -> None:
@@ -205,6 +209,15 @@ class Window:
     def close(self) -> None:
         """Close it."""
         self._pyplot.close("all")
+
+
+def _check_qt() -> None:
+    """Let a child start Qt, which ends the process that it is in where a library of the system is missing."""
+    start = "from matplotlib.backends.qt_compat import QtWidgets; QtWidgets.QApplication([])"
+    child = subprocess.run([sys.executable, "-P", "-c", start], capture_output=True, text=True, check=False)
+    if child.returncode:
+        reason = next((line.partition("qt.qpa.plugin: ")[2] or line for line in child.stderr.splitlines() if line), "")
+        raise RuntimeError(f"Qt does not start: {reason.rstrip('.') or 'it says nothing'}")
 
 
 def _leave_the_keyboard(manager: Any) -> None:
@@ -262,7 +275,12 @@ def write_png(path: Path, card: ReadingCard) -> None:
     """
     figure = import_optional("matplotlib.figure", extra="plot").Figure(layout="constrained")
     draw_reading(figure, card)
-    figure.savefig(path, dpi=100, format="png")
+    write_figure(figure, path)
+
+
+def write_figure(figure: Any, path: Path, dots: int = 100) -> None:
+    """Write a figure of matplotlib as a PNG file, which is whole or not there; an error names it."""
+    write_atomically(path, lambda file: figure.savefig(file, dpi=dots, format="png"))
 
 
 def bars(classes: tuple[tuple[str, float], ...], bar: str, size: int = _BAR) -> list[str]:

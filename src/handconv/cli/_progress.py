@@ -21,6 +21,8 @@ class TrainingProgress(PrintProgress):
 
     #: How many processes do the work: as many as were wanted, or as there is work for.
     workers = 1
+    #: How many epochs came to their ends.
+    epochs = 0
 
     def __init__(self, output: Output) -> None:
         super().__init__()
@@ -32,6 +34,7 @@ class TrainingProgress(PrintProgress):
 
     def on_epoch_end(self, run: TrainingState, figures: Mapping[str, float]) -> None:
         """Print the epoch."""
+        self.epochs += 1
         self.close()
         self._output.show(epoch_line(figures, run.epochs, self._output.room))
         self._output.record({"event": "epoch"} | {name: figures.get(name) for name in _FIGURES})

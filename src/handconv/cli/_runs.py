@@ -97,6 +97,15 @@ def find_run(name: str) -> Kept | None:
     return exact[0] if exact else beginning[0] if len(beginning) == 1 else None
 
 
+def named(checkpoint: str) -> str:
+    """What is to be typed for a checkpoint: the name of the run whose it is, else the file."""
+    path = Path(checkpoint)
+    try:
+        return path.stem.removesuffix(".run") if path.parent == folder() else checkpoint
+    except OSError:
+        return checkpoint
+
+
 def new_name(dataset: str) -> str:
     """A name for a new run that no other has: of its data set and the time."""
     what = re.sub(r"[^\w-]+", "-", Path(dataset).resolve().stem.lower()).strip("-")[:40] or "run"

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 NAMES = (
@@ -13,10 +14,12 @@ NAMES = (
 )
 _COMMAND = re.compile(rf"(?<![\w/-])handconv (?=(?:{'|'.join(NAMES)}|--help)\b)")
 
+_PIP = re.compile(r"(?<![\w/-])pip install (?=\S)")
+
 
 def as_typed(text: str) -> str:
     """Put the command that works here into advice such as "handconv runs lists them"."""
-    return _COMMAND.sub(lambda _: f"{how_to_call()} ", text)
+    return _PIP.sub(lambda _: f"{how_to_install()} ", _COMMAND.sub(lambda _: f"{how_to_call()} ", text))
 
 
 @cache
@@ -27,8 +30,21 @@ def how_to_call() -> str:
         return "handconv"
     if script.exists():
         return shlex.quote(_short(script))
+    return f"{_python()} -m handconv"
+
+
+@cache
+def how_to_install() -> str:
+    """``pip install`` if the shell finds the pip of this environment, else by its Python; without a pip, uv's."""
+    if (found := shutil.which("pip")) and Path(found).absolute().parent == Path(sys.executable).parent:
+        return "pip install"
+    return f"{_python()} -m pip install" if find_spec("pip") else f"uv pip install --python {_python()}"
+
+
+def _python() -> str:
+    """This Python: by its name if the shell finds it, else by its path."""
     names = (name for name in ("python", "python3") if (found := shutil.which(name)) and _is_this_python(found))
-    return f"{next(names, shlex.quote(_short(Path(sys.executable))))} -m handconv"
+    return next(names, shlex.quote(_short(Path(sys.executable))))
 
 
 def _is_this_python(found: str) -> bool:

@@ -11,6 +11,7 @@ from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, fetch_dataset, load_dataset
 from handconv.cli._errors import DONE, FAILED, UsageError
 from handconv.cli._output import Output
+from handconv.cli._pictures import write_figure
 from handconv.cli._recipe import read_config, resolve
 from handconv.cli._settings import one_of
 from handconv.cli._tables import show_table
@@ -28,7 +29,9 @@ _ACTIONS = ("list", "download", "verify", "remove")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, with which set."""
-    parser.add_argument("action", nargs="?", default="list", metavar="|".join(_ACTIONS), help="(default: list)")
+    parser.add_argument(
+        "action", nargs="?", default="list", metavar="|".join(_ACTIONS), help="what to do (default: list)"
+    )
     parser.add_argument("name", nargs="?", metavar="NAME", help=f"{' or '.join(KNOWN)}; verify does without: all")
     parser.add_argument("--source", metavar="|".join(datasets.SOURCES), help="where download looks (default: auto)")
     parser.add_argument("--data-dir", metavar="DIR", help="download takes the files from this folder")
@@ -47,7 +50,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if action not in _ACTIONS:
         raise UsageError(f"data has no action {action!r}.{nearest(action, _ACTIONS)}")
     if name is not None and name not in KNOWN:
-        raise UsageError(f"the data sets that can be cached are {', '.join(KNOWN)}, got {name!r}.")
+        raise UsageError(f"there is no data set {name!r} to be cached.{nearest(name, KNOWN)}")
     if name is None and action in ("download", "remove"):
         raise UsageError(f"data {action} needs a name: handconv data {action} mnist")
     if name is not None and action == "list":
@@ -84,7 +87,7 @@ def _show_augmented(arguments: argparse.Namespace, output: Output) -> int:
     _, rows = np.unique(dataset.y_train, return_index=True)
     images = dataset.x_train[rows[:_SHOWN]]
     figure = augment.preview(images, augmentation, np.random.default_rng(0))
-    figure.savefig(path, dpi=_DOTS)
+    write_figure(figure, path, _DOTS)
     output.show(f"{path}: {len(images)} images of {dataset.name}, and 8 forms of each")
     output.record({"event": "augmented", "file": str(path), "images": len(images), "recipe": recipe})
     return DONE

@@ -94,7 +94,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         return predict_table(model, table, settings.label_column, arguments, output)
     if images:
         if not models and (better := worse_than_bundled(model)):
-            output.notice(f"{better} {shlex.quote(images[0])}")
+            dashes = "-- " if images[0].startswith("-") and images[0] != _STDIN else ""
+            output.notice(f"{better} {dashes}{shlex.quote(images[0])}")
         return _predict_files(model, images, arguments, output)
     dataset = load_for_model(settings, model, output)
     for row in rows:

@@ -20,7 +20,9 @@ _ACTIONS = ("list", "show", "remove")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which runs."""
-    parser.add_argument("action", nargs="?", metavar="|".join(_ACTIONS), default="list", help="(default: list)")
+    parser.add_argument(
+        "action", nargs="?", metavar="|".join(_ACTIONS), default="list", help="what to do (default: list)"
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="runs, by their names or the beginnings of them")
 
 

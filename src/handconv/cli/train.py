@@ -1,6 +1,7 @@
 """``handconv train``, and ``handconv`` alone: get the data, train the reference network, test it, then the quiz."""
 
 import argparse
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,12 +18,13 @@ from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, data_mark, load_dataset
 from handconv.cli._errors import DONE, UsageError
 from handconv.cli._memory import MemoryWatch, check_training_fits
-from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, resumed, saved_info
+from handconv.cli._models import begin_run, checkpoint_to_resume, keep_model, resumed, saved_info, trained_before
 from handconv.cli._output import Output
 from handconv.cli._pictures import PICTURES
 from handconv.cli._progress import TrainingProgress
 from handconv.cli._quiz import quiz
 from handconv.cli._recipe import SCHEDULES, TABLES, read_config, resolve
+from handconv.cli._runs import named
 from handconv.cli._settings import (
     add_settings,
     check_settings,
@@ -283,6 +285,13 @@ def _train(
         resume=resume,
     )
     seconds = time.perf_counter() - start
+    took = f"; trained in {seconds:.1f} s" if progress.epochs else ""
+    before = None if progress.epochs else trained_before(run_name, settings.save)
+    if resume is not None and not progress.epochs and len(history["loss"]) == how["epochs"]:
+        output.notice(
+            f"The run has {counted(how['epochs'], 'epoch')} already: nothing is left to train. To train on: "
+            f"handconv train --resume {shlex.quote(named(resume))} --epochs {2 * how['epochs']}"
+        )
     if settings.early_stopping is not None:
         best = int(np.argmin(history["val_loss"]))
         output.notice(f"The validation loss was least after epoch {best + 1}; the model has the weights of that epoch.")
@@ -292,9 +301,9 @@ def _train(
         model.info["test_accuracy"] = scores["accuracy"]
         output.show(
             f"test loss {scores['loss']:.4f}  test accuracy {100 * scores['accuracy']:.2f} %  "
-            f"({counted(len(dataset.x_test), 'image')}; trained in {seconds:.1f} s)"
+            f"({counted(len(dataset.x_test), 'image')}{took})"
         )
-    saved = keep_model(model, run_name, settings.save, output)
+    saved = keep_model(model, run_name, settings.save, output, before)
     if saved:
         output.notice(f"The model is in {saved}" + (f" (run {run_name})" if run_name else ""))
     x_test, y_test = (dataset.x_test, dataset.y_test) if settings.test else (None, None)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 # what stands in quotes.
 _TOGETHER = re.compile(
     r"(?:< )?\d[\d.,]* (?:%|s|kB|MB|images/s)(?!\w)"
-    r"|(?:\w+ -m )?handconv\"? (?:--)?[a-z]+(?: (?:--?[a-z][\w-]*|[\w-]+\.\w+|[A-Z][A-Z]+\b))*"
-    r"|pip install \S+"
+    r"|(?:\S+ -m )?\S*handconv\"? (?:--)?[a-z]+(?: (?:--?[a-z][\w-]*|\S*[\d./]\S*\w|\S*/(?!\S)|[A-Z][A-Z]+\b|[\w-]+$))*"
+    r"|(?:\S+ -m |uv )?pip install (?:--python \S+ )?\S+"
     r"|(?<!\S)'[^'\n]+'(?!\w)"
 )
 _COLUMN = re.compile(r" *\S+(?: \S+)* {3,}(?=\S)")  # what stands before the text of a list
@@ -95,7 +95,8 @@ def _wrapped_line(line: str, room: int, further: int, whole: Callable[[str], Ite
         indent = " " * before.end()
     for name in whole(line):
         line = line.replace(name, name.replace(" ", _SPACE))
-    line = _TOGETHER.sub(lambda found: found[0].replace(" ", _SPACE), line)
+    most = room - len(indent)
+    line = _TOGETHER.sub(lambda found: found[0].replace(" ", _SPACE) if len(found[0]) < most else found[0], line)
     broken = textwrap.fill(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return broken.replace(_SPACE, " ")
 
