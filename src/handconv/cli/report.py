@@ -9,7 +9,7 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handconv import plots
 from handconv.analysis.histograms import Histograms
@@ -24,7 +24,7 @@ from handconv.datasets import Dataset
 from handconv.datasets.catalog import title_of
 from handconv.errors import MissingExtraError
 from handconv.sequential import Sequential
-from handconv.serialization.atomic import check_folder, write_atomically
+from handconv.serialization.atomic import check_folder, write_text_atomically
 from handconv.utils.optional_imports import import_optional
 from handconv.utils.words import counted
 
@@ -82,12 +82,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 drawn.append((section, _picture(section.draw())))
             except (ValueError, MissingExtraError) as reason:
                 left_out.append((section.title, str(reason)))
-    page = _page(model, dataset, drawn, left_out)
-
-    def write(file: IO[bytes]) -> None:
-        file.write(page.encode())
-
-    write_atomically(path, write)
+    write_text_atomically(path, _page(model, dataset, drawn, left_out))
     size = path.stat().st_size
     output.show(f"{path}: {counted(len(drawn), 'picture')}, {size / 1000:,.0f} kB")
     for title, why in left_out:
