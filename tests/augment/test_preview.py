@@ -1,6 +1,8 @@
 """The picture of what an augmentation does."""
 
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,3 +57,12 @@ def test_without_matplotlib_it_says_how_to_get_it(rng: np.random.Generator, monk
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r'pip install "handconv\[plot\]"'):
         preview(np.zeros((1, 1, 4, 4)), HorizontalFlip(), rng)
+
+
+@pytest.mark.usefixtures("_matplotlib")
+def test_the_page_on_augmentation_runs_as_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "augmentation.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    exec(block, {})
+    assert (tmp_path / "augmented.png").read_bytes().startswith(b"\x89PNG")
