@@ -211,6 +211,30 @@ def test_one_class_is_loaded_and_that_is_said(tmp_path: Path) -> None:
     assert "There is only one class, '3'." in dataset.notices
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (
+            ("True", "true", "No"),
+            ["The classes True, true differ in capitals alone. If they are one, write their names alike."],
+        ),
+        (("A", "a", "B"), []),
+        (
+            ("cat", "dog", "doG", "Dog"),
+            ["The classes Dog, doG, dog differ in capitals alone. If they are one, write their names alike."],
+        ),
+    ],
+)
+def test_classes_whose_names_differ_in_capitals_alone_are_remarked_upon(
+    labels: tuple[str, ...], said: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("label,p0,p1,p2,p3\n" + "".join(f"{label},0,9,1,99\n" * 5 for label in labels))
+    dataset = load(path)
+    assert len(dataset.class_names) == len(labels)
+    assert [line for line in dataset.notices if "capitals" in line] == said
+
+
 def test_whatever_is_said_is_reported_as_it_stands_in_the_notices(tmp_path: Path) -> None:
     reported: list[str] = []
     dataset = load(write_csv(tmp_path / "a.csv", [[0, 9, 1, 99]] * 4, [3] * 4), report=reported.append)

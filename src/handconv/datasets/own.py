@@ -1,6 +1,6 @@
 """From what a reader found to a data set: parts with the same classes, pixels over the whole range, the preparation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +57,10 @@ def own_dataset(
         said.append(f"The images are dark: their brightest pixel is {top} of 255.")
     if len(train.class_names) == 1:
         said.append(f"There is only one class, {train.class_names[0]!r}.")
+    said += [
+        f"The classes {listed(names)} differ in capitals alone. If they are one, write their names alike."
+        for names in _alike(train.class_names)
+    ]
     polarity, fit = measure(train.images)
     preparation = Preparation(
         size=train.images.shape[2:],
@@ -80,6 +84,14 @@ def own_dataset(
     path = user_path(name)
     source = f"{'folder' if path.is_dir() else 'file'} {path}"
     return Dataset(name, source, *parts, train.class_names, tuple(said), preparation)
+
+
+def _alike(class_names: Iterable[str]) -> list[list[str]]:
+    """The names, of more than one letter, that differ in capitals alone."""
+    groups: dict[str, list[str]] = {}
+    for name in class_names:
+        groups.setdefault(name.casefold(), []).append(name)
+    return [names for names in groups.values() if len(names) > 1 and len(names[0]) > 1]
 
 
 def _brought(part: Samples, scale: float, transpose: bool) -> Samples:
