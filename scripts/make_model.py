@@ -10,6 +10,7 @@ rounds differently in the last digits.
 """
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,7 @@ def main() -> None:
         "handconv": hc.__version__,
         "command": COMMAND,
         "test_accuracy": scores["accuracy"],
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "calibrated_at": temperature,
     }
     model.save(TARGET)
