@@ -17,8 +17,8 @@ def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
         (' Did you mean epochs?', ' There are: epochs, seed.')
     """
     words = list(known)
-    bare = {each.lstrip("-"): each for each in words}  # that all options begin with dashes is no likeness
-    guesses = difflib.get_close_matches(word.lstrip("-"), bare, 1, 0.6)
+    bare = {str(each).lstrip("-"): each for each in words}  # that all options begin with dashes is no likeness
+    guesses = difflib.get_close_matches(str(word).lstrip("-"), bare, 1, 0.6)
     if guesses:
         return f" Did you mean {bare[guesses[0]]}?"
     return f" {otherwise}" if otherwise else f" There are: {', '.join(words)}."

@@ -32,7 +32,7 @@ _RATIO = 300.0
 _GROWN, _MOVED = 1.2, 0.05
 #: How many times the loss of guessing the first epoch's mean must be for its steps to have overshot. Default initial
 #: weights begin at most at twice that of guessing.
-_OVERSHOT = 10.0
+_OVERSHOT = 5.0
 #: The length of a trial step, as a share of the weights' own.
 _TRIAL = 0.01
 
