@@ -325,9 +325,14 @@ def train_both(setup: Setup, images: NDArray[Any], labels: NDArray[Any]) -> Comp
 
 
 def on_digits(setup: Setup) -> Comparison:
-    """Train both on the embedded digits, made uneven: BLAS rounds equal windows differently, by where they lie."""
+    """Train both on the embedded digits; where ties of the pages are counted, on uneven ones.
+
+    Some BLAS round equal windows of the pages' products differently, by where they lie, which is a tie in every step.
+    """
     digits = hc.datasets.load("digits")
-    images = digits.x_train + 64 * np.random.default_rng(0).random(digits.x_train.shape)
+    images: NDArray[Any] = digits.x_train
+    if setup.subject == "pages" and setup.kinks == "up to ties":
+        images = images + 64 * np.random.default_rng(0).random(images.shape)
     return train_both(setup, images, digits.y_train)
 
 

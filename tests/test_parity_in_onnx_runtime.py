@@ -35,13 +35,14 @@ def in_onnx_runtime(net: Network, model: hc.Sequential) -> Any:
 
 
 def compare(model: hc.Sequential, session: Any, x: NDArray[Any]) -> None:
-    exact = hc.Sequential([layer.copy() for layer in model.layers], input_shape=model.input_shape, dtype="float64")
     for batch in BATCHES:
         (expected,) = session.run(None, {"x": x[:batch]})
-        theirs = np.abs(expected - exact.predict(x[:batch])).max()  # how far off its own rounding is
-        assert theirs <= 2e-6
-        for answers in (model.predict(x[:batch]), model.forward(x[:batch]), model.infer(x[:batch])):
-            assert np.abs(answers - expected).max() <= 1e-6 + theirs
+        for answers in ways_to_answer(model, x[:batch]):
+            assert np.abs(answers - expected).max() <= 1e-6
+
+
+def ways_to_answer(model: hc.Sequential, x: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    return model.predict(x), model.forward(x), model.infer(x)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -56,6 +57,12 @@ def test_random_weights_give_the_same_probabilities(name: str) -> None:
 
 
 def test_the_bundled_model_gives_the_same_probabilities_for_digits() -> None:
+    """Its calibrated scores are large, so that the roundings of both may add up: each is held to the exact answers."""
     model = hc.load(files("handconv") / "reference-mnist.npz")
+    exact = hc.Sequential([layer.copy() for layer in model.layers], input_shape=model.input_shape, dtype="float64")
+    session = in_onnx_runtime(NETWORKS["reference"], model)
     digits = hc.datasets.load("digits").x_test[: max(BATCHES)] / np.float32(255)
-    compare(model, in_onnx_runtime(NETWORKS["reference"], model), digits)
+    for batch in BATCHES:
+        truth = exact.predict(digits[:batch])
+        for answers in (*session.run(None, {"x": digits[:batch]}), *ways_to_answer(model, digits[:batch])):
+            assert np.abs(answers - truth).max() <= 1e-6
