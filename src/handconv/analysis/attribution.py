@@ -128,6 +128,11 @@ def grad_cam(
     What is left says which maps speak for the class, not where: the result is large wherever these maps have large
     values, on empty paper too. Use ``hires_cam`` for such networks.
 
+    How far to trust a map: delete the fifth of the pixels that it names, and see whether the probability falls more
+    than without as many random pixels. Of a network that ends in a global mean it does in about 95 of 100 digits, of
+    the reference network in about 75. Both were trained on images with deleted pixels as well, as this test asks for:
+    to any other network they are foreign, and its answer says little of what was deleted (Hooker and others).
+
     Maths:
         a[k] = mean over i, j of  d s[c] / d A[k, i, j]          A: the last convolution, with the activation after it
         map[i, j] = max(0, sum over k of a[k] · A[k, i, j]),  enlarged to the size of the image
@@ -148,6 +153,7 @@ def grad_cam(
 
     References:
         Selvaraju and others, Grad-CAM: visual explanations from deep networks, 2017, equations 1 and 2.
+        Hooker, Erhan, Kindermans and Kim, A benchmark for interpretability methods in deep neural networks, 2019.
     """
     return _class_map(model, x, labels, layer, pooled=True)
 
