@@ -153,7 +153,8 @@ def grad_cam(
 
     References:
         Selvaraju and others, Grad-CAM: visual explanations from deep networks, 2017, equations 1 and 2.
-        Hooker, Erhan, Kindermans and Kim, A benchmark for interpretability methods in deep neural networks, 2019.
+        Hooker, Erhan, Kindermans and Kim, A benchmark for interpretability methods in deep neural networks, 2019,
+        section 1.
     """
     return _class_map(model, x, labels, layer, pooled=True)
 
