@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv import layers as kinds
-from handconv.analysis import probabilities
 from handconv.datasets.catalog import title_of
+from handconv.ensemble import check_classifies, probabilities
 from handconv.errors import ModelFileError
 from handconv.export.stages import check_stages, describe, stages_of
 from handconv.sequential import Sequential
@@ -87,15 +87,11 @@ def _check(model: Sequential) -> None:
     """Refuse a model for which there is no page."""
     if not model.built:
         raise ValueError("A page needs parameters: give input_shape=… or call build(shape) first.")
-    shape, outputs = model.input_shape or (), model.output_shape
+    shape = model.input_shape or ()
     if len(shape) != 3 or shape[1] * shape[2] > _MOST_PIXELS:
         raise ValueError(f"A page shows networks for images (C, H, W) of up to 512x512, this one takes {shape}.")
     check_stages(stages_of(model.layers))
-    if len(outputs) != 1 or (outputs == (1,) and not isinstance(model.layers[-1], kinds.Sigmoid)):
-        raise ValueError(
-            "A page shows classifiers, which give one number for each of at least two classes; "
-            f"this model gives outputs of shape {outputs}."
-        )
+    check_classifies(model)
     if model.parameters.size > _MOST_PARAMETERS:
         raise ValueError(
             f"A page carries its weights, at most {_MOST_PARAMETERS:,} of them, this model has "
@@ -214,7 +210,7 @@ def _ending(model: Sequential) -> str:
     last = model.layers[-1]
     if isinstance(last, kinds.Softmax):
         return "softmax"
-    return "sigmoid" if isinstance(last, kinds.Sigmoid) and model.output_shape == (1,) else "scores"
+    return "sigmoid" if isinstance(last, kinds.Sigmoid) else "scores"
 
 
 def _class_names(model: Sequential) -> list[str]:
