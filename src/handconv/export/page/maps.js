@@ -134,12 +134,11 @@ class Maps {
     context.textAlign = "center";
     context.fillStyle = readable(colour);
     context.font = `${this.width < 40 ? 10 : 11.5}px ${FONT}`;
-    const digits = this.width < 40 ? 1 : 2;
-    context.fillText(short(value, Math.abs(value) < 99.95 ? digits : 0), x + this.width / 2, y + 19);
+    context.fillText(short(value, most, this.width < 40 ? 1 : 2), x + this.width / 2, y + 19);
     if (this.names) {
       context.fillStyle = getComputedStyle(document.body).color;
       context.font = `600 12px ${FONT}`;
-      context.fillText(model.classes[m], x + this.width / 2, y + this.height + 14, this.width + this.gap - 2);
+      context.fillText(model.classes[m], x + this.width / 2, y + this.height + 14, this.width);
     }
   }
 
@@ -178,6 +177,17 @@ class Maps {
     }
   }
 
+  // Scroll a unit into sight: on a phone, it would lie under the sheet that tells of it.
+  scrollTo(index) {
+    const [, H, W] = this.shape,
+      sheet = byId("inspector"),
+      end = getComputedStyle(sheet).position === "fixed" ? sheet.getBoundingClientRect().top : innerHeight;
+    const top = this.canvas.getBoundingClientRect().top + this.corner(Math.floor(index / (H * W)))[1],
+      row = top + (Math.floor(index / W) % H) * this.cell,
+      below = row + 2 * this.cell + 16 - end;
+    if (row < 0 || below > 0) scrollBy(0, Math.min(row - 16, Math.max(below, 0)));
+  }
+
   unitAt(event) {
     const box = this.canvas.getBoundingClientRect(),
       [M, H, W] = this.shape;
@@ -210,8 +220,6 @@ class Maps {
     }
     event.preventDefault();
     if (map >= 0 && map < M) look(this.k, (map * H + i) * W + j, true);
-    const { place, value } = nameOf(this.k, this.held);
-    say(`${place}: ${number(value)}`);
     return undefined;
   }
 }
