@@ -492,7 +492,24 @@ def test_a_unit_that_is_held_is_printed_once_and_hides_nothing(open_page: Open) 
 def test_numbers_in_cells_have_room_and_none_is_lost(page: Any) -> None:
     shown = page.evaluate("[0, -0.004, 1.25, -99.7, 9999, -123456].map((value) => short(value, 123456))")
     assert shown == ["0.00", "0.00", "1.25", "−100", "9999", "−1e5"]
-    assert page.evaluate("[0, 0.002, -0.0213].map((value) => short(value, 0.0213))") == ["0.00", "2e-3", "−2e-2"]
+    assert page.evaluate("[0, 0.002, -0.0213].map((value) => short(value, 0.0213))") == [".000", ".002", "−.021"]
+    assert page.evaluate("[0, 2e-5, -3e-4].map((value) => short(value, 3e-4))") == [".000", "2e-5", "−3e-4"]
+    assert page.evaluate("short(0, 0)") == "0.00"
+
+
+@pytest.mark.parametrize(("width", "letters"), [(320, 16), (390, 16), (1280, 16), (320, 24), (390, 24), (1280, 24)])
+def test_a_sum_has_room_whatever_the_size_of_letters(width: int, letters: int, open_page: Open) -> None:
+    page = open_page(viewport={"width": width, "height": 800})
+    page.evaluate("(size) => { document.documentElement.style.fontSize = `${size}px`; }", letters)
+    page.evaluate("look(4, 300, true)")
+    assert page.evaluate("getComputedStyle(document.body).fontSize") == f"{letters}px"
+    assert page.evaluate("byId('inspector').scrollWidth <= byId('inspector').clientWidth")
+    patch, kernel = (page.locator("#unit .product > div").nth(k).bounding_box() for k in (0, 1))
+    assert patch["x"] + patch["width"] < kernel["x"] or patch["y"] + patch["height"] <= kernel["y"]
+    cells = page.locator("#unit .grid span").evaluate_all(
+        "all => all.map((cell) => [cell.scrollWidth, cell.clientWidth])"
+    )
+    assert all(needed <= given for needed, given in cells)
     shown = page.evaluate("[0, -0.00004, 0.0123, 123.45, -123456].map(number)")
     assert shown == ["0.000", "−0.000040", "0.012", "123.5", "−1.235e+5"]
 

@@ -19,14 +19,16 @@ const number = (value) => {
   const text = size >= 1000 ? size.toPrecision(4) : size && size < 0.001 ? size.toPrecision(2) : size.toFixed(digits);
   return (value < 0 ? "−" : "") + text;
 };
-// In a cell: two digits after the point, fewer of a large number; where even the largest is near 0, or has no room, 2e-3.
+// In a cell: two digits after the point, fewer of a large number, .012 where all are small; with no room for it, 2e-3.
 const short = (value, most, digits = 2) => {
-  if ((value && most < 0.05) || Math.abs(value) >= 9999.5)
-    return value.toExponential(0).replace("-", value < 0 ? "−" : "-").replace("e+", "e");
-  return value
-    .toFixed(Math.abs(value) >= 99.5 ? 0 : digits)
+  if (Math.abs(value) >= 9999.5 || (value && most < 0.0005))
+    return value.toExponential(0).replace(/^-/, "−").replace("e+", "e");
+  const areSmall = most > 0 && most < 0.05;
+  const text = value
+    .toFixed(areSmall ? 3 : Math.abs(value) >= 99.5 ? 0 : digits)
     .replace(/^-(?=0[.0]*$)/, "")
     .replace("-", "−");
+  return areSmall ? text.replace("0.", ".") : text;
 };
 const signed = (value) => (value < 0 ? "− " : "+ ") + number(Math.abs(value));
 const percent = (share) => {

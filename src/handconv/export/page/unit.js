@@ -50,7 +50,7 @@ const sum = (values) => values.reduce((a, b) => a + b, 0);
 // A matrix of numbers as coloured cells.
 function grid(values, columns, most, { won = -1, title }) {
   const isPlain = values.length > 25,
-    size = isPlain ? `${clamp(Math.floor(110 / columns), 4, 14)}px` : columns > 3 ? "31px" : "minmax(28px, 1fr)";
+    size = isPlain ? `${clamp(Math.floor(110 / columns), 4, 14)}px` : columns > 3 ? "1.95rem" : "minmax(1.6rem, 1fr)";
   const cells = values.map((value, cell) => {
     const colour = value === null ? null : colourOf(value, most);
     const text = isPlain || value === null ? "" : short(value, most);
