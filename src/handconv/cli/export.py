@@ -55,6 +55,9 @@ def write_page(model: Sequential, path: str | Path, settings: DataSettings, outp
     """Write the page for a model, with images of the data set that was asked for or that it was trained on, if any."""
     if settings.dataset or model.info.get("dataset"):
         dataset = load_for_model(settings, model, output)
+        if not model.info.get("dataset"):  # trained in Python, it may know neither its classes nor their images
+            form = dataset.preparation.as_dict()
+            model.info = {"class_names": list(dataset.class_names), "preparation": form} | model.info
         export_html(model, path, dataset.x_test, dataset.y_test)
     else:
         export_html(model, path)
