@@ -166,6 +166,17 @@ def test_the_mouse_points_and_a_click_holds(page: Any) -> None:
     assert page.evaluate("unit.index") == pointed
 
 
+@pytest.mark.parametrize("width", [860, 1024, 1099, 1280])
+def test_a_unit_that_is_pointed_at_is_told_of_beside_the_maps(width: int, open_page: Open) -> None:
+    page = open_page(viewport={"width": width, "height": 768})
+    canvas = page.locator("#layers li:nth-child(4) canvas")
+    canvas.scroll_into_view_if_needed()
+    canvas.hover(position={"x": 40, "y": 40})
+    maps, told = canvas.bounding_box(), page.locator("#inspector").bounding_box()
+    assert maps["x"] + maps["width"] <= told["x"]
+    assert 0 <= told["y"] < told["y"] + told["height"] <= 768
+
+
 def test_arrow_keys_go_from_unit_to_unit(page: Any) -> None:
     page.locator("#release").evaluate("(button) => button.focus()")
     page.locator("#seen").focus()
@@ -381,7 +392,7 @@ def test_nothing_moves_for_those_who_want_less_motion(open_page: Open) -> None:
     assert open_page(reduced_motion="no-preference").evaluate(script) != "0s"
 
 
-@pytest.mark.parametrize("width", [320, 390, 720, 1024, 1100, 1280, 1920])
+@pytest.mark.parametrize("width", [280, 320, 390, 720, 860, 1024, 1100, 1280, 1920])
 def test_no_width_makes_the_page_scroll_sideways(width: int, open_page: Open) -> None:
     page = open_page(viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
