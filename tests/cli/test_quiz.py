@@ -150,6 +150,10 @@ class TestWords:
         assert max(map(len, done.stdout.splitlines()[18:-1])) <= 80
         assert (cache_folder / "pictures" / "digits-3-maps.png").is_file()
 
+    def test_programs_get_the_picture_of_maps(self, model_file: Path, cache_folder: Path) -> None:
+        (told,) = objects(handconv("play", model_file, "--json", stdin="maps\n").stdout)
+        assert told == {"event": "maps", "row": 0, "picture": str(cache_folder / "pictures" / "digits-0-maps.png")}
+
     def test_maps_are_those_of_a_convolution_within_a_residual_too(self, tmp_path: Path) -> None:
         block = hc.Residual([hc.BatchNorm(), hc.Conv2D(8, 3, padding=1)], projection=hc.Conv2D(8, 1))
         model = hc.Sequential([block, hc.Flatten(), hc.Dense(10), hc.Softmax()], input_shape=(1, 28, 28), seed=0)

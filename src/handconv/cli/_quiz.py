@@ -121,7 +121,8 @@ class Quiz:
             self._output.reply("This model has no convolution, and so no filters to look at.")
         else:
             self._row = row
-            self._pictures.show(card)
+            path = self._pictures.show(card)
+            self._output.record({"event": "maps", "row": row, "picture": path})
 
 
 def quiz(model: Sequential, dataset: Dataset, output: Output, picture: str) -> None:
