@@ -549,6 +549,11 @@ def test_large_images_have_a_page(channels: int, open_model: Open, rng: np.rando
     page = open_model(model, images)
     best = int(model.predict(images).argmax())
     page.locator("#best", has_text=str(best)).wait_for()
+    look(page, 1, 254 * 254 + 100 * 254 + 50)
+    found = re.findall(r"\d+", page.locator("#unit .place").inner_text())
+    np.testing.assert_allclose([int(each) for each in found], [2, 101, 51], atol=3)  # a pixel holds three of a row
+    boxes = [page.locator(which).first.bounding_box() for which in ("#seen", "#why", "#layers canvas")]
+    assert max(box["height"] for box in boxes) < 256
     page.evaluate("look(2, 1, true)")
     mean = model[:2].predict(images)[0, 1]
     assert page.locator("#unit .sum").inner_text().startswith("sum ")

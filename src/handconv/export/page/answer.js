@@ -88,7 +88,8 @@ let heatShown = [[], 0]; // what is painted: the heat, and the class that it spe
 // The heat over the image: orange where covering lowers the odds, blue where it raises them.
 function paintWhy(heat, k) {
   heatShown = [heat, k];
-  const scale = Math.max(1, Math.floor(pictureSide() / Math.max(HEIGHT, WIDTH))),
+  const room = pictureSide() / Math.max(HEIGHT, WIDTH),
+    scale = Math.floor(room) || room,
     most = largest(heat);
   const context = sized(byId("why"), WIDTH * scale, HEIGHT * scale),
     data = new ImageData(WIDTH, HEIGHT);

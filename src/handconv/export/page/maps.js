@@ -70,7 +70,8 @@ class Maps {
       target = this.target();
     const names = isList && namesClasses(this.k) ? 17 : 0;
     const whole = this.k === 0 ? Math.floor : Math.round; // the two pictures of the input stand side by side
-    let cell = Math.max(1, Math.min(whole(target / Math.max(H, W)), Math.floor(width / W)));
+    const room = target / Math.max(H, W);
+    let cell = Math.min(whole(room), Math.floor(width / W)) || Math.min(room, width / W);
     const gap = isVector && !isList ? (cell > 8 ? 2 : 1) : GAP;
     if (isList) cell = Math.max(27, Math.min(cell, Math.floor((width + gap) / M - gap)));
     const fit = Math.max(1, Math.floor((width + gap) / (W * cell + gap)));
@@ -97,6 +98,7 @@ class Maps {
       values = activations[this.k],
       most = largest(values);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.imageSmoothingEnabled = this.cell < 1;
     if (this.k === 0) {
       this.paintInput(context, values);
     } else if (H * W === 1) {
