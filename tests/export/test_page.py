@@ -560,6 +560,19 @@ def test_large_images_have_a_page(channels: int, open_model: Open, rng: np.rando
     assert numbers(page, "#unit .value") == [pytest.approx(mean, abs=6e-4)]
 
 
+def test_all_of_many_large_maps_are_painted(open_model: Open) -> None:
+    layers = [hc.Conv2D(264, 1), hc.GlobalAveragePool2D(), hc.Dense(2), hc.Softmax()]
+    model = hc.Sequential(layers, input_shape=(1, 256, 256), seed=0)
+    page = open_model(model, np.ones((1, 1, 256, 256)))
+    script = """(map) => {
+        const { canvas } = views[1], ratio = canvas.width / parseFloat(canvas.style.width);
+        views[1].paint(true);
+        const [x, y] = views[1].corner(map).map((place) => (place + 9) * ratio);
+        return canvas.getContext("2d").getImageData(x, y, 1, 1).data[3];
+    }"""
+    assert [page.evaluate(script, place) for place in (0, 63, 64, 263)] == [255] * 4
+
+
 def test_colour_images_are_shown_and_not_drawn(open_model: Open, rng: np.random.Generator) -> None:
     layers = [hc.Conv2D(4, 3), hc.ReLU(), hc.GlobalAveragePool2D(), hc.Dense(3), hc.Softmax()]
     model = hc.Sequential(layers, input_shape=(3, 8, 10), seed=0)

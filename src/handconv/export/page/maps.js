@@ -20,6 +20,20 @@ const onScreen = new IntersectionObserver(
   { rootMargin: "100px" },
 );
 
+// Maps one below the other, a pixel for each number.
+function stripOf(values, W, most) {
+  const data = new ImageData(W, values.length / W),
+    rgba = data.data;
+  for (let cell = 0; cell < values.length; cell++) {
+    const colour = colourOf(values[cell], most);
+    rgba[4 * cell] = colour[0];
+    rgba[4 * cell + 1] = colour[1];
+    rgba[4 * cell + 2] = colour[2];
+    rgba[4 * cell + 3] = 255;
+  }
+  return bitmapOf(data);
+}
+
 // All maps of one activation on one canvas. A vector is one map for each unit.
 class Maps {
   constructor(k, canvas) {
@@ -104,17 +118,13 @@ class Maps {
     } else if (H * W === 1) {
       for (let m = 0; m < M; m++) this.paintUnit(context, m, values[m], most);
     } else {
-      const data = new ImageData(W, M * H),
-        rgba = data.data;
-      for (let cell = 0; cell < values.length; cell++) {
-        const colour = colourOf(values[cell], most);
-        rgba[4 * cell] = colour[0];
-        rgba[4 * cell + 1] = colour[1];
-        rgba[4 * cell + 2] = colour[2];
-        rgba[4 * cell + 3] = 255;
+      const together = Math.floor(16384 / H); // no browser draws a much higher picture
+      for (let first = 0; first < M; first += together) {
+        const end = Math.min(M, first + together),
+          strip = stripOf(values.subarray(first * H * W, end * H * W), W, most);
+        for (let m = first; m < end; m++)
+          context.drawImage(strip, 0, (m - first) * H, W, H, ...this.corner(m), this.width, this.height);
       }
-      const strip = bitmapOf(data);
-      for (let m = 0; m < M; m++) context.drawImage(strip, 0, m * H, W, H, ...this.corner(m), this.width, this.height);
     }
     this.outline(context);
   }
