@@ -196,7 +196,7 @@ class Maps {
       end = getComputedStyle(sheet).position === "fixed" ? sheet.getBoundingClientRect().top : innerHeight;
     const top = this.canvas.getBoundingClientRect().top + this.corner(Math.floor(index / (H * W)))[1],
       row = top + (Math.floor(index / W) % H) * this.cell,
-      below = row + 2 * this.cell + 16 - end;
+      below = row + Math.min(this.cell, this.height) + 8 - end;
     if (row < 0 || below > 0) scrollBy(0, Math.min(row - 16, Math.max(below, 0)));
   }
 
