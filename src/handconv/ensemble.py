@@ -195,7 +195,7 @@ def probabilities(model: Classifier, x: ArrayLike, *, workers: Workers = 1) -> N
     outputs = model.predict(x, workers=workers)
     if isinstance(model, Ensemble):
         return outputs
-    _check_classifies(model)
+    check_classifies(model)
     last = model.layers[-1]
     if isinstance(last, Sigmoid):
         return np.concatenate([1 - outputs, outputs], axis=1)
@@ -242,7 +242,7 @@ def with_logarithms(
         return chances, np.log(np.clip(chances, EPSILON, 1, dtype=np.float64))
     inputs = checked_inputs(x, model.input_shape, model.dtype)
     model.ensure_built(inputs.shape[1:])
-    _check_classifies(model)
+    check_classifies(model)
     scores = (model[:-1] if left_out else model).predict(inputs, workers=workers)
     if model.ends_in_sigmoid:
         scores = np.concatenate([np.zeros_like(scores), scores], axis=1)  # of which the softmax is 1 - p, p
@@ -250,8 +250,12 @@ def with_logarithms(
     return chances, np.subtract(scores, largest, dtype=np.float64) - np.log(sums)
 
 
-def _check_classifies(model: Sequential) -> None:
-    """Refuse a model that does not give one vector of classes a sample."""
+def check_classifies(model: Sequential) -> None:
+    """Refuse a model that does not give one vector of classes a sample.
+
+    Raises:
+        ValueError: if it does not.
+    """
     if len(model.output_shape) != 1:
         raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {model.output_shape}.")
     outputs, yes_or_no = model.output_shape[0], isinstance(model.layers[-1], Sigmoid)

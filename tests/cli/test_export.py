@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import handconv as hc
@@ -48,6 +49,36 @@ def test_a_model_that_knows_no_data_set_gets_a_page_to_draw_on(tmp_path: Path, c
     model.save(tmp_path / "model.npz")
     assert main(["export", str(tmp_path / "model.npz"), str(tmp_path / "page.html"), "--to", "html"]) == 0
     assert '"images":[]' in (tmp_path / "page.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("dataset", ["fashion-mnist", "/nowhere/letters", "letters.csv"])
+def test_a_page_needs_no_data(
+    dataset: str, tmp_path: Path, cache_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 28, 28), seed=0)
+    model.info = {"dataset": dataset}
+    model.save(tmp_path / "m.npz")
+    line = ["export", str(tmp_path / "m.npz"), str(tmp_path / "page.html"), "--to", "html", "--source", "offline"]
+    assert main(line) == 0
+    assert '"images":[]' in (tmp_path / "page.html").read_text("utf-8")
+    assert "The page goes without test images: " in capsys.readouterr().err
+    (tmp_path / "page.html").unlink()
+    assert main([*line, "--dataset", dataset]) != 0
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_model_that_knows_no_data_set_takes_names_and_form_from_the_one_that_is_named(
+    tmp_path: Path, cache_folder: Path
+) -> None:
+    images = np.zeros((4, 28, 28), np.uint8)
+    images[:, :, 5:] = 200  # no digits in the form of MNIST's
+    np.savez(tmp_path / "clothes.npz", x=images, y=np.array(["boot", "coat", "boot", "coat"]))
+    hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 28, 28), seed=0).save(tmp_path / "m.npz")
+    line = ["export", str(tmp_path / "m.npz"), str(tmp_path / "page.html"), "--to", "html"]
+    assert main([*line, "--dataset", str(tmp_path / "clothes.npz")]) == 0
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert '"classes":["boot","coat"]' in page
+    assert '"isFramed":false' in page
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,22 @@ def test_the_map_of_a_filter_that_is_alike_everywhere_is_blank() -> None:
     assert "██████" in maps.text(Output())
 
 
+@pytest.mark.parametrize(
+    "shape", [(3, 32, 32), (1, 64, 64), (1, 8, 8), (1, 3, 40), (1, 1, 16), (1, 16, 1), (1, 200, 200)]
+)
+@pytest.mark.parametrize("kernel", [(1, 1), (1, 16), (16, 1), (7, 7), (31, 31)])
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_maps_have_room_in_the_line(
+    columns: int, kernel: tuple[int, int], shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rng = np.random.default_rng(0)
+    image, filters = rng.integers(0, 256, shape, np.uint8), rng.normal(size=(8, *kernel))
+    lines = MapsCard("maps", image, "title", filters, rng.normal(size=(8, *shape[1:]))).text(Output()).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert sum(1 for line in lines if line.strip()) > 4
+
+
 def reading(digits: int) -> ReadingCard:
     rng = np.random.default_rng(0)
     picture, image = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((80, 120, 3), (28, 28)))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import handconv as hc
 from cli_helpers import handconv, objects
 from terminal_helpers import CTRL_C, CTRL_D, needs_terminal, talk
 
@@ -148,6 +149,17 @@ class TestWords:
         assert "row 3: 8 of 8 filters of layer 0, and the map of each" in done.stdout
         assert max(map(len, done.stdout.splitlines()[18:-1])) <= 80
         assert (cache_folder / "pictures" / "digits-3-maps.png").is_file()
+
+    def test_programs_get_the_picture_of_maps(self, model_file: Path, cache_folder: Path) -> None:
+        (told,) = objects(handconv("play", model_file, "--json", stdin="maps\n").stdout)
+        assert told == {"event": "maps", "row": 0, "picture": str(cache_folder / "pictures" / "digits-0-maps.png")}
+
+    def test_maps_are_those_of_a_convolution_within_a_residual_too(self, tmp_path: Path) -> None:
+        block = hc.Residual([hc.BatchNorm(), hc.Conv2D(8, 3, padding=1)], projection=hc.Conv2D(8, 1))
+        model = hc.Sequential([block, hc.Flatten(), hc.Dense(10), hc.Softmax()], input_shape=(1, 28, 28), seed=0)
+        model.save(tmp_path / "model.npz")
+        done = handconv("play", tmp_path / "model.npz", "--dataset", "digits", stdin="maps\n")
+        assert "row 0: 8 of 8 filters of layer 0.layers.1, and the map of each" in done.stdout
 
     def test_heat_is_on_until_it_is_asked_for_again(self, model_file: Path, cache_folder: Path) -> None:
         picture = cache_folder / "pictures" / "digits-3.png"

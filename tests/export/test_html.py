@@ -60,10 +60,30 @@ def test_a_dozen_images_travel_along_one_of_each_class_first(tmp_path: Path) -> 
         (np.full((3, 1, 28, 28), 0.7), 0, 1),
     ],
 )
+@pytest.mark.filterwarnings("ignore:images looks like pixels from 0 to 255")
 def test_paper_is_what_the_edges_of_the_images_are(images: Any, paper: float, ink: float, tmp_path: Path) -> None:
     hc.export_html(small(input_shape=(1, 28, 28)), tmp_path / "page.html", images)
     page = described(tmp_path / "page.html")
     assert (page["paper"], page["ink"]) == pytest.approx((paper, ink))
+
+
+@pytest.mark.parametrize(
+    ("preparation", "is_framed", "paper"),
+    [
+        (None, False, 0),
+        ({"size": [28, 28], "fit": "centre", "polarity": "light on dark"}, True, 0),
+        ({"size": [28, 28], "fit": "centre", "polarity": "dark on light"}, True, 1),
+        ({"size": [28, 28], "fit": "pad", "polarity": "mixed"}, False, 0),
+    ],
+)
+def test_strokes_become_such_images_as_the_model_was_trained_on(
+    preparation: dict[str, Any] | None, is_framed: bool, paper: int, tmp_path: Path
+) -> None:
+    model = small(input_shape=(1, 28, 28))
+    model.info = {"dataset": "/home/ada/train.csv", "preparation": preparation}
+    hc.export_html(model, tmp_path / "page.html")
+    page = described(tmp_path / "page.html")
+    assert (page["isFramed"], page["paper"], page["ink"]) == (is_framed, paper, 1 - paper)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +132,9 @@ class Wide(hc.Conv2D):
         (small(Square(), hc.Flatten(), hc.Dense(3)), "cannot compute the layer Square.*; it knows Conv2D, MaxPool2D"),
         (small(Wide(2, 3), hc.Flatten(), hc.Dense(3)), "cannot compute the layer Wide"),
         (small(hc.Residual([hc.Residual([Square()])]), hc.Flatten(), hc.Dense(3)), "cannot compute the layer Square"),
-        (small(hc.Conv2D(2, 3)), r"shows classifiers.* gives outputs of shape \(2, 4, 4\)"),
-        (small(hc.Flatten(), hc.Dense(1)), r"shows classifiers.* at least two classes.* gives outputs of shape \(1,\)"),
+        (small(hc.Conv2D(2, 3)), r"classifier gives one vector.* this model gives \(2, 4, 4\)"),
+        (small(hc.Flatten(), hc.Dense(1)), "classifier gives a number for each class, this model gives 1"),
+        (small(hc.Flatten(), hc.Dense(4), hc.Sigmoid()), "ends in Sigmoid with 4 outputs, which say yes or no each"),
         (small(input_shape=(1, 600, 600)), r"images .* of up to 512x512"),
         (small(input_shape=(3, 6, 6)), r"square grey images; this one takes samples of shape \(3, 6, 6\)\. Give"),
         (small(input_shape=(1, 6, 8)), r"square grey images; this one takes samples of shape \(1, 6, 8\)\. Give"),
@@ -148,10 +169,11 @@ def test_a_model_with_dead_statistics_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "words"),
     [
-        (np.zeros((2, 1, 6, 7)), None, r"images must be finite numbers of shape \(N, 1, 6, 6\), got float64 of shape"),
-        (np.zeros((0, 1, 6, 6)), None, "images must be"),
+        (np.zeros((2, 1, 6, 7)), None, r"images must have shape \(N, 1, 6, 6\), got \(2, 1, 6, 7\)"),
+        (np.zeros((0, 1, 6, 6)), None, "images must hold at least one sample"),
         (np.full((2, 1, 6, 6), np.nan), None, "images must be finite"),
-        (np.full((2, 1, 6, 6), "a"), None, "images must be finite"),
+        (np.full((2, 1, 6, 6), 1e39), None, "images .* float32"),
+        (None, [0, 1], "labels are the classes of images: give images"),
         (np.zeros((2, 1, 6, 6)), [0], r"labels must be 2 class numbers from 0 to 2, .* got int64 of shape \(1,\)"),
         (np.zeros((2, 1, 6, 6)), [0, 3], "labels must be 2 class numbers from 0 to 2"),
         (np.zeros((2, 1, 6, 6)), [0.0, 1.0], "labels must be 2 class numbers"),
@@ -160,6 +182,11 @@ def test_a_model_with_dead_statistics_is_refused(tmp_path: Path) -> None:
 def test_images_that_are_not_the_models_are_refused(images: Any, labels: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=words):
         hc.export_html(small(), tmp_path / "page.html", images, labels)
+
+
+def test_images_are_numbers(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="images must hold numbers"):
+        hc.export_html(small(), tmp_path / "page.html", np.full((2, 1, 6, 6), "a"))
 
 
 def test_a_page_is_a_html_file(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What the page shows: units with their numbers, themes, names, and that all people can use it."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,17 @@ def test_the_mouse_points_and_a_click_holds(page: Any) -> None:
     assert page.evaluate("unit.index") == pointed
 
 
+@pytest.mark.parametrize("width", [860, 1024, 1099, 1280])
+def test_a_unit_that_is_pointed_at_is_told_of_beside_the_maps(width: int, open_page: Open) -> None:
+    page = open_page(viewport={"width": width, "height": 768})
+    canvas = page.locator("#layers li:nth-child(4) canvas")
+    canvas.scroll_into_view_if_needed()
+    canvas.hover(position={"x": 40, "y": 40})
+    maps, told = canvas.bounding_box(), page.locator("#inspector").bounding_box()
+    assert maps["x"] + maps["width"] <= told["x"]
+    assert 0 <= told["y"] < told["y"] + told["height"] <= 768
+
+
 def test_arrow_keys_go_from_unit_to_unit(page: Any) -> None:
     page.locator("#release").evaluate("(button) => button.focus()")
     page.locator("#seen").focus()
@@ -182,6 +194,30 @@ def test_a_key_that_is_held_sets_the_pen_down_once(page: Any) -> None:
     for _ in range(4):
         page.keyboard.down("Space")  # after the first, as the keyboard repeats it
     assert page.evaluate("[drawing.strokes.length, isPenDown]") == [1, True]
+
+
+@pytest.mark.parametrize("key", ["Control+z", "u", "Delete"])
+def test_what_takes_the_drawing_back_ends_the_stroke_of_the_keyboard(key: str, page: Any) -> None:
+    page.locator("#clear").click()
+    page.locator("#pad").focus()
+    for press in ("Space", "ArrowDown", key, "ArrowRight", "ArrowRight"):
+        page.keyboard.press(press)
+    assert page.evaluate("[drawing.strokes.length, isPenDown]") == [0, False]
+
+
+def test_undo_while_the_mouse_draws_ends_the_stroke(page: Any) -> None:
+    page.locator("#clear").click()
+    box = page.locator("#pad").bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 90)
+    page.keyboard.press("Control+z")
+    page.mouse.move(box["x"] + 150, box["y"] + 90)
+    page.mouse.up()
+    assert page.evaluate("drawing.strokes.length") == 0
+    page.mouse.down()
+    page.mouse.up()
+    assert page.evaluate("drawing.strokes.map(({ points }) => points.length)") == [1]
 
 
 def test_the_unit_follows_the_pen(page: Any) -> None:
@@ -213,6 +249,23 @@ def test_the_heat_map_colours_the_ink(page: Any) -> None:
 def test_the_answer_is_spoken_once_the_hand_rests(page: Any) -> None:
     page.get_by_role("button", name="Test image 2: 1").click()
     page.locator("#spoken", has_text="The network says 1,").wait_for(state="attached")
+
+
+def test_an_empty_sheet_is_spoken_of(page: Any) -> None:
+    page.locator("#clear").click()
+    page.locator("#spoken", has_text="Nothing is drawn.").wait_for(state="attached")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_is_said_of_a_unit_is_not_talked_over_by_the_answer(width: int, open_page: Open) -> None:
+    page = open_page(viewport={"width": width, "height": 800})
+    page.locator("#spoken", has_text="The network says 3").wait_for(state="attached")
+    page.clock.install()
+    page.evaluate("refresh()")
+    look(page, 1, 700)
+    page.screenshot()  # by then the page knows that the sheet made it longer
+    page.clock.run_for(2000)
+    assert page.locator("#spoken").inner_text().startswith("filter 2, row 1, column 25: ")
 
 
 def test_the_theme_is_that_of_the_system_until_one_chooses(open_page: Open) -> None:
@@ -339,7 +392,7 @@ def test_nothing_moves_for_those_who_want_less_motion(open_page: Open) -> None:
     assert open_page(reduced_motion="no-preference").evaluate(script) != "0s"
 
 
-@pytest.mark.parametrize("width", [320, 390, 720, 1024, 1100, 1280, 1920])
+@pytest.mark.parametrize("width", [280, 320, 390, 720, 860, 1024, 1100, 1280, 1920])
 def test_no_width_makes_the_page_scroll_sideways(width: int, open_page: Open) -> None:
     page = open_page(viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -402,6 +455,76 @@ def test_a_tap_on_a_phone_opens_the_unit(open_page: Open) -> None:
     assert not page.locator("#unit").is_visible()
 
 
+@pytest.mark.parametrize("size", [(390, 844), (320, 568), (640, 360)])
+@pytest.mark.parametrize("unit", [0, 16 * 121 - 1])
+def test_a_unit_that_is_looked_at_does_not_lie_under_what_is_told_of_it(
+    size: tuple[int, int], unit: int, open_page: Open
+) -> None:
+    page = open_page(viewport=dict(zip(("width", "height"), size, strict=True)))
+    page.locator("#layers li:nth-child(4) canvas").evaluate(
+        "(canvas) => scrollBy(0, canvas.getBoundingClientRect().bottom - innerHeight)"
+    )
+    page.evaluate("(unit) => look(4, unit, true)", unit)
+    row, sheet = page.evaluate(
+        """() => {
+            const { canvas, held, cell } = views[4], row = Math.floor(held / 11) % 11;
+            const top = canvas.getBoundingClientRect().top + views[4].corner(Math.floor(held / 121))[1];
+            return [[top + row * cell, top + (row + 1) * cell], byId("inspector").getBoundingClientRect().top];
+        }"""
+    )
+    assert 0 <= row[0] < row[1] <= sheet
+
+
+def test_two_fingers_on_the_maps_enlarge_them(open_page: Open) -> None:
+    page = open_page(**PHONE)
+    maps = page.locator("#layers li:nth-child(1) canvas")
+    maps.evaluate("(canvas) => canvas.scrollIntoView({ block: 'center' })")
+    box, session = maps.bounding_box(), page.context.new_cdp_session(page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for apart in range(10, 100, 5):
+        fingers = [{"x": x + side * apart, "y": y, "id": side} for side in (-1, 1)]
+        kind = "touchStart" if apart == 10 else "touchMove"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_function("visualViewport.scale > 1.5")
+
+
+def test_a_unit_that_is_held_is_printed_once_and_hides_nothing(open_page: Open) -> None:
+    page = open_page(viewport={"width": 794, "height": 1123})  # A4
+    look(page, 4, 700)
+    page.emulate_media(media="print")
+    script = "getComputedStyle(document.querySelector('{}')).{}"
+    assert page.evaluate(script.format("#inspector", "position")) == "static"
+    assert page.evaluate(script.format("#unit .grid span", "printColorAdjust")) == "exact"
+    boxes = [page.locator(part).bounding_box() for part in ("#samples", "#inspector", "#flow")]
+    assert all(a["y"] + a["height"] <= b["y"] for a, b in itertools.pairwise(boxes))
+
+
+def test_numbers_in_cells_have_room_and_none_is_lost(page: Any) -> None:
+    shown = page.evaluate("[0, -0.004, 1.25, -99.7, 9999, -123456].map((value) => short(value, 123456))")
+    assert shown == ["0.00", "0.00", "1.25", "−100", "9999", "−1e5"]
+    assert page.evaluate("[0, 0.002, -0.0213].map((value) => short(value, 0.0213))") == [".000", ".002", "−.021"]
+    assert page.evaluate("[0, 2e-5, -3e-4].map((value) => short(value, 3e-4))") == [".000", "2e-5", "−3e-4"]
+    assert page.evaluate("short(0, 0)") == "0.00"
+
+
+@pytest.mark.parametrize(("width", "letters"), [(320, 16), (390, 16), (1280, 16), (320, 24), (390, 24), (1280, 24)])
+def test_a_sum_has_room_whatever_the_size_of_letters(width: int, letters: int, open_page: Open) -> None:
+    page = open_page(viewport={"width": width, "height": 800})
+    page.evaluate("(size) => { document.documentElement.style.fontSize = `${size}px`; }", letters)
+    page.evaluate("look(4, 300, true)")
+    assert page.evaluate("getComputedStyle(document.body).fontSize") == f"{letters}px"
+    assert page.evaluate("byId('inspector').scrollWidth <= byId('inspector').clientWidth")
+    patch, kernel = (page.locator("#unit .product > div").nth(k).bounding_box() for k in (0, 1))
+    assert patch["x"] + patch["width"] < kernel["x"] or patch["y"] + patch["height"] <= kernel["y"]
+    cells = page.locator("#unit .grid span").evaluate_all(
+        "all => all.map((cell) => [cell.scrollWidth, cell.clientWidth])"
+    )
+    assert all(needed <= given for needed, given in cells)
+    shown = page.evaluate("[0, -0.00004, 0.0123, 123.45, -123456].map(number)")
+    assert shown == ["0.000", "−0.000040", "0.012", "123.5", "−1.235e+5"]
+
+
 def test_names_are_text_whatever_they_are(open_model: Open) -> None:
     model = hc.Sequential([hc.Flatten(), hc.Dense(2), hc.Softmax()], input_shape=(1, 6, 6), seed=0)
     model.info = {"class_names": ["<b>a</b>", "</script>"], "dataset": "<i>x"}
@@ -416,6 +539,38 @@ def test_of_many_classes_the_ten_most_probable_are_listed(open_model: Open, rng:
     page = open_model(model, images)
     best = np.argsort(-model.predict(images)[0], kind="stable")[:10]
     assert page.locator("#chances b").all_inner_texts() == [str(k) for k in best]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_large_images_have_a_page(channels: int, open_model: Open, rng: np.random.Generator) -> None:
+    layers = [hc.Conv2D(3, 3), hc.GlobalAveragePool2D(), hc.Dense(3), hc.Softmax()]
+    model = hc.Sequential(layers, input_shape=(channels, 256, 256), seed=0)
+    images = rng.normal(size=(1, channels, 256, 256)).astype(np.float32)
+    page = open_model(model, images)
+    best = int(model.predict(images).argmax())
+    page.locator("#best", has_text=str(best)).wait_for()
+    look(page, 1, 254 * 254 + 100 * 254 + 50)
+    found = re.findall(r"\d+", page.locator("#unit .place").inner_text())
+    np.testing.assert_allclose([int(each) for each in found], [2, 101, 51], atol=3)  # a pixel holds three of a row
+    boxes = [page.locator(which).first.bounding_box() for which in ("#seen", "#why", "#layers canvas")]
+    assert max(box["height"] for box in boxes) < 256
+    page.evaluate("look(2, 1, true)")
+    mean = model[:2].predict(images)[0, 1]
+    assert page.locator("#unit .sum").inner_text().startswith("sum ")
+    assert numbers(page, "#unit .value") == [pytest.approx(mean, abs=6e-4)]
+
+
+def test_all_of_many_large_maps_are_painted(open_model: Open) -> None:
+    layers = [hc.Conv2D(264, 1), hc.GlobalAveragePool2D(), hc.Dense(2), hc.Softmax()]
+    model = hc.Sequential(layers, input_shape=(1, 256, 256), seed=0)
+    page = open_model(model, np.ones((1, 1, 256, 256)))
+    script = """(map) => {
+        const { canvas } = views[1], ratio = canvas.width / parseFloat(canvas.style.width);
+        views[1].paint(true);
+        const [x, y] = views[1].corner(map).map((place) => (place + 9) * ratio);
+        return canvas.getContext("2d").getImageData(x, y, 1, 1).data[3];
+    }"""
+    assert [page.evaluate(script, place) for place in (0, 63, 64, 263)] == [255] * 4
 
 
 def test_colour_images_are_shown_and_not_drawn(open_model: Open, rng: np.random.Generator) -> None:

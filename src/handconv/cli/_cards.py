@@ -16,6 +16,7 @@ _MARGINS = {"w_pad": 0.12, "h_pad": 0.1}  # inches
 _DIMMED = 0.6  # how bright an image is under its heat map
 _AGAINST, _FOR = "#9467FF", "#FF9500"  # purple and orange that shine on black
 _PLAIN_SIGNS = {-1: "-", 0: " ", 1: "#"}
+_IN_LINE, _WIDEST = 4, 16  # filters; characters, of a map in text
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,16 @@ class MapsCard:
     maps: NDArray[Any]
 
     def text(self, output: Output) -> str:
-        """The image at half its size, and beside it filters above their maps, four in a line."""
+        """The image, and beside it filters above their maps, four in a line, all as small as the line has room for."""
         signs = _SIGNS if output.can_print("█░") else _PLAIN_SIGNS
+        room = min(_WIDEST, max(1, ((output.room or 80) - _IN_LINE * len(GAP)) // (_IN_LINE + 1)))
+        scale = -(-max(*self.image.shape[1:], *self.maps.shape[1:]) // room)
         cells = [
-            [*_signed(kernel, signs), *_shaded(_grey(made))]
+            [*_signed(kernel, signs, room), *_shaded(_grey(made), scale)]
             for kernel, made in zip(self.filters, self.maps, strict=True)
         ]
-        image = _shaded(self.image.mean(axis=0))
-        rows = [cells[start : start + 4] for start in range(0, len(cells), 4)]
+        image = _shaded(self.image.mean(axis=0), scale)
+        rows = [cells[start : start + _IN_LINE] for start in range(0, len(cells), _IN_LINE)]
         lines: list[str] = [self.title]
         for place, row in enumerate(rows):
             lines += ["", *_beside([image if place == 0 else [" " * len(image[-1])], *row])]
@@ -143,17 +146,31 @@ def _grey(values: NDArray[Any]) -> NDArray[Any]:
     return (values - least) * (255 / (most - least)) if most > least else np.zeros_like(values)
 
 
-def _shaded(values: NDArray[Any]) -> list[str]:
-    """Draw greys (H, W) in shades; a character is four numbers high and two wide."""
-    height, width = values.shape[0] // 4 * 4, values.shape[1] // 2 * 2
-    small = values[:height, :width].reshape(height // 4, 4, width // 2, 2).mean(axis=(1, 3))
-    return ["".join(RAMP[round(float(value) * (len(RAMP) - 1) / 255)] for value in line) for line in small]
+def _small(values: NDArray[Any], scale: int) -> NDArray[np.floating]:
+    """Shrink numbers (H, W) to the means of blocks, twice as high as wide as characters are; a part of one is left."""
+    height, width = (
+        max(1, size // block) * block for size, block in zip(values.shape, (2 * scale, scale), strict=True)
+    )
+    missing = [(0, max(0, whole - size)) for whole, size in zip((height, width), values.shape, strict=True)]
+    blocks = np.pad(values, missing, mode="edge")[:height, :width]
+    means: NDArray[np.floating] = blocks.reshape(height // (2 * scale), 2 * scale, width // scale, scale).mean((1, 3))
+    return means
 
 
-def _signed(kernel: NDArray[Any], signs: dict[int, str]) -> list[str]:
-    """Draw a filter by the signs of its weights, two characters each."""
+def _shaded(values: NDArray[Any], scale: int) -> list[str]:
+    """Draw greys (H, W) in shades; a character is that many numbers wide, and twice as high."""
+    return [
+        "".join(RAMP[round(float(value) * (len(RAMP) - 1) / 255)] for value in line) for line in _small(values, scale)
+    ]
+
+
+def _signed(kernel: NDArray[Any], signs: dict[int, str], room: int) -> list[str]:
+    """Draw a filter by the signs of its weights, two characters each; of a larger one, of means of its weights."""
+    wide = 2
+    if wide * kernel.shape[1] > room:
+        kernel, wide = _small(kernel, -(-kernel.shape[1] // room)), 1
     most = float(np.abs(kernel).max()) or 1.0
-    return ["".join(signs[round(float(weight) / most)] * 2 for weight in line) for line in kernel]
+    return ["".join(signs[round(float(weight) / most)] * wide for weight in line) for line in kernel]
 
 
 def _beside(blocks: Sequence[Sequence[str]]) -> list[str]:

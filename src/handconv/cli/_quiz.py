@@ -121,7 +121,8 @@ class Quiz:
             self._output.reply("This model has no convolution, and so no filters to look at.")
         else:
             self._row = row
-            self._pictures.show(card)
+            path = self._pictures.show(card)
+            self._output.record({"event": "maps", "row": row, "picture": path})
 
 
 def quiz(model: Sequential, dataset: Dataset, output: Output, picture: str) -> None:
@@ -141,17 +142,18 @@ def quiz(model: Sequential, dataset: Dataset, output: Output, picture: str) -> N
 
 def maps_of(model: Sequential, dataset: Dataset, row: int) -> MapsCard | None:
     """The first convolution at work on a row; None if there is none."""
-    place = next((place for place, layer in enumerate(model.layers) if isinstance(layer, Conv2D)), None)
-    if place is None:
+    name, layer = next(((path, each) for path, each in model.tree() if isinstance(each, Conv2D)), ("", None))
+    if layer is None:
         return None
-    layer, image = model.layers[place], dataset.x_test[row]
-    assert isinstance(layer, Conv2D)
-    made = model[: place + 1].predict(image[None])[0]
+    image = dataset.x_test[row]
+    model.forward(image[None])
+    assert layer.output is not None
+    made = layer.output[0]
     shown = min(8, len(made))
     return MapsCard(
         name=f"{_plain(dataset.name)}-{row}-maps",
         image=image,
-        title=f"row {row}: {shown} of {len(made)} filters of layer {model.names[place]}, and the map of each",
+        title=f"row {row}: {shown} of {len(made)} filters of layer {name}, and the map of each",
         filters=layer.weights[:shown].mean(axis=1),
         maps=made[:shown],
     )

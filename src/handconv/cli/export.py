@@ -9,6 +9,7 @@ from handconv.cli._errors import DONE, UsageError
 from handconv.cli._models import HELP, open_model
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, one_of, read_settings
+from handconv.errors import SourceError
 from handconv.export import export_html
 from handconv.sequential import Sequential
 
@@ -53,11 +54,21 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def write_page(model: Sequential, path: str | Path, settings: DataSettings, output: Output) -> None:
     """Write the page for a model, with images of the data set that was asked for or that it was trained on, if any."""
+    dataset = None
     if settings.dataset or model.info.get("dataset"):
-        dataset = load_for_model(settings, model, output)
-        export_html(model, path, dataset.x_test, dataset.y_test)
-    else:
+        try:
+            dataset = load_for_model(settings, model, output)
+        except (SourceError, UsageError) as error:
+            if settings.dataset:
+                raise
+            output.notice(f"The page goes without test images: {error}")
+    if dataset is None:
         export_html(model, path)
+        return
+    if not model.info.get("dataset"):  # trained in Python, it may know neither its classes nor their images
+        form = dataset.preparation.as_dict()
+        model.info = {"class_names": list(dataset.class_names), "preparation": form} | model.info
+    export_html(model, path, dataset.x_test, dataset.y_test)
 
 
 COMMAND = Command(

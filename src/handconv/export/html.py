@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv import layers as kinds
-from handconv.analysis import probabilities
 from handconv.datasets.catalog import title_of
+from handconv.ensemble import check_classifies, probabilities
 from handconv.errors import ModelFileError
 from handconv.export.stages import check_stages, describe, stages_of
+from handconv.samples import checked_inputs
 from handconv.sequential import Sequential
 from handconv.serialization.atomic import write_text_atomically
 from handconv.utils.validation import broken, unmasked
@@ -48,7 +49,8 @@ def export_html(
     The page is one file that needs neither a server nor a network. It runs the model's own weights: the probabilities
     and the feature maps of all layers follow the pen, each unit shows the numbers that made it, and a heat map shows
     what speaks for the answer. Models of square grey images can be drawn for; others show the images that travel along.
-    What is paper and what is ink, the images tell: bright edges are paper, and so is the least number otherwise.
+    What is paper and what is ink, the images tell: bright edges are paper, and so is the least number otherwise;
+    without images, what the model keeps of those that it was trained on.
 
     Args:
         model: a classifier of images (C, H, W), with one, three or more channels.
@@ -80,22 +82,18 @@ def export_html(
             f"One draws for models of square grey images; this one takes samples of shape {model.input_shape}. "
             "Give test images that travel along: images=…, or --dataset on the command line."
         )
-    write_text_atomically(Path(path), _page(model, shown, _paper_and_ink(images)))
+    write_text_atomically(Path(path), _page(model, shown, _paper_and_ink(model, images)))
 
 
 def _check(model: Sequential) -> None:
     """Refuse a model for which there is no page."""
     if not model.built:
         raise ValueError("A page needs parameters: give input_shape=… or call build(shape) first.")
-    shape, outputs = model.input_shape or (), model.output_shape
+    shape = model.input_shape or ()
     if len(shape) != 3 or shape[1] * shape[2] > _MOST_PIXELS:
         raise ValueError(f"A page shows networks for images (C, H, W) of up to 512x512, this one takes {shape}.")
     check_stages(stages_of(model.layers))
-    if len(outputs) != 1 or (outputs == (1,) and not isinstance(model.layers[-1], kinds.Sigmoid)):
-        raise ValueError(
-            "A page shows classifiers, which give one number for each of at least two classes; "
-            f"this model gives outputs of shape {outputs}."
-        )
+    check_classifies(model)
     if model.parameters.size > _MOST_PARAMETERS:
         raise ValueError(
             f"A page carries its weights, at most {_MOST_PARAMETERS:,} of them, this model has "
@@ -113,13 +111,10 @@ def _can_be_drawn_for(model: Sequential) -> bool:
 def _chosen(model: Sequential, images: ArrayLike | None, labels: ArrayLike | None) -> list[dict[str, Any]]:
     """Choose and describe the images that travel along."""
     if images is None:
+        if labels is not None:
+            raise ValueError("labels are the classes of images: give images=… too.")
         return []
-    x = unmasked("images", images)
-    if x.shape[1:] != model.input_shape or not len(x) or x.dtype.kind not in "uif" or not np.isfinite(x).all():
-        raise ValueError(
-            f"images must be finite numbers of shape (N, {', '.join(map(str, model.input_shape or ()))}), "
-            f"got {x.dtype} of shape {x.shape}."
-        )
+    x = checked_inputs(images, model.input_shape, name="images")
     y = None if labels is None else unmasked("labels", labels)
     classes = max(2, model.output_shape[0])
     if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "ui" or y.min() < 0 or y.max() >= classes):
@@ -147,10 +142,10 @@ def _worth_seeing(model: Sequential, x: NDArray[Any], y: NDArray[Any]) -> list[i
     return [*easy, *(row for row in by_truth if row not in easy)][:_IMAGES]
 
 
-def _paper_and_ink(images: ArrayLike | None) -> tuple[float, float]:
+def _paper_and_ink(model: Sequential, images: ArrayLike | None) -> tuple[float, float]:
     """The numbers that stand for blank paper and for full ink: the end of the range that the edges have is paper."""
     if images is None:
-        return 0.0, 1.0
+        return (1.0, 0.0) if _prepared(model).get("polarity") == "dark on light" else (0.0, 1.0)
     x = unmasked("images", images)
     low, high = (0.0, 255.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
     if low == high:
@@ -183,8 +178,16 @@ def _knows_digits(model: Sequential) -> bool:
 
 
 def _is_framed(model: Sequential) -> bool:
-    """Whether the images are framed as MNIST's are; of a model that knows no data set, that is assumed."""
+    """Whether the images are framed as MNIST's are; of a model that knows nothing of them, that is assumed."""
+    if fit := _prepared(model).get("fit"):
+        return bool(fit == "centre")
     return model.info.get("dataset") in (None, "mnist", "digits")
+
+
+def _prepared(model: Sequential) -> dict[str, Any]:
+    """What the model keeps of the form of the images that it was trained on, if anything."""
+    kept = model.info.get("preparation")
+    return kept if isinstance(kept, dict) else {}
 
 
 def _describe(model: Sequential, images: list[dict[str, Any]], paper_and_ink: tuple[float, float]) -> dict[str, Any]:
@@ -214,7 +217,7 @@ def _ending(model: Sequential) -> str:
     last = model.layers[-1]
     if isinstance(last, kinds.Softmax):
         return "softmax"
-    return "sigmoid" if isinstance(last, kinds.Sigmoid) and model.output_shape == (1,) else "scores"
+    return "sigmoid" if isinstance(last, kinds.Sigmoid) else "scores"
 
 
 def _class_names(model: Sequential) -> list[str]:

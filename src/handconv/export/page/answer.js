@@ -6,7 +6,7 @@ let rows = []; // one for each class that is listed: {k, element, bar, share}
 
 function makeChances() {
   const listed = model.classes.length <= 12 ? [...model.classes.keys()] : Array(10).fill(0);
-  const width = Math.min(8, Math.max(...model.classes.map((name) => name.length)) * 0.62);
+  const width = Math.min(8, greatest(model.classes.map((name) => name.length)) * 0.62);
   byId("chances").style.setProperty("--names", `${Math.max(1.2, width)}em`);
   const areWords = model.classes.some((name) => !/^(.|\d\d)$/u.test(name)); // wider: no room beside bars, under images
   for (const part of ["answer", "images"]) byId(part).classList.toggle("words", areWords);
@@ -54,11 +54,12 @@ let speaking = 0;
 function speakSoon() {
   clearTimeout(speaking);
   speaking = setTimeout(() => {
-    if (!isBlank())
-      say(`The network says ${model.classes[bestClass()]}, ${byId("sure").textContent}. ${byId("truth").textContent}`);
+    const answer = `The network says ${model.classes[bestClass()]}, ${byId("sure").textContent}.`;
+    say(isBlank() ? "Nothing is drawn." : `${answer} ${byId("truth").textContent}`);
   }, 700);
 }
 const say = (text) => {
+  clearTimeout(speaking); // what is asked for comes before what changes by itself
   byId("spoken").textContent = text;
 };
 
@@ -82,12 +83,13 @@ function explainSoon() {
   explaining = setTimeout(work, 30);
 }
 
-let heatShown = []; // what is painted: the heat, and the class that it speaks for
+let heatShown = [[], 0]; // what is painted: the heat, and the class that it speaks for
 
 // The heat over the image: orange where covering lowers the odds, blue where it raises them.
 function paintWhy(heat, k) {
   heatShown = [heat, k];
-  const scale = Math.max(1, Math.floor(pictureSide() / Math.max(HEIGHT, WIDTH))),
+  const room = pictureSide() / Math.max(HEIGHT, WIDTH),
+    scale = Math.floor(room) || room,
     most = largest(heat);
   const context = sized(byId("why"), WIDTH * scale, HEIGHT * scale),
     data = new ImageData(WIDTH, HEIGHT);

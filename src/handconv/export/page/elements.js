@@ -15,15 +15,21 @@ function h(tag, properties = {}, ...children) {
 const number = (value) => {
   if (value === null) return "";
   const size = Math.abs(value);
-  const text =
-    size >= 1000 ? size.toPrecision(4) : size >= 100 ? size.toFixed(1) : size >= 10 ? size.toFixed(2) : size.toFixed(3);
-  return (value < 0 && Number(text) !== 0 ? "−" : "") + text;
+  const digits = size >= 100 ? 1 : size >= 10 ? 2 : 3;
+  const text = size >= 1000 ? size.toPrecision(4) : size && size < 0.001 ? size.toPrecision(2) : size.toFixed(digits);
+  return (value < 0 ? "−" : "") + text;
 };
-const short = (value, digits) =>
-  value
-    .toFixed(digits)
+// In a cell: two digits after the point, fewer of a large number, .012 where all are small; with no room for it, 2e-3.
+const short = (value, most, digits = 2) => {
+  if (Math.abs(value) >= 9999.5 || (value && most < 0.0005))
+    return value.toExponential(0).replace(/^-/, "−").replace("e+", "e");
+  const areSmall = most > 0 && most < 0.05;
+  const text = value
+    .toFixed(areSmall ? 3 : Math.abs(value) >= 99.5 ? 0 : digits)
     .replace(/^-(?=0[.0]*$)/, "")
     .replace("-", "−");
+  return areSmall ? text.replace("0.", ".") : text;
+};
 const signed = (value) => (value < 0 ? "− " : "+ ") + number(Math.abs(value));
 const percent = (share) => {
   if (share < 0.0005) return "< 0.1 %";
@@ -91,7 +97,7 @@ const largest = (values) => values.reduce((most, value) => Math.max(most, Math.a
 
 // From 0 to 1, where all values are, else from the least to the greatest.
 const rangeOf = (values) =>
-  values.every((value) => value >= 0 && value <= 1) ? [0, 1] : [Math.min(...values), Math.max(...values)];
+  values.every((value) => value >= 0 && value <= 1) ? [0, 1] : [values.reduce((a, b) => Math.min(a, b)), greatest(values)];
 
 // Pixels of an image (C, H, W) as RGBA; grey ones as ink on paper, in the colours of the theme.
 function imageData(pixels, [C, H, W] = inputShape) {

@@ -20,6 +20,20 @@ const onScreen = new IntersectionObserver(
   { rootMargin: "100px" },
 );
 
+// Maps one below the other, a pixel for each number.
+function stripOf(values, W, most) {
+  const data = new ImageData(W, values.length / W),
+    rgba = data.data;
+  for (let cell = 0; cell < values.length; cell++) {
+    const colour = colourOf(values[cell], most);
+    rgba[4 * cell] = colour[0];
+    rgba[4 * cell + 1] = colour[1];
+    rgba[4 * cell + 2] = colour[2];
+    rgba[4 * cell + 3] = 255;
+  }
+  return bitmapOf(data);
+}
+
 // All maps of one activation on one canvas. A vector is one map for each unit.
 class Maps {
   constructor(k, canvas) {
@@ -70,7 +84,8 @@ class Maps {
       target = this.target();
     const names = isList && namesClasses(this.k) ? 17 : 0;
     const whole = this.k === 0 ? Math.floor : Math.round; // the two pictures of the input stand side by side
-    let cell = Math.max(1, Math.min(whole(target / Math.max(H, W)), Math.floor(width / W)));
+    const room = target / Math.max(H, W);
+    let cell = Math.min(whole(room), Math.floor(width / W)) || Math.min(room, width / W);
     const gap = isVector && !isList ? (cell > 8 ? 2 : 1) : GAP;
     if (isList) cell = Math.max(27, Math.min(cell, Math.floor((width + gap) / M - gap)));
     const fit = Math.max(1, Math.floor((width + gap) / (W * cell + gap)));
@@ -97,22 +112,19 @@ class Maps {
       values = activations[this.k],
       most = largest(values);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.imageSmoothingEnabled = this.cell < 1;
     if (this.k === 0) {
       this.paintInput(context, values);
     } else if (H * W === 1) {
       for (let m = 0; m < M; m++) this.paintUnit(context, m, values[m], most);
     } else {
-      const data = new ImageData(W, M * H),
-        rgba = data.data;
-      for (let cell = 0; cell < values.length; cell++) {
-        const colour = colourOf(values[cell], most);
-        rgba[4 * cell] = colour[0];
-        rgba[4 * cell + 1] = colour[1];
-        rgba[4 * cell + 2] = colour[2];
-        rgba[4 * cell + 3] = 255;
+      const together = Math.floor(16384 / H); // no browser draws a much higher picture
+      for (let first = 0; first < M; first += together) {
+        const end = Math.min(M, first + together),
+          strip = stripOf(values.subarray(first * H * W, end * H * W), W, most);
+        for (let m = first; m < end; m++)
+          context.drawImage(strip, 0, (m - first) * H, W, H, ...this.corner(m), this.width, this.height);
       }
-      const strip = bitmapOf(data);
-      for (let m = 0; m < M; m++) context.drawImage(strip, 0, m * H, W, H, ...this.corner(m), this.width, this.height);
     }
     this.outline(context);
   }
@@ -134,12 +146,11 @@ class Maps {
     context.textAlign = "center";
     context.fillStyle = readable(colour);
     context.font = `${this.width < 40 ? 10 : 11.5}px ${FONT}`;
-    const digits = this.width < 40 ? 1 : 2;
-    context.fillText(short(value, Math.abs(value) < 99.95 ? digits : 0), x + this.width / 2, y + 19);
+    context.fillText(short(value, most, this.width < 40 ? 1 : 2), x + this.width / 2, y + 19);
     if (this.names) {
       context.fillStyle = getComputedStyle(document.body).color;
       context.font = `600 12px ${FONT}`;
-      context.fillText(model.classes[m], x + this.width / 2, y + this.height + 14, this.width + this.gap - 2);
+      context.fillText(model.classes[m], x + this.width / 2, y + this.height + 14, this.width);
     }
   }
 
@@ -178,6 +189,17 @@ class Maps {
     }
   }
 
+  // Scroll a unit into sight: on a phone, it would lie under the sheet that tells of it.
+  scrollTo(index) {
+    const [, H, W] = this.shape,
+      sheet = byId("inspector"),
+      end = getComputedStyle(sheet).position === "fixed" ? sheet.getBoundingClientRect().top : innerHeight;
+    const top = this.canvas.getBoundingClientRect().top + this.corner(Math.floor(index / (H * W)))[1],
+      row = top + (Math.floor(index / W) % H) * this.cell,
+      below = row + Math.min(this.cell, this.height) + 8 - end;
+    if (row < 0 || below > 0) scrollBy(0, Math.min(row - 16, Math.max(below, 0)));
+  }
+
   unitAt(event) {
     const box = this.canvas.getBoundingClientRect(),
       [M, H, W] = this.shape;
@@ -210,8 +232,6 @@ class Maps {
     }
     event.preventDefault();
     if (map >= 0 && map < M) look(this.k, (map * H + i) * W + j, true);
-    const { place, value } = nameOf(this.k, this.held);
-    say(`${place}: ${number(value)}`);
     return undefined;
   }
 }

@@ -8,6 +8,7 @@
 // d dilation, p padding.
 "use strict";
 
+const greatest = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
 const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
 
 // The outputs o with 0 <= o·stride + shift < size: only these look at a cell inside of the image.
@@ -173,7 +174,7 @@ function softmax(x, { shape }) {
     y = new Float32Array(x.length);
   for (let start = 0; start < x.length; start += K) {
     const scores = x.subarray(start, start + K);
-    const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+    const most = greatest(scores);
     const powers = Float64Array.from(scores, (score) => Math.exp(score - most));
     const sum = powers.reduce((a, b) => a + b, 0);
     y.set(
@@ -324,7 +325,7 @@ function logOdds(network, activations, k) {
     return (k === 1 ? 1 : -1) * Math.log(yes / (1 - yes));
   }
   const scores = activations[network.ending === "softmax" ? last - 1 : last];
-  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+  const most = greatest(scores);
   const others = scores.reduce((sum, score, j) => (j === k ? sum : sum + Math.exp(score - most)), 0);
   return scores[k] - most - Math.log(Math.max(others, 1e-30));
 }

@@ -9,13 +9,16 @@ const tests = model.images.map(({ pixels, bytes, truth }) => {
   return { truth, pixels: bytes ? Float32Array.from(raw, (byte) => byte / 255) : new Float32Array(raw.buffer) };
 });
 
+// A drawing that is another one ends the stroke that a finger or the keyboard is drawing.
 function change(next) {
+  liftPen();
   past.push(drawing);
   if (past.length > 200) past.shift();
   drawing = next;
   refresh();
 }
 function undo() {
+  liftPen();
   if (past.length) drawing = past.pop();
   refresh();
 }
@@ -30,6 +33,10 @@ const pad = byId("pad");
 let cursor = null,
   isPenDown = false,
   pointer = null; // the cursor is the keyboard's pen
+const liftPen = () => {
+  isPenDown = false;
+  pointer = null;
+};
 
 function paintPad() {
   const side = pad.clientWidth;
@@ -93,11 +100,10 @@ function onPad(event) {
 function listenToPen() {
   pad.addEventListener("pointerdown", (event) => {
     if (pointer !== null || event.button > 0) return;
+    startStroke(onPad(event));
+    cursor = null;
     pointer = event.pointerId;
     pad.setPointerCapture(pointer);
-    cursor = null;
-    isPenDown = false;
-    startStroke(onPad(event));
   });
   pad.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;
@@ -113,8 +119,8 @@ function listenToPen() {
 
 function setPen(isDown) {
   cursor ??= [0.5, 0.5];
+  if (isDown) startStroke(cursor);
   isPenDown = isDown;
-  if (isPenDown) startStroke(cursor);
   say(isPenDown ? "Pen down" : "Pen up");
 }
 
@@ -133,10 +139,8 @@ function listenToKeys() {
     } else if (event.key === " " || event.key === "Enter") {
       if (!event.repeat) setPen(!isPenDown);
     } else if (event.key === "u" || event.key === "U") {
-      isPenDown = false;
       undo();
     } else if (event.key === "Delete" || event.key === "Backspace") {
-      isPenDown = false;
       clear();
     } else return;
     event.preventDefault();

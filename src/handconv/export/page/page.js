@@ -37,7 +37,13 @@ function paint() {
   paintUnit();
 }
 
-const bestClass = () => probabilities.indexOf(Math.max(...probabilities));
+// Paint what is computed anew: in other colours, or at another size.
+function repaint() {
+  paint();
+  paintWhy(...heatShown);
+}
+
+const bestClass = () => probabilities.indexOf(greatest(probabilities));
 
 function applyTheme() {
   makePalette();
@@ -45,7 +51,7 @@ function applyTheme() {
   tests.forEach(({ pixels }, k) =>
     byId("images").children[k].firstChild.getContext("2d").putImageData(imageData(pixels), 0, 0),
   );
-  refresh();
+  repaint();
 }
 
 function start() {
@@ -78,7 +84,7 @@ function start() {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
   document.addEventListener("keydown", (event) => event.key === "Escape" && release());
-  new ResizeObserver(refresh).observe(document.body);
+  new ResizeObserver(() => requestAnimationFrame(repaint)).observe(document.body);
   // Paper is white: what is printed is light, and all layers are painted, those out of sight too.
   const { dataset } = document.documentElement;
   let chosen;
@@ -86,8 +92,6 @@ function start() {
     chosen = dataset.theme;
     dataset.theme = "light";
     applyTheme();
-    paint();
-    paintWhy(...heatShown);
     for (const maps of views) maps.paint(true);
   });
   addEventListener("afterprint", () => {
@@ -99,7 +103,7 @@ function start() {
   makePalette();
   compute();
   // To begin with, the strongest unit of the first layer is explained.
-  const first = activations[1];
-  look(1, first.indexOf(Math.max(...first)));
+  look(1, activations[1].indexOf(greatest(activations[1])));
   applyTheme();
+  refresh();
 }

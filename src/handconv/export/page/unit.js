@@ -12,6 +12,10 @@ function look(k, index, isHeld = false) {
   byId("release").hidden = !isHeld;
   for (const maps of views) maps.paint();
   paintUnit();
+  if (!isHeld) return;
+  const { place, value } = nameOf(k, index);
+  say(`${place}: ${number(value)}`);
+  views[k].scrollTo(index);
 }
 function release() {
   unit.isHeld = false;
@@ -46,10 +50,10 @@ const sum = (values) => values.reduce((a, b) => a + b, 0);
 // A matrix of numbers as coloured cells.
 function grid(values, columns, most, { won = -1, title }) {
   const isPlain = values.length > 25,
-    size = isPlain ? `${clamp(Math.floor(110 / columns), 4, 14)}px` : columns > 3 ? "31px" : "minmax(28px, 1fr)";
+    size = isPlain ? `${clamp(Math.floor(110 / columns), 4, 14)}px` : columns > 3 ? "1.95rem" : "minmax(1.6rem, 1fr)";
   const cells = values.map((value, cell) => {
     const colour = value === null ? null : colourOf(value, most);
-    const text = isPlain || value === null ? "" : short(value, Math.abs(value) >= 99.5 ? 0 : 2);
+    const text = isPlain || value === null ? "" : short(value, most);
     return h("span", {
       className: cell === won ? "won" : "",
       style: colour ? `background:${colour.css};color:${readable(colour)}` : "border:1px dashed var(--line)",
@@ -65,16 +69,17 @@ function grid(values, columns, most, { won = -1, title }) {
 }
 
 // A list of terms of a sum, the largest ones; the others are added up.
-function terms(list, { limit = 8, pick = null, rest = "others" }) {
+function terms(list, { label, limit = 8, pick = null, rest }) {
   const order = [...list].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
   const shown = list.length <= limit + 1 ? list : order.slice(0, limit);
   const others = list.length - shown.length;
   const most = largest(list.map(({ value }) => value));
-  const lines = shown.map(({ label, value, key }) => {
+  const lines = shown.map((term) => {
+    const { value, key } = term;
     const share = (50 * Math.abs(value)) / (most || 1);
     const side = value < 0 ? `right:50%;background:var(--against)` : `left:50%;background:var(--for)`;
     const content = [
-      h("span", { textContent: label }),
+      h("span", { textContent: label(term) }),
       h("span", { className: "side" }, h("i", { style: `${side};width:${share}%` })),
       h("span", { className: "number", textContent: number(value) }),
     ];
@@ -152,17 +157,18 @@ const EXPLAIN = {
         start = (map * (end - first) + c) * size;
       const kernel = [...layer.weights.subarray(start, start + size)];
       const products = patch.map((cell, k) => (cell ?? 0) * kernel[k]);
-      return { key: c, label: `map ${first + c + 1}`, patch, kernel, products, value: sum(products) };
+      return { key: c, patch, kernel, products, value: sum(products) };
     });
     const strongest = channels.reduce((a, b) => (Math.abs(b.value) > Math.abs(a.value) ? b : a));
-    const shown = channels[unit.channel ?? strongest.key];
+    const shown = channels[unit.channel ?? strongest.key],
+      label = ({ key }) => `map ${first + key + 1}`;
     const most = largest(shown.products);
     const parts = [
       h(
         "div",
         { className: KW > 3 ? "product" : "product tight" },
         grid(shown.patch, KW, largest(shown.patch), {
-          title: shape[0] > 1 ? `patch of ${shown.label}` : "patch",
+          title: shape[0] > 1 ? `patch of ${label(shown)}` : "patch",
         }),
         h("span", { className: "operator", textContent: "×" }),
         grid(shown.kernel, KW, largest(shown.kernel), { title: "kernel" }),
@@ -185,7 +191,7 @@ const EXPLAIN = {
           `. Each of the ${channels.length} maps gives such a ${size === 1 ? "product" : "sum"}:`,
         ),
       );
-      parts.push(terms(channels, { limit: 16, pick, rest: "other maps" }));
+      parts.push(terms(channels, { label, limit: 16, pick, rest: "other maps" }));
     }
     const whole =
       channels.length > 1 ? `sum of the ${plural(channels.length, "map")}` : `sum of the ${plural(size, "product")}`;
@@ -230,20 +236,19 @@ const EXPLAIN = {
   GlobalAveragePool2D(x, layer, [, H, W], { map }, value) {
     const cells = [...x.subarray(map * H * W, (map + 1) * H * W)];
     return [
-      h("div", { className: "product" }, grid(cells, W, largest(cells), { title: `map ${map + 1}` })),
+      // A larger one is seen well enough where it is drawn.
+      H * W > 1024 ? "" : h("div", { className: "product" }, grid(cells, W, largest(cells), { title: `map ${map + 1}` })),
       line(`sum ${number(sum(cells))} / ${plural(H * W, "cell")} = `, strong(number(value))),
     ];
   },
   Dense(x, layer, shape, { map }, value, k) {
     const K = layer.shape[0],
       bias = layer.biases ? layer.biases[map] : 0;
-    const list = [...x].map((input, d) => {
-      const weight = layer.weights[d * K + map];
-      return { value: input * weight, label: `${origin(inputOf(k), d)}: ${number(input)} × ${number(weight)}` };
-    });
+    const list = [...x].map((input, d) => ({ value: input * layer.weights[d * K + map], key: d }));
+    const label = ({ key: d }) => `${origin(inputOf(k), d)}: ${number(x[d])} × ${number(layer.weights[d * K + map])}`;
     return [
       line(`The largest of ${plural(list.length, "product")}, input × weight:`),
-      terms(list, { rest: "others" }),
+      terms(list, { label, rest: "others" }),
       line(
         "sum ",
         strong(number(sum(list.map((term) => term.value)))),
@@ -308,7 +313,7 @@ const EXPLAIN = {
     const K = shape[shape.length - 1],
       start = index - (index % K),
       scores = x.subarray(start, start + K);
-    const most = Math.max(...scores),
+    const most = greatest(scores),
       powers = [...scores].map((score) => Math.exp(score - most));
     return [
       line(
