@@ -153,8 +153,8 @@ def _ridge(axes: object, epoch: int, histogram: Histogram, colour: str) -> None:
     counts, edges = histogram
     middle = (edges[1:] + edges[:-1]) / 2
     top = epoch - 1.6 * counts / counts.max()
-    axes.fill_between(middle, epoch, top, color=colour, alpha=0.75, linewidth=0, zorder=epoch)  # type: ignore[attr-defined]
-    axes.plot(middle, top, color="white", linewidth=0.8, zorder=epoch)  # type: ignore[attr-defined]
+    axes.plot(middle, top, color="white", linewidth=2.4, zorder=epoch)  # type: ignore[attr-defined]
+    axes.fill_between(middle, epoch, top, color=colour, alpha=0.75, linewidth=0.8, zorder=epoch)  # type: ignore[attr-defined]
 
 
 def _label(model: Sequential, name: str) -> str:
