@@ -294,6 +294,26 @@ def test_a_network_of_yes_and_no_overshoots_too() -> None:
     assert run.diagnose().names == ("learning rate too high",)
 
 
+@pytest.mark.filterwarnings("ignore:The loss has exploded")
+def test_a_regression_overshoots_too() -> None:
+    finding = only(regression_with(hc.Adam(3.0)).diagnose())
+    assert finding.name == "learning rate too high"
+    assert "initial weights have about" in finding.evidence
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_scale_of_a_regression_is_no_illness(scale: float) -> None:
+    assert "learning rate too high" not in regression_with(hc.Adam(0.02), scale).diagnose().names
+
+
+def regression_with(optimizer: hc.Optimizer, scale: float = 1.0) -> Run:
+    """A sum of two numbers, and of a constant: with this scale."""
+    x = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    y, layers = scale * (3 + x.sum(axis=1, keepdims=True)), [hc.Dense(16), hc.LeakyReLU(), hc.Dense(1)]
+    model = hc.Sequential(layers, input_shape=(2,), seed=0)
+    return trained(lambda _: model, 0, (x, y, None, None), 10, optimizer, hc.MeanSquaredError())
+
+
 def test_small_losses_may_rise_again(healthy: Run) -> None:
     assert hc.doctor(healthy.model, healthy.x, healthy.y, history={"loss": [0.5, 0.01, 0.03]}).healthy
 

@@ -8,7 +8,7 @@ import numpy as np
 from handconv.analysis.doctor.case import Case
 from handconv.analysis.doctor.finding import Finding
 from handconv.layers import BatchNorm, Conv2D, Dense, LeakyReLU, ReLU
-from handconv.losses import SigmoidBinaryCrossentropy, SoftmaxCategoricalCrossentropy
+from handconv.losses import MeanSquaredError, SigmoidBinaryCrossentropy, SoftmaxCategoricalCrossentropy
 
 #: Fewer samples than this leave many units of a healthy network without their chance.
 _FEW = 100
@@ -30,8 +30,8 @@ _OFF_BY, _APART = 2.0, 0.5
 _RATIO = 300.0
 #: A loss that is this much above its least has grown, and one that fell by less than this share stands.
 _GROWN, _MOVED = 1.2, 0.05
-#: How many times the loss of guessing the first epoch's mean must be for its steps to have overshot. Default initial
-#: weights begin at most at twice that of guessing.
+#: How many times the loss of guessing, or that of initial weights, the first epoch's mean must be for its steps to have
+#: overshot. Default initial weights begin at most at twice that of guessing.
 _OVERSHOT = 5.0
 #: The length of a trial step, as a share of the weights' own.
 _TRIAL = 0.01
@@ -188,10 +188,12 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     perfect, guessing = _bounds(case)
     course = f"The loss was {told[0]:.3g} in the first of {len(told)} epochs and {told[-1]:.3g} in the last"
     course += "" if guessing is None else f"; guessing has {guessing:.3g}"
+    start = guessing if guessing is not None else _start(case)
     losses, guess = [loss - perfect for loss in told], None if guessing is None else guessing - perfect
     first, last, least = losses[0], losses[-1], min(losses)
     poor = first if guess is None else guess
-    overshot = guessing is not None and told[0] > _OVERSHOT * guessing
+    overshot = start is not None and told[0] > _OVERSHOT * start
+    course += f"; initial weights have about {start:.3g}" if overshot and guessing is None else ""
     too_high = overshot or (last > _GROWN * least and last > poor / 2)
     too_low, fall = False, 0.0
     if not too_high and last > max(0.7 * poor, (1 - _MOVED) * losses[-2]):
@@ -249,6 +251,20 @@ def _bounds(case: Case) -> tuple[float, float | None]:
         share = part.targets.reshape(len(part), -1).mean(axis=0, dtype=np.float64).clip(_NEVER, 1 - _NEVER)
         return 0.0, page.forward(np.tile(np.log(share / (1 - share)), (len(part), 1)), part.targets)
     return 0.0, None
+
+
+def _start(case: Case) -> float | None:
+    """The mean squared error that initial weights have; None for other losses, and where samples had weights.
+
+    Answers of default initial weights know nothing of the truth t, and are about as large as the inputs x.
+
+    Maths:
+        mean of (y - t)² = mean of t² + mean of y²        mean of y² = 2 · mean of x²
+    """
+    if not isinstance(case.objective.page, MeanSquaredError) or getattr(case.history, "weighted", False):
+        return None
+    part = case.training
+    return float(np.mean(np.square(part.targets, dtype=np.float64)) + 2 * np.mean(np.square(part.x, dtype=np.float64)))
 
 
 def _size_of_step(case: Case) -> str:
