@@ -54,6 +54,12 @@ def test_history_has_training_and_validation_of_each_epoch() -> None:
     assert "validation loss was least after epoch 1" in figure.get_suptitle().replace("\n", " ")
 
 
+@pytest.mark.parametrize("epochs", [{"loss": [0.5, 0.4]}, [{"loss": "0.5"}], [{"loss": None}], ["loss"]])
+def test_what_is_no_history_is_refused_in_a_sentence(epochs: object) -> None:
+    with pytest.raises(TypeError, match="history must be what fit returned, or figures of each epoch"):
+        plots.history(epochs)  # type: ignore[arg-type]
+
+
 def test_a_notebook_shows_a_figure_at_the_end_of_a_cell_and_a_copy_of_it() -> None:
     history = hc.History()
     history.append({"epoch": 1, "loss": 0.5})
