@@ -284,6 +284,28 @@ def rare_class(_: Path) -> Run:
     return trained(dense(hc.Tanh, shape=(6,), classes=2), 0, (x[:600], y[:600], x[600:], y[600:]), 10)
 
 
+def rare_class_with(*, label_smoothing: float = 0.0, weight: float | None = None) -> Callable[[Path], Run]:
+    """The same, with a loss that is above that of guessing without smoothing and weights."""
+
+    def make(folder: Path) -> Run:
+        run, loss = rare_class(folder), hc.SoftmaxCategoricalCrossentropy(label_smoothing=label_smoothing)
+        weights = None if weight is None else {1: weight}
+        model = dense(hc.Tanh, shape=(6,), classes=2)(0)
+        history = model.fit(run.x, run.y, epochs=10, optimizer=hc.Adam(0.005), loss=loss, class_weights=weights)
+        return replace(run, model=model, history=history, loss=loss)
+
+    return make
+
+
+def parted_twins(_: Path) -> Run:
+    """Of 150 different rows, two that are the same came to both sides of the split, as in the irises."""
+    random = np.random.default_rng(0)
+    y = np.arange(150) % 3
+    x = (random.normal(size=(150, 4)) + 2 * np.eye(4)[y]).astype(np.float32)
+    x[149] = x[2]
+    return trained(dense(hc.ReLU, shape=(4,), classes=3), 0, (x[:105], y[:105], x[105:], y[105:]), 20)
+
+
 def clouds(_: Path) -> Run:
     """Ten clouds in the plane that overlap: the best there is, is wrong on half."""
     random = np.random.default_rng(0)
@@ -339,5 +361,8 @@ HEALTHY: dict[str, Callable[[Path], Run]] = {
     "XOR, one output": xor_run(2, 2, [hc.Dense(1), hc.Sigmoid()]),
     "XOR, four rows": four_rows,
     "a rare class": rare_class,
+    "a rare class, label smoothing": rare_class_with(label_smoothing=0.3),
+    "a rare class, class weights": rare_class_with(weight=9.0),
+    "two rows that are the same": parted_twins,
     "regression": regression,
 }

@@ -86,6 +86,16 @@ def test_shuffled_labels_are_told_without_a_test_set_too() -> None:
     assert hc.doctor(run.model, run.x, run.y, history=run.history).names == ("shuffled labels",)
 
 
+def test_shuffled_labels_are_told_where_luck_is_right_for_whole_classes_of_the_test_set() -> None:
+    x, y, x_test, y_test = digits()
+    assert x_test is not None
+    run = trained(dense(hc.ReLU), 0, (x, np.random.default_rng(0).permutation(y), x_test, y_test), 20)
+    answers = run.model.predict(x_test).argmax(axis=1)
+    lucky = max(((y_test + shift) % 10 for shift in range(10)), key=lambda labels: np.mean(answers == labels))
+    assert np.mean(answers == lucky) > 0.16  # of single answers, chance alone would be right on 0.15 at most
+    assert "shuffled labels" in replace(run, y_test=lucky).diagnose().names
+
+
 def test_labels_that_the_model_alone_can_tell_are_not_shuffled() -> None:
     model = dense(hc.ReLU, width=4, shape=(40,), classes=2)(0)  # |a - b| > |a + b| if the signs differ
     first = np.zeros((40, 4))
@@ -262,6 +272,46 @@ def test_a_rate_that_changes_is_not_advised_to_change(healthy: Run, rates: list[
 def test_a_loss_that_stands_where_no_step_lowers_it(losses: list[float], names: tuple[str, ...]) -> None:
     run = dead_units(0)
     assert hc.doctor(run.model, run.x, run.y, history={"loss": losses}).names == names
+
+
+def test_an_untrained_network_of_two_classes_has_no_shifted_labels() -> None:
+    run = trained(dense(hc.ReLU, shape=(2,), classes=2), 1, (*clouds_of_two(0), *clouds_of_two(1)), 3, hc.SGD(1e-6))
+    assert run.x_test is not None
+    assert run.model.evaluate(run.x_test, run.y_test)["accuracy"] < 0.2
+    assert run.diagnose().names == ("learning rate too low",)
+
+
+def clouds_of_two(seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 2, 300)
+    return (random.normal(size=(300, 2)) + 2 * y[:, None] - 1).astype(np.float32), y
+
+
+@pytest.mark.filterwarnings("ignore:The loss has exploded")
+def test_a_network_of_yes_and_no_overshoots_too() -> None:
+    model = hc.Sequential([hc.Dense(8), hc.LeakyReLU(), hc.Dense(1), hc.Sigmoid()], input_shape=(2,), seed=0)
+    run = trained(lambda _: model, 0, (*clouds_of_two(0), None, None), 4, hc.Adam(30.0))
+    assert run.diagnose().names == ("learning rate too high",)
+
+
+@pytest.mark.filterwarnings("ignore:The loss has exploded")
+def test_a_regression_overshoots_too() -> None:
+    finding = only(regression_with(hc.Adam(3.0)).diagnose())
+    assert finding.name == "learning rate too high"
+    assert "initial weights have about" in finding.evidence
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_scale_of_a_regression_is_no_illness(scale: float) -> None:
+    assert "learning rate too high" not in regression_with(hc.Adam(0.02), scale).diagnose().names
+
+
+def regression_with(optimizer: hc.Optimizer, scale: float = 1.0) -> Run:
+    """A sum of two numbers, and of a constant: with this scale."""
+    x = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    y, layers = scale * (3 + x.sum(axis=1, keepdims=True)), [hc.Dense(16), hc.LeakyReLU(), hc.Dense(1)]
+    model = hc.Sequential(layers, input_shape=(2,), seed=0)
+    return trained(lambda _: model, 0, (x, y, None, None), 10, optimizer, hc.MeanSquaredError())
 
 
 def test_small_losses_may_rise_again(healthy: Run) -> None:

@@ -394,6 +394,14 @@ def test_nothing_is_wider_than_80_columns(model: hc.Sequential) -> None:
     assert max(map(len, str(told).splitlines())) <= 80
 
 
+def test_a_matrix_of_small_numbers_that_does_not_fit_into_80_columns_is_left_out() -> None:
+    deep = [layer for _ in range(6) for layer in (hc.Dense(9), hc.Sigmoid())]
+    model = hc.Sequential([*deep, hc.Dense(2), hc.Softmax()], input_shape=(9,), seed=3)
+    told = str(hc.explain(model, np.random.default_rng(0).random((2, 9), np.float32), [0, 1]))
+    assert "e-05" in told
+    assert max(map(len, told.splitlines())) <= 80
+
+
 # The toy, on paper
 
 

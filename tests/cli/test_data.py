@@ -104,6 +104,7 @@ class TestShowAugmented:
         ("file", "options", "message"),
         [
             ("x.png", ["--recipe", "plain"], "the recipe 'plain' changes no images. Name another one, --recipe best"),
+            ("x.png", ["--recipe", ""], "there is no recipe ''"),
             ("x.png", ["--recipe", "bestt"], "there is no recipe 'bestt'. Did you mean best?"),
             ("x.jpg", [], "--show-augmented must name a file that ends in .png"),
         ],

@@ -42,6 +42,14 @@ def test_a_training_is_judged_by_its_checkpoint(tmp_path: Path, capsys: pytest.C
     assert "learning rate too high (severe)" in capsys.readouterr().out
 
 
+def test_a_training_is_judged_by_the_loss_it_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "smoothed.npz")
+    settings = ["--dataset", "digits", "--epochs", "6", "--label-smoothing", "0.9", "--no-play", "--save", path]
+    assert main(["train", *settings, "-q"]) == 0
+    capsys.readouterr()
+    assert main(["doctor", path]) == 0, capsys.readouterr().out
+
+
 def test_programs_get_the_findings_as_json(sick_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", str(sick_file), "--json"]) == 1
     (diagnosis,) = objects(capsys.readouterr().out)

@@ -1,6 +1,7 @@
 """``handconv explain``."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,9 @@ def test_a_network_with_batch_normalisation_learns_from_several_rows(
     [
         ("--row 99999 --dataset digits", 2, "--row must be from 0 to"),
         ("--row x", 2, "--row must be a whole number of at least 0, got 'x'"),
+        ("--row '' --dataset digits", 2, "--row must be a whole number of at least 0, got ''"),
+        ("--toy --html ''", 2, "ends in .html, got ''"),
+        ("--toy ''", 2, "--toy brings its own network"),
         ("--toy --row 1", 2, "--toy brings its own network"),
         ("--toy --unit 0", 2, "--unit must be LAYER:INDEX, as in 0:3,10,12, got '0'"),
         ("--toy --unit 0:a", 2, "--unit must be LAYER:INDEX"),
@@ -92,7 +96,7 @@ def test_a_mistake_gets_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     hc.Sequential([hc.Flatten(), hc.Softmax()], input_shape=(1, 28, 28)).save("weightless.npz")
-    assert main(["explain", *line.split()]) == status
+    assert main(["explain", *shlex.split(line)]) == status
     said = capsys.readouterr()
     assert said.out == ""
     assert words in said.err.splitlines()[-1]

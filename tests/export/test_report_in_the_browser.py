@@ -83,7 +83,17 @@ def test_the_table_of_layers_has_a_row_each_and_fits_the_paper(report_page: Path
     assert table.bounding_box()["width"] <= PAPER["width"]
 
 
-def test_on_a_phone_all_pictures_are_of_one_scale(report_page: Path, open_page: Open) -> None:
+def test_on_a_phone_each_picture_fits_and_a_touch_enlarges_it(report_page: Path, open_page: Open) -> None:
     page = open_page(report_page, **PHONE)
-    script = "[...document.images].map((image) => image.offsetWidth / image.style.getPropertyValue('--inches'))"
-    assert page.evaluate(script) == pytest.approx([72] * page.locator("img").count(), rel=0.01)
+    assert page.locator(".hint").is_visible()
+    wide = "[...document.querySelectorAll('.picture')].filter((each) => each.scrollWidth > each.clientWidth).length"
+    assert page.evaluate(wide) == 0
+    scale = "(image) => image.offsetWidth / image.style.getPropertyValue('--inches')"
+    for place in range(page.locator(".picture").count()):
+        page.locator(".picture").nth(place).tap()
+        assert page.locator(".picture img").nth(place).evaluate(scale) == pytest.approx(72, rel=0.01)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
+
+
+def test_on_a_desktop_no_touch_is_asked_for(report_page: Path, open_page: Open) -> None:
+    assert not open_page(report_page, viewport={"width": 1280, "height": 800}).locator(".hint").is_visible()

@@ -11,7 +11,7 @@ from handconv import plots
 from handconv.analysis import probabilities, report
 from handconv.analysis.attribution import hires_cam
 from handconv.analysis.hidden import last_hidden, principal_components
-from handconv.analysis.histograms import Histograms, loss_gradients
+from handconv.analysis.histograms import Histogram, Histograms, loss_gradients
 from handconv.metrics import expected_calibration_error
 
 pytest.importorskip("matplotlib")
@@ -52,6 +52,12 @@ def test_history_has_training_and_validation_of_each_epoch() -> None:
     assert [line.get_ydata().tolist() for line in loss.lines] == [[0.5, 0.3], [0.4, 0.6]]
     assert rate.lines[0].get_ydata().tolist() == [0.1, 0.05]
     assert "validation loss was least after epoch 1" in figure.get_suptitle().replace("\n", " ")
+
+
+@pytest.mark.parametrize("epochs", [{"loss": [0.5, 0.4]}, [{"loss": "0.5"}], [{"loss": None}], ["loss"]])
+def test_what_is_no_history_is_refused_in_a_sentence(epochs: object) -> None:
+    with pytest.raises(TypeError, match="history must be what fit returned, or figures of each epoch"):
+        plots.history(epochs)  # type: ignore[arg-type]
 
 
 def test_a_notebook_shows_a_figure_at_the_end_of_a_cell_and_a_copy_of_it() -> None:
@@ -277,6 +283,13 @@ def test_attributions_draws_the_arrays_for_the_class_asked_for(model: hc.Sequent
     assert figure.get_suptitle().startswith("What speaks for digit 3 (")
 
 
+def test_a_single_output_is_excited_by_the_class_that_it_says_yes_to() -> None:
+    layers = [hc.Flatten(), hc.Dense(1), hc.Sigmoid()]
+    figure = plots.exciting_inputs(hc.Sequential(layers, input_shape=(1, 6, 6), seed=0), class_names=("cat", "dog"))
+    assert [axes.get_title() for axes in figure.axes] == ["dog"]
+    assert figure.get_suptitle().startswith("What class dog would like best to see")
+
+
 def test_exciting_inputs_has_a_picture_for_each_unit(model: hc.Sequential) -> None:
     figure = plots.exciting_inputs(model, 1, [0, 7])
     assert [axes.get_title() for axes in figure.axes] == ["unit 0", "unit 7"]
@@ -366,6 +379,28 @@ def test_histograms_count_each_weight_and_each_gradient(model: hc.Sequential, di
     assert counts == [72, 72, 1152, 1152, 51200, 51200, 1280, 1280]
     size = np.sqrt(np.mean(loss_gradients(model, digits[0][:20], digits[1][:20])["0.weights"].astype(float) ** 2))
     assert f"{size:.1e}" in figure.axes[1].get_title(loc="left")
+
+
+def test_a_ridge_as_narrow_as_a_line_is_seen() -> None:
+    kept, edges = Histograms(), np.linspace(-1, 1, 9)
+    wide, narrow = (Histogram(np.array([1, 2, 3, 4, 4, 3, 2, 1]), width * edges) for width in (1, 1e-4))
+    kept.weights, kept.gradients = {"0.weights": [wide, wide]}, {"0.weights": [wide, narrow]}
+    figure = plots.histograms_over_time(kept)
+    figure.axes[1].set_ylim(2.05, 1.0)
+    canvas = pytest.importorskip("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba()).astype(int)
+    x, y = map(int, figure.axes[1].transData.transform((0, 1.95)))
+    around = pixels[-y - 1, x - 3 : x + 4]
+    assert (around[:, 0] - around[:, 2]).max() > 60  # orange, and not the white of the outline alone
+
+
+def test_epochs_stand_apart_on_their_axis() -> None:
+    figure = plots.history([{"epoch": epoch, "loss": 1.0, "accuracy": 0.5} for epoch in range(1, 201)])
+    figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels() if label.get_text()]
+    inside = [box for box in boxes if figure.axes[0].bbox.x0 <= (box.x0 + box.x1) / 2 <= figure.axes[0].bbox.x1 + 1]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(inside))
 
 
 def test_histograms_over_time_has_a_ridge_for_each_epoch() -> None:

@@ -103,7 +103,7 @@ def report(
     labels = unmasked("y", y)
     if labels.ndim != 1:
         remedy = "y[:, 0]" if labels.shape[1:] == (1,) else "y.argmax(axis=1)"
-        raise ValueError(f"report expects class numbers (N,), got labels of shape {labels.shape}. Use {remedy}.")
+        raise ValueError(f"y must be class numbers (N,), got labels of shape {labels.shape}. Use {remedy}.")
     chances, logarithms = with_logarithms(model, x, workers=workers)
     loss = SoftmaxCategoricalCrossentropy().forward(logarithms, labels)
     answers, places = chances.argmax(axis=1), (np.arange(len(labels)), labels)

@@ -72,7 +72,7 @@ def _show_augmented(arguments: argparse.Namespace, output: Output) -> int:
     if path.suffix != ".png":
         raise UsageError(f"--show-augmented must name a file that ends in .png, got {arguments.show_augmented!r}.")
     check_folder(path)
-    recipe = arguments.recipe or "best"
+    recipe = "best" if arguments.recipe is None else arguments.recipe
     if recipe not in recipes.NAMES:
         raise UsageError(f"there is no recipe {recipe!r}.{nearest(recipe, recipes.NAMES)}")
     _, tables = read_config(arguments.config)
@@ -83,7 +83,7 @@ def _show_augmented(arguments: argparse.Namespace, output: Output) -> int:
             "file with an entry augment."
         )
     settings = DataSettings(source=_source(arguments), data_dir=arguments.data_dir)
-    dataset = load_dataset(settings, arguments.dataset or "mnist", output)
+    dataset = load_dataset(settings, "mnist" if arguments.dataset is None else arguments.dataset, output)
     _, rows = np.unique(dataset.y_train, return_index=True)
     images = dataset.x_train[rows[:_SHOWN]]
     figure = augment.preview(images, augmentation, np.random.default_rng(0))
@@ -95,7 +95,7 @@ def _show_augmented(arguments: argparse.Namespace, output: Output) -> int:
 
 def _source(arguments: argparse.Namespace) -> str:
     try:
-        return str(one_of(*datasets.SOURCES)(arguments.source or "auto"))
+        return str(one_of(*datasets.SOURCES)("auto" if arguments.source is None else arguments.source))
     except ValueError as rule:
         raise UsageError(f"--source must be {rule}, got {arguments.source!r}.") from None
 

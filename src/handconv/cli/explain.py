@@ -37,13 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Explain."""
     settings = read_settings(DataSettings, arguments)
-    if arguments.toy and (arguments.model or arguments.row is not None or settings != DataSettings()):
+    if arguments.toy and (arguments.model is not None or arguments.row is not None or settings != DataSettings()):
         raise UsageError("--toy brings its own network, image and weights; give neither a model nor a row with it.")
-    if arguments.html and Path(arguments.html).suffix != ".html":
+    if arguments.html is not None and Path(arguments.html).suffix != ".html":
         raise UsageError(f"--html writes a file whose name ends in .html, got {arguments.html!r}.")
     unit = None if arguments.unit is None else _unit(arguments.unit)
     told = _toy(unit) if arguments.toy else _step(arguments, settings, unit, output)
-    if arguments.html:
+    if arguments.html is not None:
         explanation_html(told, arguments.html)
         size = Path(arguments.html).stat().st_size
         output.show(f"{arguments.html}: the step as one page, {size / 1000:,.0f} kB")
@@ -75,7 +75,7 @@ def _toy(unit: Unit | None) -> Explanation:
 def _step(arguments: argparse.Namespace, settings: DataSettings, unit: Unit | None, output: Output) -> Explanation:
     """The step on a row of the test set, with its neighbours if the network learns only from several at once."""
     try:
-        row: int = whole(0)(arguments.row or "0")
+        row: int = whole(0)("0" if arguments.row is None else arguments.row)
     except ValueError as rule:
         raise UsageError(f"--row must be {rule}, got {arguments.row!r}.") from None
     model = open_model(arguments.model, output, trained_on(settings.dataset))

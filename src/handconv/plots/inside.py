@@ -192,7 +192,8 @@ def exciting_inputs(
     rows = -(-len(pictures) // columns)
     figure = new_figure(max(1.7 * columns, 6), 1.95 * rows + 0.6)
     last = layer in (-1, len(model.layers) - 1)
-    names = shortened([_name(class_names, unit) if last else f"unit {unit}" for unit in chosen], 16)
+    yes = int(count == 1)  # a single output is large for class 1
+    names = shortened([_name(class_names, unit + yes) if last else f"unit {unit}" for unit in chosen], 16)
     for place, (name, picture) in enumerate(zip(names, pictures, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(_stretched(picture), cmap="gray", vmin=0, vmax=1)
@@ -201,6 +202,7 @@ def exciting_inputs(
     what = f"units of layer {layer}, {type(model.layers[layer]).__name__},"
     if last:
         what = "each class" if len(pictures) == count else f"{len(pictures)} of the {count} classes"
+        what = f"class {names[0]}" if yes else what
     headline(figure, f"What {what} would like best to see (gradient ascent)")
     return figure
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,6 +32,7 @@ def history(epochs: History | Sequence[Mapping[str, float]]) -> Figure:
 
     Raises:
         ValueError: if there is no epoch.
+        TypeError: if it is neither.
         MissingExtraError: if matplotlib is not installed.
 
     Example:
@@ -40,8 +42,13 @@ def history(epochs: History | Sequence[Mapping[str, float]]) -> Figure:
     """
     if isinstance(epochs, History):
         return epochs.plot()
-    whole = History()
-    for figures in epochs:
+    whole, given = History(), cast(Sequence[object], epochs)
+    for figures in given:
+        if not isinstance(figures, Mapping) or not all(isinstance(value, Real) for value in figures.values()):
+            raise TypeError(
+                f"history must be what fit returned, or figures of each epoch, as [{{'loss': 0.5}}, {{'loss': 0.4}}], "
+                f"got {epochs!r:.80}."
+            )
         whole.append(figures)
     return whole.plot()
 
@@ -153,8 +160,8 @@ def _ridge(axes: object, epoch: int, histogram: Histogram, colour: str) -> None:
     counts, edges = histogram
     middle = (edges[1:] + edges[:-1]) / 2
     top = epoch - 1.6 * counts / counts.max()
-    axes.fill_between(middle, epoch, top, color=colour, alpha=0.75, linewidth=0, zorder=epoch)  # type: ignore[attr-defined]
-    axes.plot(middle, top, color="white", linewidth=0.8, zorder=epoch)  # type: ignore[attr-defined]
+    axes.plot(middle, top, color="white", linewidth=2.4, zorder=epoch)  # type: ignore[attr-defined]
+    axes.fill_between(middle, epoch, top, color=colour, alpha=0.75, linewidth=0.8, zorder=epoch)  # type: ignore[attr-defined]
 
 
 def _label(model: Sequential, name: str) -> str:

@@ -24,10 +24,15 @@ class History(Mapping[str, list[float]]):
         >>> history.append({"epoch": 1, "loss": 0.5})
         >>> history["loss"], history.last
         ([0.5], {'epoch': 1, 'loss': 0.5})
+
+    Attributes:
+        epochs: the figures of each epoch.
+        weighted: whether samples or classes had weights, with which the losses are not those of the plain samples.
     """
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
+        self.weighted = False
 
     def append(self, epoch: Mapping[str, float]) -> None:
         """Add the figures of one epoch."""

@@ -105,6 +105,7 @@ def train(
     run.optimizer.start(run.network.parameters, run.network.decayed())
     try:
         _prepare(run, checkpoints, resume, was_used=was_used)
+        run.history.weighted = run.samples.weights is not None
         run.under_way = True
         with _used([run.loss, *callbacks]), arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
             _train(run, executor, callbacks, saved)

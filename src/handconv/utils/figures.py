@@ -75,7 +75,7 @@ def tidy(axes: Any, title: str = "", x: str = "", y: str = "") -> None:
 def whole_epochs(axes: Any) -> None:
     """Let the axis of epochs have whole numbers alone."""
     axes.xaxis.set_major_locator(
-        import_optional("matplotlib.ticker", extra="plot").MaxNLocator(integer=True, min_n_ticks=1)
+        import_optional("matplotlib.ticker", extra="plot").MaxNLocator("auto", integer=True, min_n_ticks=1)
     )
 
 

@@ -45,6 +45,8 @@ _FEW_WRONG = 50
 _AT_RANDOM, _BY_HEART = (0.35, 0.55), (0.22, 0.45)
 #: The share of test samples among the training samples that is a leak. MNIST and Fashion-MNIST have none.
 _LEAK = 0.01
+#: So many samples of a whole set may be there twice without one of the pairs within the training set.
+_PARTED = 2
 #: The share of training images that repeat an earlier one. MNIST and Fashion-MNIST have none; a set that was read twice
 #: has a half.
 _REPEATED = 0.45
@@ -190,13 +192,11 @@ def shuffled(case: Case, part: Part) -> Iterator[Finding]:
         right[k] = share of the right answers among the samples of class k
         sum over k of right[k] / K  <=  1 / K + 3 · sqrt(sum over k of (1 / K) (1 - 1 / K) / n[k]) / K
     """
-    if part.labels is None or len(part) < _FEW or np.count_nonzero(part.shares) < 2 or _generalises(case, part):
+    if part.labels is None or len(part) < _FEW or np.count_nonzero(part.shares) < 2:
         return
-    products = _products(part.x.reshape(len(part), -1))
-    neighbour = _beyond_chance(_by_neighbour(products, part), part.labels)
-    linear = _beyond_chance(_by_linear_map(products, part), part.labels)
+    neighbour, linear = judged = _without_the_model(part)
     can_tell = neighbour.limit - neighbour.chance < (1 - neighbour.chance) / 4
-    if can_tell and not (neighbour.beyond or linear.beyond):
+    if can_tell and not (neighbour.beyond or linear.beyond) and not _generalises(case, part, judged):
         yield Finding(
             "shuffled labels",
             f"In {part.name} ({len(part):,} samples looked at) the nearest other sample has the same label for "
@@ -227,11 +227,13 @@ def noisy(case: Case, part: Part) -> Iterator[Finding]:
         return
     place = float((order[wrong] - 1).mean()) / (part.classes - 2)
     doubt = np.log(np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1))  # minus ln of the best's probability
-    surest = float(wrong[np.argsort(doubt, kind="stable")[: len(part) // 5]].mean())
+    fifth = wrong[np.argsort(doubt, kind="stable")[: len(part) // 5]]
+    surest = float(fifth.mean())
+    by_chance = math.sqrt(surest * (1 - surest) / len(fifth))
     unseen = _right_on_test(case) if part is case.training else 0.0
     is_better_unseen = _explains(unseen, 1 - share, guess)
     anywhere, never_sure = _BY_HEART if is_better_unseen else _AT_RANDOM
-    if place > anywhere and surest > never_sure * share:
+    if place > anywhere and surest - by_chance > never_sure * share:
         others = part.classes - 1
         yield Finding(
             "noisy labels",
@@ -249,17 +251,18 @@ def leaked(case: Case, part: Part) -> Iterator[Finding]:
     """Test samples that are training samples, bit for bit.
 
     Where samples repeat within the training set as well, few different ones exist (the four rows of XOR, say), and
-    those of the test set are no leak.
+    those of the test set are no leak. In a small set, a sample or two that are there twice may by chance be parted by
+    the split and repeat nowhere else.
     """
     training, test = _hashes(case.training, part), _hashes(part, case.training)
     known = np.unique(training)
-    again = 1 - len(known) / len(training)
+    repeats = len(training) - len(known)
     double = int((known[np.searchsorted(known, test).clip(max=len(known) - 1)] == test).sum())
-    if double / len(test) >= max(_LEAK, 3 * again):
+    if double / len(test) >= max(_LEAK, 3 * (repeats + _PARTED) / len(training)):
         yield Finding(
             "leaked test set",
             f"{double:,} of {len(test):,} test samples ({double / len(test):.1%}) are also in the training set, "
-            f"within which {again:.1%} repeat.",
+            f"within which {repeats / len(training):.1%} repeat.",
             "Take them out of one of the two, and measure again: the accuracy on the test set is too good.",
             "severe",
         )
@@ -313,16 +316,6 @@ def _shift(answers: NDArray[np.intp], part: Part) -> tuple[int, float]:
     return shift, float(shares[shift])
 
 
-def _generalises(case: Case, part: Part) -> bool:
-    """Whether the model is better than chance on this part and on the test set, so that there is something to learn."""
-    if case.test is None or case.test.labels is None or len(case.test) < _FEW:
-        return False
-    return all(
-        each.labels is not None and _beyond_chance(case.answers(each.samples), each.labels).beyond
-        for each in (part, case.test)
-    )
-
-
 class _Judged(NamedTuple):
     """The share of right answers, that of chance, and the most that may be chance, in the mean over the classes."""
 
@@ -333,6 +326,32 @@ class _Judged(NamedTuple):
     @property
     def beyond(self) -> bool:
         return self.right > self.limit
+
+
+def _without_the_model(part: Part) -> tuple[_Judged, _Judged]:
+    """How often the nearest neighbour and the linear map tell the labels."""
+    assert part.labels is not None
+    products = _products(part.x.reshape(len(part), -1))
+    answers = _by_neighbour(products, part), _by_linear_map(products, part)
+    return _beyond_chance(answers[0], part.labels), _beyond_chance(answers[1], part.labels)
+
+
+def _generalises(case: Case, part: Part, judged: tuple[_Judged, _Judged]) -> bool:
+    """Whether the model is better than chance on this part and on the test set, so that there is something to learn.
+
+    Where the test set's labels are told without the model, and this part's are not, it is no sign: what was learnt from
+    shuffled labels gives one answer for all samples that are alike, and by luck is right for all of them.
+    """
+    test = case.test
+    if test is None or test.labels is None or len(test) < _FEW:
+        return False
+    for there, here in zip(_without_the_model(test), judged, strict=True):
+        if there.right - here.right > there.limit - there.chance + here.limit - here.chance:
+            return False
+    return all(
+        each.labels is not None and _beyond_chance(case.answers(each.samples), each.labels).beyond
+        for each in (part, test)
+    )
 
 
 def _beyond_chance(answers: NDArray[np.intp], labels: NDArray[np.intp]) -> _Judged:

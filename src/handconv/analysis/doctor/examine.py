@@ -35,15 +35,18 @@ from handconv.utils.validation import broken, unmasked
 
 _RATES = {"learning rate too high", "learning rate too low"}
 _OUTCOMES = {"one answer for all", "noisy labels", "stale running statistics"} | _RATES
+#: Another reading of the data, which a network that has not learnt anything yet may fit by chance, if classes are few.
+_READINGS = {"inverted inputs", "transposed inputs", "swapped channels", "shifted labels"}
+_OTHERWISE_READ = _OUTCOMES - {"learning rate too low"}
 #: What is seen where something else is wrong.
 _BRINGS_ABOUT: dict[str, set[str]] = {
     "unscaled inputs": {"dead units", "saturated softmax", "exploding gradients", "vanishing gradients"} | _OUTCOMES,
     "constant inputs": {"shuffled labels", "repeated images", "dead units", "saturated softmax"} | _OUTCOMES,
     "identical units": {"dead units", "vanishing gradients", "saturated softmax"} | _OUTCOMES,
-    "inverted inputs": {"dead units", "saturated softmax"} | _OUTCOMES,
-    "transposed inputs": {"dead units", "saturated softmax"} | _OUTCOMES,
-    "swapped channels": {"dead units", "saturated softmax"} | _OUTCOMES,
-    "shifted labels": {"saturated softmax"} | _OUTCOMES,
+    "inverted inputs": {"dead units", "saturated softmax"} | _OTHERWISE_READ,
+    "transposed inputs": {"dead units", "saturated softmax"} | _OTHERWISE_READ,
+    "swapped channels": {"dead units", "saturated softmax"} | _OTHERWISE_READ,
+    "shifted labels": {"saturated softmax"} | _OTHERWISE_READ,
     "shuffled labels": {"dead units", "saturated softmax"} | _OUTCOMES,
     "noisy labels": _RATES,
     "stale running statistics": {"dead units", "saturated softmax", "one answer for all", "noisy labels"} | _RATES,
@@ -52,6 +55,7 @@ _BRINGS_ABOUT: dict[str, set[str]] = {
     "saturated softmax": _OUTCOMES,
     "dead units": {"one answer for all"},
     "one answer for all": _RATES,
+    "learning rate too low": _READINGS,
 }
 
 
@@ -142,7 +146,7 @@ def _examined(case: Case) -> tuple[Finding, ...]:
     found = [each for each in found if each.name not in brought_about]
     if case.test is not None:
         of_test = [each for check in (*of_data, leaked) for each in check(case, case.test)]
-        known = {each.name for each in found}
+        known = {each.name for each in found} | brought_about
         known |= set().union(*(_BRINGS_ABOUT.get(each.name, set()) for each in of_test))
         found += [each for each in of_test if each.name not in known]
     return tuple(sorted(found, key=lambda each: each.severity != "severe"))

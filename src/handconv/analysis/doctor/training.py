@@ -8,7 +8,7 @@ import numpy as np
 from handconv.analysis.doctor.case import Case
 from handconv.analysis.doctor.finding import Finding
 from handconv.layers import BatchNorm, Conv2D, Dense, LeakyReLU, ReLU
-from handconv.losses import SoftmaxCategoricalCrossentropy
+from handconv.losses import MeanSquaredError, SigmoidBinaryCrossentropy, SoftmaxCategoricalCrossentropy
 
 #: Fewer samples than this leave many units of a healthy network without their chance.
 _FEW = 100
@@ -30,11 +30,13 @@ _OFF_BY, _APART = 2.0, 0.5
 _RATIO = 300.0
 #: A loss that is this much above its least has grown, and one that fell by less than this share stands.
 _GROWN, _MOVED = 1.2, 0.05
-#: How many times the loss of guessing the first epoch's mean must be for its steps to have overshot. Default initial
-#: weights begin at most at twice that of guessing.
+#: How many times the loss of guessing, or that of initial weights, the first epoch's mean must be for its steps to have
+#: overshot. Default initial weights begin at most at twice that of guessing.
 _OVERSHOT = 5.0
 #: The length of a trial step, as a share of the weights' own.
 _TRIAL = 0.01
+#: The share of a class that does not occur, of which a logarithm is asked.
+_NEVER = 1e-12
 
 
 def identical(case: Case) -> Iterator[Finding]:
@@ -180,22 +182,26 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     """
     if case.history is None or _normalises_a_few(case):
         return
-    losses = list(case.history["data_loss" if "data_loss" in case.history else "loss"])
-    if len(losses) < 2:
+    told = list(case.history["data_loss" if "data_loss" in case.history else "loss"])
+    if len(told) < 2:
         return
-    first, last, least, guess = losses[0], losses[-1], min(losses), _guess(case)
+    perfect, guessing = _bounds(case)
+    course = f"The loss was {told[0]:.3g} in the first of {len(told)} epochs and {told[-1]:.3g} in the last"
+    course += "" if guessing is None else f"; guessing has {guessing:.3g}"
+    start = guessing if guessing is not None else _start(case)
+    losses, guess = [loss - perfect for loss in told], None if guessing is None else guessing - perfect
+    first, last, least = losses[0], losses[-1], min(losses)
     poor = first if guess is None else guess
-    overshot = guess is not None and first > _OVERSHOT * guess
+    overshot = start is not None and told[0] > _OVERSHOT * start
+    course += f"; initial weights have about {start:.3g}" if overshot and guessing is None else ""
     too_high = overshot or (last > _GROWN * least and last > poor / 2)
     too_low, fall = False, 0.0
     if not too_high and last > max(0.7 * poor, (1 - _MOVED) * losses[-2]):
         now, fall = _trial(case)
-        lowered = fall > _MOVED / 2 * now
+        lowered = fall > _MOVED / 2 * (now - perfect)
         is_guessing = guess is not None and last > guess
         too_low = lowered and first - last < (2 * fall if is_guessing else min(fall, _MOVED * first))
         too_high = not lowered and guess is not None and last > (0.9 if first > 1.5 * guess else 1.1) * guess
-    course = f"The loss was {first:.3g} in the first of {len(losses)} epochs and {last:.3g} in the last"
-    course += "" if guess is None else f"; guessing has {guess:.3g}"
     if too_high:
         is_constant = len(set(case.history.get("learning_rate", []))) < 2
         slowly = ", or let it rise slowly at first (schedules.OneCycle)" if is_constant else ""
@@ -228,17 +234,37 @@ def _trial(case: Case) -> tuple[float, float]:
     return now, now - case.loss_after(gradient * (-length / norm)) if norm else 0.0
 
 
-def _guess(case: Case) -> float | None:
-    """The cross-entropy of always answering with the shares of the classes; None where that is not the loss, or 0."""
-    part = case.training
-    if (
-        part.labels is None
-        or part.shares.max() == 1
-        or not isinstance(case.objective.page, SoftmaxCategoricalCrossentropy)
-    ):
+def _bounds(case: Case) -> tuple[float, float | None]:
+    """The least cross-entropy there can be, 0 but for smoothed labels, and that of guessing.
+
+    To guess is always to answer with the mean of the truth. It is None where the loss is no cross-entropy of scores, or
+    would be 0, and where samples had weights, with which it is another.
+    """
+    page, part = case.objective.page, case.training
+    if getattr(case.history, "weighted", False) or part.labels is None or part.shares.max() == 1:
+        return 0.0, None
+    if isinstance(page, SoftmaxCategoricalCrossentropy):
+        truth = page.truth(part.targets, part.classes, np.float64)
+        scores, best = np.log(truth.mean(axis=0).clip(_NEVER)), np.log(truth.clip(_NEVER))
+        return page.forward(best, part.targets), page.forward(np.tile(scores, (len(part), 1)), part.targets)
+    if isinstance(page, SigmoidBinaryCrossentropy):
+        share = part.targets.reshape(len(part), -1).mean(axis=0, dtype=np.float64).clip(_NEVER, 1 - _NEVER)
+        return 0.0, page.forward(np.tile(np.log(share / (1 - share)), (len(part), 1)), part.targets)
+    return 0.0, None
+
+
+def _start(case: Case) -> float | None:
+    """The mean squared error that initial weights have; None for other losses, and where samples had weights.
+
+    Answers of default initial weights know nothing of the truth t, and are about as large as the inputs x.
+
+    Maths:
+        mean of (y - t)² = mean of t² + mean of y²        mean of y² = 2 · mean of x²
+    """
+    if not isinstance(case.objective.page, MeanSquaredError) or getattr(case.history, "weighted", False):
         return None
-    shares = part.shares[part.shares > 0]
-    return float(-np.sum(shares * np.log(shares)))
+    part = case.training
+    return float(np.mean(np.square(part.targets, dtype=np.float64)) + 2 * np.mean(np.square(part.x, dtype=np.float64)))
 
 
 def _size_of_step(case: Case) -> str:

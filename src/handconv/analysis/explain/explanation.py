@@ -243,7 +243,8 @@ def _cut(text: str, width: int) -> str:
 
 def _matrices(part: Matrices) -> list[str]:
     """Side by side if that fits, else one below the other; a great matrix in shades, several of them not at all."""
-    if not part.written_out:
+    fits = part.written_out and all(len(_written(each, roomy=False)[0]) <= _WIDTH - 4 for each in part.items)
+    if not fits:
         return _shaded(part.items[0]) if len(part.items) == 1 and part.items[0].values.shape[1] * 2 < _WIDTH - 4 else []
     blocks = [_written(matrix, roomy=True) for matrix in part.items]
     signs = [*(f" {sign} " for sign in part.signs), *["   "] * len(blocks)][: len(blocks) - 1]
