@@ -26,6 +26,15 @@ def test_a_row_of_the_test_set_is_the_sample(cache_folder: Path, capsys: pytest.
     assert f"The truth is class {truth}." in capsys.readouterr().out
 
 
+def test_the_loss_is_the_one_that_the_model_was_trained_by(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "smoothed.npz")
+    settings = ["--dataset", "digits", "--epochs", "1", "--label-smoothing", "0.3", "--no-play", "--save", path]
+    assert main(["train", *settings, "-q"]) == 0
+    assert main(["explain", path]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "The loss is SoftmaxCategoricalCrossentropy(label_smoothing=0.3); this is the first step of Adam(" in told
+
+
 def test_the_unit_that_is_asked_for_is_told_about(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "--toy", "--unit", "0:0,0,1"]) == 0
     assert "Unit z[0, 0, 1]: filter 0 at row 0, column 1." in capsys.readouterr().out

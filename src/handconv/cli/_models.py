@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from handconv import recipes
 from handconv.cli._errors import UsageError
 from handconv.cli._output import Output
 from handconv.cli._runs import Kept, begin, begun_name, described, find_run, folder, kept_runs, trained_by
@@ -16,6 +17,7 @@ from handconv.cli._settings import whole
 from handconv.datasets import NAMES
 from handconv.ensemble import Classifier, Ensemble
 from handconv.errors import HandconvError, ModelFileError
+from handconv.losses import Loss
 from handconv.sequential import Sequential, load
 from handconv.serialization import npz
 from handconv.training import Checkpoint
@@ -130,6 +132,13 @@ def epochs_of(checkpoint: Path) -> Sequence[Mapping[str, float]]:
         {name: float("nan") if value is None else float(value) for name, value in figures.items()}
         for figures in (found if isinstance(found, list) else [])
     ]
+
+
+def loss_of(model: Sequential) -> Loss | None:
+    """The loss that the model's recipe names, with its smoothing; None, for the default, if there is none."""
+    recipe = model.info.get("recipe")
+    table = recipe.get("loss") if isinstance(recipe, dict) else None
+    return recipes.fit_arguments({"loss": table}).get("loss") if table else None
 
 
 def is_model_name(text: str) -> bool:

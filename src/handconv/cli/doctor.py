@@ -3,16 +3,13 @@
 import argparse
 from dataclasses import asdict
 
-from handconv import recipes
 from handconv.analysis import doctor
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, FAILED
-from handconv.cli._models import HELP, checkpoint_of, epochs_of, open_model, trained_on
+from handconv.cli._models import HELP, checkpoint_of, epochs_of, loss_of, open_model, trained_on
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings
-from handconv.losses import Loss
-from handconv.sequential import Sequential
 from handconv.training import History
 
 
@@ -34,7 +31,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         for figures in epochs_of(checkpoint):
             history.append(figures)
     samples = (dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)
-    diagnosis = doctor(model, *samples, history if history.epochs else None, loss=_trained_with(model))
+    diagnosis = doctor(model, *samples, history if history.epochs else None, loss=loss_of(model))
     output.show(str(diagnosis))
     output.record(
         {
@@ -45,13 +42,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         }
     )
     return DONE if diagnosis.healthy else FAILED
-
-
-def _trained_with(model: Sequential) -> Loss | None:
-    """The loss that the model's recipe names, with its smoothing; None, for the default, if there is none."""
-    recipe = model.info.get("recipe")
-    described = recipe.get("loss") if isinstance(recipe, dict) else None
-    return recipes.fit_arguments({"loss": described}).get("loss") if described else None
 
 
 COMMAND = Command(

@@ -10,7 +10,7 @@ from handconv.analysis import explain as narrate
 from handconv.cli._command import Command
 from handconv.cli._data import DataSettings, load_for_model
 from handconv.cli._errors import DONE, UsageError
-from handconv.cli._models import HELP, open_model, trained_on
+from handconv.cli._models import HELP, loss_of, open_model, trained_on
 from handconv.cli._output import Output
 from handconv.cli._settings import add_settings, read_settings, whole
 from handconv.export import explanation_html
@@ -85,7 +85,7 @@ def _step(arguments: argparse.Namespace, settings: DataSettings, unit: Unit | No
         raise UsageError(f"--row must be from 0 to {count - 1}, got {row}.")
     samples = max(layer.min_samples for _, layer in model.tree())
     rows = (row + np.arange(min(samples, count))) % count
-    return narrate(model, dataset.x_test[rows], dataset.y_test[rows], unit=unit)
+    return narrate(model, dataset.x_test[rows], dataset.y_test[rows], unit=unit, loss=loss_of(model))
 
 
 def _unit(text: str) -> Unit:

@@ -150,6 +150,9 @@ def _start(step: Step) -> Section:
     truth = step.truth
     if truth is not None:
         parts.append(line(f"The truth is class {truth}."))
+    number = step.optimizer.iterations
+    which = "the first step" if number == 1 else f"step {number}"
+    parts.append(line(f"The loss is {step.loss!r}; this is {which} of {step.optimizer!r}."))
     parts.append(line("The narration follows one signal through the network, by these units:"))
     first = step.passages[0]
     rows: list[tuple[str | float, ...]] = [
