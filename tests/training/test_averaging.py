@@ -286,6 +286,22 @@ class TestStatistics:
         assert not np.array_equal(first[0], second[0])
         np.testing.assert_array_equal(model.buffers, again[0])
 
+    def test_that_a_callback_changes_are_measured_as_after_a_resume(self, tmp_path: Path) -> None:
+        path, average = tmp_path / "run.npz", hc.ExponentialAverage(0.8)
+
+        class Shift(hc.Callback):
+            def on_epoch_end(self, run: Any, figures: Any) -> None:
+                run.network.buffers[:4] += 1
+
+        def run(*callbacks: hc.Callback, **options: Any) -> hc.Sequential:
+            model = hc.Sequential([Running(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+            options |= {"epochs": 2, "batch_size": 30, "averaging": average, "validation_data": (X, Y)}
+            model.fit(X, Y, callbacks=[Shift(), *callbacks], **options)
+            return model
+
+        whole, resumed = run(hc.Checkpoint(path)), run(resume=path)
+        np.testing.assert_array_equal(resumed.buffers, whole.buffers)
+
     def test_of_the_best_epoch_come_back_with_it(self) -> None:
         answers: list[Any] = []
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import operator
 import weakref
 from collections.abc import Iterator, Mapping
+from types import CellType, FunctionType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -278,6 +280,14 @@ class Layer(Declaring, Arguments):
         """A copy is a deep one: layers that it holds belong to it alone."""
         return self.copy()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy, whose own functions, such as lambdas made in ``__init__``, look at the copy and not at this layer."""
+        made = memo[id(self)] = object.__new__(type(self))
+        made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        functions = {name: value for name, value in vars(made).items() if isinstance(value, FunctionType)}
+        vars(made).update({name: _rebound(function, memo) for name, function in functions.items()})
+        return made
+
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: everything but the owner, with arrays of its own."""
         kept = kept_views([layer for _, layer in self.tree()])
@@ -367,6 +377,20 @@ _NO_FREEZING = (
 )
 #: Attributes that layers of other libraries have, and that would be set here without effect.
 _FOREIGN = {"trainable": _NO_FREEZING, "requires_grad": _NO_FREEZING}
+
+
+def _rebound(function: FunctionType, memo: dict[int, Any]) -> FunctionType:
+    """The function itself or, where its closure has layers or methods of layers, one over copies of these."""
+    cells = list(function.__closure__ or ())
+    for place, cell in enumerate(cells):
+        with contextlib.suppress(ValueError):  # of an empty cell
+            if isinstance(getattr(cell.cell_contents, "__self__", cell.cell_contents), Layer):
+                cells[place] = CellType(copy.deepcopy(cell.cell_contents, memo))
+    if all(map(operator.is_, cells, function.__closure__ or ())):
+        return function
+    made = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, tuple(cells))
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 def _layers_in(value: object, path: str) -> Iterator[tuple[str, Layer]]:

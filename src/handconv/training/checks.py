@@ -25,7 +25,7 @@ from handconv.training.hidden_state import (
     equal,
     tried,
 )
-from handconv.training.own_losses import check_loss_state, check_shares
+from handconv.training.own_losses import check_loss_state, check_shares, check_weights
 from handconv.training.state import Task, TrainingState
 from handconv.training.step import shard_size
 from handconv.utils.validation import is_ours
@@ -54,6 +54,7 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
     check_all_declared(run)
     if run.batch_size > shard:
         check_shares(run.network, run.loss, run.samples)
+    check_weights(run.network, run.loss, run.samples)
     if run.workers > 1:
         check_no_views(run)
     if run.workers > 1 or is_saved:
