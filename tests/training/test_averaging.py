@@ -423,3 +423,18 @@ def test_checkpoints_within_an_epoch_have_the_statistics_of_its_beginning_unless
     else:
         network().fit(X, Y, callbacks=callbacks, **options)
     assert len(measured) == 3  # at the first file; at the end of the first epoch; at the end, or where it was stopped
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_average_of_ones_own_that_never_moves_is_told(workers: int) -> None:
+    class Elsewhere(hc.ExponentialAverage):
+        def update(self, average: Any, parameters: Any, step: int, steps: int) -> None:
+            average = 0.5 * average + 0.5 * parameters
+
+    with pytest.warns(UserWarning, match=r"Elsewhere has left the average, .* Let update change it in place"):
+        fit(Elsewhere(), workers=workers)
+
+
+def test_an_average_of_what_does_not_move_is_not_told() -> None:
+    model = hc.Sequential([hc.Tanh()], input_shape=(4,), seed=0)
+    model.fit(X, X, loss=hc.MeanSquaredError(), averaging=hc.ExponentialAverage())

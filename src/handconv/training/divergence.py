@@ -3,7 +3,7 @@
 a loss or gradient that is not finite    ends the training; the message names the first layer with such an output
 parameters that are not finite           end the training after the last step of an epoch, as do running statistics
 a loss that has exploded                 warns: it is more than ten times that of the first epoch, or of guessing
-parameters that no step has moved        warn after the first epoch
+parameters that no step has moved        warn after the first epoch; an average of them, after the training
 """
 
 import math
@@ -105,6 +105,18 @@ def standstill(run: TrainingState) -> str:
             "optimizer must change them in place, parameters[part] -= …"
         )
     return f"No parameter has moved in epoch 1: {reason}."
+
+
+def average_standstill(run: TrainingState) -> str:
+    """Return a warning if a training has left its average at the initial parameters, else ""."""
+    start = run.parameters_at_start
+    moved = not np.array_equal(run.network.parameters, start)
+    if run.averaging is None or not moved or not np.array_equal(run.average, start):
+        return ""
+    return (
+        f"{type(run.averaging).__name__} has left the average, with which the model now answers, at the initial "
+        "parameters. Let update change it in place, average += …, or share be above 0."
+    )
 
 
 def explosion(run: TrainingState) -> str:
