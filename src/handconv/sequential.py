@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from handconv.arrays import FloatArray
 from handconv.layers import Layer, Sigmoid, Softmax
+from handconv.layers.activations import probabilities_of
 from handconv.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
 from handconv.losses.base import check_loss, checked_targets
 from handconv.network import Network
@@ -272,13 +273,14 @@ class Sequential(Network):
     def default_loss(self) -> Loss:
         """The cross-entropy that fits the last layer.
 
-        Binary cross-entropy after a Sigmoid; cross-entropy of probabilities after a user-defined Softmax; else
-        cross-entropy of scores, which is also used after this package's Softmax: both are then computed together.
+        Binary cross-entropy after a Sigmoid; cross-entropy of probabilities after a user-defined layer whose outputs
+        sum to 1; else cross-entropy of scores, which is also used after this package's Softmax: both are then computed
+        together.
         """
-        last = self.layers[-1]
-        if isinstance(last, Sigmoid):
+        kind = probabilities_of(self.layers[-1])
+        if kind is Sigmoid:
             return BinaryCrossentropy()
-        own = isinstance(last, Softmax) and not self.ends_in_softmax
+        own = kind is Softmax and not self.ends_in_softmax
         return CategoricalCrossentropy() if own else SoftmaxCategoricalCrossentropy()
 
     def summary(self) -> Summary:

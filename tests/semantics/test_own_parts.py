@@ -641,3 +641,67 @@ def test_a_step_of_ones_own_that_does_not_count_has_the_rates_of_its_schedule(wo
         classifier(optimizer=kind(schedule), epochs=3, workers=workers) for kind in (StepsByItself, hc.SGD)
     )
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+class OwnSoftmax(hc.Layer):
+    """The softmax of the textbook."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        exponentials = np.exp(inputs - inputs.max(axis=1, keepdims=True))
+        self.y = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, dvalues: Any) -> Any:
+        return self.y * (dvalues - (dvalues * self.y).sum(axis=1, keepdims=True))
+
+
+class OwnSigmoid(hc.Layer):
+    """The sigmoid of the textbook."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.y = 1 / (1 + np.exp(-inputs))
+        return self.y
+
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues * self.y * (1 - self.y)
+
+
+@pytest.mark.parametrize(
+    ("units", "own", "ours", "labels"),
+    [(3, OwnSoftmax, hc.Softmax, CLASSES), (1, OwnSigmoid, hc.Sigmoid, CLASSES > 0)],
+)
+@pytest.mark.parametrize("input_shape", [(4,), None])
+class TestProbabilitiesOfOnesOwnLayer:
+    def test_are_trained_and_answered_as_those_of_ours(
+        self, units: int, own: Any, ours: Any, labels: Any, input_shape: Any
+    ) -> None:
+        mine, expected = (
+            hc.Sequential([hc.Dense(units), last()], input_shape=input_shape, seed=0) for last in (own, ours)
+        )
+        losses = [network.fit(VECTORS, labels, epochs=3, optimizer=hc.SGD(0.5))["loss"] for network in (mine, expected)]
+        np.testing.assert_allclose(*losses, rtol=1e-5)
+        np.testing.assert_allclose(mine.parameters, expected.parameters, rtol=1e-4, atol=1e-6)
+        assert mine.evaluate(VECTORS, labels) == pytest.approx(expected.evaluate(VECTORS, labels))
+        answers = [hc.Ensemble([network]) for network in (mine, expected)]
+        np.testing.assert_allclose(*(each.predict(VECTORS) for each in answers), rtol=1e-4)
+        assert answers[0].evaluate(VECTORS, labels.astype(int)) == pytest.approx(
+            answers[1].evaluate(VECTORS, labels.astype(int))
+        )
+
+    def test_are_not_taken_for_scores(self, units: int, own: Any, ours: Any, labels: Any, input_shape: Any) -> None:
+        network = hc.Sequential([hc.Dense(units), own()], input_shape=input_shape, seed=0)
+        loss = hc.SoftmaxCategoricalCrossentropy() if units > 1 else hc.SigmoidBinaryCrossentropy()
+        with pytest.raises(
+            ValueError, match=rf"takes scores, and gets the probabilities that {own.__name__}\(\) gives"
+        ):
+            network.fit(VECTORS, labels, loss=loss)
+
+
+def test_scores_of_ones_own_layer_are_scores() -> None:
+    class Broken(hc.Layer):
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            raise RuntimeError
+
+    for layer in (Broken(), type("Doubled", (hc.Tanh,), {"forward": lambda self, x, t=False: 2 * x})()):
+        loss = hc.Sequential([hc.Dense(3), layer], input_shape=(4,), seed=0).default_loss()
+        assert isinstance(loss, hc.SoftmaxCategoricalCrossentropy)
