@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from handconv.evaluation import count_correct, evaluate, inference_batch, predict
-from handconv.layers import Conv2D, Dense, Flatten, ReLU, Softmax
+from handconv.layers import Conv2D, Dense, Flatten, Layer, ReLU, Softmax
 from handconv.losses import CategoricalCrossentropy, SoftmaxCategoricalCrossentropy
 from handconv.network import Network
 from handconv.objective import Objective
@@ -143,3 +143,19 @@ def test_batches_are_shared_out(network: Network, samples: Samples, monkeypatch:
     assert 2 <= len(here) < 20
     evaluate(network, Objective(network, SoftmaxCategoricalCrossentropy()), samples, 1, 2)
     assert len(here) < 40
+
+
+class Root(Layer):
+    """The square root, which is not a number below 0."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(inputs)
+
+
+def test_an_answer_that_is_not_a_number_is_not_right() -> None:
+    network = Network([Root()], input_shape=(2,), seed=0)
+    samples = Samples(np.array([[4.0, 1.0], [-1.0, 9.0], [1.0, 9.0]], np.float32), np.array([0, 0, 0]))
+    found = evaluate(network, Objective(network, SoftmaxCategoricalCrossentropy()), samples)
+    assert np.isnan(found["loss"])
+    assert found["accuracy"] == pytest.approx(1 / 3)

@@ -428,3 +428,12 @@ def test_what_would_be_counted_wrongly_is_refused(outputs: Any, targets: Any, me
     for metric in (accuracy, f1, confusion_matrix):
         with pytest.raises(ValueError, match=message):
             metric(outputs, targets)
+
+
+@pytest.mark.parametrize("measure", [accuracy, confusion_matrix, precision, recall])
+def test_targets_first_and_probabilities_second_are_refused(measure: Any) -> None:
+    probabilities, truth = np.array([[0.75, 0.25], [0.25, 0.75]]), np.array([0, 0])
+    measure(probabilities, truth)
+    measure(truth, np.eye(2))
+    with pytest.raises(ValueError, match="outputs first, then the targets"):
+        measure(truth, probabilities)

@@ -18,6 +18,7 @@ from handconv.arrays import FloatArray
 from handconv.augment import Affine
 from handconv.augment.resampling import Maps, resample
 from handconv.engine.kernels.softmax import softmax, softmax_parts
+from handconv.layer_list import probabilities_of
 from handconv.layers import Sigmoid, Softmax
 from handconv.losses import SoftmaxCategoricalCrossentropy
 from handconv.losses.base import EPSILON
@@ -196,10 +197,10 @@ def probabilities(model: Classifier, x: ArrayLike, *, workers: Workers = 1) -> N
     if isinstance(model, Ensemble):
         return outputs
     check_classifies(model)
-    last = model.layers[-1]
-    if isinstance(last, Sigmoid):
+    kind = probabilities_of(model.layers[-1])
+    if kind is Sigmoid:
         return np.concatenate([1 - outputs, outputs], axis=1)
-    return outputs if isinstance(last, Softmax) else softmax(outputs)
+    return outputs if kind is Softmax else softmax(outputs)
 
 
 @np.errstate(under="ignore")
@@ -237,7 +238,7 @@ def with_logarithms(
         count = model.views * len(model.models)
         return np.divide(total, count), np.subtract(logarithm, np.log(count))
     left_out = (model.ends_in_softmax or model.ends_in_sigmoid) and len(model.layers) > 1
-    if isinstance(model.layers[-1], Softmax | Sigmoid) and not left_out:
+    if probabilities_of(model.layers[-1]) is not None and not left_out:
         chances = probabilities(model, x, workers=workers)
         return chances, np.log(np.clip(chances, EPSILON, 1, dtype=np.float64))
     inputs = checked_inputs(x, model.input_shape, model.dtype)
@@ -258,7 +259,7 @@ def check_classifies(model: Sequential) -> None:
     """
     if len(model.output_shape) != 1:
         raise ValueError(f"A classifier gives one vector (K,) a sample, this model gives {model.output_shape}.")
-    outputs, yes_or_no = model.output_shape[0], isinstance(model.layers[-1], Sigmoid)
+    outputs, yes_or_no = model.output_shape[0], probabilities_of(model.layers[-1]) is Sigmoid
     if outputs < 2 and not yes_or_no:
         raise ValueError("A classifier gives a number for each class, this model gives 1. Put a Sigmoid last.")
     if outputs > 1 and yes_or_no:

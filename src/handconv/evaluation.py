@@ -71,7 +71,11 @@ def evaluate(
             weights = None if samples.weights is None else samples.weights[part]
             (figures[batch, 0],) = loss.forward(outputs, samples.y[part], weights, count)
             if told_apart:
-                figures[batch, 1] = count_correct(loss.answers(), samples.y[part])
+                answers = loss.answers()
+                if math.isnan(figures[batch, 0]):  # what is not a number is no answer
+                    answered = ~np.isnan(answers.reshape(len(part), -1)).any(axis=1)
+                    answers, part = answers[answered], part[answered]
+                figures[batch, 1] = count_correct(answers, samples.y[part])
 
         judge(0)
         share_out(judge, range(1, len(figures)), workers)

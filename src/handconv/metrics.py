@@ -382,7 +382,13 @@ def _decided(outputs: NDArray[Any], targets: NDArray[Any]) -> tuple[Classes, Cla
     if not answered and (outputs.ndim == 1 or outputs.shape[1] == 1):
         return _is_one(outputs), _is_one(_yes_or_no(targets))
     if answered:
-        truth = _largest(targets) if targets.ndim == 2 and targets.shape[1] > 1 else targets
+        rows = targets.ndim == 2 and targets.shape[1] > 1
+        truth = _largest(targets) if rows else targets
+        if rows and not np.isin(targets, (0, 1)).all():
+            raise ValueError(
+                "Metrics take the outputs first, then the targets; got class numbers, and then rows of shares, as "
+                "outputs are. Exchange them, or give targets.argmax(axis=1)."
+            )
         return _class_numbers(outputs, None), _class_numbers(truth, None)
     answers: Classes = outputs.argmax(axis=1)
     truth = _largest(targets) if targets.shape == outputs.shape else targets

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from handconv.engine.arena import Scope
 from handconv.engine.ops.loss import LossOp, SoftmaxCrossEntropyOp
+from handconv.layer_list import probabilities_of
 from handconv.layers import Dropout, Layer, Reshape, Sigmoid, Softmax, SpatialDropout2D
 from handconv.losses import (
     BinaryCrossentropy,
@@ -72,15 +73,16 @@ def _check_takes(loss: Loss, layers: Sequence[Layer]) -> None:
     passing = (Dropout, SpatialDropout2D, Reshape)  # what a layer gives, they give
     giving = next((layer for layer in reversed(layers) if not isinstance(layer, passing)), layers[0])
     passed = "" if giving is layers[-1] else f" and {layers[-1]!r} passes on"
-    if not isinstance(giving, Softmax | Sigmoid):
+    kind = probabilities_of(giving)
+    if kind is None:
         return
     if isinstance(loss, SoftmaxCategoricalCrossentropy | SigmoidBinaryCrossentropy):
-        by_one = "CategoricalCrossentropy" if isinstance(giving, Softmax) else "BinaryCrossentropy"
+        by_one = "CategoricalCrossentropy" if kind is Softmax else "BinaryCrossentropy"
         raise ValueError(
             f"{loss.label} takes scores, and gets the probabilities that {giving!r} gives{passed}. "
             f"Use {by_one}, or leave {giving!r} out."
         )
-    if isinstance(loss, CategoricalCrossentropy) and isinstance(giving, Sigmoid):
+    if isinstance(loss, CategoricalCrossentropy) and kind is Sigmoid:
         raise ValueError(
             f"{loss.label} takes probabilities of classes, which sum to 1, and those of {giving!r} are of yes or no "
             "each. Use Softmax, or BinaryCrossentropy."

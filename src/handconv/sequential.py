@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handconv.arrays import FloatArray
+from handconv.layer_list import probabilities_of
 from handconv.layers import Layer, Sigmoid, Softmax
 from handconv.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, SoftmaxCategoricalCrossentropy
-from handconv.losses.base import check_loss
+from handconv.losses.base import check_loss, checked_targets
 from handconv.network import Network
 from handconv.optimizers import Adam, Optimizer
 from handconv.optimizers.base import check_optimizer
 from handconv.rng import Purpose
-from handconv.utils.validation import check_bool, check_int, check_range, unmasked
+from handconv.utils.validation import check_bool, check_int, check_range
 
 if TYPE_CHECKING:
     from handconv.samples import Samples
@@ -272,13 +273,14 @@ class Sequential(Network):
     def default_loss(self) -> Loss:
         """The cross-entropy that fits the last layer.
 
-        Binary cross-entropy after a Sigmoid; cross-entropy of probabilities after a user-defined Softmax; else
-        cross-entropy of scores, which is also used after this package's Softmax: both are then computed together.
+        Binary cross-entropy after a Sigmoid; cross-entropy of probabilities after a user-defined layer whose outputs
+        sum to 1; else cross-entropy of scores, which is also used after this package's Softmax: both are then computed
+        together.
         """
-        last = self.layers[-1]
-        if isinstance(last, Sigmoid):
+        kind = probabilities_of(self.layers[-1])
+        if kind is Sigmoid:
             return BinaryCrossentropy()
-        own = isinstance(last, Softmax) and not self.ends_in_softmax
+        own = kind is Softmax and not self.ends_in_softmax
         return CategoricalCrossentropy() if own else SoftmaxCategoricalCrossentropy()
 
     def summary(self) -> Summary:
@@ -335,8 +337,7 @@ class Sequential(Network):
             raise TypeError(f"class_weights maps class numbers to weights, as in {{3: 2.0}}, got {class_weights!r}.")
         inputs = checked_inputs(x, self.input_shape, self.dtype, name=name)
         self.ensure_built(inputs.shape[1:])
-        truth = unmasked("y", y)
-        targets = np.asarray(loss.check_targets(truth, (len(inputs), *self.output_shape)))
+        targets = checked_targets(loss, y, (len(inputs), *self.output_shape))
         if targets.dtype.kind == "f":
             check_range("y", targets.min(), targets.max(), self.dtype)
         remark_on_targets(inputs, targets)

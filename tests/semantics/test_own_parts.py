@@ -127,6 +127,63 @@ class TestALoss:
         regression(loss)
         assert loss.calls == 40
 
+    @pytest.mark.parametrize("batch_size", [8, 128])
+    @pytest.mark.parametrize("heeds", ["value", "gradient", "both"])
+    def test_with_its_own_forward_heeds_weights_of_samples_or_is_refused(self, heeds: str, batch_size: int) -> None:
+        class Own(hc.Loss):
+            def forward(self, predictions: Any, targets: Any, weights: Any = None, *, batch_size: Any = None) -> Any:
+                self.difference, self.size = predictions - targets, batch_size or len(predictions)
+                self.scale = np.ones((len(predictions), 1)) if weights is None else weights[:, None]
+                return float((self.difference**2 * (1 if heeds == "gradient" else self.scale)).sum() / self.size)
+
+            def backward(self) -> Any:
+                return 2 * self.difference * (1 if heeds == "value" else self.scale) / self.size
+
+        options: dict[str, Any] = {"batch_size": batch_size, "sample_weights": np.linspace(0, 2, len(VECTORS))}
+        if heeds == "both":
+            np.testing.assert_allclose(regression(Own(), **options)[0], regression(Squares(), **options)[0], 1e-4, 1e-6)
+        else:
+            regression(Own(), batch_size=batch_size)  # without weights
+            with pytest.raises(ValueError, match=r"Own\.forward and backward must multiply .* by its weight"):
+                regression(Own(), **options)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda y: y / 10,
+            lambda y: y - y.mean(),
+            lambda y: np.eye(9)[y.astype(int)[:, 0]],
+            lambda y: np.repeat(y, 2, 1),
+        ],
+    )
+    def test_that_changes_targets_again_when_it_checks_a_batch_is_refused(self, change: Callable[[Any], Any]) -> None:
+        kind = type("Odd", (Squares,), {"check_targets": lambda self, targets, shape: change(np.asarray(targets))})
+        network = hc.Sequential([hc.Dense(1)], input_shape=(4,), seed=0)
+        for use in (
+            network.fit,
+            network.evaluate,
+            lambda *samples, loss: hc.find_learning_rate(network, *samples, loss=loss),
+        ):
+            with pytest.raises(
+                ValueError, match=r"Odd\.check_targets must leave targets that it has returned as they are"
+            ):
+                use(VECTORS, TARGETS, loss=kind())
+
+    def test_may_bring_targets_into_a_form_of_its_own_with_gaps(self) -> None:
+        class Gaps(Squares):
+            def check_targets(self, targets: Any, shape: Any) -> Any:
+                return np.where(np.asarray(targets) < 0, np.nan, targets).reshape(shape)
+
+            def sample_losses(self, predictions: Any, targets: Any) -> Any:
+                return super().sample_losses(predictions, np.where(np.isnan(targets), predictions, targets))
+
+            def gradient(self, predictions: Any, targets: Any) -> Any:
+                return super().gradient(predictions, np.where(np.isnan(targets), predictions, targets))
+
+        network = hc.Sequential([hc.Dense(1, weight_init="zeros")], input_shape=(4,), seed=0)
+        expected = np.where(TARGETS < 0, 0, TARGETS.astype(np.float64) ** 2).mean()
+        np.testing.assert_allclose(network.evaluate(VECTORS, TARGETS[:, 0], loss=Gaps())["loss"], expected, rtol=1e-6)
+
     def test_whose_forward_leaves_out_the_size_of_the_batch_is_refused(self) -> None:
         class OfTheShard(hc.Loss):
             def forward(self, predictions: Any, targets: Any, weights: Any = None, batch_size: Any = None) -> Any:
@@ -565,3 +622,86 @@ def test_an_optimizer_that_limits_the_parameters_of_others_is_refused_for_worker
     assert np.isfinite(classifier(optimizer=Limiting(0.1))).all()
     with pytest.raises(RuntimeError, match=r"Limiting must move parameters\[part\] by gradients\[part\] alone"):
         classifier(optimizer=Limiting(0.1), workers=2)
+
+
+class StepsByItself(hc.Optimizer):
+    """Plain descent with a step of its own, which does not count."""
+
+    def step(self, parameters: Any, gradients: Any, part: slice = slice(None)) -> None:
+        parameters[part] -= parameters.dtype.type(self.current_learning_rate) * gradients[part]
+
+    def _update(self, parameters: Any, gradients: Any, part: slice, rate: float) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_step_of_ones_own_that_does_not_count_has_the_rates_of_its_schedule(workers: int) -> None:
+    schedule = hc.schedules.CosineDecay(0.1)
+    found, expected = (
+        classifier(optimizer=kind(schedule), epochs=3, workers=workers) for kind in (StepsByItself, hc.SGD)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+class OwnSoftmax(hc.Layer):
+    """The softmax of the textbook."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        exponentials = np.exp(inputs - inputs.max(axis=1, keepdims=True))
+        self.y = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, dvalues: Any) -> Any:
+        return self.y * (dvalues - (dvalues * self.y).sum(axis=1, keepdims=True))
+
+
+class OwnSigmoid(hc.Layer):
+    """The sigmoid of the textbook."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.y = 1 / (1 + np.exp(-inputs))
+        return self.y
+
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues * self.y * (1 - self.y)
+
+
+@pytest.mark.parametrize(
+    ("units", "own", "ours", "labels"),
+    [(3, OwnSoftmax, hc.Softmax, CLASSES), (1, OwnSigmoid, hc.Sigmoid, CLASSES > 0)],
+)
+@pytest.mark.parametrize("input_shape", [(4,), None])
+class TestProbabilitiesOfOnesOwnLayer:
+    def test_are_trained_and_answered_as_those_of_ours(
+        self, units: int, own: Any, ours: Any, labels: Any, input_shape: Any
+    ) -> None:
+        mine, expected = (
+            hc.Sequential([hc.Dense(units), last()], input_shape=input_shape, seed=0) for last in (own, ours)
+        )
+        losses = [network.fit(VECTORS, labels, epochs=3, optimizer=hc.SGD(0.5))["loss"] for network in (mine, expected)]
+        np.testing.assert_allclose(*losses, rtol=1e-5)
+        np.testing.assert_allclose(mine.parameters, expected.parameters, rtol=1e-4, atol=1e-6)
+        assert mine.evaluate(VECTORS, labels) == pytest.approx(expected.evaluate(VECTORS, labels))
+        answers = [hc.Ensemble([network]) for network in (mine, expected)]
+        np.testing.assert_allclose(*(each.predict(VECTORS) for each in answers), rtol=1e-4)
+        assert answers[0].evaluate(VECTORS, labels.astype(int)) == pytest.approx(
+            answers[1].evaluate(VECTORS, labels.astype(int))
+        )
+
+    def test_are_not_taken_for_scores(self, units: int, own: Any, ours: Any, labels: Any, input_shape: Any) -> None:
+        network = hc.Sequential([hc.Dense(units), own()], input_shape=input_shape, seed=0)
+        loss = hc.SoftmaxCategoricalCrossentropy() if units > 1 else hc.SigmoidBinaryCrossentropy()
+        with pytest.raises(
+            ValueError, match=rf"takes scores, and gets the probabilities that {own.__name__}\(\) gives"
+        ):
+            network.fit(VECTORS, labels, loss=loss)
+
+
+def test_scores_of_ones_own_layer_are_scores() -> None:
+    class Broken(hc.Layer):
+        def forward(self, inputs: Any, training: bool = False) -> Any:
+            raise RuntimeError
+
+    for layer in (Broken(), type("Doubled", (hc.Tanh,), {"forward": lambda self, x, t=False: 2 * x})()):
+        loss = hc.Sequential([hc.Dense(3), layer], input_shape=(4,), seed=0).default_loss()
+        assert isinstance(loss, hc.SoftmaxCategoricalCrossentropy)

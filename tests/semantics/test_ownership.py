@@ -429,3 +429,75 @@ def test_a_shallow_copy_is_a_copy_of_its_own_or_refused() -> None:
         copy.copy(network).fit(VECTORS, CLASSES)
     np.testing.assert_array_equal(network.predict(VECTORS), answers)
     assert_whole(network)
+
+
+class WithLambdas(hc.Layer):
+    """Affine, by functions that are made in the constructor and look at the layer."""
+
+    def __init__(self, units: int = 3) -> None:
+        super().__init__()
+        self.units, self.shape_of = units, np.shape
+        self.forward = lambda inputs, training=False: self.multiplied(inputs)  # type: ignore[method-assign]  # noqa: ARG005
+        self.multiplied = lambda inputs, *, sign=1: sign * self.kept(inputs) @ self.kernel
+
+    def kept(self, inputs: Any) -> Any:
+        self.inputs = inputs
+        return inputs
+
+    def infer_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (self.units,)
+
+    def declare(self, input_shape: tuple[int, ...]) -> tuple[hc.ParameterSpec, ...]:
+        return (hc.ParameterSpec("kernel", (input_shape[0], self.units), "he_normal"),)
+
+    def backward(self, dvalues: Any) -> Any:
+        self.dkernel = self.inputs.T @ dvalues
+        return dvalues @ self.kernel.T
+
+
+def with_lambdas() -> hc.Sequential:
+    return hc.Sequential([WithLambdas()], input_shape=(4,), seed=0)
+
+
+class TestFunctionsThatLookAtTheirLayer:
+    def test_look_at_the_copy_in_a_copy(self) -> None:
+        network = with_lambdas()
+        other, answers = copy.deepcopy(network), network.predict(VECTORS)
+        network.parameters[...] = 0
+        np.testing.assert_array_equal(other.predict(VECTORS), answers)
+        other.fit(VECTORS, CLASSES)
+        assert not network.predict(VECTORS).any()
+        assert other.layers[0].shape_of is np.shape
+        assert "lambda" in other.layers[0].forward.__name__
+
+    def test_are_trained_in_a_range_test_and_proved(self) -> None:
+        losses = hc.find_learning_rate(with_lambdas(), VECTORS, CLASSES, steps=40).losses
+        assert losses[-1] < 0.8 * losses[0]
+        assert hc.gradcheck(with_lambdas(), VECTORS[:3], CLASSES[:3]).ok
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_train_as_a_dense_layer_does(self, workers: int) -> None:
+        network, options = with_lambdas(), {"epochs": 2, "optimizer": hc.SGD(0.1), "loss": hc.MeanSquaredError()}
+        expected = hc.Sequential([hc.Dense(3, use_bias=False)], input_shape=(4,), seed=0)
+        expected.parameters = network.parameters
+        for each in (network, expected):
+            each.fit(VECTORS, VECTORS[:, :3], workers=workers, **options)  # type: ignore[arg-type]
+        np.testing.assert_allclose(network.parameters, expected.parameters, rtol=1e-5, atol=1e-6)
+
+    def test_that_are_not_yet_complete_are_copied(self) -> None:
+        def incomplete() -> Any:
+            if VECTORS is None:
+                later = None
+            return lambda: later
+
+        layer = hc.Tanh()
+        layer._later = incomplete()
+        assert copy.deepcopy(layer)._later is layer._later
+
+    def test_that_replace_a_method_call_that_of_the_copy(self) -> None:
+        network = trained()
+        original = network.layers[0].forward
+        network.layers[0].forward = lambda inputs, training=False: original(inputs, training)  # type: ignore[method-assign]
+        other, answers = copy.deepcopy(network), network.predict(VECTORS)
+        network.parameters[...] = 0
+        np.testing.assert_array_equal(other.predict(VECTORS), answers)

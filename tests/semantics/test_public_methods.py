@@ -85,7 +85,7 @@ class ByBatch(hc.Loss):
         total = None if sample_weights is None else round(float(np.sum(sample_weights)), 6)
         self.calls.append((len(predictions), total, batch_size))
         self.shape = predictions.shape
-        return len(predictions) / (batch_size or len(predictions))
+        return (len(predictions) if total is None else total) / (batch_size or len(predictions))
 
     def backward(self) -> Any:
         return np.zeros(self.shape, np.float32)

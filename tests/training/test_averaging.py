@@ -286,6 +286,22 @@ class TestStatistics:
         assert not np.array_equal(first[0], second[0])
         np.testing.assert_array_equal(model.buffers, again[0])
 
+    def test_that_a_callback_changes_are_measured_as_after_a_resume(self, tmp_path: Path) -> None:
+        path, average = tmp_path / "run.npz", hc.ExponentialAverage(0.8)
+
+        class Shift(hc.Callback):
+            def on_epoch_end(self, run: Any, figures: Any) -> None:
+                run.network.buffers[:4] += 1
+
+        def run(*callbacks: hc.Callback, **options: Any) -> hc.Sequential:
+            model = hc.Sequential([Running(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+            options |= {"epochs": 2, "batch_size": 30, "averaging": average, "validation_data": (X, Y)}
+            model.fit(X, Y, callbacks=[Shift(), *callbacks], **options)
+            return model
+
+        whole, resumed = run(hc.Checkpoint(path)), run(resume=path)
+        np.testing.assert_array_equal(resumed.buffers, whole.buffers)
+
     def test_of_the_best_epoch_come_back_with_it(self) -> None:
         answers: list[Any] = []
 
@@ -407,3 +423,18 @@ def test_checkpoints_within_an_epoch_have_the_statistics_of_its_beginning_unless
     else:
         network().fit(X, Y, callbacks=callbacks, **options)
     assert len(measured) == 3  # at the first file; at the end of the first epoch; at the end, or where it was stopped
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_average_of_ones_own_that_never_moves_is_told(workers: int) -> None:
+    class Elsewhere(hc.ExponentialAverage):
+        def update(self, average: Any, parameters: Any, step: int, steps: int) -> None:
+            average = 0.5 * average + 0.5 * parameters
+
+    with pytest.warns(UserWarning, match=r"Elsewhere has left the average, .* Let update change it in place"):
+        fit(Elsewhere(), workers=workers)
+
+
+def test_an_average_of_what_does_not_move_is_not_told() -> None:
+    model = hc.Sequential([hc.Tanh()], input_shape=(4,), seed=0)
+    model.fit(X, X, loss=hc.MeanSquaredError(), averaging=hc.ExponentialAverage())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import threading
@@ -252,6 +253,15 @@ class TestFiles:
         np.testing.assert_array_equal(
             hc.load(path.parent / "run.best.npz").parameters, fit(best + 1, optimizer=hc.SGD(1.0)).parameters
         )
+
+    def test_an_epoch_whose_figure_is_not_a_number_is_not_the_best_nor_hides_it(self, path: Path) -> None:
+        class Mine(Callback):
+            def on_epoch_end(self, run: Any, figures: Any) -> None:
+                figures["mine"] = [math.nan, 0.5, 0.3, math.nan][run.epoch - 1]
+
+        fit(4, Mine(), Checkpoint(path, monitor="mine", mode="max"), optimizer=hc.SGD(1.0))
+        best = hc.load(path.parent / "run.best.npz")
+        np.testing.assert_array_equal(best.parameters, fit(2, optimizer=hc.SGD(1.0)).parameters)
 
     def test_without_validation_there_is_no_best(self, path: Path) -> None:
         fit(1, Checkpoint(path), validation_split=0.0)

@@ -8,7 +8,13 @@ import pytest
 
 import handconv as hc
 from handconv.samples import Samples
-from handconv.training.checks import check_enough_samples, check_gradients_written, check_no_views, check_runs_once
+from handconv.training.checks import (
+    check_enough_samples,
+    check_gradients_written,
+    check_no_views,
+    check_parameters_used,
+    check_runs_once,
+)
 from handconv.training.state import Task
 
 
@@ -129,6 +135,45 @@ def test_a_backward_that_was_exchanged_on_one_layer_is_not_judged() -> None:
     run = task(9, 4, layer)
     run.samples.x[...] = 1
     check_gradients_written(run)
+
+
+class KeepsACopy(Scale):
+    """Multiplies by what it made of its parameter at the first forward."""
+
+    kept: Any = None
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.kept = self.factor.copy() if self.kept is None else self.kept
+        return super().forward(inputs, training) * 0 + inputs * self.kept
+
+
+class KeepsAView(KeepsACopy):
+    """Multiplies by a view of its parameter."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.kept = self.factor[::1] if self.kept is None else self.kept
+        return super().forward(inputs, training)
+
+
+class Drawing(KeepsACopy):
+    """Draws random numbers of its own, so that no two of its passes are alike."""
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        return super().forward(inputs, training) + np.random.default_rng().normal(size=inputs.shape)
+
+
+def test_a_layer_that_computes_with_a_copy_of_its_parameters_is_told() -> None:
+    run = task(9, 4, hc.Dense(3), KeepsACopy())
+    run.samples.x[...] = 1
+    with pytest.warns(UserWarning, match="KeepsACopy computes with its parameters as they were in an earlier forward"):
+        check_parameters_used(run)
+
+
+@pytest.mark.parametrize("kind", [Scale, KeepsAView, Drawing])
+def test_a_layer_that_computes_with_its_parameters_or_at_random_is_not(kind: type[hc.Layer]) -> None:
+    run = task(9, 4, hc.Dense(3), kind())
+    run.samples.x[...] = 1
+    check_parameters_used(run)
 
 
 def test_passes_are_counted_on_a_copy() -> None:

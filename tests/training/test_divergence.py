@@ -32,6 +32,35 @@ def test_where_a_step_diverged_is_sought_out_of_training(workers: int) -> None:
         model.fit(X, Y, workers=workers)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_running_statistics_that_a_fill_value_has_spoilt_end_the_training(workers: int) -> None:
+    model = hc.Sequential([hc.BatchNorm(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+    x = X.copy()
+    x[3, 2] = 1e36
+    with pytest.raises(hc.DivergenceError, match=r"0\.running_var are not finite after epoch 1: .* Scale x"):
+        model.fit(x, Y, epochs=2, workers=workers)
+
+
+class Least(hc.Layer):
+    """Keeps infinity as the least of each input, as if none had been seen."""
+
+    def declare(self, input_shape: tuple[int, ...]) -> tuple[hc.ParameterSpec, ...]:
+        return (hc.ParameterSpec("least", input_shape, trainable=False),)
+
+    def forward(self, inputs: Any, training: bool = False) -> Any:
+        self.least = np.inf
+        return inputs
+
+    def backward(self, dvalues: Any) -> Any:
+        return dvalues
+
+
+def test_buffers_of_ones_own_may_be_infinite() -> None:
+    model = hc.Sequential([Least(), hc.Dense(3), hc.Softmax()], input_shape=(4,), seed=0)
+    model.fit(X, Y)
+    assert np.isinf(model.layers[0].least).all()
+
+
 class Training(hc.Layer):
     """Passes on what it is given, and not even that in training."""
 

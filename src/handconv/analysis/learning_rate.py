@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from handconv.errors import DivergenceError
 from handconv.losses import Loss
-from handconv.losses.base import check_loss
+from handconv.losses.base import check_loss, checked_targets
 from handconv.optimizers import Adam, Optimizer
 from handconv.optimizers.base import check_optimizer
 from handconv.optimizers.schedules import Schedule
@@ -28,7 +28,7 @@ from handconv.training.loop import InProcess
 from handconv.training.state import TrainingState
 from handconv.training.step import arithmetic
 from handconv.utils.figures import BLUE, GREY, ORANGE, headline, new_figure, tidy
-from handconv.utils.validation import POSITIVE, check_int, check_number, is_int, unmasked
+from handconv.utils.validation import POSITIVE, check_int, check_number, is_int
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -165,7 +165,7 @@ def _run(network: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int, loss:
     inputs = checked_inputs(x, network.input_shape, network.dtype)
     network.ensure_built(inputs.shape[1:])
     loss = network.default_loss() if loss is None else check_loss(loss)
-    targets = np.asarray(loss.check_targets(unmasked("y", y), (len(inputs), *network.output_shape)))
+    targets = checked_targets(loss, y, (len(inputs), *network.output_shape))
     size = min(batch_size, len(inputs))
     whole = np.arange(len(inputs) // size * size)
     samples = Samples(gathered_in_order(inputs), gathered_in_order(targets, "y"), chosen=whole)

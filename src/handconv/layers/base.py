@@ -23,6 +23,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handconv.arrays import FloatArray, Shape
 from handconv.layers.arguments import REMEDIES, Arguments
+from handconv.layers.kept_functions import rebind_functions
 from handconv.layers.kept_views import VIEWS, kept_views, restore_views
 from handconv.layers.parameters import Declaring, ParameterSpec, ParameterStore, checked_specs
 from handconv.utils.nearest import nearest
@@ -277,6 +278,13 @@ class Layer(Declaring, Arguments):
     def __copy__(self) -> Self:
         """A copy is a deep one: layers that it holds belong to it alone."""
         return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy, whose own functions, such as lambdas made in ``__init__``, look at the copy and not at this layer."""
+        made = memo[id(self)] = object.__new__(type(self))
+        made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        rebind_functions(made, memo)
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: everything but the owner, with arrays of its own."""

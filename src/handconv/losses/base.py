@@ -9,6 +9,7 @@ here, and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from abc import abstractmethod
 from typing import Any
@@ -20,7 +21,7 @@ from handconv.arrays import FloatArray, Shape
 from handconv.losses import targets as checks
 from handconv.losses.targets import Targets
 from handconv.utils.settings import Settings, is_change
-from handconv.utils.validation import check_int, check_not_a_method, check_setting, unmasked
+from handconv.utils.validation import check_int, check_not_a_method, check_setting, is_ours, unmasked
 
 #: The clip of losses on probabilities, so that no logarithm meets a zero.
 EPSILON = 1e-7
@@ -41,6 +42,31 @@ def check_loss(loss: object) -> Loss:
     return loss
 
 
+def checked_targets(loss: Loss, y: object, shape: Shape) -> Targets:
+    """The targets of a whole data set as the loss wants them; its steps have them checked again, batch by batch.
+
+    Args:
+        loss: the loss.
+        y: the truth for all samples.
+        shape: of the predictions that belong to them, (N, …).
+
+    Raises:
+        ValueError, TypeError: if they do not fit, or a user-defined ``check_targets`` changes them again.
+    """
+    targets = np.asarray(loss.check_targets(unmasked("y", y), shape))
+    if not is_ours(type(loss)):
+        part, same = targets[: (len(targets) + 1) // 2], False
+        with contextlib.suppress(Exception):  # of code that is not ours
+            again = loss.check_targets(part.copy(), (len(part), *shape[1:]))
+            same = np.array_equal(again, part, equal_nan=part.dtype.kind == "f")
+        if not same:
+            raise ValueError(
+                f"{loss.label}.check_targets must leave targets that it has returned as they are: it gets all of them "
+                "first, and then those of each batch. Change y before fit, or within sample_losses and gradient."
+            )
+    return targets
+
+
 def as_number(loss: Loss, value: object) -> float:
     """Check that what ``forward`` of a user-defined loss returned is one real number."""
     found = np.asarray(value)
@@ -53,7 +79,7 @@ class Loss(Settings):
     """A loss over a batch: ``forward`` measures, ``backward`` says which way to move each prediction.
 
     A loss of your own overrides ``sample_losses`` and ``gradient``, or ``forward`` and ``backward`` themselves. It may
-    override ``check_targets`` to have its targets checked before training begins.
+    override ``check_targets`` to have its targets checked before training begins, and then again in each batch.
 
     Maths:
         loss = sum over n of w[n] · loss[n] / B

@@ -110,7 +110,8 @@ class Checkpoint(Callback):
         """Save the run, and keep it as the best if it is."""
         if self.monitor in figures:
             sign = sign_of("Checkpoint", self.monitor, self.mode)
-            if sign * figures[self.monitor] <= min(sign * value for value in run.history[self.monitor]):
+            known = [sign * value for value in run.history[self.monitor] if not math.isnan(value)]
+            if sign * figures[self.monitor] <= min(known, default=-math.inf):
                 _write(run, sibling(self._file, "best"))  # first: a run killed here does the epoch once more
         self._save(run)
 

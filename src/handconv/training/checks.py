@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handconv.arrays import as_floats
 from handconv.engine.lower import fast_kind
 from handconv.layers import Layer
 from handconv.layers.kept_views import kept_views
 from handconv.network import Network
+from handconv.rng import Purpose
 from handconv.training.hidden_state import (
     any_gradient,
     check_augment_state,
@@ -25,7 +27,7 @@ from handconv.training.hidden_state import (
     equal,
     tried,
 )
-from handconv.training.own_losses import check_loss_state, check_shares
+from handconv.training.own_losses import check_loss_state, check_shares, check_weights
 from handconv.training.state import Task, TrainingState
 from handconv.training.step import shard_size
 from handconv.utils.validation import is_ours
@@ -52,8 +54,10 @@ def check_run(run: TrainingState, *, is_saved: bool, was_used: bool) -> None:
     check_gradients_are_own(run)
     check_gradients_written(run)
     check_all_declared(run)
+    check_parameters_used(run)
     if run.batch_size > shard:
         check_shares(run.network, run.loss, run.samples)
+    check_weights(run.network, run.loss, run.samples)
     if run.workers > 1:
         check_no_views(run)
     if run.workers > 1 or is_saved:
@@ -197,6 +201,34 @@ def check_all_declared(task: Task) -> None:
                 f"{layer.label} keeps {name!r} and its gradient {f'd{name}'!r} without declaring them: no optimizer "
                 f"moves them, and no file has them. Return ParameterSpec({name!r}, {array.shape}) from declare()."
             )
+
+
+def check_parameters_used(task: Task) -> None:
+    """Warn of a user-defined layer that keeps a copy of its parameters, and computes with that when they have moved."""
+    network = task.network
+    if not any(not is_ours(type(view.layer)) for view in network.views):
+        return
+
+    def outputs(*factors: float) -> list[NDArray[Any]]:
+        """What each layer gives in the last of several passes, each with other parameters."""
+        probe, passed = copy.deepcopy(network), list[NDArray[Any]]()
+        for factor in factors:
+            probe.parameters, probe.buffers = factor * network.parameters + (factor - 1), network.buffers
+            generator = network.streams.generator(Purpose.DROPOUT)
+            for layer in probe.store.layers:
+                layer.generator = generator
+            passed = [as_floats(task.samples.x[:_SAMPLES], network.dtype)]
+            for layer in probe.layers:
+                passed.append(np.array(layer.forward(passed[-1], True)))
+        return passed
+
+    found = tried(lambda: [outputs(*factors) for factors in ((1.25,), (1.25, 1.25), (1.0, 1.25))])
+    if found and equal(*found[:2]) and not equal(*found[1:]):
+        place = [equal(*pair) for pair in zip(*found[1:], strict=True)].index(False) - 1
+        warn(
+            f"{network.layers[place].label} computes with its parameters as they were in an earlier forward, not as "
+            "they are. Let it keep no copy of them: self.W.T is a view and may be kept, self.W.T.copy() may not."
+        )
 
 
 def _floats(layer: Layer) -> list[tuple[str, NDArray[Any]]]:

@@ -1,9 +1,9 @@
 """Trainings that diverge, or are about to: where that began, and what to do.
 
 a loss or gradient that is not finite    ends the training; the message names the first layer with such an output
-parameters that are not finite           end the training after the last step of an epoch
+parameters that are not finite           end the training after the last step of an epoch, as do running statistics
 a loss that has exploded                 warns: it is more than ten times that of the first epoch, or of guessing
-parameters that no step has moved        warn after the first epoch
+parameters that no step has moved        warn after the first epoch; an average of them, after the training
 """
 
 import math
@@ -20,7 +20,7 @@ from handconv.losses import (
     SoftmaxCategoricalCrossentropy,
 )
 from handconv.training.state import Task, TrainingState
-from handconv.utils.validation import broken
+from handconv.utils.validation import broken, is_ours
 
 _EXPLODED = 10.0  # default initial weights begin at most at twice the loss of guessing
 _GROWN = 2.0  # times the norm of the initial parameters, from which on the steps are the cause of a large loss
@@ -73,16 +73,22 @@ def diagnosis(
 
 
 def check_parameters(run: TrainingState) -> None:
-    """Check what the last step of an epoch has made of the parameters.
+    """Check what an epoch has made of the parameters, and of the running statistics of this package's layers.
 
     Raises:
         DivergenceError: if one is not finite.
     """
-    wrong = [name for name, values in run.network.named_parameters().items() if not np.isfinite(values).all()]
-    if wrong:
+    network = run.network
+    if wrong := broken(network.named_parameters()):
         raise DivergenceError(
-            f"Training diverged in the last step of epoch {run.epoch + 1}: {wrong[0]} are not finite. "
+            f"Training diverged in the last step of epoch {run.epoch + 1}: {wrong} are not finite. "
             f"Use a smaller learning rate (it is {run.optimizer.current_learning_rate:g})."
+        )
+    ours = {view.name: view.of(network.buffers) for view in network.store.buffered if is_ours(type(view.layer))}
+    if wrong := broken(ours):
+        raise DivergenceError(
+            f"{wrong} are not finite after epoch {run.epoch + 1}: squares of the inputs there are too large for "
+            f"{network.dtype}. Scale x, and look for values in it that stand for missing ones."
         )
 
 
@@ -99,6 +105,18 @@ def standstill(run: TrainingState) -> str:
             "optimizer must change them in place, parameters[part] -= …"
         )
     return f"No parameter has moved in epoch 1: {reason}."
+
+
+def average_standstill(run: TrainingState) -> str:
+    """Return a warning if a training has left its average at the initial parameters, else ""."""
+    start = run.parameters_at_start
+    moved = not np.array_equal(run.network.parameters, start)
+    if run.averaging is None or not moved or not np.array_equal(run.average, start):
+        return ""
+    return (
+        f"{type(run.averaging).__name__} has left the average, with which the model now answers, at the initial "
+        "parameters. Let update change it in place, average += …, or share be above 0."
+    )
 
 
 def explosion(run: TrainingState) -> str:

@@ -109,6 +109,8 @@ def train(
         run.under_way = True
         with _used([run.loss, *callbacks]), arithmetic(), _executor(run) as executor, _signals_stop(run, saved):
             _train(run, executor, callbacks, saved)
+            if remark := divergence.average_standstill(run):
+                warn(remark)
             run.take_average()
     finally:
         run.optimizer.finish()

@@ -1,10 +1,11 @@
 """What a user-defined loss must fulfil, as a batch is computed in shards, by any number of processes.
 
     a share          its value and gradient for a shard are that shard's share of the batch: a sum divided by batch_size
+    weights          the loss of each sample is multiplied by its weight, where there are weights
     by sample        the loss of a sample does not depend on the other samples of the shard
     without memory   the loss of a shard does not depend on the shards computed before it
 
-All three are tested before the first step, by calling copies of the loss on two shards.
+All are tested before the first step, by calling copies of the loss on two shards.
 """
 
 import copy
@@ -58,10 +59,36 @@ def check_shares(network: Network, loss: Loss, samples: Samples) -> None:
     _check_by_sample(loss, shards, lambda loss, shard: _measured(loss, shard)[1])
 
 
+def check_weights(network: Network, loss: Loss, samples: Samples) -> None:
+    """Check that a user-defined loss with its own ``forward`` or ``backward`` heeds the weights of the samples.
+
+    Raises:
+        ValueError: if its value or its gradient is the same for other weights.
+    """
+    inherited = type(loss).forward is Loss.forward and type(loss).backward is Loss.backward
+    if samples.weights is None or inherited or not own(loss):
+        return
+
+    def measured() -> list[tuple[float, NDArray[Any]]]:
+        shard = _loss_shards(network, loss, samples)[0]
+        weights = np.ones(len(shard.targets))
+        return [_measured(copy.deepcopy(loss), shard._replace(weights=times * weights)) for times in (1, 2)]
+
+    if _same(tried(measured)):
+        raise ValueError(
+            f"{loss.label}.forward and backward must multiply the loss of each sample by its weight; got the same for "
+            "other sample_weights. Or define sample_losses and gradient alone."
+        )
+
+
+def _same(measured: list[tuple[float, NDArray[Any]]] | None) -> bool:
+    """Whether one of two values, or of two gradients, is the other, and not zero."""
+    return any(np.any(one) and np.array_equal(one, other) for one, other in zip(*measured or [], strict=True))
+
+
 def _check_divides(loss: Loss, shard: "_Shard") -> None:
     """Check that an overridden ``forward`` divides by the size of the batch, not by that of the shard."""
-    sizes = tried(lambda: [_measured(copy.deepcopy(loss), shard, times=times) for times in (1, 2)])
-    if sizes and any(np.any(whole) and np.array_equal(whole, half) for whole, half in zip(*sizes, strict=True)):
+    if _same(tried(lambda: [_measured(copy.deepcopy(loss), shard, times=times) for times in (1, 2)])):
         raise ValueError(
             f"{loss.label}.forward and backward must give these samples' share of a batch, a sum divided by "
             "batch_size; got the same for two sizes. Or define sample_losses and gradient alone."

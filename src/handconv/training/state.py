@@ -106,7 +106,7 @@ class TrainingState(Task):
         given_rate: the learning rate that the optimizer came with, which a callback may change.
         parameters_at_start: as they were before the training.
         under_way: whether the training has begun, after which most attributes cannot be replaced.
-        measured: the average for which the network's buffers were measured last, and these.
+        measured: for which average and buffers the network's buffers were measured last, and the measured ones.
     """
 
     validation: Samples | None = None
@@ -121,7 +121,7 @@ class TrainingState(Task):
     pausing: bool = False
     stopped_by: int | None = None
     under_way: bool = False
-    measured: tuple[FloatArray, FloatArray] | None = None
+    measured: tuple[FloatArray, FloatArray, FloatArray] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to replace what the steps, or worker processes, would go on using as it was."""
@@ -151,10 +151,12 @@ class TrainingState(Task):
         if self.averaging is None:
             return
         network = self.network
-        if self.measured is None or (anew and not np.array_equal(self.measured[0], self.average)):
-            self.measured = self.average.copy(), measured_buffers(network, self.samples, self.average)
+        now = self.average, network.buffers
+        if self.measured is None or (anew and not all(map(np.array_equal, self.measured, now))):
+            measured = measured_buffers(network, self.samples, self.average)
+            self.measured = self.average.copy(), network.buffers.copy(), measured
         network.parameters = self.average
-        network.buffers = np.where(network.store.means, self.measured[1], network.buffers)
+        network.buffers = np.where(network.store.means, self.measured[2], network.buffers)
 
     @contextlib.contextmanager
     def answering(self, *, anew: bool = True) -> Iterator[None]:

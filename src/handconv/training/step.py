@@ -303,7 +303,10 @@ class ShardStep:
             total[...] = so_far
         self.task.network.add_penalty_gradients(state.gradients, part)
         optimizer.clip_gradients(total, self._gradient_norm)
+        done = optimizer.iterations
         optimizer.step(state.parameters, state.gradients, part)
+        if optimizer.iterations == done:  # a user-defined step may not count
+            optimizer.iterations += 1
         if self.task.averaging is not None:
             steps = self.task.epochs * self.task.steps_per_epoch
             self.task.averaging.update(state.average[part], state.parameters[part], steps_done, steps)
