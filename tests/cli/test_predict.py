@@ -296,8 +296,9 @@ def test_where_the_picture_is_is_said(
 
 
 def test_a_picture_is_saved_under_the_name_of_a_png(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", str(seven), "--save-picture", "seen.jpg"]) == 2
-    assert "--save-picture must name a file that ends in .png, got 'seen.jpg'" in capsys.readouterr().err
+    for name in ("seen.jpg", ""):
+        assert main(["predict", str(seven), "--save-picture", name]) == 2
+        assert f"--save-picture must name a file that ends in .png, got {name!r}" in capsys.readouterr().err
 
 
 def test_one_picture_is_saved_of_one_file(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:

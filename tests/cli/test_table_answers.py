@@ -124,6 +124,7 @@ def test_a_model_of_something_else_is_refused(table: Path, tmp_path: Path, capsy
         (["b.png", "--submission"], "--submission is for a table"),
         (["a.csv", "--submission"], "--submission needs a file: --output submission.csv"),
         (["a.csv", "--output", "nowhere/x.csv"], "is in nowhere, which is no folder"),
+        (["a.csv", "--output", ""], "'.' is a folder"),
         (["a.csv", "--output", "."], "is a folder"),
         (["a.csv", "--output", "a.csv"], "is the table itself"),
     ],

@@ -50,15 +50,15 @@ def table_of(files: list[str], arguments: argparse.Namespace) -> str | None:
     tables = [file for file in files if file.lower().endswith(_ENDINGS)]
     if tables and len(files) > 1:
         raise UsageError(f"predict takes one table, or image files, got {', '.join(files)}.")
-    if tables and (arguments.one or arguments.show or arguments.save_picture):
+    if tables and (arguments.one or arguments.show or arguments.save_picture is not None):
         option = "--one" if arguments.one else "--show" if arguments.show else "--save-picture"
         raise UsageError(f"{option} is for image files, got the table {tables[0]}. Leave it out.")
-    if not tables and (arguments.output or arguments.submission):
-        option = "--output" if arguments.output else "--submission"
+    if not tables and (arguments.output is not None or arguments.submission):
+        option = "--submission" if arguments.output is None else "--output"
         raise UsageError(f"{option} is for a table: handconv predict FILE.csv --output answers.csv")
-    if arguments.submission and not arguments.output:
+    if arguments.submission and arguments.output is None:
         raise UsageError("--submission needs a file: --output submission.csv")
-    if arguments.output:
+    if arguments.output is not None:
         _check_target(user_path(arguments.output), Path(tables[0]))
     return tables[0] if tables else None
 
@@ -86,7 +86,7 @@ def predict_table(
         output.notice(f"The labels in {path} are not looked at; {compare} compares with them.")
     chances = probabilities(model, np.ascontiguousarray(images), workers="auto")
     labels, names = chances.argmax(axis=1).tolist(), class_names(model)
-    if arguments.output:
+    if arguments.output is not None:
         target = user_path(arguments.output)
         confidences = [float(row[label]) for row, label in zip(chances, labels, strict=True)]
         _write(target, samples, [names[label] for label in labels], None if arguments.submission else confidences)

@@ -81,9 +81,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         )
     if bool(images) == bool(arguments.row):
         raise UsageError("predict needs image files or --row N (one of the two): handconv predict my-seven.png")
-    if arguments.save_picture and len(images) != 1:
+    if arguments.save_picture is not None and len(images) != 1:
         raise UsageError(f"--save-picture writes what is seen of one picture, got {len(images)}.")
-    if arguments.save_picture and not arguments.save_picture.lower().endswith(".png"):
+    if arguments.save_picture is not None and not arguments.save_picture.lower().endswith(".png"):
         raise UsageError(f"--save-picture must name a file that ends in .png, got {arguments.save_picture!r}.")
     rows = [_row(text) for text in arguments.row or ()]
     table = table_of(images, arguments)
@@ -166,7 +166,7 @@ def _predict_files(model: Classifier, files: Sequence[str], arguments: argparse.
             output.record({"event": "answer", "file": path} | record)
             if shower is not None:
                 shower.show(card)
-            if arguments.save_picture:
+            if arguments.save_picture is not None:
                 write_png(Path(arguments.save_picture), card)
                 output.notice(f"picture: {arguments.save_picture}")
     return FAILED if failures else DONE
