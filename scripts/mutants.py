@@ -89,6 +89,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/test_sample_checks.py",
             "tests/test_evaluation.py",
             "tests/test_objective.py",
+            "tests/semantics/test_own_losses.py",
             "tests/semantics/test_own_parts.py",
             "tests/semantics/test_held_layers.py",
             "tests/semantics/test_carried_state.py",

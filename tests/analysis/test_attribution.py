@@ -214,24 +214,21 @@ def knows_deletion(data_dir: Path) -> hc.Sequential:
     return model
 
 
-@pytest.mark.parametrize("attribution", [saliency, integrated_gradients, grad_cam, hires_cam])
-def test_to_a_network_that_knows_deleted_pixels_the_named_ones_matter_more_than_random_ones_in_ninety_of_a_hundred(
-    attribution: Callable[..., np.ndarray],
-    hundred: tuple[hc.Sequential, np.ndarray, np.ndarray],
-    knows_deletion: hc.Sequential,
-) -> None:
-    _, x, y = hundred
-    assert named_well(attribution(knows_deletion, x, y), knows_deletion, x, y) >= 90
-
-
-@pytest.mark.parametrize("attribution", [saliency, integrated_gradients])
+@pytest.mark.parametrize(
+    ("network", "attribution"),
+    [
+        *(("trained_as_they_are", each) for each in (saliency, integrated_gradients)),
+        *(("knows_deletion", each) for each in (saliency, integrated_gradients, grad_cam, hires_cam)),
+    ],
+)
 def test_deleting_the_named_pixels_lowers_the_probability_of_ninety_in_a_hundred_images_more_than_random_ones(
+    network: str,
     attribution: Callable[..., np.ndarray],
     hundred: tuple[hc.Sequential, np.ndarray, np.ndarray],
-    trained_as_they_are: hc.Sequential,
+    request: pytest.FixtureRequest,
 ) -> None:
-    _, x, y = hundred
-    assert named_well(attribution(trained_as_they_are, x, y), trained_as_they_are, x, y) >= 90
+    model, (_, x, y) = request.getfixturevalue(network), hundred
+    assert named_well(attribution(model, x, y), model, x, y) >= 90
 
 
 def test_of_the_bundled_model_integrated_gradients_name_what_matters_in_ninety_images(
