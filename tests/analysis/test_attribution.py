@@ -210,7 +210,7 @@ def knows_deletion(data_dir: Path) -> hc.Sequential:
     layers = [*first, hc.MaxPool2D(2), *second, hc.MaxPool2D(2), *third, *head]
     model = hc.Sequential(layers, input_shape=(1, 28, 28), seed=0)
     arguments = hc.recipes.fit_arguments(hc.recipes.load("fast"))
-    model.fit(x_train[:15000], y_train[:15000], augment=DeletedPixels(), **arguments)
+    model.fit(x_train[:30000], y_train[:30000], augment=DeletedPixels(), **arguments)
     return model
 
 
